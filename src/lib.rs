@@ -1,6 +1,6 @@
 //! FastCGI by an ordinary blocking function.
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
+#![allow(dead_code)]
 
-#[allow(dead_code)]
-mod net;
+mod protocol;
