@@ -3,4 +3,7 @@
 #![warn(missing_docs)]
 #![allow(dead_code)]
 
+mod buffer;
+mod cgi;
+mod net;
 mod protocol;

@@ -13,6 +13,11 @@ impl<'a> Pairs<'a> {
         Pairs { rest: stream }
     }
 
+    /// What the walk has not come to yet.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// Whether nothing is left over.
     pub(crate) fn is_whole(&self) -> bool {
         self.rest.is_empty()
