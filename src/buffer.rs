@@ -16,7 +16,7 @@ use std::ops::Range;
 pub(crate) const WINDOW: usize = 64 << 10;
 
 /// How much of a mapping stays with a worker that sleeps.
-const KEPT: usize = 8 << 10;
+pub(crate) const KEPT: usize = 8 << 10;
 
 /// An answer's bytes before they leave: enough for a page; more leaves in several records, large slices
 /// from where they are.
@@ -130,15 +130,6 @@ impl Buffers {
         len
     }
 
-    /// Copies what a finished request left unread.
-    pub(crate) fn unread(&self, pieces: [Range<usize>; 2]) -> Vec<u8> {
-        pieces
-            .into_iter()
-            .flat_map(|piece| &self.input[piece])
-            .copied()
-            .collect()
-    }
-
     /// More than the first few KiB were touched.
     pub(crate) fn mark_large(&mut self) {
         self.large = true;
@@ -179,7 +170,6 @@ mod tests {
                     }
                 }
                 let pieces = [first.unread(), second.unread()];
-                assert_eq!(buffers.unread(pieces.clone()).len(), older + newer);
                 assert_eq!(buffers.carry(pieces), older + newer);
                 let carried = &buffers.head()[..older + newer];
                 assert!(

@@ -4,7 +4,7 @@
 use super::params::Scratch;
 
 /// Where a request points: `mount` + `path` is the path of the URL, decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place<'buf> {
     pub(crate) mount: &'buf [u8],
     /// Begins with a slash.

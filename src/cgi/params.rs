@@ -32,7 +32,7 @@ pub(crate) enum ParamsError {
     PairTooLarge,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Params<'buf> {
     stream: &'buf [u8],
     /// Pairs whose values are joined from several of `stream`; nearly always empty.

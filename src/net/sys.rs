@@ -142,7 +142,7 @@ pub(crate) fn poll<const N: usize>(
         revents: 0,
     });
     let timeout = timeout.map_or(-1, |t| {
-        t.as_millis().clamp(1, i32::MAX as u128) as libc::c_int
+        t.as_micros().div_ceil(1000).min(i32::MAX as u128) as libc::c_int
     });
     loop {
         // SAFETY: `list` is N pollfds that live through the call.
@@ -287,17 +287,25 @@ pub(crate) fn one_heap() {
     }
 }
 
-/// Takes over a descriptor that this process was started with. `None` if it is not open.
+/// A duplicate of descriptor `fd`, above the three standard ones and closed when another program is executed.
 ///
-/// The caller vouches that nothing else in the process owns it: descriptors given by number (0, `LISTEN_FDS`,
-/// `fd:N`) are given to us for that.
-pub(crate) fn inherited(number: i32) -> Option<OwnedFd> {
-    // SAFETY: fcntl on a number that is not open only fails; on one that is open, see above.
-    unsafe {
-        if number < 0 || libc::fcntl(number, libc::F_GETFD) < 0 {
-            return None;
-        }
-        Some(OwnedFd::from_raw_fd(number))
+/// The number comes from a flag or the environment, so nobody can say who owns it; a duplicate is ours for certain.
+pub(crate) fn duplicate(fd: i32) -> io::Result<OwnedFd> {
+    // SAFETY: the call takes integers and touches no memory of ours; a number that is not open is an EBADF.
+    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just opened it, and nobody else has been told the number.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// Closes descriptor `fd` when another program is executed.
+pub(crate) fn close_on_exec(fd: i32) -> io::Result<()> {
+    // SAFETY: the call takes integers and touches no memory of ours; a number that is not open is an EBADF.
+    match unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
     }
 }
 
@@ -328,7 +336,7 @@ pub(crate) fn now_ms() -> u64 {
 /// A signal handler: it may only do what is async-signal-safe.
 pub(crate) type Handler = extern "C" fn(libc::c_int);
 
-pub(crate) use libc::{SIGALRM, SIGINT, SIGPIPE, SIGTERM, SIGUSR1};
+pub(crate) use libc::{EMFILE, ENFILE, ENOBUFS, SIGALRM, SIGINT, SIGTERM, SIGUSR1};
 
 /// Sends `signal` to `handler`, and lets it through if whoever started us had blocked it.
 pub(crate) fn on_signal(signal: libc::c_int, handler: Handler) -> io::Result<()> {
@@ -351,7 +359,7 @@ pub(crate) fn on_signal(signal: libc::c_int, handler: Handler) -> io::Result<()>
 /// Writes to a broken connection must fail, not kill: Rust's own start sees to it, a C `main` may not.
 pub(crate) fn ignore_sigpipe() {
     // SAFETY: SIG_IGN is a valid disposition.
-    unsafe { libc::signal(SIGPIPE, libc::SIG_IGN) };
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
 }
 
 /// Asks for SIGALRM after `seconds`, rounded up to milliseconds; zero takes the request back. Async-signal-safe.

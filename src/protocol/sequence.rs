@@ -124,6 +124,13 @@ impl Sequence {
         }
     }
 
+    /// Whatever the web server asked for, the connection ends with this request.
+    pub(crate) fn close_after(&mut self) {
+        if let Some(begin) = &mut self.begin {
+            begin.keep_conn = false;
+        }
+    }
+
     pub(crate) fn request_id(&self) -> u16 {
         self.request_id
     }
