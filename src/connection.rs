@@ -132,7 +132,7 @@ impl Worker<'_> {
             if head.filled == 0 && self.home.is_stopping() {
                 return None;
             }
-            if turn >= IN_A_ROW
+            if turn.is_multiple_of(IN_A_ROW)
                 && let Some(other) = self.home.other()
             {
                 match head.filled {
@@ -158,7 +158,7 @@ impl Worker<'_> {
         if block.is_empty() {
             let reading = reader.read(link, head, &mut Room::Fixed(self.buffers.head()));
             if head.filled > KEPT {
-                self.buffers.mark_large();
+                self.buffers.mark_large_input();
             }
             return reading;
         }
@@ -167,7 +167,7 @@ impl Worker<'_> {
         if reading == Reading::Whole {
             self.buffers.head()[..head.filled].copy_from_slice(&block[..head.filled]);
             if head.filled > KEPT {
-                self.buffers.mark_large();
+                self.buffers.mark_large_input();
             }
         }
         reading
@@ -224,15 +224,18 @@ impl Worker<'_> {
         let answered = front
             .request
             .answer(wire, output, &mut *self.handler, self.home, self.slot);
-        if answered.large || front.touched {
-            self.buffers.mark_large();
+        if answered.large_input || front.touched {
+            self.buffers.mark_large_input();
+        }
+        if answered.large_output {
+            self.buffers.mark_large_output();
         }
         answered.ending
     }
 
     /// Reads away what a peer still sends after our side of the connection is closed.
     fn drain(&mut self, waiting: Waiting) -> Option<Waiting> {
-        self.buffers.mark_large();
+        self.buffers.mark_large_input();
         for _ in 0..DRAIN_READS {
             match waiting
                 .link
@@ -461,7 +464,9 @@ struct Frozen<'buf> {
 struct Answered {
     /// `None` if the handler gave the connection back.
     ending: Option<Ending>,
-    large: bool,
+    /// More than a few KiB of the worker's memory were touched.
+    large_input: bool,
+    large_output: bool,
 }
 
 impl<'buf> Front<'buf> {
@@ -555,16 +560,11 @@ impl<'buf> Frozen<'buf> {
             if let Err(failure) = outcome {
                 log::error!("{}: {failure}, after the answer was finished", name());
             }
-            return Answered {
-                ending: None,
-                large: true,
-            };
+            return Answered { ending: None, large_input: true, large_output: true };
         };
         let whole = conclude(&mut exchange, outcome, &name);
-        Answered {
-            large: exchange.touched_much(),
-            ending: Some(exchange.end(!whole)),
-        }
+        let (large_input, large_output) = (exchange.wire.large, exchange.touched_much());
+        Answered { large_input, large_output, ending: Some(exchange.end(!whole)) }
     }
 
     /// How long a CGI request's body is: RFC 3875 section 4.2. Without a length there is none, unless it is chunked.
