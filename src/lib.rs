@@ -18,6 +18,7 @@ mod pool;
 mod process;
 mod protocol;
 mod request;
+mod reserve;
 mod response;
 mod server;
 mod slot;
