@@ -60,6 +60,8 @@ pub(crate) struct Exchange<'buf> {
     stage: Stage,
     status: u16,
     fields: usize,
+    /// The request is a HEAD.
+    is_head: bool,
     /// The answer has no body, whatever is written: HEAD, 204, 304.
     bodiless: bool,
     declared: Option<u64>,
@@ -96,6 +98,7 @@ impl<'buf> Exchange<'buf> {
             stage: Stage::Head,
             status: 200,
             fields: 0,
+            is_head,
             bodiless: is_head,
             declared: None,
             written: 0,
@@ -129,7 +132,7 @@ impl<'buf> Exchange<'buf> {
     /// # Errors
     /// What was refused since the response began.
     pub(crate) fn begin_body(&mut self, length: Option<usize>) -> Result {
-        self.bodiless |= is_bodiless(self.status);
+        self.bodiless = self.is_head || is_bodiless(self.status);
         if let Some(length) = length {
             let length = length as u64;
             match self.declared {
@@ -208,10 +211,6 @@ impl<'buf> Exchange<'buf> {
     /// Whether an error can still become a page.
     pub(crate) fn can_change(&self) -> bool {
         !self.on_wire
-    }
-
-    pub(crate) fn status(&self) -> u16 {
-        self.status
     }
 
     /// The handler is done and all is well: sends the rest and the end.

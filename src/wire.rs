@@ -353,11 +353,8 @@ impl<'buf> Wire<'buf> {
                 return Err(aborted());
             }
             Event::Fault(fault) => {
-                self.input_ended = true;
-                return Err(io::Error::new(
-                    io::ErrorKind::ConnectionAborted,
-                    format!("the web server broke the FastCGI protocol in the body: {fault:?}"),
-                ));
+                let message = format!("the web server broke the FastCGI protocol: {fault:?}");
+                return Err(Error::new(400, message).into());
             }
             Event::SecondBegin(id) => EndRequest::record(id, ProtocolStatus::CantMpxConn).to_vec(),
             Event::UnknownType(number) => unknown_type(number).to_vec(),
