@@ -10,3 +10,4 @@ mod wire;
 
 mod response;
 mod rules;
+mod sequence;
