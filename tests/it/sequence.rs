@@ -174,8 +174,12 @@ fn values_are_told_at_once_wherever_they_are_asked_for() {
     wire.write([&head[16..], &question].concat());
     assert_eq!(wire.record().as_ref(), Some(&answer), "before STDIN");
     wire.write([&stdin[..12], &question].concat());
+    assert_eq!(
+        wire.record().as_ref(),
+        Some(&answer),
+        "between records of STDIN"
+    );
     wire.write(&stdin[12..]);
-    // The question lies in the middle of a record and is content there.
     assert!(wire.reply(1).is_whole());
     wire.write(&question);
     assert_eq!(wire.record().as_ref(), Some(&answer), "after a request");
