@@ -246,7 +246,7 @@ impl<'buf> Wire<'buf> {
                 Event::More if !self.spare.is_used_up() => {
                     std::mem::swap(&mut self.window, &mut self.spare);
                 }
-                Event::More if link.sequence.stdin_ended() => return true,
+                Event::More if link.sequence.is_over() => return true,
                 // The end of a GET's empty body often comes right behind what was read.
                 Event::More if !tried => {
                     tried = true;
