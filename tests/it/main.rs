@@ -9,6 +9,7 @@ mod testbed;
 mod wire;
 
 mod cuts;
+mod reserve;
 mod response;
 mod rules;
 mod sequence;
