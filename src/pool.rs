@@ -120,7 +120,9 @@ impl Pool {
                     log::error!("a worker ends: {error}");
                 }
             })
-            .inspect_err(|_| drop(self.started.fetch_sub(1, Ordering::Relaxed)))?;
+            .inspect_err(|_| {
+                self.started.fetch_sub(1, Ordering::Relaxed);
+            })?;
         self.threads().push(thread);
         Ok(())
     }
@@ -189,22 +191,25 @@ impl<'p> Application<'p> {
                 let Some(make) = &self.handlers.responder else {
                     return Err(Error::new(500, "the application has no responder"));
                 };
-                let made = make().map_err(|error| {
-                    let status = if error.status() == 500 {
-                        503
-                    } else {
-                        error.status()
-                    };
-                    Error::new(
-                        status,
-                        format!("the application's start-up failed: {error}"),
-                    )
-                })?;
-                none.insert(made)
+                none.insert(start_up(make)?)
             }
         };
         responder(request, response)
     }
+}
+
+/// Makes a handler. What fails now may go right at the next request: a 503, unless the application says otherwise.
+pub(crate) fn start_up(make: &Make) -> Result<Call> {
+    make().map_err(|error| {
+        let status = match error.status() {
+            500 => 503,
+            status => status,
+        };
+        Error::new(
+            status,
+            format!("the application's start-up failed: {error}"),
+        )
+    })
 }
 
 impl Handle for Application<'_> {

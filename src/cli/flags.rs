@@ -10,121 +10,27 @@ use std::path::Path;
 use std::time::Duration;
 
 /// All that can be asked for. Values that are out of range are refused here, not clamped.
+#[rustfmt::skip]
 const FLAGS: &[Flag] = &[
-    Flag {
-        name: "listen",
-        value: "ADDR",
-        help: "unix:/path, 127.0.0.1:9000, [::1]:9000 or fd:3; repeatable",
-        kind: Kind::Listen,
-    },
-    Flag {
-        name: "http",
-        value: "ADDR",
-        help: "serve http there, to try the application: 127.0.0.1:8000",
-        kind: Kind::Http,
-    },
-    Flag {
-        name: "workers",
-        value: "N",
-        help: "requests answered at once",
-        kind: Kind::Number(1, 1024, |server| &mut server.workers),
-    },
-    Flag {
-        name: "stack-size",
-        value: "BYTES",
-        help: "stack of a worker",
-        kind: Kind::Number(64 << 10, 1 << 30, |server| &mut server.stack_size),
-    },
-    Flag {
-        name: "grace",
-        value: "SECONDS",
-        help: "to finish what runs when asked to stop",
-        kind: Kind::Seconds(0, |server| &mut server.grace),
-    },
-    Flag {
-        name: "log-level",
-        value: "LEVEL",
-        help: "off, error, warn, info, debug or trace [info]",
-        kind: Kind::Level,
-    },
-    Flag {
-        name: "first-byte-timeout",
-        value: "SECONDS",
-        help: "silence of a new connection",
-        kind: Kind::Seconds(LEAST_WAIT, |server| &mut server.limits.first_byte_timeout),
-    },
-    Flag {
-        name: "head-timeout",
-        value: "SECONDS",
-        help: "a request's parameters, first byte to last",
-        kind: Kind::Seconds(LEAST_WAIT, |server| &mut server.limits.head_timeout),
-    },
-    Flag {
-        name: "body-timeout",
-        value: "SECONDS",
-        help: "the body's next byte",
-        kind: Kind::Seconds(LEAST_WAIT, |server| &mut server.limits.body_timeout),
-    },
-    Flag {
-        name: "write-timeout",
-        value: "SECONDS",
-        help: "an answer of which nothing is taken",
-        kind: Kind::Seconds(LEAST_WAIT, |server| &mut server.limits.write_timeout),
-    },
-    Flag {
-        name: "idle-timeout",
-        value: "SECONDS",
-        help: "a kept connection without a request",
-        kind: Kind::Seconds(LEAST_WAIT, |server| &mut server.limits.idle_timeout),
-    },
-    Flag {
-        name: "linger-timeout",
-        value: "SECONDS",
-        help: "a connection that is closed with unread bytes",
-        kind: Kind::Seconds(LEAST_WAIT, |server| &mut server.limits.linger_timeout),
-    },
-    Flag {
-        name: "max-params",
-        value: "BYTES",
-        help: "a request's parameters; K, M, G multiply by 1024",
-        kind: Kind::Number(64 << 10, 16 << 20, |server| &mut server.limits.max_params),
-    },
-    Flag {
-        name: "max-pairs",
-        value: "N",
-        help: "parameters of a request",
-        kind: Kind::Number(1, 16_384, |server| &mut server.limits.max_pairs),
-    },
-    Flag {
-        name: "max-pair",
-        value: "BYTES",
-        help: "one parameter, name and value",
-        kind: Kind::Number(256, 16 << 20, |server| &mut server.limits.max_pair),
-    },
-    Flag {
-        name: "max-body",
-        value: "BYTES",
-        help: "a request's body",
-        kind: Kind::Bytes(|server| &mut server.limits.max_body),
-    },
-    Flag {
-        name: "max-waiting-heads",
-        value: "BYTES",
-        help: "parameters that are not whole, of all connections",
-        kind: Kind::Number(0, 1 << 30, |server| &mut server.limits.max_waiting_heads),
-    },
-    Flag {
-        name: "max-connections",
-        value: "N",
-        help: "open connections",
-        kind: Kind::Number(1, 1 << 20, |server| &mut server.limits.max_connections),
-    },
-    Flag {
-        name: "keepalive",
-        value: "",
-        help: "conf: the web server keeps its connections open",
-        kind: Kind::Keepalive,
-    },
+    flag("listen", "ADDR", "unix:/path, 127.0.0.1:9000 or fd:3; repeatable", Kind::Listen),
+    flag("http", "ADDR", "http, to try it out: 127.0.0.1:8000", Kind::Http),
+    flag("workers", "N", "requests answered at once", Kind::Number(1, 1024, |s| &mut s.workers)),
+    flag("stack-size", "BYTES", "stack of a worker", Kind::Number(64 << 10, 1 << 30, |s| &mut s.stack_size)),
+    flag("grace", "SECONDS", "for what runs when asked to stop", Kind::Seconds(0, |s| &mut s.grace)),
+    flag("log-level", "LEVEL", "off, error, warn, info, debug, trace [info]", Kind::Level),
+    wait("first-byte-timeout", "silence of a new connection", |s| &mut s.limits.first_byte_timeout),
+    wait("head-timeout", "all of a request's parameters", |s| &mut s.limits.head_timeout),
+    wait("body-timeout", "the next byte of a body", |s| &mut s.limits.body_timeout),
+    wait("write-timeout", "an answer of which nothing is taken", |s| &mut s.limits.write_timeout),
+    wait("idle-timeout", "a kept connection without a request", |s| &mut s.limits.idle_timeout),
+    wait("linger-timeout", "a close with unread bytes", |s| &mut s.limits.linger_timeout),
+    flag("max-params", "BYTES", "parameters of a request; 64K is 65536", Kind::Number(64 << 10, 16 << 20, |s| &mut s.limits.max_params)),
+    flag("max-pairs", "N", "parameters of a request", Kind::Number(1, 16_384, |s| &mut s.limits.max_pairs)),
+    flag("max-pair", "BYTES", "one parameter, name and value", Kind::Number(256, 16 << 20, |s| &mut s.limits.max_pair)),
+    flag("max-body", "BYTES", "the body of a request", Kind::Bytes(|s| &mut s.limits.max_body)),
+    flag("max-waiting-heads", "BYTES", "parameters that are not whole, in all", Kind::Number(0, 1 << 30, |s| &mut s.limits.max_waiting_heads)),
+    flag("max-connections", "N", "open connections", Kind::Number(1, 1 << 20, |s| &mut s.limits.max_connections)),
+    flag("keepalive", "", "conf: the server keeps connections open", Kind::Keepalive),
 ];
 
 /// In ms. A wait of nothing would give up what arrives in the next packet; the accept loop looks at its clock in steps
@@ -191,9 +97,7 @@ enum Kind {
 pub(super) fn parse(
     arguments: impl Iterator<Item = OsString>,
 ) -> Result<(Command, Options), String> {
-    let matches = grammar()
-        .parse(arguments)
-        .map_err(explain)?;
+    let matches = grammar().parse(arguments).map_err(explain)?;
     if matches.opt_present("help") {
         return Ok((Command::Help, Options::default()));
     }
@@ -236,9 +140,12 @@ pub(super) fn parse_file(text: &str, home: &Path) -> Result<Options, (usize, Str
 
 /// What fits a screen.
 pub(super) fn help(name: &str, server: &mut Server) -> String {
-    let mut text = format!("Usage: {name} [FLAG]...             serves; web servers start it without flags\n");
+    let mut text =
+        format!("Usage: {name} [FLAG]...             serves; web servers start it without flags\n");
     if cfg!(feature = "toolbox") {
-        text += &format!("       {name} conf SERVER [FLAG]... prints that web server's configuration\n");
+        text += &format!(
+            "       {name} conf SERVER [FLAG]... prints that web server's configuration\n"
+        );
     }
     for flag in FLAGS.iter().filter(|flag| flag.is_built_in()) {
         let left = format!("--{} {}", flag.name, flag.value);
@@ -248,6 +155,19 @@ pub(super) fn help(name: &str, server: &mut Server) -> String {
     text += "  --help, --version\n";
     text += &format!("The file .ht.{name} has the same flags, one a line, without dashes.\n");
     text
+}
+
+const fn flag(name: &'static str, value: &'static str, help: &'static str, kind: Kind) -> Flag {
+    Flag {
+        name,
+        value,
+        help,
+        kind,
+    }
+}
+
+const fn wait(name: &'static str, help: &'static str, field: Field<Duration>) -> Flag {
+    flag(name, "SECONDS", help, Kind::Seconds(LEAST_WAIT, field))
 }
 
 impl Options {
@@ -305,7 +225,10 @@ impl Flag {
 
     fn set(&self, options: &mut Options, value: &str) -> Result<(), String> {
         if !self.is_built_in() {
-            return Err("this program is built without it; build it with the features dev and toolbox".into());
+            return Err(
+                "this program is built without it; build it with the features dev and toolbox"
+                    .into(),
+            );
         }
         match self.kind {
             Kind::Listen => options.listen.push(address(value)?),
@@ -379,7 +302,9 @@ fn parse_line(
         return Err(format!("a flag has no dashes here; write {name}"));
     }
     if let Some((name, value)) = name.split_once('=') {
-        return Err(format!("between name and value is a space here; write {name} {value}"));
+        return Err(format!(
+            "between name and value is a space here; write {name} {value}"
+        ));
     }
     let flag = FLAGS.iter().find(|flag| flag.name == name);
     let flag = flag.ok_or_else(|| unknown(name, ""))?;
@@ -400,7 +325,12 @@ fn parse_line(
 
 /// A `#` begins a comment at the start of a line and after a space: a path may have one within.
 fn without_comment(line: &str) -> &str {
-    let is_start = |at: usize| line[..at].chars().next_back().is_none_or(char::is_whitespace);
+    let is_start = |at: usize| {
+        line[..at]
+            .chars()
+            .next_back()
+            .is_none_or(char::is_whitespace)
+    };
     let start = line.match_indices('#').find(|&(at, _)| is_start(at));
     start.map_or(line, |(at, _)| &line[..at])
 }
@@ -460,7 +390,9 @@ fn distance(one: &str, other: &str) -> usize {
 }
 
 fn address(value: &str) -> Result<Address, String> {
-    value.parse().map_err(|error: std::io::Error| error.to_string())
+    value
+        .parse()
+        .map_err(|error: std::io::Error| error.to_string())
 }
 
 /// Http has no password either, and a development server is meant for the one who started it.
@@ -478,9 +410,9 @@ fn http(value: &str) -> Result<SocketAddr, String> {
 }
 
 fn level(value: &str) -> Result<LevelFilter, String> {
-    value.parse().map_err(|_| {
-        format!("{value:?} is no level; write off, error, warn, info, debug or trace")
-    })
+    value
+        .parse()
+        .map_err(|_| format!("{value:?} is no level; write off, error, warn, info, debug or trace"))
 }
 
 /// Seconds, with up to three digits after a point.
@@ -571,7 +503,9 @@ mod tests {
             ("max-connections", "1M", "[1M]"),
         ] {
             let help = help("app", &mut server(&[&format!("--{flag}"), value]));
-            let line = help.lines().find(|line| line.contains(&format!("--{flag} ")));
+            let line = help
+                .lines()
+                .find(|line| line.contains(&format!("--{flag} ")));
             assert!(line.unwrap().ends_with(shown), "{line:?}");
             let text = format!("{flag} {value}");
             let file = parse_file(&text, Path::new("/")).unwrap();
@@ -579,17 +513,34 @@ mod tests {
             assert_eq!(from_file, help, "the file says the same");
         }
         assert_eq!(server(&["--max-params", "16M"]).limits.max_params, 16 << 20);
-        assert_eq!(server(&["--head-timeout=0.25"]).limits.head_timeout, Duration::from_millis(250));
+        assert_eq!(
+            server(&["--head-timeout=0.25"]).limits.head_timeout,
+            Duration::from_millis(250)
+        );
     }
 
     /// The builder clamps; what is refused here must not be looser than that.
     #[test]
     fn every_range_lies_within_the_builders() {
-        let largest = Server::new().workers(1024).max_params(16 << 20).max_pairs(16_384);
-        let smallest = Server::new().workers(1).stack_size(64 << 10).max_params(64 << 10).max_connections(1);
+        let largest = Server::new()
+            .workers(1024)
+            .max_params(16 << 20)
+            .max_pairs(16_384);
+        let smallest = Server::new()
+            .workers(1)
+            .stack_size(64 << 10)
+            .max_params(64 << 10)
+            .max_connections(1);
         for flag in FLAGS {
-            let Kind::Number(least, most, field) = flag.kind else { continue };
-            let unbounded = ["stack-size", "max-pair", "max-waiting-heads", "max-connections"];
+            let Kind::Number(least, most, field) = flag.kind else {
+                continue;
+            };
+            let unbounded = [
+                "stack-size",
+                "max-pair",
+                "max-waiting-heads",
+                "max-connections",
+            ];
             if !unbounded.contains(&flag.name) {
                 assert_eq!(*field(&mut largest.clone()), most, "{}", flag.name);
             }
@@ -625,10 +576,17 @@ mod tests {
             ("grace", "1.2345", "seconds from 0 to 86400"),
             ("grace", "18446744073709551616", "seconds from 0 to 86400"),
             ("head-timeout", "0.099", "seconds from 0.1 to 86400"),
-            ("log-level", "loud", "off, error, warn, info, debug or trace"),
+            (
+                "log-level",
+                "loud",
+                "off, error, warn, info, debug or trace",
+            ),
             ("listen", "nowhere", "write unix:/path, 127.0.0.1:9000"),
         ] {
-            for arguments in [vec![format!("--{flag}={value}")], vec![format!("--{flag}"), value.into()]] {
+            for arguments in [
+                vec![format!("--{flag}={value}")],
+                vec![format!("--{flag}"), value.into()],
+            ] {
                 let error = parse(arguments.iter().map(OsString::from)).unwrap_err();
                 assert!(error.starts_with(&format!("--{flag}: ")), "{error}");
                 assert!(error.contains(&format!("{value:?}")), "{error}");
@@ -636,9 +594,13 @@ mod tests {
                 assert_eq!(error.lines().count(), 1, "{error}");
             }
             if !value.is_empty() {
-                let (line, error) = parse_file(&format!("\n{flag} {value}"), Path::new("/")).unwrap_err();
+                let (line, error) =
+                    parse_file(&format!("\n{flag} {value}"), Path::new("/")).unwrap_err();
                 assert_eq!(line, 2);
-                assert!(error.starts_with(&format!("{flag}: ")) && error.contains(wanted), "{error}");
+                assert!(
+                    error.starts_with(&format!("{flag}: ")) && error.contains(wanted),
+                    "{error}"
+                );
             }
         }
     }
@@ -646,28 +608,62 @@ mod tests {
     #[test]
     fn a_mistake_is_one_sentence_that_says_what_to_write() {
         for (arguments, sentence) in [
-            (&["--workrs", "4"][..], "--workrs is no flag; did you mean --workers?"),
-            (&["--work", "4"], "--work is no flag; did you mean --workers?"),
-            (&["--Listen=x"], "--Listen is no flag; did you mean --listen?"),
-            (&["--keep-alive"], "--keep-alive is no flag; did you mean --keepalive?"),
-            (&["--verison"], "--verison is no flag; did you mean --version?"),
+            (
+                &["--workrs", "4"][..],
+                "--workrs is no flag; did you mean --workers?",
+            ),
+            (
+                &["--work", "4"],
+                "--work is no flag; did you mean --workers?",
+            ),
+            (
+                &["--Listen=x"],
+                "--Listen is no flag; did you mean --listen?",
+            ),
+            (
+                &["--keep-alive"],
+                "--keep-alive is no flag; did you mean --keepalive?",
+            ),
+            (
+                &["--verison"],
+                "--verison is no flag; did you mean --version?",
+            ),
             (&["--bananas"], "--bananas is no flag; see --help"),
             (&["-x"], "-x is no flag; see --help"),
             (&["-w4"], "-w is no flag; see --help"),
             (&["--"], ""),
             (&["--workers"], "--workers needs a value; write --workers N"),
-            (&["--workers", "1", "--workers", "2"], "--workers is given twice; leave one out"),
+            (
+                &["--workers", "1", "--workers", "2"],
+                "--workers is given twice; leave one out",
+            ),
             (&["--help=me"], "--help takes no value; write just --help"),
-            (&["--keepalive"], "--keepalive is for the command conf; see --help"),
-            (&["serve"], "\"serve\" is no command; the only one is conf, and flags begin with --: see --help"),
-            (&["--", "--workers"], "\"--workers\" is no command; the only one is conf, and flags begin with --: see --help"),
-            (&["conf", "nginx", "x"], "conf takes one web server, and \"x\" is one word more; leave it out"),
+            (
+                &["--keepalive"],
+                "--keepalive is for the command conf; see --help",
+            ),
+            (
+                &["serve"],
+                "\"serve\" is no command; the only one is conf, and flags begin with --: see --help",
+            ),
+            (
+                &["--", "--workers"],
+                "\"--workers\" is no command; the only one is conf, and flags begin with --: see --help",
+            ),
+            (
+                &["conf", "nginx", "x"],
+                "conf takes one web server, and \"x\" is one word more; leave it out",
+            ),
         ] {
             let error = parsed(arguments).err().unwrap_or_default();
             assert_eq!(error, sentence, "{arguments:?}");
         }
         let not_text: OsString = std::os::unix::ffi::OsStringExt::from_vec(b"--work\xff".to_vec());
-        assert!(parse([not_text].into_iter()).unwrap_err().ends_with("is no flag; see --help"));
+        assert!(
+            parse([not_text].into_iter())
+                .unwrap_err()
+                .ends_with("is no flag; see --help")
+        );
     }
 
     #[test]
@@ -685,12 +681,28 @@ mod tests {
     fn a_wrong_line_has_its_number() {
         for (text, number, sentence) in [
             ("wrokers 4", 1, "wrokers is no flag; did you mean workers?"),
-            ("# x\n\n--workers 4", 3, "a flag has no dashes here; write workers"),
-            ("workers=4", 1, "between name and value is a space here; write workers 4"),
+            (
+                "# x\n\n--workers 4",
+                3,
+                "a flag has no dashes here; write workers",
+            ),
+            (
+                "workers=4",
+                1,
+                "between name and value is a space here; write workers 4",
+            ),
             ("workers", 1, "workers needs a value; write workers N"),
             ("workers # 4", 1, "workers needs a value; write workers N"),
-            ("workers 4\nworkers 4\n", 2, "workers is given twice; leave one out"),
-            ("keepalive", 1, "keepalive is for the command conf; leave it out"),
+            (
+                "workers 4\nworkers 4\n",
+                2,
+                "workers is given twice; leave one out",
+            ),
+            (
+                "keepalive",
+                1,
+                "keepalive is for the command conf; leave it out",
+            ),
             ("help", 1, "help is no flag; see --help"),
             ("bananas 3", 1, "bananas is no flag; see --help"),
         ] {
@@ -701,17 +713,29 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_file_and_the_file_over_the_application() {
-        let application = Server::new().workers(7).grace(Duration::from_secs(1)).max_pairs(5);
+        let application = Server::new()
+            .workers(7)
+            .grace(Duration::from_secs(1))
+            .max_pairs(5);
         let application = application.listen(Address::Fd(9));
-        let file = parse_file("workers 8\ngrace 2\nlisten fd:4\nlog-level warn", Path::new("/")).unwrap();
-        let flags = parsed(&["--workers", "9", "--listen", "fd:5", "--listen", "fd:6"]).unwrap().1;
+        let file = parse_file(
+            "workers 8\ngrace 2\nlisten fd:4\nlog-level warn",
+            Path::new("/"),
+        )
+        .unwrap();
+        let flags = parsed(&["--workers", "9", "--listen", "fd:5", "--listen", "fd:6"])
+            .unwrap()
+            .1;
         let only_file = file.apply(application.clone());
         assert_eq!(only_file.listen, [Address::Fd(4)]);
         let both = flags.over(file);
         assert_eq!(both.log_level, Some(LevelFilter::Warn));
         let server = both.apply(application);
         assert_eq!(server.listen, [Address::Fd(5), Address::Fd(6)]);
-        assert_eq!((server.workers, server.grace, server.limits.max_pairs), (9, Duration::from_secs(2), 5));
+        assert_eq!(
+            (server.workers, server.grace, server.limits.max_pairs),
+            (9, Duration::from_secs(2), 5)
+        );
     }
 
     #[test]
@@ -724,7 +748,8 @@ mod tests {
         assert_eq!(told(&["help"]), "Help");
         assert_eq!(told(&["-V"]), "Version");
         assert_eq!(told(&["conf"]), "Conf(\"\")");
-        let (command, options) = parsed(&["--listen", "fd:3", "conf", "nginx", "--keepalive"]).unwrap();
+        let (command, options) =
+            parsed(&["--listen", "fd:3", "conf", "nginx", "--keepalive"]).unwrap();
         assert!(matches!(command, Command::Conf(server) if server == "nginx"));
         assert!(options.keepalive);
     }
@@ -736,12 +761,19 @@ mod tests {
         for line in help.lines() {
             assert!(line.chars().count() <= 80, "{line}");
         }
-        assert!(help.contains("[256K]") && help.contains("[unlimited]") && help.contains("[30]"), "{help}");
+        assert!(
+            help.contains("[256K]") && help.contains("[unlimited]") && help.contains("[30]"),
+            "{help}"
+        );
     }
 
     #[test]
     fn only_this_machine_can_be_asked_for_http() {
-        for (value, address) in [("8000", "127.0.0.1:8000"), ("localhost:80", "127.0.0.1:80"), ("[::1]:80", "[::1]:80")] {
+        for (value, address) in [
+            ("8000", "127.0.0.1:8000"),
+            ("localhost:80", "127.0.0.1:80"),
+            ("[::1]:80", "[::1]:80"),
+        ] {
             assert_eq!(http(value).unwrap(), address.parse().unwrap());
         }
         for (value, wanted) in [

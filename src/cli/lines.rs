@@ -66,7 +66,10 @@ impl fmt::Display for Timestamp {
         let (year, month, day) = date(days);
         let (hour, minute) = (second / 3600, second / 60 % 60);
         let second = second % 60;
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
+        )
     }
 }
 
@@ -80,7 +83,11 @@ fn date(days: u64) -> (u64, u64, u64) {
     // From March on, five months have 153 days, twice over.
     let month = (5 * day + 2) / 153;
     let day = day - (153 * month + 2) / 5 + 1;
-    let (month, turned) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let (month, turned) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
     (era * 400 + year + turned, month, day)
 }
 
@@ -114,7 +121,11 @@ mod tests {
         for days in 1..292_194 {
             let today = date(days);
             let (year, month, day) = before;
-            let next = [(year, month, day + 1), (year, month + 1, 1), (year + 1, 1, 1)];
+            let next = [
+                (year, month, day + 1),
+                (year, month + 1, 1),
+                (year + 1, 1, 1),
+            ];
             assert!(next.contains(&today), "{before:?} {today:?}");
             assert!((1..=12).contains(&today.1) && (1..=31).contains(&today.2));
             before = today;

@@ -12,7 +12,9 @@ use std::sync::OnceLock;
 ///
 /// A link to the executable is followed. The current folder, if the system does not tell (no `/proc`).
 pub fn home() -> &'static Path {
-    executable().and_then(Path::parent).unwrap_or(Path::new("."))
+    executable()
+        .and_then(Path::parent)
+        .unwrap_or(Path::new("."))
 }
 
 /// The executable as the system knows it, links resolved. Looked up once: after an upgrade the same question is answered

@@ -64,7 +64,9 @@ impl Settings {
     fn text(&self, version: &mut Version) -> Result<Option<Vec<u8>>, String> {
         let path = self.path.display();
         let unreadable = |error: io::Error| {
-            format!("cannot read the settings {path}: {error}; make it a file that this user may read")
+            format!(
+                "cannot read the settings {path}: {error}; make it a file that this user may read"
+            )
         };
         let found = match fs::metadata(&self.path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -73,7 +75,9 @@ impl Settings {
         *version = Some(self.version(&found));
         // Before it is opened: a named pipe would keep us waiting for a writer.
         if !found.is_file() {
-            return Err(format!("the settings {path} are not a file; make it one, or remove it"));
+            return Err(format!(
+                "the settings {path} are not a file; make it one, or remove it"
+            ));
         }
         let file = File::open(&self.path).map_err(unreadable)?;
         let found = file.metadata().map_err(unreadable)?;
@@ -200,9 +204,18 @@ mod tests {
         let listen = settings.read().unwrap().listen;
         assert_eq!(listen, [crate::Address::Unix(expected)]);
         for (text, sentence) in [
-            (&b"\nworkres 2"[..], ", line 2: workres is no flag; did you mean workers?"),
-            (b"a\xff", ", line 1: this is not UTF-8; save the file as UTF-8"),
-            (b"# \n\n\xff", ", line 3: this is not UTF-8; save the file as UTF-8"),
+            (
+                &b"\nworkres 2"[..],
+                ", line 2: workres is no flag; did you mean workers?",
+            ),
+            (
+                b"a\xff",
+                ", line 1: this is not UTF-8; save the file as UTF-8",
+            ),
+            (
+                b"# \n\n\xff",
+                ", line 3: this is not UTF-8; save the file as UTF-8",
+            ),
         ] {
             write(&settings, text, 0o600);
             let sentence = format!("{}{sentence}", settings.path.display());
@@ -211,7 +224,13 @@ mod tests {
         write(&settings, vec![b'#'; LARGEST as usize], 0o600);
         assert!(settings.read().is_ok());
         write(&settings, vec![b'#'; LARGEST as usize + 1], 0o600);
-        assert!(settings.read().unwrap_err().sentence.contains("larger than 65536"));
+        assert!(
+            settings
+                .read()
+                .unwrap_err()
+                .sentence
+                .contains("larger than 65536")
+        );
     }
 
     #[test]
@@ -229,7 +248,9 @@ mod tests {
             let read = settings.read().map_err(|wrong| wrong.sentence);
             assert_eq!(read.is_ok(), is_right, "{mode:o} {read:?}");
             if let Err(sentence) = read {
-                assert!(sentence.ends_with("can be written by everybody; take that away: chmod o-w"));
+                assert!(
+                    sentence.ends_with("can be written by everybody; take that away: chmod o-w")
+                );
             }
         }
     }
@@ -237,19 +258,30 @@ mod tests {
     #[test]
     fn a_file_of_a_stranger_is_refused() {
         let folder = Folder::new("owners");
-        write(&folder.settings([None, None]), "workers 2", 0o600);
-        let (me, stranger) = (Some(sys::user()), Some(sys::user() ^ 1));
-        // Root's file is anybody's to use, and root may be who runs this test.
-        let is_root = me == Some(0);
+        let settings = folder.settings([None, None]);
+        write(&settings, "workers 2", 0o600);
+        // Root's file is everybody's to use; where root runs this, it is given away first.
+        if sys::user() == 0 {
+            assert!(settings.read().is_ok());
+            std::os::unix::fs::chown(&settings.path, Some(4711), None).unwrap();
+        }
+        let owner = fs::metadata(&settings.path).unwrap().uid();
+        let stranger = Some(owner ^ 1);
         for (owners, is_right) in [
-            ([me, stranger], true),
-            ([stranger, me], true),
-            ([stranger, stranger], is_root),
-            ([None, None], is_root),
+            ([Some(owner), stranger], true),
+            ([stranger, Some(owner)], true),
+            ([stranger, stranger], false),
+            ([None, None], false),
         ] {
-            let found = fs::metadata(folder.0.join(".ht.app.fcgi")).unwrap();
-            let checked = folder.settings(owners).check(&found);
-            assert_eq!(checked.is_ok(), is_right, "{checked:?}");
+            let read = folder.settings(owners).read();
+            let sentence = read.map(drop).map_err(|wrong| wrong.sentence);
+            assert_eq!(sentence.is_ok(), is_right, "{sentence:?}");
+            if let Err(sentence) = sentence {
+                assert!(
+                    sentence.contains(&format!("belong to user {owner}")),
+                    "{sentence}"
+                );
+            }
         }
     }
 
@@ -258,11 +290,23 @@ mod tests {
         let folder = Folder::new("kinds");
         let settings = folder.settings([None, Some(sys::user())]);
         fs::create_dir(&settings.path).unwrap();
-        assert!(settings.read().unwrap_err().sentence.contains("are not a file"));
+        assert!(
+            settings
+                .read()
+                .unwrap_err()
+                .sentence
+                .contains("are not a file")
+        );
         fs::remove_dir(&settings.path).unwrap();
         let made = process::Command::new("mkfifo").arg(&settings.path).status();
         assert!(made.unwrap().success());
-        assert!(settings.read().unwrap_err().sentence.contains("are not a file"));
+        assert!(
+            settings
+                .read()
+                .unwrap_err()
+                .sentence
+                .contains("are not a file")
+        );
     }
 
     #[test]
