@@ -24,12 +24,12 @@ const FLAGS: &[Flag] = &[
     wait("write-timeout", "an answer of which nothing is taken", |s| &mut s.limits.write_timeout),
     wait("idle-timeout", "a kept connection without a request", |s| &mut s.limits.idle_timeout),
     wait("linger-timeout", "a close with unread bytes", |s| &mut s.limits.linger_timeout),
-    flag("max-params", "BYTES", "parameters of a request; 64K is 65536", Kind::Number(64 << 10, 16 << 20, |s| &mut s.limits.max_params)),
-    flag("max-pairs", "N", "parameters of a request", Kind::Number(1, 16_384, |s| &mut s.limits.max_pairs)),
-    flag("max-pair", "BYTES", "one parameter, name and value", Kind::Number(256, 16 << 20, |s| &mut s.limits.max_pair)),
+    most("max-params", "BYTES", "parameters of a request; 64K is 65536", 64 << 10, 16 << 20, |s| &mut s.limits.max_params),
+    most("max-pairs", "N", "parameters of a request", 1, 16_384, |s| &mut s.limits.max_pairs),
+    most("max-pair", "BYTES", "one parameter, name and value", 256, 16 << 20, |s| &mut s.limits.max_pair),
     flag("max-body", "BYTES", "the body of a request", Kind::Bytes(|s| &mut s.limits.max_body)),
-    flag("max-waiting-heads", "BYTES", "parameters that are not whole, in all", Kind::Number(0, 1 << 30, |s| &mut s.limits.max_waiting_heads)),
-    flag("max-connections", "N", "open connections", Kind::Number(1, 1 << 20, |s| &mut s.limits.max_connections)),
+    most("max-waiting-heads", "BYTES", "parameters that are not whole", 0, 1 << 30, |s| &mut s.limits.max_waiting_heads),
+    most("max-connections", "N", "open connections", 1, 1 << 20, |s| &mut s.limits.max_connections),
     flag("keepalive", "", "conf: the server keeps connections open", Kind::Keepalive),
 ];
 
@@ -168,6 +168,17 @@ const fn flag(name: &'static str, value: &'static str, help: &'static str, kind:
 
 const fn wait(name: &'static str, help: &'static str, field: Field<Duration>) -> Flag {
     flag(name, "SECONDS", help, Kind::Seconds(LEAST_WAIT, field))
+}
+
+const fn most(
+    name: &'static str,
+    value: &'static str,
+    help: &'static str,
+    least: usize,
+    most: usize,
+    field: Field<usize>,
+) -> Flag {
+    flag(name, value, help, Kind::Number(least, most, field))
 }
 
 impl Options {
@@ -402,7 +413,8 @@ fn http(value: &str) -> Result<SocketAddr, String> {
     }
     match address(value)? {
         address if address.is_public() => Err(format!(
-            "{value:?} could be reached from other machines, and this http server is for trying things out; write 127.0.0.1:8000"
+            "{value:?} could be reached from other machines, and this http server is for trying things out; \
+             write 127.0.0.1:8000"
         )),
         Address::Tcp(address) => Ok(address),
         _ => Err(format!("{value:?} is no TCP address; write 127.0.0.1:8000")),
