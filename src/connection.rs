@@ -175,7 +175,9 @@ impl Worker<'_> {
 
     /// A connection with nothing to read now waits: for its first byte or next request, or for the rest of a head.
     fn park(&mut self, mut link: Link, head: Head, mut block: Vec<u8>) {
-        if block.is_empty() && head.filled > 0 {
+        if head.filled == 0 {
+            block = Vec::new();
+        } else if block.is_empty() {
             block = self.buffers.head()[..head.filled].to_vec();
         }
         let kind = if link.sequence.in_head() || head.filled > 0 {
@@ -379,10 +381,14 @@ impl HeadReader<'_> {
                     }
                     continue;
                 }
-                Event::Abort => match end_early(link, ProtocolStatus::RequestComplete) {
-                    Some(reading) => return reading,
-                    None => continue,
-                },
+                Event::Abort => {
+                    // Otherwise a kept connection would wait as one whose head is not whole.
+                    head.params = 0..0;
+                    match end_early(link, ProtocolStatus::RequestComplete) {
+                        Some(reading) => return reading,
+                        None => continue,
+                    }
+                }
                 Event::SecondBegin(id) => {
                     link.send_short(&EndRequest::record(id, ProtocolStatus::CantMpxConn))
                 }
