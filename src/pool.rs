@@ -98,8 +98,11 @@ impl Pool {
 
     /// Waits until every worker has ended.
     pub(crate) fn join(&self) {
-        // Until the last one has ended a worker may start another.
-        while let Some(thread) = self.threads().pop() {
+        loop {
+            // Until the last one has ended a worker may start another: the lock must not be held while we wait.
+            let Some(thread) = self.threads().pop() else {
+                break;
+            };
             // A worker's thread ends by returning: panics are contained.
             let _ = thread.join();
         }

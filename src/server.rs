@@ -283,7 +283,7 @@ impl Server {
             if listener.is_public() {
                 // Only one that we were given can be: we open none.
                 log::warn!(
-                    "other machines can reach {}: let a firewall admit the web server alone, for FastCGI has no password",
+                    "other machines can reach {}, and FastCGI has no password: let a firewall admit the web server alone",
                     listener.local_addr()
                 );
             } else if !matches!(addresses, [Address::Fd(0)]) {

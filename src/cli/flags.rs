@@ -24,11 +24,11 @@ const FLAGS: &[Flag] = &[
     wait("write-timeout", "an answer of which nothing is taken", |s| &mut s.limits.write_timeout),
     wait("idle-timeout", "a kept connection without a request", |s| &mut s.limits.idle_timeout),
     wait("linger-timeout", "a close with unread bytes", |s| &mut s.limits.linger_timeout),
-    most("max-params", "BYTES", "parameters of a request; 64K is 65536", 64 << 10, 16 << 20, |s| &mut s.limits.max_params),
+    most("max-params", "BYTES", "all parameters; 64K is 65536", 64 << 10, 16 << 20, |s| &mut s.limits.max_params),
     most("max-pairs", "N", "parameters of a request", 1, 16_384, |s| &mut s.limits.max_pairs),
     most("max-pair", "BYTES", "one parameter, name and value", 256, 16 << 20, |s| &mut s.limits.max_pair),
     flag("max-body", "BYTES", "the body of a request", Kind::Bytes(|s| &mut s.limits.max_body)),
-    most("max-waiting-heads", "BYTES", "parameters that are not whole", 0, 1 << 30, |s| &mut s.limits.max_waiting_heads),
+    most("max-waiting-heads", "BYTES", "parameters, not whole yet", 0, 1 << 30, |s| &mut s.limits.max_waiting_heads),
     most("max-connections", "N", "open connections", 1, 1 << 20, |s| &mut s.limits.max_connections),
     flag("keepalive", "", "conf: the server keeps connections open", Kind::Keepalive),
 ];
@@ -680,9 +680,14 @@ mod tests {
 
     #[test]
     fn a_file_has_one_flag_a_line() {
-        let text = "\u{feff}# for the shared host\r\n\r\n  workers\t 2 # two are enough\r\nlisten unix:a#b.sock\nlisten /run/c.sock";
-        let text = text.trim_start_matches('\u{feff}');
-        let options = parse_file(text, Path::new("/srv/www")).unwrap();
+        let text = [
+            "# for the shared host\r",
+            "\r",
+            "  workers\t 2 # two are enough\r",
+            "listen unix:a#b.sock",
+            "listen /run/c.sock",
+        ];
+        let options = parse_file(&text.join("\n"), Path::new("/srv/www")).unwrap();
         let addresses: Vec<String> = options.listen.iter().map(Address::to_string).collect();
         assert_eq!(addresses, ["unix:/srv/www/a#b.sock", "unix:/run/c.sock"]);
         assert_eq!(options.apply(Server::new()).workers, 2);

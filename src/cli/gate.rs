@@ -2,9 +2,11 @@
 //! 503, and the log says why, until somebody puts the file right.
 //!
 //! A process that a web server started must not exit: mod_fcgid would start it again at once, and mod_fastcgi and
-//! lighttpd would give it up. And nobody can restart it on a shared host. So a first pool of one worker serves fd 0 with
-//! what the flags alone say, and looks at the file at each request. The request that finds it right starts a second pool,
-//! with the file's settings, on the same socket, and is itself answered by the application.
+//! lighttpd would give it up. And nobody can restart it on a shared host. So a first pool of one worker serves fd 0
+//! with what the flags alone say, and looks at the file at each request. The request that finds it right starts a
+//! second pool, with the file's settings, on the same socket, and is itself answered by the application.
+//!
+//! What waits in the first pool is handed over to the second, and so no visitor notices the change.
 
 use super::flags::Options;
 use super::lines;

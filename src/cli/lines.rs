@@ -10,8 +10,8 @@ use std::process;
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Starts the log, or changes its level. `RUST_LOG` counts where no level is given. An application that has set a logger
-/// before keeps it.
+/// Starts the log, or changes its level. `RUST_LOG` counts where no level is given. An application that has set a
+/// logger before keeps it.
 pub(super) fn start(level: Option<LevelFilter>) {
     static IS_OURS: OnceLock<bool> = OnceLock::new();
     let filters = std::env::var("RUST_LOG").ok().filter(|_| level.is_none());
@@ -35,8 +35,8 @@ fn begin(filters: Option<&str>) -> bool {
     builder.try_init().is_ok()
 }
 
-/// One event, as one line, whatever its text: a panic's words have several lines, and what a visitor sends could pretend
-/// to be an event of its own.
+/// One event, as one line, whatever its text: a panic's words have several lines, and what a visitor sends could
+/// pretend to be an event of its own.
 struct Line(log::Level, String);
 
 impl fmt::Display for Line {

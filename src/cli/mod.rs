@@ -35,11 +35,12 @@ where
 impl Server {
     /// As [`run`](Server::run), with the command line: `--help` shows it.
     ///
-    /// What the builder sets are the defaults. The settings file `.ht.NAME` beside the executable changes them, and flags
-    /// change both; addresses replace addresses. Log lines go to standard error, unless the program has set a logger.
+    /// What the builder sets are the defaults. The settings file `.ht.NAME` beside the executable changes them, and
+    /// flags change both; addresses replace addresses. Log lines go to standard error, unless the program has set a
+    /// logger.
     ///
-    /// The exit code is 0 when it was asked to stop and did in time, 1 when serving failed, 2 when it was started wrongly
-    /// or there is nothing to serve; standard error has one sentence then.
+    /// The exit code is 0 when it was asked to stop and did in time, 1 when serving failed, 2 when it was started
+    /// wrongly or there is nothing to serve; standard error has one sentence then.
     pub fn main(self) -> ExitCode {
         sys::one_heap();
         let facts = Facts::gather();

@@ -17,8 +17,8 @@ pub fn home() -> &'static Path {
         .unwrap_or(Path::new("."))
 }
 
-/// The executable as the system knows it, links resolved. Looked up once: after an upgrade the same question is answered
-/// with `app.fcgi (deleted)`.
+/// The executable as the system knows it, links resolved. Looked up once: after an upgrade the same question is
+/// answered with `app.fcgi (deleted)`.
 pub(super) fn executable() -> Option<&'static Path> {
     static EXECUTABLE: OnceLock<Option<PathBuf>> = OnceLock::new();
     EXECUTABLE

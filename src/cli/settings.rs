@@ -1,7 +1,7 @@
 //! The settings file `.ht.NAME` beside the executable: flags for where nobody can pass any.
 //!
-//! Under a plain `.htaccess` a program gets no arguments and no environment, and its owner may only put files beside it.
-//! Apache serves no file whose name begins with `.ht`.
+//! Under a plain `.htaccess` a program gets no arguments and no environment, and its owner may only put files beside
+//! it. Apache serves no file whose name begins with `.ht`.
 
 use super::{flags, program};
 use crate::net::sys;
@@ -94,8 +94,8 @@ impl Settings {
         Ok(Some(text))
     }
 
-    /// Whoever can write the settings decides what the program does. A group may: on hosts whose umask is 002 every file
-    /// is made so.
+    /// Whoever can write the settings decides what the program does. A group may: on hosts whose umask is 002 every
+    /// file is made so.
     fn check(&self, found: &Metadata) -> Result<(), String> {
         let path = self.path.display();
         if found.permissions().mode() & 0o002 != 0 {

@@ -8,6 +8,7 @@ mod served;
 mod testbed;
 mod wire;
 
+mod cli;
 mod response;
 mod rules;
 mod sequence;
