@@ -163,6 +163,19 @@ impl Accept {
         });
     }
 
+    /// Moves all connections that wait to another loop.
+    pub(crate) fn hand_over(&self, to: &Accept) {
+        let mut parked = self.lock();
+        let all = 0..parked.entries.len();
+        let moved: Vec<Waiting> = all.filter_map(|i| parked.remove(i)).collect();
+        drop(parked);
+        for mut waiting in moved {
+            // Our set still has it: an event there finds no entry, and closing it takes it out.
+            waiting.link.belong_to(&to.open);
+            to.park(waiting);
+        }
+    }
+
     /// Waits for a connection that has something to read. `None` when it is time to stop.
     ///
     /// What `buffers` hold beyond their first few KiB is given back before the worker sleeps.

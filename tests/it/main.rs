@@ -8,6 +8,7 @@ mod served;
 mod testbed;
 mod wire;
 
+mod cli;
 mod cuts;
 mod reserve;
 mod response;
