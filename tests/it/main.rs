@@ -8,7 +8,10 @@ mod served;
 mod testbed;
 mod wire;
 
+mod body;
 mod cuts;
+mod limits;
+mod panics;
 mod reserve;
 mod response;
 mod rules;
