@@ -8,8 +8,11 @@ mod served;
 mod testbed;
 mod wire;
 
+mod body;
 mod cli;
 mod cuts;
+mod limits;
+mod panics;
 mod reserve;
 mod response;
 mod rules;
