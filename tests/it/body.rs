@@ -281,7 +281,7 @@ fn a_broken_record_in_the_body_is_an_error_and_never_content() {
     let (read, body) = told.recv_timeout(PATIENCE).unwrap();
     assert_eq!(
         (read, &body[..]),
-        (Err(ErrorKind::ConnectionAborted), &b"good"[..])
+        (Err(ErrorKind::InvalidData), &b"good"[..])
     );
     assert!(wire.reply(1).is_whole());
     wire.assert_closed();
