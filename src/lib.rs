@@ -1,6 +1,43 @@
 //! FastCGI by an ordinary blocking function.
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
+#![allow(dead_code)]
 
-#[allow(dead_code)]
+mod accept;
+mod body;
+mod buffer;
+mod cgi;
+pub mod cli;
+mod connection;
+mod error;
+mod exchange;
+mod limits;
+mod link;
 mod net;
+mod pool;
+mod process;
+mod protocol;
+mod request;
+mod response;
+mod server;
+mod slot;
+mod wire;
+
+pub use body::Body;
+pub use error::{Error, Result};
+pub use net::Address;
+pub use protocol::Role;
+pub use request::{Request, Stderr};
+pub use response::{Response, ResponseBody};
+pub use server::{Handle, Handler, Server};
+
+/// Serves `app` until a signal stops it: [`Server::run`] with the defaults.
+///
+/// # Errors
+/// As [`Server::run`].
+pub fn run<F>(app: F) -> std::io::Result<()>
+where
+    F: Fn(&mut Request<'_>, Response<'_>) -> Result + Send + Sync + 'static,
+{
+    Server::new().responder(app).run()
+}

@@ -1,1 +1,18 @@
-//! The operating system.
+//! The operating system: descriptors, sockets, waiting, signals.
+//!
+//! `socket2` and `libc` appear nowhere else, and every unsafe line of the crate is in `sys`.
+
+mod address;
+mod listener;
+mod origin;
+mod pipes;
+pub(crate) mod sys;
+mod transport;
+
+pub use address::Address;
+pub(crate) use address::refuse_public;
+pub(crate) use listener::{Listener, SocketFile};
+pub(crate) use origin::{Facts, Origin};
+pub(crate) use pipes::Pipes;
+pub(crate) use sys::{Epoll, Interest, Mapping, Timer, Wait};
+pub(crate) use transport::Transport;

@@ -1,0 +1,209 @@
+//! The testbed: one small application with a path for each thing that a web server can get wrong. The project's tests
+//! drive it behind every web server, and a load generator can compare it with the same application on another library.
+//!
+//! Every text answer is `text/plain; charset=utf-8`. Arguments come from the query string.
+//!
+//! | path | arguments | answer |
+//! | --- | --- | --- |
+//! | `/hello` | | exactly `Hello, world!` |
+//! | `/env` | | every parameter, `NAME=VALUE` a line, in the order received |
+//! | `/echo` | | the body, byte for byte, as `application/octet-stream` |
+//! | `/count` | | reads the body as a stream: `LEN SUM`, the sum of its bytes modulo 2^32 |
+//! | `/noread` | | `ok`, without reading the body |
+//! | `/bytes` | `n` | N bytes of `x`, streamed, as `application/octet-stream` |
+//! | `/status` | `code` | that status, and `status CODE` |
+//! | `/header` | `name`, `value` | that response header; an illegal one is a 500 |
+//! | `/redirect` | `to` | 303 to that place |
+//! | `/cookies` | | sets `a=1` and `b=2`, and answers the cookies it got |
+//! | `/stderr` | `msg` | `msg` on FastCGI's stderr stream, then `ok` |
+//! | `/sleep` | `ms` | sleeps, then `slept` |
+//! | `/spin` | | never returns |
+//! | `/chunks` | `n`, `ms` | N times `chunk I`, flushed each, M ms apart |
+//! | `/finish` | `ms` | `finished`, then goes on for M ms |
+//! | `/panic` | | panics: a 500 |
+//! | `/panic-late` | | flushes `part`, then panics: the answer is cut |
+//! | `/path` | | mount, path and query as the library sees them |
+//! | `/pid` | | the process id |
+//! | anything else | | 404, `not found` |
+
+use fcgi::{Error, Request, Response};
+use std::io::{BufRead, Write};
+use std::thread::sleep;
+use std::time::Duration;
+
+/// What `/bytes` writes from: large enough that a MiB leaves in a few system calls.
+static BYTES: [u8; 256 << 10] = [b'x'; 256 << 10];
+
+fn app(req: &mut Request, res: Response) -> fcgi::Result {
+    let query = req.query();
+    match req.path() {
+        "/hello" => plain(res).send("Hello, world!"),
+        "/env" => env(req, res),
+        "/echo" => echo(req, res),
+        "/count" => count(req, res),
+        "/noread" => plain(res).send("ok"),
+        "/bytes" => bytes(number(query, "n")?, res),
+        "/status" => {
+            let code = number(query, "code")?;
+            plain(res)
+                .status(u16::try_from(code)?)
+                .send(format!("status {code}"))
+        }
+        "/header" => {
+            let (name, value) = (argument(query, "name")?, argument(query, "value")?);
+            plain(res)
+                .header(&String::from_utf8(name)?, value)
+                .send("ok")
+        }
+        "/redirect" => plain(res)
+            .status(303)
+            .header("Location", argument(query, "to")?)
+            .send(""),
+        "/cookies" => {
+            let cookies = req.header("Cookie").unwrap_or("");
+            plain(res)
+                .header("Set-Cookie", "a=1")
+                .header("Set-Cookie", "b=2; HttpOnly")
+                .send(cookies)
+        }
+        "/stderr" => {
+            let mut message = argument(query, "msg")?;
+            message.push(b'\n');
+            req.stderr().write_all(&message)?;
+            plain(res).send("ok")
+        }
+        "/sleep" => {
+            sleep(Duration::from_millis(number(query, "ms")?));
+            plain(res).send("slept")
+        }
+        "/spin" => loop {
+            std::hint::spin_loop();
+        },
+        "/chunks" => chunks(
+            number(query, "n")?,
+            Duration::from_millis(number(query, "ms")?),
+            res,
+        ),
+        "/finish" => {
+            plain(res).finish("finished")?;
+            sleep(Duration::from_millis(number(query, "ms")?));
+            Ok(())
+        }
+        "/panic" => panic!("as asked"),
+        "/panic-late" => {
+            let mut body = plain(res).stream()?;
+            body.write_all(b"part")?;
+            body.flush()?;
+            panic!("late, as asked")
+        }
+        "/path" => {
+            let place = format!(
+                "mount {}\npath {}\nquery {query}\n",
+                req.mount(),
+                req.path()
+            );
+            plain(res).send(place)
+        }
+        "/pid" => plain(res).send(std::process::id().to_string()),
+        _ => plain(res).status(404).send("not found"),
+    }
+}
+
+fn plain(res: Response) -> Response {
+    res.content_type("text/plain; charset=utf-8")
+}
+
+fn env(req: &mut Request, res: Response) -> fcgi::Result {
+    let mut body = plain(res).stream()?;
+    for (name, value) in req.params() {
+        for part in [name, b"=", value, b"\n"] {
+            body.write_all(part)?;
+        }
+    }
+    Ok(())
+}
+
+fn echo(req: &mut Request, res: Response) -> fcgi::Result {
+    let res = res.content_type("application/octet-stream");
+    let res = match req.content_length() {
+        Some(length) => res.header("X-Body-Length", length.to_string()),
+        None => res,
+    };
+    let mut body = res.stream()?;
+    std::io::copy(req.body(), &mut body)?;
+    Ok(())
+}
+
+fn count(req: &mut Request, res: Response) -> fcgi::Result {
+    let (mut length, mut sum) = (0_u64, 0_u32);
+    loop {
+        let piece = req.body().fill_buf()?;
+        if piece.is_empty() {
+            break;
+        }
+        // Blocks of 256 bytes fit a u16, which the compiler sums in vectors.
+        for block in piece.chunks(256) {
+            let block: u16 = block.iter().map(|&byte| u16::from(byte)).sum();
+            sum = sum.wrapping_add(u32::from(block));
+        }
+        let n = piece.len();
+        length += n as u64;
+        req.body().consume(n);
+    }
+    plain(res).send(format!("{length} {sum}"))
+}
+
+fn bytes(mut n: u64, res: Response) -> fcgi::Result {
+    let mut body = res.content_type("application/octet-stream").stream()?;
+    while n > 0 {
+        let piece = BYTES.len().min(usize::try_from(n).unwrap_or(usize::MAX));
+        body.write_all(&BYTES[..piece])?;
+        n -= piece as u64;
+    }
+    Ok(())
+}
+
+fn chunks(n: u64, pause: Duration, res: Response) -> fcgi::Result {
+    let mut body = plain(res).stream()?;
+    for i in 0..n {
+        if i > 0 {
+            sleep(pause);
+        }
+        writeln!(body, "chunk {i}")?;
+        body.flush()?;
+    }
+    Ok(())
+}
+
+fn number(query: &str, name: &str) -> fcgi::Result<u64> {
+    let value = String::from_utf8(argument(query, name)?)?;
+    value
+        .parse()
+        .map_err(|_| Error::new(400, format!("{name}={value} is no number")))
+}
+
+/// An argument of the query string, decoded.
+fn argument(query: &str, name: &str) -> fcgi::Result<Vec<u8>> {
+    let value = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    let value = value.ok_or_else(|| Error::new(400, format!("the argument {name} is missing")))?;
+    let mut decoded = Vec::new();
+    let mut bytes = value.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let digits: String = bytes.by_ref().take(2).map(char::from).collect();
+                u8::from_str_radix(&digits, 16)
+                    .map_err(|_| Error::new(400, "broken percent-encoding"))?
+            }
+            other => other,
+        });
+    }
+    Ok(decoded)
+}
+
+fn main() -> std::process::ExitCode {
+    fcgi::cli::main(app)
+}

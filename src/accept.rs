@@ -1,0 +1,463 @@
+//! The accept loop: one blocking set that holds the listeners, the stop pipe and the parked connections.
+//!
+//! Every free worker blocks in [`Accept::next`], which yields exactly one connection that has something to read; whoever
+//! gets it serves it on its own thread. So the loop feeds the pool and no connection crosses threads. The kernel's
+//! backlog is the queue.
+//!
+//! Listeners are ONESHOT and armed again right after accept4, before serving: level-triggered ones wake two workers for
+//! each connection, and EPOLLEXCLUSIVE cannot be combined with ONESHOT. Parked connections are ONESHOT too. Whoever
+//! removes a parked entry under the lock owns it; keys carry a generation, so that a late event finds nothing. Only the
+//! one who gets its event removes an entry: what has waited too long is shut down, which is an event, and whoever gets
+//! that closes it. So a descriptor can be armed after the lock is given back, when nobody can have closed it yet.
+//! With all workers busy nobody waits here, and time limits fire late.
+
+use crate::buffer::Buffers;
+use crate::exchange::Home;
+use crate::limits::Limits;
+use crate::link::{Head, Kind, Link, Waiting};
+use crate::net::sys::now_ms;
+use crate::net::{Epoll, Interest, Listener, Timer, Transport};
+use crossbeam_utils::CachePadded;
+use std::io::{self, PipeReader, PipeWriter, Write};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+const STOP: u64 = 1 << 56;
+const TIMER: u64 = 2 << 56;
+const LISTENER: u64 = 3 << 56;
+const PARKED: u64 = 4 << 56;
+const KIND: u64 = 0xff << 56;
+
+/// Deadlines are looked at in steps, so that thousands of them are not thousands of alarms.
+const STEP_MS: u64 = 50;
+
+/// How long to wait when there is no descriptor or memory for another connection.
+const PAUSE_MS: u64 = 100;
+
+/// Asks the loop to end; from anywhere, a signal handler included.
+#[derive(Debug)]
+struct Stop {
+    asked: AtomicBool,
+    pipe: PipeWriter,
+}
+
+impl Stop {
+    /// Async-signal-safe: a store and a write. The pipe is never read, so everyone who waits sees it.
+    fn ask(&self) {
+        if !self.asked.swap(true, Ordering::SeqCst) {
+            // One byte into an empty pipe: it neither blocks nor fails.
+            let _ = (&self.pipe).write(b"x");
+        }
+    }
+
+    fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Accept {
+    epoll: Epoll,
+    timer: Timer,
+    listeners: Vec<Listener>,
+    stop_pipe: PipeReader,
+    stop: Stop,
+    parked: Mutex<Parked>,
+    /// Workers that wait in the loop.
+    waiting: CachePadded<AtomicUsize>,
+    open: Arc<AtomicUsize>,
+    limits: Limits,
+}
+
+/// The connections that wait, and when to look at them again.
+#[derive(Debug, Default)]
+struct Parked {
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+    /// What the timer is set to, in ms of the monotonic clock; 0 if it is not.
+    alarm: u64,
+    /// Listeners that are not armed, one bit each, until there is room again.
+    paused: u64,
+    /// Bytes of heads that are not whole.
+    head_bytes: usize,
+    /// Whether the log has the line about missing descriptors already.
+    told_full: bool,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    generation: u32,
+    waiting: Option<Waiting>,
+}
+
+impl Accept {
+    /// # Errors
+    /// When there is no descriptor left, or more than 64 listeners are given.
+    pub(crate) fn new(listeners: Vec<Listener>, limits: Limits) -> io::Result<Accept> {
+        if listeners.len() > 64 {
+            return Err(io::Error::other(
+                "cannot listen on more than 64 sockets at once; use fewer --listen",
+            ));
+        }
+        let (stop_pipe, pipe) = io::pipe()?;
+        let accept = Accept {
+            epoll: Epoll::new()?,
+            timer: Timer::new()?,
+            listeners,
+            stop_pipe,
+            stop: Stop {
+                asked: AtomicBool::new(false),
+                pipe,
+            },
+            parked: Mutex::default(),
+            waiting: CachePadded::default(),
+            open: Arc::default(),
+            limits,
+        };
+        accept
+            .epoll
+            .add(accept.stop_pipe.as_raw_fd(), STOP, Interest::ReadAlways)?;
+        accept
+            .epoll
+            .add(accept.timer.as_raw_fd(), TIMER, Interest::ReadOnce)?;
+        for (i, listener) in accept.listeners.iter().enumerate() {
+            accept
+                .epoll
+                .add(listener.as_raw_fd(), LISTENER | i as u64, Interest::ReadOnce)?;
+        }
+        Ok(accept)
+    }
+
+    pub(crate) fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    /// Asks every worker that waits, or comes to wait, to end. Async-signal-safe.
+    pub(crate) fn ask_to_stop(&self) {
+        self.stop.ask();
+    }
+
+    /// Removes the sockets that we made, while they still listen.
+    pub(crate) fn unlink(&self) {
+        for listener in &self.listeners {
+            if let Err(error) = listener.unlink() {
+                log::warn!("cannot remove {}: {error}", listener.local_addr());
+            }
+        }
+    }
+
+    /// Takes a connection that came some other way than by a listener.
+    pub(crate) fn adopt(&self, transport: Transport) {
+        let deadline = now_ms() + Kind::FirstByte.limit(&self.limits);
+        let link = Link::new(transport, &self.open);
+        self.park(Waiting {
+            link,
+            kind: Kind::FirstByte,
+            deadline,
+            head: Head::default(),
+            block: Vec::new(),
+        });
+    }
+
+    /// Waits for a connection that has something to read. `None` when it is time to stop.
+    ///
+    /// What `buffers` hold beyond their first few KiB is given back before the worker sleeps.
+    pub(crate) fn next(&self, buffers: &mut Buffers) -> Option<Waiting> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let next = self.wait(buffers);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        next
+    }
+
+    /// Whether a further connection would find no worker.
+    pub(crate) fn nobody_waits(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) == 0
+    }
+
+    fn wait(&self, buffers: &mut Buffers) -> Option<Waiting> {
+        loop {
+            let mut key = Ok(None);
+            if buffers.is_large() {
+                key = self.epoll.wait(false);
+                if let Ok(None) = key {
+                    buffers.release();
+                }
+            }
+            if let Ok(None) = key {
+                key = self.epoll.wait(true);
+            }
+            match key {
+                Ok(Some(STOP)) => {
+                    // The next to start finds no path of ours, and is answered if it looks just now.
+                    self.unlink();
+                    return None;
+                }
+                Ok(Some(key)) => {
+                    if let Some(waiting) = self.ready(key) {
+                        return Some(waiting);
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    log::error!("cannot wait for connections: {error}; the worker ends");
+                    self.stop.ask();
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn ready(&self, key: u64) -> Option<Waiting> {
+        match key & KIND {
+            LISTENER => self.accept((key & !KIND) as usize),
+            PARKED => self.lock().take(key),
+            _ => {
+                self.expire();
+                None
+            }
+        }
+    }
+
+    fn accept(&self, i: usize) -> Option<Waiting> {
+        let listener = self.listeners.get(i)?;
+        if self.open.load(Ordering::Relaxed) >= self.limits.max_connections {
+            self.end_oldest_idle();
+            self.pause(i, "max_connections are open");
+            return None;
+        }
+        let accepted = listener.socket().accept();
+        if let Err(error) = &accepted
+            && is_shortage(error)
+        {
+            self.end_oldest_idle();
+            self.pause(i, &error.to_string());
+            return None;
+        }
+        self.arm_listener(i);
+        // EAGAIN is everyday: a sibling process that shares the listener took the connection. ECONNABORTED too.
+        let (socket, _) = accepted.ok()?;
+        let link = Link::new(Transport::new(socket), &self.open);
+        Some(Waiting {
+            link,
+            kind: Kind::FirstByte,
+            deadline: 0,
+            head: Head::default(),
+            block: Vec::new(),
+        })
+    }
+
+    fn arm_listener(&self, i: usize) {
+        if let Err(error) = self.epoll.rearm(
+            self.listeners[i].as_raw_fd(),
+            LISTENER | i as u64,
+            Interest::ReadOnce,
+        ) {
+            log::error!(
+                "cannot wait for connections on {}: {error}",
+                self.listeners[i].local_addr()
+            );
+        }
+    }
+
+    /// Leaves a listener alone for a moment: the backlog keeps what comes.
+    fn pause(&self, i: usize, why: &str) {
+        let mut parked = self.lock();
+        if !parked.told_full {
+            log::warn!("no room for another connection ({why}): new ones wait");
+            parked.told_full = true;
+        }
+        parked.paused |= 1 << i;
+        self.set_alarm(&mut parked, now_ms() + PAUSE_MS);
+    }
+
+    /// Makes room by ending the idle connection that has waited longest.
+    fn end_oldest_idle(&self) {
+        self.lock().end_oldest(Kind::Idle);
+    }
+
+    /// The timer rang: ends what has waited too long, and arms what was paused.
+    fn expire(&self) {
+        let now = now_ms();
+        let mut parked = self.lock();
+        let mut next = u64::MAX;
+        let Parked { entries, head_bytes, .. } = &mut *parked;
+        for waiting in entries.iter_mut().filter_map(|entry| entry.waiting.as_mut()) {
+            if waiting.deadline <= now {
+                tell_expired(waiting.kind);
+                *head_bytes -= end(waiting);
+            } else {
+                next = next.min(waiting.deadline);
+            }
+        }
+        let paused = std::mem::take(&mut parked.paused);
+        parked.alarm = 0;
+        if let Err(error) = self.epoll.rearm(self.timer.as_raw_fd(), TIMER, Interest::ReadOnce) {
+            log::error!("time limits are off: {error}");
+        }
+        if next != u64::MAX {
+            self.set_alarm(&mut parked, next);
+        }
+        drop(parked);
+        (0..self.listeners.len()).filter(|i| paused & 1 << i != 0).for_each(|i| self.arm_listener(i));
+    }
+
+    /// Sets the timer, if it is not set to ring before.
+    fn set_alarm(&self, parked: &mut Parked, at: u64) {
+        let at = at.next_multiple_of(STEP_MS);
+        if parked.alarm != 0 && parked.alarm <= at {
+            return;
+        }
+        parked.alarm = at;
+        let wait = Duration::from_millis(at.saturating_sub(now_ms()).max(1));
+        if let Err(error) = self.timer.set(wait) {
+            log::error!("time limits are off: {error}");
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Parked> {
+        self.parked
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Home for Accept {
+    fn park(&self, mut waiting: Waiting) {
+        let interest = if waiting.kind == Kind::Ready { Interest::WriteOnce } else { Interest::ReadOnce };
+        let registered = std::mem::replace(&mut waiting.link.registered, true);
+        let (fd, deadline) = (waiting.link.transport.as_raw_fd(), waiting.deadline);
+        let mut parked = self.lock();
+        let key = parked.insert(waiting);
+        if parked.head_bytes > self.limits.max_waiting_heads {
+            log::warn!("connections are closed: the heads that wait exceed max_waiting_heads");
+            while parked.head_bytes > self.limits.max_waiting_heads && parked.end_oldest(Kind::Head) {}
+        }
+        if deadline < parked.alarm || parked.alarm == 0 {
+            self.set_alarm(&mut parked, deadline);
+        }
+        drop(parked);
+        let armed =
+            if registered { self.epoll.rearm(fd, key, interest) } else { self.epoll.add(fd, key, interest) };
+        if let Err(error) = armed {
+            log::error!("a connection is closed: it cannot be waited for: {error}");
+            drop(self.lock().take(key));
+        }
+    }
+
+    fn go_on(&self, link: Link, unread: Vec<u8>) {
+        let kind = if unread.is_empty() {
+            Kind::Idle
+        } else {
+            Kind::Ready
+        };
+        let deadline = now_ms().saturating_add(kind.limit(&self.limits));
+        self.park(Waiting {
+            link,
+            kind,
+            deadline,
+            head: Head::of(unread.len()),
+            block: unread,
+        });
+    }
+
+    fn linger(&self, link: Link) {
+        if link.transport.shutdown_write().is_ok() {
+            let deadline = now_ms().saturating_add(Kind::Linger.limit(&self.limits));
+            self.park(Waiting {
+                link,
+                kind: Kind::Linger,
+                deadline,
+                head: Head::default(),
+                block: Vec::new(),
+            });
+        }
+    }
+
+    fn other(&self) -> Option<Waiting> {
+        match self.epoll.wait(false) {
+            Ok(Some(key)) if key != STOP => self.ready(key),
+            _ => None,
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stop.is_asked()
+    }
+}
+
+impl Parked {
+    /// Puts a connection in. Its key: kind, 24 bits of generation, 32 of index.
+    fn insert(&mut self, waiting: Waiting) -> u64 {
+        self.head_bytes += waiting.block.len();
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.entries.push(Entry::default());
+            self.entries.len() as u32 - 1
+        });
+        let entry = &mut self.entries[index as usize];
+        entry.waiting = Some(waiting);
+        PARKED | u64::from(entry.generation & 0xff_ffff) << 32 | u64::from(index)
+    }
+
+    fn entry(&mut self, key: u64) -> Option<&mut Waiting> {
+        let entry = self.entries.get_mut(key as u32 as usize)?;
+        let generation = (key >> 32) as u32 & 0xff_ffff;
+        (entry.generation & 0xff_ffff == generation)
+            .then_some(entry.waiting.as_mut())
+            .flatten()
+    }
+
+    fn take(&mut self, key: u64) -> Option<Waiting> {
+        self.entry(key)?;
+        self.remove(key as u32 as usize)
+    }
+
+    fn remove(&mut self, index: usize) -> Option<Waiting> {
+        let entry = &mut self.entries[index];
+        let waiting = entry.waiting.take()?;
+        entry.generation = entry.generation.wrapping_add(1);
+        self.free.push(index as u32);
+        self.head_bytes -= waiting.block.len();
+        self.told_full = false;
+        Some(waiting)
+    }
+
+    /// Ends the one of this kind that is due first. Whether there was one.
+    fn end_oldest(&mut self, kind: Kind) -> bool {
+        let waiting = self.entries.iter_mut().filter_map(|entry| entry.waiting.as_mut());
+        let oldest = waiting.filter(|waiting| waiting.kind == kind).min_by_key(|waiting| waiting.deadline);
+        let freed = oldest.map(end);
+        self.head_bytes -= freed.unwrap_or(0);
+        freed.is_some()
+    }
+}
+
+/// Ends a connection that waits: its next event is its end, and whoever gets that closes it. How many bytes of a head
+/// were freed.
+fn end(waiting: &mut Waiting) -> usize {
+    waiting.link.transport.shutdown();
+    waiting.kind = Kind::Linger;
+    waiting.deadline = u64::MAX;
+    waiting.head = Head::default();
+    std::mem::take(&mut waiting.block).len()
+}
+
+/// Out of descriptors or memory: weather, not an error of ours or the peer's.
+fn is_shortage(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(crate::net::sys::EMFILE | crate::net::sys::ENFILE)
+    ) || error.kind() == io::ErrorKind::OutOfMemory
+        || error.raw_os_error() == Some(crate::net::sys::ENOBUFS)
+}
+
+fn tell_expired(kind: Kind) {
+    match kind {
+        // A neighbour's probe, a web server that keeps a connection: everyday.
+        Kind::FirstByte | Kind::Idle | Kind::Linger => log::debug!("a connection is closed: {kind:?} took too long"),
+        Kind::Head | Kind::Ready => {
+            log::warn!("a connection is closed: a request's head was not whole in time (head_timeout)");
+        }
+    }
+}

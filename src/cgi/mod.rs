@@ -1,0 +1,11 @@
+//! CGI/1.1 (RFC 3875) on top of the protocol: what params mean, and how a response's head is written.
+//!
+//! Pure, like `protocol`.
+
+mod head;
+mod mount;
+mod params;
+
+pub(crate) use head::{Illegal, check_field, is_bodiless, reason};
+pub(crate) use mount::{Place, locate};
+pub(crate) use params::{Known, Params, ParamsError, Scratch};

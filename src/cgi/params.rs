@@ -1,0 +1,413 @@
+//! The params of one request, lent from where they landed.
+//!
+//! One walk over the pairs finds the ones that every request needs, checks that the stream is whole and
+//! counts; everything else is looked up when it is asked for. Joined values are written once, when the front
+//! freezes, and lend like all others.
+
+use crate::protocol::Pairs;
+
+/// The params that every request needs, found in the one walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    PathInfo,
+    RemoteAddr,
+    RequestUri,
+    ScriptName,
+    QueryString,
+    ContentType,
+    ContentLength,
+    RequestMethod,
+    /// cherokee's word for a body that is still in chunks.
+    ContentTransferEncoding,
+}
+
+const KNOWN: usize = Known::ContentTransferEncoding as usize + 1;
+
+/// Why a params stream is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ParamsError {
+    /// A length that points past the end.
+    Broken,
+    TooMany,
+    PairTooLarge,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Params<'buf> {
+    stream: &'buf [u8],
+    /// Pairs whose values are joined from several of `stream`; nearly always empty.
+    joined: &'buf [u8],
+    known: [Option<&'buf [u8]>; KNOWN],
+}
+
+impl<'buf> Params<'buf> {
+    /// Walks `stream`, and writes what has to be joined to `scratch`.
+    pub(crate) fn new(
+        stream: &'buf [u8],
+        max_pairs: usize,
+        max_pair: usize,
+        scratch: &mut Scratch<'buf>,
+    ) -> Result<Params<'buf>, ParamsError> {
+        let mut params = Params {
+            stream,
+            joined: &[],
+            known: [None; KNOWN],
+        };
+        let mut pairs = Pairs::new(stream);
+        let (mut count, mut seen, mut suspects, mut repeated) = (0, Seen::default(), 0, false);
+        while let Some((name, value)) = pairs.next() {
+            count += 1;
+            if let Some(header) = name.strip_prefix(b"HTTP_") {
+                if !repeated && seen.insert(header) {
+                    // A few are looked up; of many the sorting finds out.
+                    suspects += 1;
+                    repeated = suspects > MOST_SUSPECTS || is_repeated(stream, name);
+                }
+            } else if let Some(known) = known(name) {
+                // nginx sends SCRIPT_NAME twice in the guides' root configuration; the last one is meant.
+                params.known[known as usize] = Some(value);
+            }
+        }
+        if !pairs.is_whole() {
+            return Err(ParamsError::Broken);
+        }
+        if count > max_pairs {
+            return Err(ParamsError::TooMany);
+        }
+        // No pair of a stream is larger than the stream.
+        if stream.len() > max_pair && Pairs::new(stream).any(|(name, value)| name.len() + value.len() > max_pair) {
+            return Err(ParamsError::PairTooLarge);
+        }
+        if repeated {
+            params.joined = join(stream, scratch);
+        }
+        Ok(params)
+    }
+
+    #[inline]
+    pub(crate) fn known(&self, known: Known) -> Option<&'buf [u8]> {
+        self.known[known as usize]
+    }
+
+    /// The value of a param: of a repeated header all values joined, of any other repeated name the last.
+    pub(crate) fn get(&self, name: &[u8]) -> Option<&'buf [u8]> {
+        self.find(|candidate| candidate == name)
+    }
+
+    /// The value of a request header, by the name that it has in HTTP.
+    pub(crate) fn header(&self, name: &str) -> Option<&'buf [u8]> {
+        if name.eq_ignore_ascii_case("content-type") {
+            return self.known(Known::ContentType);
+        }
+        if name.eq_ignore_ascii_case("content-length") {
+            return self.known(Known::ContentLength);
+        }
+        self.find(|candidate| is_header(candidate, name.as_bytes()))
+    }
+
+    /// The pairs as received, in order.
+    pub(crate) fn pairs(&self) -> Pairs<'buf> {
+        Pairs::new(self.stream)
+    }
+
+    fn find(&self, mut wanted: impl FnMut(&[u8]) -> bool) -> Option<&'buf [u8]> {
+        let mut find = |stream| Pairs::new(stream).filter(|(name, _)| wanted(name)).last();
+        find(self.joined)
+            .or_else(|| find(self.stream))
+            .map(|(_, value)| value)
+    }
+}
+
+/// Whether `param` is the variable of the request header `name`: RFC 3875, section 4.1.18.
+fn is_header(param: &[u8], name: &[u8]) -> bool {
+    let Some(param) = param.strip_prefix(b"HTTP_") else {
+        return false;
+    };
+    param.len() == name.len()
+        && param.iter().zip(name).all(|(&p, &n)| {
+            p == if n == b'-' {
+                b'_'
+            } else {
+                n.to_ascii_uppercase()
+            }
+        })
+}
+
+/// By length first: of nginx's 29 names most are done after one comparison of numbers.
+#[inline]
+fn known(name: &[u8]) -> Option<Known> {
+    let known = match name.len() {
+        9 if name == b"PATH_INFO" => Known::PathInfo,
+        11 if name == b"REQUEST_URI" => Known::RequestUri,
+        11 if name == b"SCRIPT_NAME" => Known::ScriptName,
+        11 if name == b"REMOTE_ADDR" => Known::RemoteAddr,
+        12 if name == b"QUERY_STRING" => Known::QueryString,
+        12 if name == b"CONTENT_TYPE" => Known::ContentType,
+        14 if name == b"REQUEST_METHOD" => Known::RequestMethod,
+        14 if name == b"CONTENT_LENGTH" => Known::ContentLength,
+        25 if name == b"CONTENT_TRANSFER_ENCODING" => Known::ContentTransferEncoding,
+        _ => return None,
+    };
+    Some(known)
+}
+
+/// How many names that may be repeated are looked up one by one.
+const MOST_SUSPECTS: u32 = 16;
+
+/// A small set of names that may say "seen before" of one that was not, never the other way round.
+#[derive(Default)]
+struct Seen([u64; 4]);
+
+impl Seen {
+    /// Whether a name like this was here before. Length, first, middle and last byte tell the usual names apart.
+    #[inline]
+    fn insert(&mut self, header: &[u8]) -> bool {
+        let len = header.len();
+        let (Some(&first), Some(&last)) = (header.first(), header.last()) else { return true };
+        let key = u32::from(first) | u32::from(last) << 8 | u32::from(header[len / 2]) << 16;
+        let hash = (key ^ (len as u32) << 20).wrapping_mul(0x9e37_79b1) >> 24;
+        let (word, bit) = (hash as usize / 64, 1 << (hash % 64));
+        let seen = self.0[word] & bit != 0;
+        self.0[word] |= bit;
+        seen
+    }
+}
+
+/// Whether `name` stands in `stream` more than once.
+fn is_repeated(stream: &[u8], name: &[u8]) -> bool {
+    Pairs::new(stream).filter(|(other, _)| *other == name).nth(1).is_some()
+}
+
+/// Room in the worker's buffer for values that stand nowhere in the stream, handed out from its front.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch<'buf> {
+    rest: &'buf mut [u8],
+    /// `len <= rest.len()`: the value in the making.
+    len: usize,
+    /// Room to sort in; of no meaning afterwards.
+    desk: &'buf mut [u8],
+    touched: bool,
+}
+
+impl<'buf> Scratch<'buf> {
+    /// `desk` has four bytes for each pair that may be there.
+    pub(crate) fn new(rest: &'buf mut [u8], desk: &'buf mut [u8]) -> Scratch<'buf> {
+        Scratch {
+            rest,
+            len: 0,
+            desk,
+            touched: false,
+        }
+    }
+
+    /// Appends to the value in the making. `false` if there is no room left.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> bool {
+        let Some(room) = self.rest.get_mut(self.len..self.len + bytes.len()) else {
+            return false;
+        };
+        room.copy_from_slice(bytes);
+        self.len += bytes.len();
+        self.touched = true;
+        true
+    }
+
+    /// The value in the making.
+    pub(crate) fn pending(&self) -> &[u8] {
+        &self.rest[..self.len]
+    }
+
+    /// Takes the end of the value in the making away.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// The value that was made since the last call.
+    pub(crate) fn finish(&mut self) -> &'buf [u8] {
+        let (done, rest) = std::mem::take(&mut self.rest).split_at_mut(self.len);
+        self.rest = rest;
+        self.len = 0;
+        done
+    }
+
+    /// Whether anything was ever written.
+    pub(crate) fn was_touched(&self) -> bool {
+        self.touched
+    }
+
+    /// Gives the desk back to whoever lent it.
+    pub(crate) fn into_desk(self) -> &'buf mut [u8] {
+        self.desk
+    }
+}
+
+/// Writes one pair for each `HTTP_*` name that stands in `stream` more than once, its values joined.
+///
+/// nginx 1.22, HAProxy and h2o send a repeated request header as repeated pairs. The names are sorted, by their
+/// offsets, so that thousands of repeated ones are not compared each with each.
+fn join<'buf>(stream: &'buf [u8], scratch: &mut Scratch<'buf>) -> &'buf [u8] {
+    let desk = std::mem::take(&mut scratch.desk);
+    scratch.touched = true;
+    let (offsets, _) = desk.as_chunks_mut::<4>();
+    let pair_at = |offset: &[u8; 4]| {
+        let pair = Pairs::new(&stream[u32::from_be_bytes(*offset) as usize..]).next();
+        pair.expect("BUG: an offset that no pair began at")
+    };
+    let headers = header_offsets(stream)
+        .zip(offsets.iter_mut())
+        .map(|(from, to)| *to = from)
+        .count();
+    let offsets = &mut offsets[..headers];
+    offsets.sort_unstable_by(|a, b| pair_at(a).0.cmp(pair_at(b).0).then(a.cmp(b)));
+    for group in offsets.chunk_by(|a, b| pair_at(a).0 == pair_at(b).0) {
+        if let [first, _, ..] = group {
+            push_joined(
+                pair_at(first).0,
+                || group.iter().map(|offset| pair_at(offset).1),
+                scratch,
+            );
+        }
+    }
+    scratch.desk = desk;
+    scratch.finish()
+}
+
+/// Where the pairs of request headers begin.
+fn header_offsets(stream: &[u8]) -> impl Iterator<Item = [u8; 4]> {
+    let mut pairs = Pairs::new(stream);
+    std::iter::from_fn(move || {
+        loop {
+            let offset = (stream.len() - pairs.rest().len()) as u32;
+            let (name, _) = pairs.next()?;
+            if name.starts_with(b"HTTP_") {
+                return Some(offset.to_be_bytes());
+            }
+        }
+    })
+}
+
+/// Appends a pair; the four-byte form of both lengths is legal for every length (section 3.4).
+fn push_joined<'v, V: Iterator<Item = &'v [u8]>>(
+    name: &[u8],
+    values: impl Fn() -> V,
+    scratch: &mut Scratch<'_>,
+) {
+    let separator: &[u8] = if name == b"HTTP_COOKIE" { b"; " } else { b", " };
+    let (count, sum) = values().fold((0, 0), |(count, sum), value| (count + 1, sum + value.len()));
+    let value_len = sum + (count - 1) * separator.len();
+    let start = scratch.len;
+    let mut whole = [name.len(), value_len]
+        .iter()
+        .all(|&len| scratch.push(&(len as u32 | 0x8000_0000).to_be_bytes()));
+    whole &= scratch.push(name);
+    for (i, value) in values().enumerate() {
+        whole &= (i == 0 || scratch.push(separator)) && scratch.push(value);
+    }
+    if !whole {
+        // No room: the joined form of a name is never much longer than its pairs, so this takes a stream of
+        // the largest size made of nothing else. Then the last value stands, as for any other name.
+        scratch.truncate(start);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::encode_pair;
+
+    fn stream(pairs: &[(&str, &str)]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (name, value) in pairs {
+            encode_pair(name.as_bytes(), value.as_bytes(), &mut bytes);
+        }
+        bytes
+    }
+
+    fn with_params<T>(pairs: &[(&str, &str)], look: impl FnOnce(&Params<'_>) -> T) -> T {
+        let (mut room, mut desk) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+        let bytes = stream(pairs);
+        let mut scratch = Scratch::new(&mut room, &mut desk);
+        look(&Params::new(&bytes, 4096, 224 << 10, &mut scratch).unwrap())
+    }
+
+    #[test]
+    fn the_last_of_a_repeated_cgi_variable_wins() {
+        let pairs = [
+            ("SCRIPT_NAME", "/a"),
+            ("X", "1"),
+            ("SCRIPT_NAME", ""),
+            ("X", "2"),
+        ];
+        with_params(&pairs, |params| {
+            assert_eq!(params.known(Known::ScriptName), Some(&b""[..]));
+            assert_eq!(params.get(b"SCRIPT_NAME"), Some(&b""[..]));
+            assert_eq!(params.get(b"X"), Some(&b"2"[..]));
+        });
+    }
+
+    #[test]
+    fn repeated_headers_are_joined_and_cookies_by_semicolon() {
+        let pairs = [
+            ("HTTP_X_REP", "a"),
+            ("HTTP_COOKIE", "k=1"),
+            ("HTTP_HOST", "h"),
+            ("HTTP_X_REP", ""),
+            ("HTTP_COOKIE", "l=2"),
+            ("HTTP_X_REP", "c"),
+        ];
+        with_params(&pairs, |params| {
+            assert_eq!(params.get(b"HTTP_X_REP"), Some(&b"a, , c"[..]));
+            assert_eq!(params.header("x-rep"), Some(&b"a, , c"[..]));
+            assert_eq!(params.header("Cookie"), Some(&b"k=1; l=2"[..]));
+            assert_eq!(params.header("Host"), Some(&b"h"[..]));
+            assert_eq!(params.header("X-Absent"), None);
+            assert_eq!(params.pairs().count(), 6, "the raw pairs stay as received");
+        });
+    }
+
+    #[test]
+    fn thousands_of_repeated_headers_are_joined_in_order() {
+        let names: Vec<String> = (0..2000).map(|i| format!("HTTP_X_{}", i % 500)).collect();
+        let values: Vec<String> = (0..2000).map(|i| i.to_string()).collect();
+        let pairs: Vec<_> = names
+            .iter()
+            .map(|n| n.as_str())
+            .zip(values.iter().map(|v| v.as_str()))
+            .collect();
+        with_params(&pairs, |params| {
+            assert_eq!(params.get(b"HTTP_X_7"), Some(&b"7, 507, 1007, 1507"[..]));
+            assert_eq!(
+                params.get(b"HTTP_X_499"),
+                Some(&b"499, 999, 1499, 1999"[..])
+            );
+        });
+    }
+
+    #[test]
+    fn headers_are_looked_up_by_their_http_names() {
+        let pairs = [
+            ("CONTENT_TYPE", "text/plain"),
+            ("CONTENT_LENGTH", "3"),
+            ("HTTP_X_DOT.NAME", "d"),
+        ];
+        with_params(&pairs, |params| {
+            assert_eq!(params.header("Content-Type"), Some(&b"text/plain"[..]));
+            assert_eq!(params.header("content-length"), Some(&b"3"[..]));
+            assert_eq!(params.header("X-Dot.Name"), Some(&b"d"[..]));
+        });
+    }
+
+    #[test]
+    fn streams_that_are_broken_or_over_a_limit_are_refused() {
+        let whole = stream(&[("A", "1"), ("B", "2")]);
+        let refused = |bytes: &[u8], max_pairs, max_pair| {
+            Params::new(bytes, max_pairs, max_pair, &mut Scratch::default()).err()
+        };
+        assert_eq!(refused(&whole, 2, 2), None);
+        assert_eq!(refused(&whole, 1, 2), Some(ParamsError::TooMany));
+        assert_eq!(refused(&whole, 2, 1), Some(ParamsError::PairTooLarge));
+        for cut in 1..whole.len() {
+            let expected = (cut != 4).then_some(ParamsError::Broken);
+            assert_eq!(refused(&whole[..cut], 2, 2), expected, "cut at {cut}");
+        }
+    }
+}

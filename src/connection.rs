@@ -1,0 +1,707 @@
+//! One connection, request after request: the one place where the parts meet.
+//!
+//! A worker calls [`Worker::serve`] with a connection that has something to read, and gets it back only as an entry of
+//! the accept loop. On the way: read a head, freeze the front, call the handler, end the answer, and see whether the
+//! connection goes on.
+//!
+//! One rule for the end: `Ok` ends the answer; an error or panic before its head is on the wire becomes a page of its
+//! status; after that the connection is cut without END_REQUEST, so that we never vouch for half a page.
+
+use crate::buffer::{Buffers, KEPT, Parts, WINDOW, Window};
+use crate::cgi::{Known, Params, ParamsError, Place, Scratch, locate};
+use crate::error::Error;
+use crate::exchange::{Exchange, Home, Shared};
+use crate::limits::Limits;
+use crate::link::{Head, Kind, Link, Waiting};
+use crate::net::Pipes;
+use crate::net::sys::now_ms;
+use crate::protocol::{
+    EndRequest, Event, Fault, ProtocolStatus, Role, encode_pair, unknown_type, values_result,
+};
+use crate::request::Request;
+use crate::response::Response;
+use crate::slot::{Slot, printable};
+use crate::wire::{Ending, Wire};
+use std::cell::RefCell;
+use std::{fmt, io};
+
+/// After so many requests in a row a connection lets others go first.
+const IN_A_ROW: u32 = 32;
+
+/// How often a lingering connection is read from in one go.
+const DRAIN_READS: usize = 64;
+
+/// The application, as one worker calls it.
+pub(crate) trait Handle {
+    fn has_role(&self, role: Role) -> bool;
+    /// Runs the handler, contained: a panic is a failure too.
+    fn call(&mut self, request: &mut Request<'_>, response: Response<'_>) -> Result<(), Failure>;
+}
+
+/// Why a handler did not answer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Error(Error),
+    /// Where and with which words.
+    Panic(String),
+}
+
+/// A worker's own: its memory, its view of the application, its slot.
+pub(crate) struct Worker<'w> {
+    pub(crate) buffers: Buffers,
+    pub(crate) handler: Box<dyn Handle + 'w>,
+    pub(crate) home: &'w dyn Home,
+    pub(crate) limits: &'w Limits,
+    pub(crate) slot: &'w Slot,
+    /// What GET_VALUES is answered with: connections, requests.
+    pub(crate) values: (usize, usize),
+}
+
+/// What reading a head came to.
+#[derive(Debug, PartialEq, Eq)]
+enum Reading {
+    Whole,
+    /// Nothing more is here now.
+    Waits,
+    /// The peer has closed, or broke the protocol: nothing is owed.
+    Over,
+    /// A request was refused on a connection that does not go on.
+    Refused,
+    /// The params exceed their limit.
+    TooLarge,
+}
+
+impl Worker<'_> {
+    /// Serves a connection for as long as it has something to say, and others after it.
+    pub(crate) fn serve(&mut self, waiting: Waiting) {
+        let mut next = Some(waiting);
+        while let Some(waiting) = next {
+            next = match waiting.kind {
+                Kind::Linger => self.drain(waiting),
+                _ => self.requests(waiting),
+            };
+        }
+    }
+
+    /// Request after request. Gives another connection if that one's turn has come.
+    fn requests(&mut self, waiting: Waiting) -> Option<Waiting> {
+        let Waiting {
+            mut link,
+            mut head,
+            mut block,
+            ..
+        } = waiting;
+        for turn in 1_u32.. {
+            let mut refusal = None;
+            match self.read_head(&mut link, &mut head, &mut block) {
+                Reading::Whole => {}
+                Reading::Waits => {
+                    self.park(link, head, block);
+                    return None;
+                }
+                Reading::Over => return None,
+                Reading::Refused => {
+                    self.home.linger(link);
+                    return None;
+                }
+                Reading::TooLarge => {
+                    // What is left of the head is not read: the connection cannot go on.
+                    link.sequence.close_after();
+                    head = Head::default();
+                    refusal = Some((
+                        431,
+                        format!(
+                            "the params exceed max_params, {} bytes",
+                            self.limits.max_params
+                        ),
+                    ));
+                }
+            }
+            block = Vec::new();
+            match self.answer(link, &head, refusal)? {
+                Ending::Close => return None,
+                Ending::Linger(link) => {
+                    self.home.linger(link);
+                    return None;
+                }
+                Ending::Keep(kept, unread) => {
+                    link = kept;
+                    head = Head::of(self.buffers.carry(unread));
+                }
+            }
+            if head.filled == 0 && self.home.is_stopping() {
+                return None;
+            }
+            if turn.is_multiple_of(IN_A_ROW)
+                && let Some(other) = self.home.other()
+            {
+                match head.filled {
+                    0 => self.park(link, head, block),
+                    filled => self
+                        .home
+                        .go_on(link, self.buffers.head()[..filled].to_vec()),
+                }
+                return Some(other);
+            }
+        }
+        None
+    }
+
+    /// Reads a head where it belongs: into the worker's buffer, or on in the block where its first part waited; then
+    /// it is moved over when it is whole.
+    fn read_head(&mut self, link: &mut Link, head: &mut Head, block: &mut Vec<u8>) -> Reading {
+        let reader = HeadReader {
+            handler: &*self.handler,
+            limits: self.limits,
+            values: self.values,
+        };
+        if block.is_empty() {
+            let reading = reader.read(link, head, &mut Room::Fixed(self.buffers.head()));
+            if head.filled > KEPT {
+                self.buffers.mark_large_input();
+            }
+            return reading;
+        }
+        let most = self.buffers.head().len();
+        let reading = reader.read(link, head, &mut Room::Growing(block, most));
+        if reading == Reading::Whole {
+            self.buffers.head()[..head.filled].copy_from_slice(&block[..head.filled]);
+            if head.filled > KEPT {
+                self.buffers.mark_large_input();
+            }
+        }
+        reading
+    }
+
+    /// A connection with nothing to read now waits: for its first byte or next request, or for the rest of a head.
+    fn park(&mut self, mut link: Link, head: Head, mut block: Vec<u8>) {
+        if block.is_empty() && head.filled > 0 {
+            block = self.buffers.head()[..head.filled].to_vec();
+        }
+        let kind = if link.sequence.in_head() || head.filled > 0 {
+            Kind::Head
+        } else if link.served == 0 {
+            Kind::FirstByte
+        } else {
+            Kind::Idle
+        };
+        // A head that dribbles in keeps the time limit that it began with.
+        let now = now_ms();
+        let since = match link.head_since {
+            0 => now,
+            since => since,
+        };
+        link.head_since = if kind == Kind::Head { since } else { 0 };
+        let deadline =
+            if kind == Kind::Head { since } else { now }.saturating_add(kind.limit(self.limits));
+        self.home.park(Waiting {
+            link,
+            kind,
+            deadline,
+            head,
+            block,
+        });
+    }
+
+    /// Answers the request whose head lies in the worker's buffer, with a `refusal` if that is what it deserves.
+    /// `None`: the handler gave the connection back.
+    fn answer(
+        &mut self,
+        mut link: Link,
+        head: &Head,
+        refusal: Option<(u16, String)>,
+    ) -> Option<Ending> {
+        link.head_since = 0;
+        let Parts {
+            params,
+            joined,
+            window,
+            spare,
+            output,
+        } = self.buffers.split(head.params.clone(), head.unread());
+        let front = Front::freeze(params, joined, spare, self.limits, refusal);
+        let wire = Wire::records(link, window, front.spare, self.limits, self.values);
+        let answered = front
+            .request
+            .answer(wire, output, &mut *self.handler, self.home, self.slot);
+        if answered.large_input || front.touched {
+            self.buffers.mark_large_input();
+        }
+        if answered.large_output {
+            self.buffers.mark_large_output();
+        }
+        answered.ending
+    }
+
+    /// Reads away what a peer still sends after our side of the connection is closed.
+    fn drain(&mut self, waiting: Waiting) -> Option<Waiting> {
+        self.buffers.mark_large_input();
+        for _ in 0..DRAIN_READS {
+            match waiting
+                .link
+                .transport
+                .recv(&mut self.buffers.head()[..WINDOW])
+            {
+                Ok(1..) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Ok(0) | Err(_) => return None,
+            }
+        }
+        self.home.park(waiting);
+        None
+    }
+}
+
+/// Answers the one request of a CGI process, whose params are its environment.
+pub(crate) fn serve_cgi(
+    pipes: Pipes,
+    environment: impl Iterator<Item = (Vec<u8>, Vec<u8>)>,
+    buffers: &mut Buffers,
+    handler: &mut dyn Handle,
+    limits: &Limits,
+    slot: &Slot,
+) {
+    let mut params = Vec::new();
+    environment.for_each(|(name, value)| encode_pair(&name, &value, &mut params));
+    let mut refusal = None;
+    if params.len() > limits.max_params {
+        refusal = Some((
+            431,
+            format!(
+                "the environment exceeds max_params, {} bytes",
+                limits.max_params
+            ),
+        ));
+        params.clear();
+    }
+    buffers.head()[..params.len()].copy_from_slice(&params);
+    let Parts {
+        params,
+        joined,
+        window,
+        spare,
+        output,
+    } = buffers.split(0..params.len(), params.len()..params.len());
+    let front = Front::freeze(params, joined, spare, limits, refusal);
+    let wire = Wire::plain(
+        pipes,
+        front.request.cgi_length(),
+        window,
+        front.spare,
+        limits,
+    );
+    front.request.answer(wire, output, handler, &NoHome, slot);
+}
+
+/// CGI's connection goes nowhere.
+struct NoHome;
+
+impl Home for NoHome {
+    fn park(&self, _: Waiting) {}
+    fn go_on(&self, _: Link, _: Vec<u8>) {}
+    fn linger(&self, _: Link) {}
+    fn other(&self) -> Option<Waiting> {
+        None
+    }
+    fn is_stopping(&self) -> bool {
+        true
+    }
+}
+
+/// Reads a head, and answers what comes between its records.
+struct HeadReader<'r> {
+    handler: &'r dyn Handle,
+    limits: &'r Limits,
+    values: (usize, usize),
+}
+
+/// Where a head is read to.
+enum Room<'r> {
+    Fixed(&'r mut [u8]),
+    /// Grows by doubling, up to so many bytes.
+    Growing(&'r mut Vec<u8>, usize),
+}
+
+impl Room<'_> {
+    fn bytes(&mut self) -> &mut [u8] {
+        match self {
+            Room::Fixed(bytes) => bytes,
+            Room::Growing(block, _) => block,
+        }
+    }
+
+    /// What is free behind `filled`, at most a window. `None` if it cannot grow: out of memory.
+    fn free(&mut self, filled: usize) -> Option<&mut [u8]> {
+        if let Room::Growing(block, most) = self
+            && block.len() - filled < block.len() / 4 + 64
+        {
+            let more = block.len().max(256).min(*most - block.len());
+            block.try_reserve_exact(more).ok()?;
+            block.resize(block.len() + more, 0);
+        }
+        let bytes = &mut self.bytes()[filled..];
+        let len = bytes.len().min(WINDOW);
+        Some(&mut bytes[..len])
+    }
+}
+
+impl HeadReader<'_> {
+    fn read(&self, link: &mut Link, head: &mut Head, room: &mut Room<'_>) -> Reading {
+        loop {
+            let Ok(event) = head.next(&mut link.sequence, room.bytes(), self.limits.max_params)
+            else {
+                return Reading::TooLarge;
+            };
+            let sent = match event {
+                Event::Head => return Reading::Whole,
+                Event::More => {
+                    let Some(free) = room.free(head.filled) else {
+                        return Reading::Over;
+                    };
+                    match link.transport.recv(free) {
+                        Ok(0) => return Reading::Over,
+                        Ok(n) => head.filled += n,
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                            return Reading::Waits;
+                        }
+                        Err(_) => return Reading::Over,
+                    }
+                    continue;
+                }
+                Event::Begin(role)
+                    if Role::from_number(role).is_some_and(|role| self.handler.has_role(role)) =>
+                {
+                    continue;
+                }
+                Event::Begin(role) => {
+                    log::warn!(
+                        "a request for role {role} is refused: the application has no handler for it"
+                    );
+                    if let Some(reading) = end_early(link, ProtocolStatus::UnknownRole) {
+                        return reading;
+                    }
+                    continue;
+                }
+                Event::Abort => match end_early(link, ProtocolStatus::RequestComplete) {
+                    Some(reading) => return reading,
+                    None => continue,
+                },
+                Event::SecondBegin(id) => {
+                    link.send_short(&EndRequest::record(id, ProtocolStatus::CantMpxConn))
+                }
+                Event::UnknownType(number) => link.send_short(&unknown_type(number)),
+                Event::GetValues => {
+                    let (connections, requests) = self.values;
+                    link.send_short(&values_result(
+                        link.sequence.management(),
+                        connections,
+                        requests,
+                    ))
+                }
+                Event::Fault(fault) => {
+                    tell_fault(fault);
+                    return Reading::Over;
+                }
+                Event::Params(_) | Event::Stdin(_) | Event::StdinEnd => continue,
+            };
+            if !sent {
+                return Reading::Over;
+            }
+        }
+    }
+}
+
+/// Ends a request whose head is not whole. What the connection comes to, if that is its end.
+fn end_early(link: &mut Link, status: ProtocolStatus) -> Option<Reading> {
+    let keep = link.sequence.keep_conn();
+    let sent = link.send_short(&EndRequest::record(link.sequence.request_id(), status));
+    link.sequence.end_request();
+    match (sent, keep) {
+        (false, _) => Some(Reading::Over),
+        (true, false) => Some(Reading::Refused),
+        (true, true) => None,
+    }
+}
+
+fn tell_fault(fault: Fault) {
+    match fault {
+        Fault::Version(22) => {
+            log::warn!(
+                "a connection is closed: TLS came where FastCGI was expected; the web server has to end TLS"
+            );
+        }
+        Fault::Version(byte) if byte.is_ascii_uppercase() => log::warn!(
+            "a connection is closed: what came looks like http, not FastCGI; use fastcgi_pass (nginx) or \
+             proxy:fcgi:// (Apache), not proxy_pass or http://"
+        ),
+        Fault::Version(byte) => {
+            log::warn!(
+                "a connection is closed: its record has version {byte}, FastCGI has version 1"
+            );
+        }
+        fault => log::warn!(
+            "a connection is closed: the web server broke the FastCGI protocol: {fault:?}"
+        ),
+    }
+}
+
+/// A frozen front, and what is left of the parts that it was made of.
+struct Front<'buf> {
+    request: Frozen<'buf>,
+    spare: Window<'buf>,
+    touched: bool,
+}
+
+/// A request before it has a connection to be answered on.
+struct Frozen<'buf> {
+    params: Params<'buf>,
+    place: Place<'buf>,
+    path: &'buf str,
+    refusal: Option<(u16, String)>,
+}
+
+/// What became of an answer.
+struct Answered {
+    /// `None` if the handler gave the connection back.
+    ending: Option<Ending>,
+    /// More than a few KiB of the worker's memory were touched.
+    large_input: bool,
+    large_output: bool,
+}
+
+impl<'buf> Front<'buf> {
+    /// The front freezes: all that has to be written for a request is written now, into `joined`. The spare window is
+    /// free until an answer has to wait, and serves as a desk.
+    fn freeze(
+        stream: &'buf [u8],
+        joined: &'buf mut [u8],
+        mut spare: Window<'buf>,
+        limits: &Limits,
+        refusal: Option<(u16, String)>,
+    ) -> Front<'buf> {
+        let desk = std::mem::take(&mut spare.bytes);
+        let mut scratch = Scratch::new(joined, desk);
+        let (params, refusal) = match (
+            Params::new(stream, limits.max_pairs, limits.max_pair, &mut scratch),
+            refusal,
+        ) {
+            (Ok(params), None) => {
+                let refusal = refuse(&params);
+                (params, refusal)
+            }
+            (Ok(params), refusal) => (params, refusal),
+            (Err(error), refusal) => (
+                Params::default(),
+                refusal.or_else(|| Some(refuse_stream(error, limits))),
+            ),
+        };
+        let known = |known| params.known(known).unwrap_or_default();
+        let place = locate(
+            known(Known::ScriptName),
+            known(Known::PathInfo),
+            params.known(Known::RequestUri),
+            &mut scratch,
+        );
+        let path = place.and_then(|place| lossy(place.path, &mut scratch));
+        let (place, path, refusal) = match (place, path) {
+            (Some(place), Some(path)) => (place, path, refusal),
+            _ => (
+                Place::default(),
+                "/",
+                refusal.or_else(|| Some((414, "the path is too long to decode".into()))),
+            ),
+        };
+        let touched = scratch.was_touched();
+        spare.bytes = scratch.into_desk();
+        Front {
+            request: Frozen {
+                params,
+                place,
+                path,
+                refusal,
+            },
+            spare,
+            touched,
+        }
+    }
+}
+
+impl<'buf> Frozen<'buf> {
+    fn answer(
+        self,
+        wire: Wire<'_>,
+        output: &mut [u8],
+        handler: &mut dyn Handle,
+        home: &dyn Home,
+        slot: &Slot,
+    ) -> Answered {
+        let Frozen {
+            params,
+            place,
+            path,
+            refusal,
+        } = self;
+        let method = params.known(Known::RequestMethod).unwrap_or(b"GET");
+        let shared: Shared<'_> = RefCell::new(Some(Exchange::new(wire, output, method == b"HEAD")));
+        let outcome = match refusal {
+            Some((status, why)) => Err(Failure::Error(Error::new(status, why))),
+            None => {
+                slot.begin(now_ms(), method, place.path);
+                let mut request =
+                    Request::new(Role::Responder, params.clone(), place, path, &shared);
+                let outcome = handler.call(&mut request, Response::new(&shared, home));
+                request.body().give_back();
+                slot.end();
+                outcome
+            }
+        };
+        let name = || printable(std::str::from_utf8(method).unwrap_or("?"), place.path);
+        let Some(mut exchange) = shared.borrow_mut().take() else {
+            if let Err(failure) = outcome {
+                log::error!("{}: {failure}, after the answer was finished", name());
+            }
+            return Answered { ending: None, large_input: true, large_output: true };
+        };
+        let whole = conclude(&mut exchange, outcome, &name);
+        let (large_input, large_output) = (exchange.wire.large, exchange.touched_much());
+        Answered { large_input, large_output, ending: Some(exchange.end(!whole)) }
+    }
+
+    /// How long a CGI request's body is: RFC 3875 section 4.2. Without a length there is none, unless it is chunked.
+    fn cgi_length(&self) -> Option<u64> {
+        let number = |value: &[u8]| std::str::from_utf8(value).ok()?.trim().parse().ok();
+        let length = self
+            .params
+            .known(Known::ContentLength)
+            .filter(|value| !value.is_empty());
+        match length.and_then(number) {
+            Some(length) => Some(length),
+            None if self
+                .params
+                .header("transfer-encoding")
+                .is_some_and(|v| v.eq_ignore_ascii_case(b"chunked")) =>
+            {
+                None
+            }
+            None => Some(0),
+        }
+    }
+}
+
+/// Ends the answer as the handler's outcome asks. Whether it is whole.
+fn conclude(
+    exchange: &mut Exchange<'_>,
+    outcome: Result<(), Failure>,
+    name: &dyn Fn() -> String,
+) -> bool {
+    let outcome = match outcome {
+        _ if exchange.wire.aborted => return exchange.complete_aborted().is_ok(),
+        Ok(()) => exchange.complete().map_err(Failure::Error),
+        failed => failed,
+    };
+    let Err(failure) = outcome else { return true };
+    let status = failure.status();
+    if failure.is_disconnect() {
+        log::debug!("{}: the web server has gone: {failure}", name());
+        return false;
+    }
+    if !exchange.can_change() {
+        log::error!(
+            "{}: {failure}; the answer is cut, since its head has left",
+            name()
+        );
+        return false;
+    }
+    if status >= 500 {
+        log::error!("{}: {failure}; answered {status}", name());
+    } else {
+        log::info!("{}: {failure}; answered {status}", name());
+    }
+    match exchange.complete_with(status) {
+        Ok(()) => true,
+        Err(error) => {
+            log::debug!("{}: the error page was not sent: {error}", name());
+            false
+        }
+    }
+}
+
+/// What no handler should have to deal with.
+fn refuse(params: &Params<'_>) -> Option<(u16, String)> {
+    let nothing = [Known::RequestMethod, Known::RequestUri, Known::ScriptName]
+        .iter()
+        .all(|&known| params.known(known).is_none());
+    if nothing {
+        let why = "the web server sent no CGI parameters; nginx: include fastcgi_params";
+        return Some((500, why.into()));
+    }
+    let chunked = params.known(Known::ContentTransferEncoding);
+    if chunked.is_some_and(|value| value.eq_ignore_ascii_case(b"chunked")) {
+        let why = "the web server (cherokee) leaves a chunked body in its chunks, which cannot be told from content";
+        return Some((411, why.into()));
+    }
+    None
+}
+
+fn refuse_stream(error: ParamsError, limits: &Limits) -> (u16, String) {
+    match error {
+        ParamsError::Broken => (
+            400,
+            "a parameter's length points past the end of the parameters".into(),
+        ),
+        ParamsError::TooMany => (
+            431,
+            format!(
+                "there are more parameters than max_pairs, {}",
+                limits.max_pairs
+            ),
+        ),
+        ParamsError::PairTooLarge => (
+            431,
+            format!(
+                "a parameter is larger than max_pair, {} bytes",
+                limits.max_pair
+            ),
+        ),
+    }
+}
+
+/// As text, with `U+FFFD` for what is not UTF-8. `None` if there is no room for it.
+fn lossy<'buf>(bytes: &'buf [u8], scratch: &mut Scratch<'buf>) -> Option<&'buf str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Some(text);
+    }
+    for chunk in bytes.utf8_chunks() {
+        let replaced: &[u8] = if chunk.invalid().is_empty() {
+            b""
+        } else {
+            "\u{fffd}".as_bytes()
+        };
+        if !(scratch.push(chunk.valid().as_bytes()) && scratch.push(replaced)) {
+            return None;
+        }
+    }
+    std::str::from_utf8(scratch.finish()).ok()
+}
+
+impl Failure {
+    fn status(&self) -> u16 {
+        match self {
+            Failure::Error(error) => error.status(),
+            Failure::Panic(_) => 500,
+        }
+    }
+
+    fn is_disconnect(&self) -> bool {
+        matches!(self, Failure::Error(error) if error.is_disconnect())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Error(error) => error.fmt(f),
+            Failure::Panic(panic) => write!(f, "panicked {panic}"),
+        }
+    }
+}

@@ -1,0 +1,499 @@
+//! One request under way: the wire that it came by, and its answer as it is made.
+//!
+//! `Request` and `Response` share it, which is what lets an answer be finished, and the connection given back,
+//! while the handler goes on.
+//!
+//! ```text
+//! output  [ 8: record header ][ 48: status line, set right ][ fields, blank line, body … ][ 31: padding, end ]
+//! ```
+//!
+//! The status line is written last and comes first, since `Status:` must be the first field (a `Location`
+//! without it is a 200 on three web servers). A small answer leaves in one write, its end included.
+
+use crate::cgi::{Illegal, check_field, is_bodiless, reason};
+use crate::error::{Error, Result};
+use crate::limits::{LARGE_RESPONSE_HEAD, MAX_FIELDS, MAX_RESPONSE_HEAD};
+use crate::link::{Link, Waiting};
+use crate::protocol::{
+    EndRequest, HEADER_LEN, MAX_CONTENT, ProtocolStatus, RecordHeader, RecordType,
+};
+use crate::wire::{Ending, Wire};
+use std::cell::RefCell;
+use std::io::{self, IoSlice, Write};
+use std::ops::Range;
+
+/// What a request and its response share; `None` once the answer is finished.
+pub(crate) type Shared<'buf> = RefCell<Option<Exchange<'buf>>>;
+
+/// Takes connections back: the accept loop.
+pub(crate) trait Home: Sync {
+    /// A connection waits.
+    fn park(&self, waiting: Waiting);
+    /// A connection goes on, with these bytes of it that nobody looked at.
+    fn go_on(&self, link: Link, unread: Vec<u8>);
+    /// Closes our side and reads what is still to come, so that the answer is not lost.
+    fn linger(&self, link: Link);
+    /// A connection that has something to read now, if there is one.
+    fn other(&self) -> Option<Waiting>;
+    /// Whether no further request is wanted.
+    fn is_stopping(&self) -> bool;
+}
+
+/// Gives the connection of a completed answer back while its handler goes on.
+pub(crate) fn hand_back<'buf>(shared: &'buf Shared<'buf>, home: &'buf dyn Home) {
+    let Some(exchange) = shared.borrow_mut().take() else {
+        return;
+    };
+    let unread = exchange.wire.copy_unread();
+    match exchange.end(false) {
+        Ending::Keep(link, _) => home.go_on(link, unread),
+        Ending::Close => {}
+        Ending::Linger(link) => home.linger(link),
+    }
+}
+
+pub(crate) struct Exchange<'buf> {
+    pub(crate) wire: Wire<'buf>,
+    output: &'buf mut [u8],
+    /// The content that gathers: `output[pending]`, with room for a header in front.
+    pending: Range<usize>,
+    stage: Stage,
+    status: u16,
+    fields: usize,
+    /// The answer has no body, whatever is written: HEAD, 204, 304.
+    bodiless: bool,
+    declared: Option<u64>,
+    written: u64,
+    /// The first refused field or status, told by `send` and `stream`.
+    refused: Option<Error>,
+    /// Something of the answer has left.
+    on_wire: bool,
+    /// How much of `output` was touched.
+    high: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Head,
+    Body,
+    /// The whole body is written.
+    Whole,
+}
+
+/// Room for the longest status line: `Status: 511 Network Authentication Required`.
+const STATUS_ROOM: usize = 48;
+const FIELDS_START: usize = HEADER_LEN + STATUS_ROOM;
+
+/// Padding of the last record, the end of stdout, END_REQUEST.
+const TAIL_ROOM: usize = 7 + HEADER_LEN + EndRequest::RECORD_LEN;
+
+impl<'buf> Exchange<'buf> {
+    pub(crate) fn new(wire: Wire<'buf>, output: &'buf mut [u8], is_head: bool) -> Exchange<'buf> {
+        Exchange {
+            wire,
+            output,
+            pending: FIELDS_START..FIELDS_START,
+            stage: Stage::Head,
+            status: 200,
+            fields: 0,
+            bodiless: is_head,
+            declared: None,
+            written: 0,
+            refused: None,
+            on_wire: false,
+            high: 0,
+        }
+    }
+
+    pub(crate) fn set_status(&mut self, status: u16) {
+        if (200..600).contains(&status) {
+            self.status = status;
+        } else {
+            // 1xx as a final status breaks every web server that was tried; 99 is a 502, or passed on.
+            self.refuse(|| format!("status {status} is refused: it is not in 200–599"));
+        }
+    }
+
+    pub(crate) fn add_field(&mut self, name: &str, value: &[u8]) {
+        if let Err(why) = check_field(name.as_bytes(), value) {
+            return self.refuse_field(name, why);
+        }
+        if name.eq_ignore_ascii_case("content-length") {
+            return self.declare(value);
+        }
+        self.push_field(name.as_bytes(), value);
+    }
+
+    /// Closes the head, with a Content-Length if one is known: what is written now is the body.
+    ///
+    /// # Errors
+    /// What was refused since the response began.
+    pub(crate) fn begin_body(&mut self, length: Option<usize>) -> Result {
+        self.bodiless |= is_bodiless(self.status);
+        if let Some(length) = length {
+            let length = length as u64;
+            match self.declared {
+                Some(declared) if declared != length && !self.bodiless => {
+                    self.refuse(|| {
+                        format!("Content-Length {declared} is refused: the body has {length} bytes")
+                    });
+                }
+                Some(_) => {}
+                None => self.declared = Some(length),
+            }
+        }
+        if let Some(length) = self.declared
+            && !is_bodiless(self.status)
+        {
+            self.push_number_field(b"Content-Length", length);
+        }
+        if let Some(refused) = self.refused.take() {
+            return Err(refused);
+        }
+        self.close_head();
+        self.stage = Stage::Body;
+        Ok(())
+    }
+
+    /// Writes body: gathers what is small, sends what is large from where it is.
+    ///
+    /// # Errors
+    /// When it exceeds the declared length (what fits is written), or the connection fails.
+    pub(crate) fn write_body(&mut self, body: &[u8]) -> io::Result<()> {
+        let left = self
+            .declared
+            .map_or(u64::MAX, |declared| declared - self.written);
+        let fits = usize::try_from(left).map_or(body.len(), |left| left.min(body.len()));
+        self.written += fits as u64;
+        if !self.bodiless {
+            self.put(&body[..fits])?;
+        }
+        if fits < body.len() {
+            let declared = self.declared.unwrap_or_default();
+            return Err(io::Error::other(format!(
+                "the body is longer than its Content-Length of {declared} bytes; the rest is not sent"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Says that the body is whole: nothing more is written.
+    pub(crate) fn close_body(&mut self) {
+        self.stage = Stage::Whole;
+    }
+
+    /// Sends what has gathered, now.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        if self.pending.is_empty() {
+            Ok(())
+        } else {
+            self.transmit(&[], false)
+        }
+    }
+
+    /// Text for the web server's log, as a record of its own.
+    pub(crate) fn write_stderr(&mut self, text: &[u8]) -> io::Result<()> {
+        let Some(id) = self.wire.request_id() else {
+            return io::stderr().write_all(text);
+        };
+        for piece in text.chunks(MAX_CONTENT) {
+            let header = RecordHeader::new(RecordType::Stderr, id, piece.len() as u16);
+            let padding = &[0; 8][..header.padding as usize];
+            self.wire
+                .send(&mut [&header.encode(), piece, padding].map(IoSlice::new))?;
+        }
+        Ok(())
+    }
+
+    /// Whether an error can still become a page.
+    pub(crate) fn can_change(&self) -> bool {
+        !self.on_wire
+    }
+
+    pub(crate) fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The handler is done and all is well: sends the rest and the end.
+    ///
+    /// # Errors
+    /// When there is no answer, or a body shorter than its Content-Length, or the connection fails.
+    pub(crate) fn complete(&mut self) -> Result {
+        if self.stage == Stage::Head {
+            return Err(Error::new(500, "the handler returned without answering"));
+        }
+        if let Some(declared) = self.declared
+            && self.written < declared
+            && !self.bodiless
+        {
+            let written = self.written;
+            return Err(Error::new(
+                500,
+                format!(
+                    "the body ended after {written} of the {declared} bytes of its Content-Length"
+                ),
+            ));
+        }
+        self.transmit(&[], true)?;
+        Ok(())
+    }
+
+    /// Answers with an error instead of what has gathered. Only while [`Exchange::can_change`].
+    pub(crate) fn complete_with(&mut self, status: u16) -> Result {
+        self.pending = FIELDS_START..FIELDS_START;
+        (self.fields, self.declared, self.written, self.refused) = (0, None, 0, None);
+        self.status = status;
+        self.push_field(b"Content-Type", b"text/plain; charset=utf-8");
+        if status == 503 {
+            self.push_field(b"Retry-After", b"5");
+        }
+        let mut page = [0; STATUS_ROOM];
+        let mut rest = &mut page[..];
+        // The longest reason fits.
+        let _ = writeln!(rest, "{status} {}", reason(status));
+        let len = STATUS_ROOM - rest.len();
+        self.begin_body(Some(len))?;
+        self.write_body(&page[..len])?;
+        self.complete()
+    }
+
+    /// Ends a request that the web server gave up: no page, but an end, as section 5.4 asks.
+    pub(crate) fn complete_aborted(&mut self) -> Result {
+        self.pending = HEADER_LEN..HEADER_LEN;
+        self.on_wire = true;
+        self.transmit(&[], true)?;
+        Ok(())
+    }
+
+    /// Gives the connection up or on.
+    pub(crate) fn end(self, cut: bool) -> Ending {
+        self.wire.end(cut)
+    }
+
+    /// Whether more than a few KiB of the worker's output were touched.
+    pub(crate) fn touched_much(&self) -> bool {
+        self.high > crate::buffer::KEPT
+    }
+
+    fn declare(&mut self, value: &[u8]) {
+        let number = std::str::from_utf8(value)
+            .ok()
+            .filter(|v| v.bytes().all(|b| b.is_ascii_digit()));
+        match (number.and_then(|v| v.parse().ok()), self.declared) {
+            (None, _) => self.refuse(|| "Content-Length is refused: its value is no number".into()),
+            (Some(length), None) => self.declared = Some(length),
+            (Some(length), Some(declared)) if length != declared => {
+                self.refuse(|| format!("two Content-Lengths are refused: {declared} and {length}"));
+            }
+            _ => {}
+        }
+    }
+
+    fn push_field(&mut self, name: &[u8], value: &[u8]) {
+        let len = name.len() + value.len() + 4;
+        if self.fields == MAX_FIELDS {
+            return self
+                .refuse(|| format!("a response head of more than {MAX_FIELDS} fields is refused"));
+        }
+        let head = self.pending.len() + len;
+        if head > MAX_RESPONSE_HEAD {
+            return self.refuse(|| {
+                format!("a response head of more than {MAX_RESPONSE_HEAD} bytes is refused")
+            });
+        }
+        if head > LARGE_RESPONSE_HEAD && self.pending.len() <= LARGE_RESPONSE_HEAD {
+            log::warn!(
+                "a response head of more than {LARGE_RESPONSE_HEAD} bytes is a 502 behind nginx's smallest \
+                 fastcgi_buffer_size"
+            );
+        }
+        self.fields += 1;
+        let field = &mut self.output[self.pending.end..][..len];
+        let (field_name, rest) = field.split_at_mut(name.len());
+        let (colon, rest) = rest.split_at_mut(2);
+        let (field_value, line_end) = rest.split_at_mut(value.len());
+        field_name.copy_from_slice(name);
+        colon.copy_from_slice(b": ");
+        field_value.copy_from_slice(value);
+        line_end.copy_from_slice(b"\r\n");
+        self.pending.end += len;
+    }
+
+    fn push_number_field(&mut self, name: &[u8], number: u64) {
+        let mut digits = [0; 20];
+        let mut at = digits.len();
+        let mut rest = number;
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.push_field(name, &digits[at..]);
+    }
+
+    /// Writes the blank line, and the status line into the room in front of the fields.
+    fn close_head(&mut self) {
+        self.gather(b"\r\n");
+        const OK: &[u8; 16] = b"Status: 200 OK\r\n";
+        if self.status == 200 {
+            self.pending.start -= OK.len();
+            self.output[self.pending.start..][..OK.len()].copy_from_slice(OK);
+            return;
+        }
+        let (status, reason) = (self.status, reason(self.status).as_bytes());
+        let digits = [status / 100, status / 10 % 10, status % 10].map(|digit| b'0' + digit as u8);
+        for part in [b"\r\n", reason, b" ", &digits, b"Status: "] {
+            let start = self.pending.start - part.len();
+            self.output[start..self.pending.start].copy_from_slice(part);
+            self.pending.start = start;
+        }
+    }
+
+    fn refuse_field(&mut self, name: &str, why: Illegal) {
+        let name = crate::slot::printable(name, b"");
+        self.refuse(|| format!("the response header {}is refused: {}", name, why.text()));
+    }
+
+    /// Remembers the first reason.
+    fn refuse(&mut self, why: impl FnOnce() -> String) {
+        if self.refused.is_none() {
+            self.refused = Some(Error::new(500, why()));
+        }
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let room = self.output.len() - TAIL_ROOM - self.pending.end;
+        if bytes.len() <= room {
+            self.gather(bytes);
+            return Ok(());
+        }
+        self.transmit(bytes, false)
+    }
+
+    fn gather(&mut self, bytes: &[u8]) {
+        self.output[self.pending.end..][..bytes.len()].copy_from_slice(bytes);
+        self.pending.end += bytes.len();
+    }
+
+    /// Sends what has gathered, then `direct`, then, if it is the `end`, the end.
+    fn transmit(&mut self, direct: &[u8], end: bool) -> io::Result<()> {
+        self.on_wire = true;
+        let Some(id) = self.wire.request_id() else {
+            let pending = std::mem::replace(&mut self.pending, HEADER_LEN..HEADER_LEN);
+            return self
+                .wire
+                .send(&mut [&self.output[pending], direct].map(IoSlice::new));
+        };
+        let gathered = self.frame(id, end && direct.is_empty());
+        if direct.is_empty() {
+            return self.wire.send(&mut [IoSlice::new(&self.output[gathered])]);
+        }
+        let mut slices = Slices::new(
+            id,
+            &self.output[gathered],
+            direct,
+            end && !direct.is_empty(),
+        );
+        loop {
+            let mut list = [IoSlice::new(&[]); AT_ONCE];
+            let n = slices.fill(&mut list);
+            if n == 0 {
+                return Ok(());
+            }
+            self.wire.send(&mut list[..n])?;
+        }
+    }
+
+    /// Puts header, padding and, if it is the end, the end around what has gathered.
+    fn frame(&mut self, id: u16, end: bool) -> Range<usize> {
+        let Range {
+            mut start,
+            end: mut stop,
+        } = std::mem::replace(&mut self.pending, HEADER_LEN..HEADER_LEN);
+        let content = stop - start;
+        if content > 0 {
+            let header = RecordHeader::new(RecordType::Stdout, id, content as u16);
+            start -= HEADER_LEN;
+            self.output[start..start + HEADER_LEN].copy_from_slice(&header.encode());
+            self.output[stop..stop + header.padding as usize].fill(0);
+            stop += header.padding as usize;
+        }
+        if end {
+            self.output[stop..stop + END_LEN].copy_from_slice(&end_records(id));
+            stop += END_LEN;
+        }
+        self.high = self.high.max(stop);
+        start..stop
+    }
+}
+
+const END_LEN: usize = HEADER_LEN + EndRequest::RECORD_LEN;
+
+/// The empty STDOUT record and END_REQUEST.
+fn end_records(id: u16) -> [u8; END_LEN] {
+    let mut records = [0; END_LEN];
+    records[..HEADER_LEN].copy_from_slice(&RecordHeader::new(RecordType::Stdout, id, 0).encode());
+    records[HEADER_LEN..].copy_from_slice(&EndRequest::record(id, ProtocolStatus::RequestComplete));
+    records
+}
+
+/// A large slice as records, uncopied: header, content, header, content, …
+struct Slices<'a> {
+    gathered: &'a [u8],
+    rest: &'a [u8],
+    end: bool,
+    /// The header of all full records, which are alike.
+    full: [u8; HEADER_LEN],
+    last: [u8; HEADER_LEN],
+    end_records: [u8; END_LEN],
+}
+
+/// Slices for one system call, two for each record: it takes a MiB.
+const AT_ONCE: usize = 40;
+
+const PADDING: [u8; 8] = [0; 8];
+
+impl<'a> Slices<'a> {
+    fn new(id: u16, gathered: &'a [u8], direct: &'a [u8], end: bool) -> Slices<'a> {
+        let header = |len: usize| RecordHeader::new(RecordType::Stdout, id, len as u16).encode();
+        Slices {
+            gathered,
+            rest: direct,
+            end,
+            full: header(MAX_CONTENT),
+            last: header(direct.len() % MAX_CONTENT),
+            end_records: end_records(id),
+        }
+    }
+
+    /// Puts the next slices into `list`. Their number; 0 when there are no more.
+    fn fill<'s>(&'s mut self, list: &mut [IoSlice<'s>; AT_ONCE]) -> usize {
+        let mut n = 0;
+        let mut push = |bytes: &'s [u8]| {
+            if !bytes.is_empty() {
+                list[n] = IoSlice::new(bytes);
+                n += 1;
+            }
+            n
+        };
+        push(std::mem::take(&mut self.gathered));
+        while !self.rest.is_empty() && push(&[]) + 4 <= AT_ONCE {
+            let (content, rest) = self.rest.split_at(self.rest.len().min(MAX_CONTENT));
+            self.rest = rest;
+            push(if content.len() == MAX_CONTENT {
+                &self.full
+            } else {
+                &self.last
+            });
+            push(content);
+            push(&PADDING[..content.len().wrapping_neg() & 7]);
+        }
+        if self.rest.is_empty() && std::mem::take(&mut self.end) {
+            push(&self.end_records);
+        }
+        n
+    }
+}

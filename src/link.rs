@@ -1,0 +1,239 @@
+//! A connection as it goes from hand to hand: from the accept loop to a worker, and back to wait.
+
+use crate::limits::Limits;
+use crate::net::Transport;
+use crate::protocol::{Event, Sequence};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// An open connection and where it stands.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) transport: Transport,
+    pub(crate) sequence: Sequence,
+    /// Whether the accept loop's set has an entry for it already.
+    pub(crate) registered: bool,
+    /// Requests that were answered on it.
+    pub(crate) served: u32,
+    /// When the head that is being waited for began to come, in ms of the monotonic clock; 0 if none has.
+    pub(crate) head_since: u64,
+    _open: Open,
+}
+
+impl Link {
+    pub(crate) fn new(transport: Transport, open: &Arc<AtomicUsize>) -> Link {
+        open.fetch_add(1, Ordering::Relaxed);
+        let sequence = Sequence::default();
+        Link {
+            transport,
+            sequence,
+            registered: false,
+            served: 0,
+            head_since: 0,
+            _open: Open(Arc::clone(open)),
+        }
+    }
+
+    /// Sends a short record between answers. A peer that does not even take that is given up.
+    pub(crate) fn send_short(&self, record: &[u8]) -> bool {
+        matches!(self.transport.send(record), Ok(n) if n == record.len())
+    }
+}
+
+/// Counts a connection for as long as it is open.
+#[derive(Debug)]
+struct Open(Arc<AtomicUsize>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A connection that waits, and what is known of its next request.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) link: Link,
+    pub(crate) kind: Kind,
+    /// When it is given up, in ms of the monotonic clock.
+    pub(crate) deadline: u64,
+    pub(crate) head: Head,
+    /// The bytes that `head` is about; empty if there are none.
+    pub(crate) block: Vec<u8>,
+}
+
+/// What a connection waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The first byte after it was accepted.
+    FirstByte,
+    /// Its next request.
+    Idle,
+    /// The rest of a head.
+    Head,
+    /// A worker: what it holds has not been looked at.
+    Ready,
+    /// The peer's end, after we ended our side.
+    Linger,
+}
+
+impl Kind {
+    /// How long it may wait, in ms.
+    pub(crate) fn limit(self, limits: &Limits) -> u64 {
+        let limit = match self {
+            Kind::FirstByte => limits.first_byte_timeout,
+            Kind::Idle => limits.idle_timeout,
+            Kind::Head | Kind::Ready => limits.head_timeout,
+            Kind::Linger => limits.linger_timeout,
+        };
+        u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// How far a request's head was read, in whatever buffer holds it.
+///
+/// ```text
+/// [ … | params, their records slid together | not looked at | free ]
+///       params.start        params.end <= at           filled
+/// ```
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Head {
+    pub(crate) params: Range<usize>,
+    pub(crate) at: usize,
+    pub(crate) filled: usize,
+}
+
+/// The params of one request are larger than the limit.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TooLarge;
+
+/// The most that lies in front of params that are read into: a BEGIN_REQUEST and two headers.
+const FRONT: usize = 32;
+
+impl Head {
+    /// A head of which `filled` bytes are there, unseen.
+    pub(crate) fn of(filled: usize) -> Head {
+        Head {
+            params: 0..0,
+            at: 0,
+            filled,
+        }
+    }
+
+    /// What comes next, `Params` taken care of: their content stays where it landed, and that of a further
+    /// record is slid left over its header, so that a pair that straddles records is whole.
+    ///
+    /// After `More` all of `buffer` from `filled` on is free.
+    pub(crate) fn next(
+        &mut self,
+        sequence: &mut Sequence,
+        buffer: &mut [u8],
+        max_params: usize,
+    ) -> Result<Event, TooLarge> {
+        loop {
+            match sequence.next(&buffer[..self.filled], &mut self.at) {
+                Event::Params(n) => {
+                    if self.params.len() + n > max_params {
+                        return Err(TooLarge);
+                    }
+                    if self.params.is_empty() {
+                        self.params = self.at..self.at;
+                    }
+                    if self.at > self.params.end {
+                        buffer.copy_within(self.at..self.at + n, self.params.end);
+                    }
+                    self.params.end += n;
+                    self.at += n;
+                    sequence.take(n);
+                }
+                Event::More => {
+                    if self.params.is_empty() {
+                        self.params = 0..0;
+                    } else if self.params.start > FRONT {
+                        buffer.copy_within(self.params.clone(), 0);
+                        self.params = 0..self.params.len();
+                    }
+                    self.at = self.params.end;
+                    self.filled = self.params.end;
+                    return Ok(Event::More);
+                }
+                Event::Begin(role) => {
+                    self.params = 0..0;
+                    return Ok(Event::Begin(role));
+                }
+                event => return Ok(event),
+            }
+        }
+    }
+
+    /// The place of what was not looked at.
+    pub(crate) fn unread(&self) -> Range<usize> {
+        self.at..self.filled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{RecordHeader, RecordType};
+
+    /// A head whose params are cut into records of `size` bytes.
+    fn head_of(params: &[u8], size: usize) -> Vec<u8> {
+        let mut bytes = vec![1, 1, 0, 1, 0, 8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        for piece in params.chunks(size) {
+            let header = RecordHeader::new(RecordType::Params, 1, piece.len() as u16);
+            bytes.extend_from_slice(&header.encode());
+            bytes.extend_from_slice(piece);
+            bytes.extend(std::iter::repeat_n(0xee, header.padding as usize));
+        }
+        bytes.extend_from_slice(&[1, 4, 0, 1, 0, 0, 0, 0]);
+        bytes.extend_from_slice(b"\x01\x05\0\x01\0\x01\0\0b");
+        bytes
+    }
+
+    #[test]
+    fn params_are_whole_however_they_were_cut() {
+        let params: Vec<u8> = (0..200_u8).collect();
+        for record in [1, 7, 100, 200] {
+            let stream = head_of(&params, record);
+            for read in 1..stream.len() {
+                let mut buffer = vec![0; stream.len() + 64];
+                let (mut head, mut sequence, mut rest) =
+                    (Head::default(), Sequence::default(), &stream[..]);
+                loop {
+                    match head.next(&mut sequence, &mut buffer, 200).unwrap() {
+                        Event::Begin(1) => {}
+                        Event::Head => break,
+                        Event::More => {
+                            let n = read.min(rest.len());
+                            buffer[head.filled..][..n].copy_from_slice(&rest[..n]);
+                            head.filled += n;
+                            rest = &rest[n..];
+                        }
+                        event => panic!("{event:?}"),
+                    }
+                }
+                assert_eq!(
+                    buffer[head.params.clone()],
+                    params,
+                    "records of {record}, reads of {read}"
+                );
+                let body = [&buffer[head.unread()], rest].concat();
+                assert_eq!(body, b"\x01\x05\0\x01\0\x01\0\0b");
+            }
+        }
+    }
+
+    #[test]
+    fn params_above_the_limit_are_too_large() {
+        let mut stream = head_of(&[0; 200], 64);
+        let mut head = Head::of(stream.len());
+        let mut sequence = Sequence::default();
+        assert_eq!(
+            head.next(&mut sequence, &mut stream, 199),
+            Ok(Event::Begin(1))
+        );
+        assert_eq!(head.next(&mut sequence, &mut stream, 199), Err(TooLarge));
+    }
+}

@@ -1,0 +1,1029 @@
+//! Listening sockets: bound at an [`Address`] or taken over from whoever started the program. The server makes them
+//! at start and hands them to the accept loop.
+//!
+//! A socket file is made in an order that leaves no moment in which a visitor or another starter goes wrong, all of it
+//! under an exclusive `flock` on the folder:
+//!
+//! 1. *Probe.* A socket that somebody answers on is left alone, and so is everything that is not a socket.
+//! 2. *Unlink* a socket that nobody answers on: a program that was killed left it behind.
+//! 3. *Bind*, then *chmod*. A connect is refused as long as the socket does not listen, and so nobody gets in before the
+//!    permissions are right, and no connection is lost.
+//! 4. *Listen.*
+//!
+//! To another starter, 3 looks like 2: bound but not listening is refused just as a dead socket is. That is why the
+//! lock covers all four. A program that takes no such lock and is caught between its own bind and listen would lose its
+//! file here; `spawn-fcgi` and the like spend microseconds there.
+
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{self, Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use super::address::{Address, check_path};
+use super::sys;
+
+/// More than any kernel gives: Linux cuts it to `net.core.somaxconn`, 4096 since 5.4. The backlog is the queue for
+/// busy workers, so there is no reason to want less.
+const BACKLOG: i32 = i32::MAX;
+
+/// How long to wait for another starter in the same folder, who needs microseconds.
+const LOCK_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a new socket file may at most allow, before the umask, if no mode is asked for: owner and group may connect.
+const DEFAULT_MODE: u32 = 0o660;
+
+/// A listening socket. Dropping it closes it, but leaves the file: see [`unlink`](Listener::unlink).
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: Socket,
+    address: Address,
+    /// Present if we bound a path, and not if the socket was taken over.
+    file: Option<SocketFile>,
+}
+
+impl Listener {
+    /// Listens at `address`; a socket file gets exactly `mode`, or what the umask leaves of 0660.
+    ///
+    /// # Errors
+    ///
+    /// One sentence that names the address and what to do. Nothing is left behind then.
+    pub(crate) fn bind(address: &Address, mode: Option<u32>) -> io::Result<Listener> {
+        match address {
+            Address::Unix(path) => bind_unix(path, mode),
+            Address::Tcp(address) => bind_tcp(*address),
+            Address::Fd(fd) => take_over(*fd),
+        }
+        .map_err(|reason| reword(&reason, format!("cannot listen on {address}: {reason}")))
+    }
+
+    /// Listens at all of them, or at none.
+    pub(crate) fn bind_all(addresses: &[Address], mode: Option<u32>) -> io::Result<Vec<Listener>> {
+        let mut listeners = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            match Listener::bind(address, mode) {
+                Ok(listener) => listeners.push(listener),
+                Err(error) => {
+                    // What failed first is what the user has to know.
+                    listeners.iter().for_each(|made| drop(made.unlink()));
+                    return Err(error);
+                }
+            }
+        }
+        Ok(listeners)
+    }
+
+    /// Takes over the listening socket that was left open as descriptor `fd`.
+    ///
+    /// The descriptor itself stays open; unless it is one of the standard three, it is closed when another program
+    /// is executed, lest a program that a handler starts keeps the socket alive.
+    pub(crate) fn adopt(fd: RawFd) -> io::Result<Listener> {
+        Listener::bind(&Address::Fd(fd), None)
+    }
+
+    /// Where it listens: the port that was taken for port 0, the path as it was bound. A socket that has no such
+    /// address (one without a file) goes by its descriptor.
+    pub(crate) fn local_addr(&self) -> &Address {
+        &self.address
+    }
+
+    /// Whether other machines can reach it.
+    pub(crate) fn is_public(&self) -> bool {
+        self.address.is_public()
+    }
+
+    /// The file that we made, for whoever has to remove it without this value: a signal handler.
+    pub(crate) fn file(&self) -> Option<&SocketFile> {
+        self.file.as_ref()
+    }
+
+    /// The socket itself, to accept from.
+    pub(crate) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// Removes the socket file, if we made it and it is still ours.
+    ///
+    /// Only a value that still listens can be asked, which is on purpose: a starter who probes meanwhile is answered,
+    /// and so nobody can put a socket of their own there between our look and the unlink.
+    pub(crate) fn unlink(&self) -> io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), SocketFile::unlink)
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for Listener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+/// A socket file that we made. As long as the socket is open the inode number is not given to another file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SocketFile {
+    /// Absolute, so that it stays right when the current folder changes.
+    pub(crate) path: PathBuf,
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+}
+
+impl SocketFile {
+    /// Removes the file, if it is the one that we made.
+    pub(crate) fn unlink(&self) -> io::Result<()> {
+        let found = fs::symlink_metadata(&self.path).and_then(|found| {
+            if (found.dev(), found.ino()) == (self.device, self.inode) {
+                fs::remove_file(&self.path)
+            } else {
+                Ok(())
+            }
+        });
+        match found {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(reword(
+                &error,
+                format!("cannot remove the socket {}: {error}", self.path.display()),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+// From here on an error's text is only the reason and the advice; `bind` puts the address before it.
+
+fn bind_unix(path: &Path, mode: Option<u32>) -> io::Result<Listener> {
+    // Without it, a path that is empty would become the current folder.
+    check_path(path)?;
+    let path = path::absolute(path)?;
+    check_path(&path)?;
+    let folder = path
+        .parent()
+        .expect("BUG: an absolute path without a final slash has a parent");
+    let _lock = lock(folder, LOCK_LIMIT)?;
+    clear(folder, &path)?;
+    let socket = new_socket(Domain::UNIX)?;
+    socket
+        .bind(&SockAddr::unix(&path)?)
+        .map_err(|error| refused_by_folder(folder, &error))?;
+    let made = fs::symlink_metadata(&path)?;
+    let file = SocketFile {
+        device: made.dev(),
+        inode: made.ino(),
+        path,
+    };
+    let mode = mode.unwrap_or(made.mode() & DEFAULT_MODE);
+    set_mode(&file.path, mode)
+        .and_then(|()| socket.listen(BACKLOG))
+        .inspect_err(|_| drop(file.unlink()))?;
+    Ok(Listener {
+        socket,
+        address: Address::Unix(file.path.clone()),
+        file: Some(file),
+    })
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {
+    let address = unmapped(address);
+    let bound = new_tcp_socket(address).and_then(|socket| {
+        socket.bind(&address.into())?;
+        // With SO_REUSEADDR two sockets can be bound to one port, and the second is told only here.
+        socket.listen(BACKLOG)?;
+        Ok(socket)
+    });
+    let socket = bound.map_err(|error| refused_tcp(address, &error))?;
+    speed_up(&socket)?;
+    let address = local_address(&socket).unwrap_or(Address::Tcp(address));
+    Ok(Listener {
+        socket,
+        address,
+        file: None,
+    })
+}
+
+fn take_over(fd: RawFd) -> io::Result<Listener> {
+    let socket = match sys::duplicate(fd) {
+        Ok(socket) => Socket::from(socket),
+        Err(error) if error.raw_os_error() == Some(libc::EBADF) => {
+            return Err(reword(
+                &error,
+                "it is not open; whoever starts this program has to leave a listening socket there",
+            ));
+        }
+        Err(error) => return Err(error),
+    };
+    match socket.is_listener() {
+        Ok(true) => {}
+        Ok(false) => {
+            return Err(refused(
+                "it is a socket, but one that does not listen; pass one on which listen was called",
+            ));
+        }
+        Err(_) => return Err(refused("it is not a socket; pass a listening one")),
+    }
+    if socket.r#type()? != Type::STREAM {
+        return Err(refused(
+            "it is not a stream socket; pass one of type SOCK_STREAM",
+        ));
+    }
+    if fd > 2 {
+        sys::close_on_exec(fd)?;
+    }
+    // O_NONBLOCK belongs to the open file description, so every process that shares this socket gets it, and it is
+    // never taken back: a sibling may have come to rely on it. A blocking accept would hang when a sibling takes the
+    // connection first, and mod_fastcgi, lighttpd and supervisor all let processes share one socket.
+    socket.set_nonblocking(true)?;
+    let address = local_address(&socket).unwrap_or(Address::Fd(fd));
+    if let Address::Tcp(_) = address {
+        speed_up(&socket)?;
+    }
+    Ok(Listener {
+        socket,
+        address,
+        file: None,
+    })
+}
+
+/// A new stream socket: non-blocking, for it may be shared with children later, and closed on exec.
+fn new_socket(domain: Domain) -> io::Result<Socket> {
+    let socket = Socket::new(domain, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+fn new_tcp_socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = new_socket(Domain::for_address(address))?;
+    // Otherwise a restart finds the port taken for a minute by the connections of the process before.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // `[::]:9000` and `0.0.0.0:9000` can then be asked for side by side, and each means what it says.
+        socket.set_only_v6(true)?;
+    }
+    Ok(socket)
+}
+
+/// Accepted connections inherit it. Without it the second small record of a streamed answer waits for the web server's
+/// delayed acknowledgement, 40 ms.
+fn speed_up(socket: &Socket) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)
+}
+
+fn local_address(socket: &Socket) -> Option<Address> {
+    let address = socket.local_addr().ok()?;
+    match address.as_socket() {
+        Some(address) => Some(Address::Tcp(address)),
+        None => Some(Address::Unix(address.as_pathname()?.to_owned())),
+    }
+}
+
+/// `[::ffff:127.0.0.1]` as `127.0.0.1`: a socket that is restricted to IPv6 cannot be bound to it.
+fn unmapped(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        IpAddr::V4(ip) => SocketAddr::from((ip, address.port())),
+        IpAddr::V6(_) => address,
+    }
+}
+
+/// Takes the lock of a folder. The kernel gives it back when the file is closed, however the process ends.
+fn lock(folder: &Path, limit: Duration) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        // Otherwise a named pipe in the folder's place would keep us waiting for a writer.
+        .custom_flags(libc::O_DIRECTORY)
+        .open(folder)
+        .map_err(|error| refused_by_folder(folder, &error))?;
+    let started = Instant::now();
+    // Waiting in the kernel has no time limit, and a signal to end it would be one for the whole process.
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if started.elapsed() < limit => {
+                thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(16));
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(io::Error::new(
+                    ErrorKind::TimedOut,
+                    format!(
+                        "another process has locked the folder {} for {} s; stop it, or choose another folder",
+                        folder.display(),
+                        limit.as_secs_f32()
+                    ),
+                ));
+            }
+            // NFS wants a file that is open for writing, which a folder cannot be.
+            Err(TryLockError::Error(error)) => {
+                return Err(reword(
+                    &error,
+                    format!(
+                        "the folder {} cannot be locked ({error}); choose one on a local disk",
+                        folder.display()
+                    ),
+                ));
+            }
+        }
+    }
+}
+
+/// Makes way for a new socket, and touches nothing but a socket that nobody answers on.
+fn clear(folder: &Path, path: &Path) -> io::Result<()> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found.file_type(),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(refused_by_folder(folder, &error)),
+    };
+    if !found.is_socket() {
+        let kind = match () {
+            () if found.is_dir() => "a folder",
+            () if found.is_symlink() => "a symbolic link",
+            () => "a file that is not a socket",
+        };
+        return Err(io::Error::new(
+            ErrorKind::AlreadyExists,
+            format!("there is {kind} of that name; move it away, or choose another path"),
+        ));
+    }
+    // A blocking connect would wait as long as a live socket's backlog is full; this one says EAGAIN then.
+    let Err(error) = new_socket(Domain::UNIX)?.connect(&SockAddr::unix(path)?) else {
+        return Err(served());
+    };
+    match error.kind() {
+        ErrorKind::WouldBlock => Err(served()),
+        ErrorKind::ConnectionRefused => remove_dead(path),
+        // Its owner has just stopped.
+        ErrorKind::NotFound => Ok(()),
+        // A socket of another type, or one that this user may not connect to.
+        _ => Err(reword(
+            &error,
+            format!(
+                "nobody can tell whether the socket there is in use ({error}); remove it, or choose another path"
+            ),
+        )),
+    }
+}
+
+fn served() -> io::Error {
+    io::Error::new(
+        ErrorKind::AddrInUse,
+        "another process is serving there; stop it, or choose another path",
+    )
+}
+
+fn remove_dead(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        // Refused because its owner closed it at this moment, having unlinked it before.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(reword(
+            &error,
+            format!("the dead socket there cannot be removed ({error}); remove it"),
+        )),
+        Ok(()) => Ok(()),
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|error| {
+        let reason =
+            format!("its mode cannot be set to {mode:04o} ({error}); choose another folder");
+        reword(&error, reason)
+    })
+}
+
+fn refused_by_folder(folder: &Path, error: &io::Error) -> io::Error {
+    let shown = folder.display();
+    let reason = match error.kind() {
+        ErrorKind::NotFound => {
+            format!("there is no folder {shown}; create it, or choose another path")
+        }
+        ErrorKind::NotADirectory => format!("{shown} is not a folder; choose another path"),
+        ErrorKind::PermissionDenied => format!(
+            "this user may not read and write the folder {shown}; allow it, or choose another path"
+        ),
+        ErrorKind::ReadOnlyFilesystem => {
+            format!("the folder {shown} is read-only; choose another path")
+        }
+        _ => format!("the folder {shown} does not take a socket ({error}); choose another path"),
+    };
+    reword(error, reason)
+}
+
+fn refused_tcp(address: SocketAddr, error: &io::Error) -> io::Error {
+    let reason = match error.kind() {
+        ErrorKind::AddrInUse => {
+            "another process is serving there; stop it, or choose another port".into()
+        }
+        ErrorKind::AddrNotAvailable => {
+            "this machine has no such address; choose one that it has, such as 127.0.0.1".into()
+        }
+        ErrorKind::PermissionDenied if address.port() < 1024 => {
+            "a port below 1024 needs root; choose a higher one".into()
+        }
+        _ if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
+            format!(
+                "this machine has no IPv6; choose 127.0.0.1:{}",
+                address.port()
+            )
+        }
+        _ => format!("the system refuses it ({error}); choose another address"),
+    };
+    reword(error, reason)
+}
+
+fn refused(reason: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, reason)
+}
+
+/// Another text for the same kind of error.
+fn reword(error: &io::Error, text: impl Into<String>) -> io::Error {
+    io::Error::new(error.kind(), text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+    use std::process;
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use socket2::SockRef;
+
+    use super::*;
+
+    /// A folder of its own for one test, gone afterwards.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new() -> Folder {
+            static MADE: AtomicUsize = AtomicUsize::new(0);
+            let number = MADE.fetch_add(1, Ordering::Relaxed);
+            let path = env::temp_dir().join(format!("fcgi-{}-{number}", process::id()));
+            fs::create_dir(&path).unwrap();
+            Folder(path)
+        }
+
+        fn file(&self, name: &str) -> PathBuf {
+            self.0.join(name)
+        }
+
+        fn is_empty(&self) -> bool {
+            fs::read_dir(&self.0).unwrap().next().is_none()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.0).unwrap();
+        }
+    }
+
+    fn unix(path: impl Into<PathBuf>) -> Address {
+        Address::Unix(path.into())
+    }
+
+    fn tcp(text: &str) -> Address {
+        text.parse().unwrap()
+    }
+
+    fn inode(path: &Path) -> u64 {
+        fs::symlink_metadata(path).unwrap().ino()
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::symlink_metadata(path).unwrap().mode() & 0o7777
+    }
+
+    /// Binding fails with one sentence about this address.
+    fn refusal(address: &Address) -> io::Error {
+        let error = Listener::bind(address, None).unwrap_err();
+        let sentence = error.to_string();
+        let start = format!("cannot listen on {address}: ");
+        assert!(sentence.starts_with(&start), "{sentence}");
+        assert!(!sentence.contains('\n'), "{sentence}");
+        error
+    }
+
+    #[test]
+    fn a_new_socket_file_listens_until_it_is_unlinked_by_us() {
+        let folder = Folder::new();
+        let path = folder.file("app.sock");
+        let listener = Listener::bind(&unix(&path), None).unwrap();
+        assert_eq!(listener.local_addr(), &unix(&path));
+        assert_eq!(listener.file().unwrap().path, path);
+        assert!(!listener.is_public());
+        assert!(listener.socket().nonblocking().unwrap());
+        let _client = UnixStream::connect(&path).unwrap();
+        listener.socket().accept().unwrap();
+        let none_left = listener.socket().accept().unwrap_err();
+        assert_eq!(none_left.kind(), ErrorKind::WouldBlock);
+        listener.unlink().unwrap();
+        assert!(folder.is_empty());
+        listener.unlink().unwrap();
+    }
+
+    #[test]
+    fn dropping_a_listener_leaves_its_file_and_the_next_starter_replaces_it() {
+        let folder = Folder::new();
+        let path = folder.file("app.sock");
+        drop(Listener::bind(&unix(&path), None).unwrap());
+        wait_until_refused(|| UnixStream::connect(&path));
+        let listener = Listener::bind(&unix(&path), None).unwrap();
+        UnixStream::connect(&path).unwrap();
+        assert_eq!(listener.file().unwrap().inode, inode(&path));
+    }
+
+    /// A test that starts a process at this moment has a copy of every descriptor until the process executes.
+    fn wait_until_refused<T>(connect: impl Fn() -> io::Result<T>) {
+        loop {
+            match connect() {
+                Ok(_) => thread::yield_now(),
+                Err(error) => return assert_eq!(error.kind(), ErrorKind::ConnectionRefused),
+            }
+        }
+    }
+
+    #[test]
+    fn a_mode_is_exact_and_the_default_lets_no_other_user_in() {
+        let folder = Folder::new();
+        let path = folder.file("app.sock");
+        for wanted in [0o600, 0o660, 0o666, 0o777, 0o622] {
+            let listener = Listener::bind(&unix(&path), Some(wanted)).unwrap();
+            assert_eq!(mode(&path), wanted);
+            listener.unlink().unwrap();
+        }
+        let _listener = Listener::bind(&unix(&path), None).unwrap();
+        assert_eq!(mode(&path) & !DEFAULT_MODE, 0);
+        assert_eq!(mode(&path) & 0o600, 0o600);
+    }
+
+    #[test]
+    fn a_relative_path_stays_right_when_the_current_folder_changes() {
+        const ROLE: &str = "FCGI_TEST_RELATIVE_PATH";
+        if env::var_os(ROLE).is_some() {
+            let listener = Listener::bind(&unix("app.sock"), None).unwrap();
+            assert!(Path::new("app.sock").exists());
+            // Short as it is written, and too long for whoever is to connect from another folder.
+            let error = refusal(&unix("x".repeat(100)));
+            assert!(error.to_string().contains("may have 107"), "{error}");
+            env::set_current_dir("/").unwrap();
+            return listener.unlink().unwrap();
+        }
+        let folder = Folder::new();
+        // A process of its own, since the current folder belongs to the process.
+        let name =
+            "net::listener::tests::a_relative_path_stays_right_when_the_current_folder_changes";
+        let child = process::Command::new(env::current_exe().unwrap())
+            .args(["--exact", name])
+            .current_dir(&folder.0)
+            .env(ROLE, "")
+            .output()
+            .unwrap();
+        let has_run = String::from_utf8_lossy(&child.stdout).contains("1 passed");
+        assert!(has_run && child.status.success(), "{child:?}");
+        assert!(folder.is_empty());
+    }
+
+    #[test]
+    fn a_live_socket_is_left_alone() {
+        let folder = Folder::new();
+        let path = folder.file("app.sock");
+        let live = UnixListener::bind(&path).unwrap();
+        let before = inode(&path);
+        let error = refusal(&unix(&path));
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
+        assert!(
+            error
+                .to_string()
+                .contains("another process is serving there"),
+            "{error}"
+        );
+        assert_eq!(inode(&path), before);
+        live.accept().unwrap();
+    }
+
+    #[test]
+    fn a_live_socket_whose_backlog_is_full_is_left_alone_and_nobody_waits_for_it() {
+        let folder = Folder::new();
+        let path = folder.file("app.sock");
+        let address = SockAddr::unix(&path).unwrap();
+        let live = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        live.bind(&address).unwrap();
+        live.listen(1).unwrap();
+        let mut waiting = Vec::new();
+        let full = loop {
+            let client = new_socket(Domain::UNIX).unwrap();
+            match client.connect(&address) {
+                Ok(()) => waiting.push(client),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(full.kind(), ErrorKind::WouldBlock);
+        assert_eq!(refusal(&unix(&path)).kind(), ErrorKind::AddrInUse);
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn as_many_wait_as_the_kernel_allows() {
+        let folder = Folder::new();
+        let path = folder.file("app.sock");
+        let _listener = Listener::bind(&unix(&path), None).unwrap();
+        let allowed = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+        // Twice what the usual constant gives, and far below the limit of open descriptors.
+        let some = allowed.trim().parse::<usize>().unwrap().min(256);
+        let connect = |_| new_socket(Domain::UNIX)?.connect(&SockAddr::unix(&path)?);
+        (0..some).try_for_each(connect).unwrap();
+    }
+
+    #[test]
+    fn a_dead_socket_may_be_gone_before_we_remove_it() {
+        let folder = Folder::new();
+        remove_dead(&folder.file("gone.sock")).unwrap();
+        let error = remove_dead(&folder.0).unwrap_err();
+        assert!(error.to_string().contains("cannot be removed"), "{error}");
+    }
+
+    #[test]
+    fn a_socket_of_another_type_is_left_alone() {
+        let folder = Folder::new();
+        let path = folder.file("log");
+        let _datagrams = UnixDatagram::bind(&path).unwrap();
+        let error = refusal(&unix(&path));
+        assert!(
+            error
+                .to_string()
+                .contains("remove it, or choose another path"),
+            "{error}"
+        );
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn what_is_not_a_socket_is_left_alone() {
+        let folder = Folder::new();
+        let [file, sub, live] = ["file", "sub", "live"].map(|name| folder.file(name));
+        let [to_nothing, to_live] = ["to_nothing", "to_live"].map(|name| folder.file(name));
+        fs::write(&file, "precious").unwrap();
+        fs::create_dir(&sub).unwrap();
+        let _live = UnixListener::bind(&live).unwrap();
+        std::os::unix::fs::symlink(folder.file("nothing"), &to_nothing).unwrap();
+        std::os::unix::fs::symlink(&live, &to_live).unwrap();
+        for (path, kind) in [
+            (&file, "a file that is not a socket"),
+            (&sub, "a folder"),
+            (&to_nothing, "a symbolic link"),
+            (&to_live, "a symbolic link"),
+        ] {
+            let before = inode(path);
+            let error = refusal(&unix(path));
+            assert!(error.to_string().contains(kind), "{error}");
+            assert_eq!(inode(path), before);
+        }
+        assert_eq!(fs::read(&file).unwrap(), b"precious");
+        assert!(!folder.file("nothing").exists());
+    }
+
+    #[test]
+    fn a_path_that_cannot_hold_a_socket_is_refused() {
+        let folder = Folder::new();
+        let file = folder.file("file");
+        fs::write(&file, "").unwrap();
+        let long = folder.file(&"x".repeat(107));
+        let bytes = format!("has {} bytes", long.as_os_str().len());
+        for (path, reason) in [
+            (folder.file("no/app.sock"), "there is no folder"),
+            (file.join("app.sock"), "is not a folder"),
+            (folder.file("sub/"), "names a folder"),
+            (folder.file(".."), "a folder of that name"),
+            (PathBuf::new(), "a path is missing"),
+            (long, &bytes),
+        ] {
+            let error = refusal(&unix(path));
+            assert!(
+                error.to_string().contains(reason),
+                "{error}\nlacks: {reason}"
+            );
+        }
+    }
+
+    #[test]
+    fn unlink_leaves_what_somebody_else_put_there() {
+        let folder = Folder::new();
+        let path = folder.file("app.sock");
+        let ours = Listener::bind(&unix(&path), None).unwrap();
+        fs::remove_file(&path).unwrap();
+        let _theirs = UnixListener::bind(&path).unwrap();
+        ours.unlink().unwrap();
+        UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn a_locked_folder_is_waited_for_but_not_for_ever() {
+        let folder = Folder::new();
+        let short = Duration::from_millis(30);
+        let held = lock(&folder.0, short).unwrap();
+        let error = lock(&folder.0, short).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        assert!(
+            error.to_string().contains("another process has locked"),
+            "{error}"
+        );
+        thread::scope(|threads| {
+            let waiting = threads.spawn(|| lock(&folder.0, LOCK_LIMIT));
+            drop(held);
+            waiting.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn of_twenty_starters_exactly_one_serves_and_nothing_is_left_behind() {
+        const STARTERS: usize = 20;
+        let folder = Folder::new();
+        let path = folder.file("app.sock");
+        let start = Barrier::new(STARTERS);
+        for round in 1..=100 {
+            let starter = || {
+                start.wait();
+                Listener::bind(&unix(&path), None)
+            };
+            // The sockets stay open until all have tried.
+            let outcomes: Vec<_> = thread::scope(|threads| {
+                let starters: Vec<_> = (0..STARTERS).map(|_| threads.spawn(starter)).collect();
+                starters
+                    .into_iter()
+                    .map(|starter| starter.join().unwrap())
+                    .collect()
+            });
+            let (serving, refused): (Vec<_>, Vec<_>) =
+                outcomes.into_iter().partition(Result::is_ok);
+            for error in refused.into_iter().map(Result::unwrap_err) {
+                assert_eq!(error.kind(), ErrorKind::AddrInUse, "{error}");
+            }
+            let [listener] = &serving[..] else {
+                panic!("round {round}: {} are serving", serving.len());
+            };
+            let listener = listener.as_ref().unwrap();
+            assert_eq!(listener.file().unwrap().inode, inode(&path));
+            UnixStream::connect(&path).unwrap();
+            // Every second round begins with the dead socket of a process that was killed.
+            if round % 2 == 0 {
+                listener.unlink().unwrap();
+                assert!(folder.is_empty());
+            } else {
+                drop(serving);
+                wait_until_refused(|| UnixStream::connect(&path));
+            }
+        }
+        assert!(folder.is_empty());
+    }
+
+    #[test]
+    fn starting_and_stopping_never_unlinks_a_live_socket() {
+        const TURNS: usize = 400;
+        let folder = Folder::new();
+        let path = folder.file("app.sock");
+        let turns = AtomicUsize::new(0);
+        let starter = || {
+            while turns.load(Ordering::SeqCst) < TURNS {
+                match Listener::bind(&unix(&path), None) {
+                    Ok(listener) => {
+                        turns.fetch_add(1, Ordering::SeqCst);
+                        for _ in 0..3 {
+                            UnixStream::connect(&path).unwrap();
+                            assert_eq!(listener.file().unwrap().inode, inode(&path));
+                        }
+                        listener.unlink().unwrap();
+                    }
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::AddrInUse, "{error}"),
+                }
+            }
+        };
+        thread::scope(|threads| {
+            for _ in 0..8 {
+                threads.spawn(starter);
+            }
+        });
+        assert!(folder.is_empty());
+    }
+
+    #[test]
+    fn one_address_that_fails_leaves_none_bound() {
+        let folder = Folder::new();
+        let good = unix(folder.file("app.sock"));
+        let bad = unix(folder.file("no/app.sock"));
+        let error = Listener::bind_all(&[good.clone(), bad], None).unwrap_err();
+        assert!(error.to_string().contains("there is no folder"), "{error}");
+        assert!(folder.is_empty());
+        let other = unix(folder.file("other.sock"));
+        assert_eq!(Listener::bind_all(&[good, other], None).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_tcp_port_is_bound_and_its_connections_do_not_wait() {
+        let listener = Listener::bind(&tcp("127.0.0.1:0"), None).unwrap();
+        let Address::Tcp(address) = *listener.local_addr() else {
+            panic!("{listener:?}");
+        };
+        assert_ne!(address.port(), 0);
+        assert!(!listener.is_public());
+        assert_eq!(listener.file(), None);
+        let _client = TcpStream::connect(address).unwrap();
+        assert!(accept_when_there(&listener).tcp_nodelay().unwrap());
+    }
+
+    /// A TCP connect may return a moment before the listener sees the connection.
+    fn accept_when_there(listener: &Listener) -> Socket {
+        loop {
+            match listener.socket().accept() {
+                Ok((socket, _)) => return socket,
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+            }
+        }
+    }
+
+    #[test]
+    fn a_port_can_be_bound_again_at_once() {
+        let first = Listener::bind(&tcp("127.0.0.1:0"), None).unwrap();
+        let Address::Tcp(address) = *first.local_addr() else {
+            panic!("{first:?}");
+        };
+        let mut client = TcpStream::connect(address).unwrap();
+        // Who closes first keeps the port in TIME_WAIT.
+        drop(accept_when_there(&first));
+        assert_eq!(io::Read::read(&mut client, &mut [0]).unwrap(), 0);
+        drop((first, client));
+        wait_until_refused(|| TcpStream::connect(address));
+        Listener::bind(&Address::Tcp(address), None).unwrap();
+    }
+
+    #[test]
+    fn a_port_in_use_and_an_address_elsewhere_are_refused() {
+        let taken = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let _taken = Listener::bind(&Address::Tcp(taken), None).unwrap();
+        let error = refusal(&Address::Tcp(taken));
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
+        assert!(
+            error
+                .to_string()
+                .contains("another process is serving there"),
+            "{error}"
+        );
+        let error = refusal(&tcp("192.0.2.1:9000"));
+        assert!(error.to_string().contains("no such address"), "{error}");
+    }
+
+    #[test]
+    fn an_ipv6_address_means_ipv6_alone() {
+        let bound = Listener::bind(&tcp("[::1]:0"), None);
+        if TcpListener::bind("[::1]:0").is_ok() {
+            let listener = bound.unwrap();
+            assert!(!listener.is_public());
+            // A socket that is bound to one IPv6 address is so restricted anyway; this one would not be.
+            let unbound = new_tcp_socket("[::]:0".parse().unwrap()).unwrap();
+            assert!(unbound.only_v6().unwrap());
+        } else {
+            let error = bound.unwrap_err().to_string();
+            assert!(error.contains("this machine has no"), "{error}");
+        }
+        let mapped = Listener::bind(&tcp("[::ffff:127.0.0.1]:0"), None).unwrap();
+        assert!(mapped.local_addr().to_string().starts_with("127.0.0.1:"));
+    }
+
+    #[test]
+    fn a_listening_socket_is_taken_over_as_it_is() {
+        let folder = Folder::new();
+        let path = folder.file("app.sock");
+        let inherited = UnixListener::bind(&path).unwrap();
+        let fd = inherited.as_raw_fd();
+        assert!(!SockRef::from(&inherited).nonblocking().unwrap());
+        let listener = Listener::adopt(fd).unwrap();
+        assert_eq!(listener.local_addr(), &unix(&path));
+        // The flag is one for both, since the open file description is.
+        assert!(SockRef::from(&inherited).nonblocking().unwrap());
+        let _client = UnixStream::connect(&path).unwrap();
+        listener.socket().accept().unwrap();
+        listener.unlink().unwrap();
+        assert!(path.exists());
+        drop(listener);
+        UnixStream::connect(&path).unwrap();
+
+        let inherited = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = inherited.local_addr().unwrap();
+        let listener = Listener::bind(&Address::Fd(inherited.as_raw_fd()), None).unwrap();
+        assert_eq!(listener.local_addr(), &Address::Tcp(address));
+        assert!(listener.socket().tcp_nodelay().unwrap());
+    }
+
+    #[test]
+    fn no_descriptor_outlives_an_exec() {
+        let folder = Folder::new();
+        let socket = Socket::new_raw(Domain::UNIX, Type::STREAM, None).unwrap();
+        socket
+            .bind(&SockAddr::unix(folder.file("app.sock")).unwrap())
+            .unwrap();
+        socket.listen(1).unwrap();
+        assert!(!is_closed_on_exec(socket.as_raw_fd()));
+        let listener = Listener::adopt(socket.as_raw_fd()).unwrap();
+        assert!(is_closed_on_exec(socket.as_raw_fd()));
+        assert!(is_closed_on_exec(listener.as_raw_fd()));
+        let bound = Listener::bind(&tcp("127.0.0.1:0"), None).unwrap();
+        assert!(is_closed_on_exec(bound.as_raw_fd()));
+    }
+
+    fn is_closed_on_exec(fd: RawFd) -> bool {
+        let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap();
+        let flags = info
+            .lines()
+            .find_map(|line| line.strip_prefix("flags:"))
+            .unwrap();
+        let flags = i32::from_str_radix(flags.trim(), 8).unwrap();
+        flags & libc::O_CLOEXEC != 0
+    }
+
+    #[test]
+    fn what_does_not_listen_is_not_taken_over() {
+        let folder = Folder::new();
+        let file = File::create(folder.file("file")).unwrap();
+        let (connected, _peer) = UnixStream::pair().unwrap();
+        let unbound = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let packets = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        packets
+            .bind(&SockAddr::unix(folder.file("packets")).unwrap())
+            .unwrap();
+        packets.listen(1).unwrap();
+        for (fd, reason) in [
+            (1_000_000, "it is not open"),
+            (-1, "it is not open"),
+            (file.as_raw_fd(), "it is not a socket"),
+            (connected.as_raw_fd(), "one that does not listen"),
+            (unbound.as_raw_fd(), "one that does not listen"),
+            (udp.as_raw_fd(), "one that does not listen"),
+            (packets.as_raw_fd(), "it is not a stream socket"),
+        ] {
+            let error = refusal(&Address::Fd(fd));
+            assert!(
+                error.to_string().contains(reason),
+                "{error}\nlacks: {reason}"
+            );
+        }
+        assert!(!SockRef::from(&connected).nonblocking().unwrap());
+    }
+
+    #[test]
+    fn what_the_system_refuses_is_said_with_advice() {
+        let folder = Path::new("/srv");
+        let low = "127.0.0.1:80".parse().unwrap();
+        let high = "[::1]:9000".parse().unwrap();
+        let by_folder = |code| refused_by_folder(folder, &io::Error::from_raw_os_error(code));
+        let by_tcp = |address, code| refused_tcp(address, &io::Error::from_raw_os_error(code));
+        for (error, reason) in [
+            (
+                by_folder(libc::ENOENT),
+                "there is no folder /srv; create it",
+            ),
+            (by_folder(libc::ENOTDIR), "/srv is not a folder"),
+            (
+                by_folder(libc::EACCES),
+                "may not read and write the folder /srv",
+            ),
+            (by_folder(libc::EROFS), "the folder /srv is read-only"),
+            (
+                by_folder(libc::ENOSPC),
+                "does not take a socket (No space left",
+            ),
+            (
+                by_tcp(low, libc::EADDRINUSE),
+                "another process is serving there",
+            ),
+            (by_tcp(low, libc::EACCES), "a port below 1024 needs root"),
+            (
+                by_tcp(high, libc::EACCES),
+                "the system refuses it (Permission denied",
+            ),
+            (by_tcp(high, libc::EADDRNOTAVAIL), "no such address"),
+            (
+                by_tcp(high, libc::EAFNOSUPPORT),
+                "this machine has no IPv6; choose 127.0.0.1:9000",
+            ),
+        ] {
+            let text = error.to_string();
+            assert!(text.contains(reason), "{text}\nlacks: {reason}");
+            assert!(
+                text.contains("; c") || text.contains("; stop") || text.contains("; allow"),
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! CGI's two ends: standard input and standard output, whatever they are.
+
+use super::sys::{self, Wait};
+use std::fs::File;
+use std::io::{self, IoSlice, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+/// mod_cgid makes both one unix socket, others two pipes or files. They may be shared with other processes, so
+/// O_NONBLOCK is left alone: a write is small enough not to block where poll says that there is room.
+#[derive(Debug)]
+pub(crate) struct Pipes {
+    input: File,
+    output: File,
+}
+
+/// What a pipe takes without blocking once it is writable (POSIX: PIPE_BUF, 4096 on Linux).
+const ATOMIC: usize = 4096;
+
+impl Pipes {
+    pub(crate) fn new(input: OwnedFd, output: OwnedFd) -> Pipes {
+        Pipes {
+            input: input.into(),
+            output: output.into(),
+        }
+    }
+
+    pub(crate) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match (&self.input).read(into) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Writes some of `slices`; `WouldBlock` if there is no room.
+    pub(crate) fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let now = Wait {
+            readable: false,
+            writable: true,
+        };
+        if !self.wait(now, Duration::ZERO)?.writable {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let Some(first) = slices.iter().find(|slice| !slice.is_empty()) else {
+            return Ok(0);
+        };
+        (&self.output).write(&first[..first.len().min(ATOMIC)])
+    }
+
+    /// Waits until the input (`readable`) or the output (`writable`) is ready; both `false` when the time is over.
+    pub(crate) fn wait(&self, wait: Wait, limit: Duration) -> io::Result<Wait> {
+        let input = Wait {
+            readable: wait.readable,
+            writable: false,
+        };
+        let output = Wait {
+            readable: false,
+            writable: wait.writable,
+        };
+        let [input, output] = sys::poll(
+            [(self.input.as_fd(), input), (self.output.as_fd(), output)],
+            Some(limit),
+        )?;
+        Ok(Wait {
+            readable: input.readable,
+            writable: output.writable,
+        })
+    }
+
+    pub(crate) fn wait_readable(&self, limit: Duration) -> io::Result<bool> {
+        self.wait(
+            Wait {
+                readable: true,
+                writable: false,
+            },
+            limit,
+        )
+        .map(|came| came.readable)
+    }
+}

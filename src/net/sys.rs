@@ -1,0 +1,445 @@
+//! Every unsafe line of the crate, each behind a small safe function, with the reason why it holds.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr::{self, NonNull};
+use std::time::Duration;
+
+/// Private memory from the kernel, zero until written; only pages that were touched cost memory.
+///
+/// Not from malloc: a freed 64 KiB buffer stays in glibc's heap as dirty memory (172 to 364 KiB for four
+/// workers), and this can be given back page by page.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    start: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: a Mapping owns its pages as a Vec owns its allocation; nothing in it belongs to a thread.
+unsafe impl Send for Mapping {}
+
+impl Mapping {
+    /// Maps `len` bytes, rounded up to whole pages.
+    ///
+    /// # Errors
+    /// When the address space is used up (`RLIMIT_AS`).
+    pub(crate) fn new(len: usize) -> io::Result<Mapping> {
+        let len = len.next_multiple_of(page_size());
+        // SAFETY: an anonymous private mapping at an address that the kernel chooses touches no memory
+        // that anyone else has.
+        let start = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                len,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Mapping { start, len })
+    }
+
+    /// Gives the pages that lie wholly in `from..` back to the kernel: they read as zero afterwards.
+    pub(crate) fn release_from(&mut self, from: usize) {
+        let from = from.next_multiple_of(page_size());
+        if from < self.len {
+            // SAFETY: the range lies in our own mapping, which `&mut self` says nobody else looks at;
+            // zero bytes are valid bytes. A failure leaves the pages as they are.
+            unsafe {
+                libc::madvise(
+                    self.start.as_ptr().add(from).cast(),
+                    self.len - from,
+                    libc::MADV_DONTNEED,
+                );
+            }
+        }
+    }
+}
+
+impl Deref for Mapping {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        // SAFETY: `start` is the start of `len` readable, initialised (zeroed) bytes that live as long as we.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl DerefMut for Mapping {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `deref`; `&mut self` makes it the only view.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: exactly what mmap gave, once.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
+    }
+}
+
+fn page_size() -> usize {
+    // SAFETY: sysconf only reads a constant.
+    match unsafe { libc::sysconf(libc::_SC_PAGESIZE) } {
+        size @ 1.. => size as usize,
+        _ => 4096,
+    }
+}
+
+/// Takes what has arrived on a socket, without waiting: `WouldBlock` if nothing has.
+pub(crate) fn recv(socket: BorrowedFd<'_>, into: &mut [u8]) -> io::Result<usize> {
+    loop {
+        // SAFETY: the kernel writes at most `into.len()` bytes to `into`.
+        let n = unsafe {
+            libc::recv(
+                socket.as_raw_fd(),
+                into.as_mut_ptr().cast(),
+                into.len(),
+                libc::MSG_DONTWAIT,
+            )
+        };
+        match usize::try_from(n) {
+            Ok(n) => return Ok(n),
+            Err(_) => {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+/// What to wait for, or what came, on one descriptor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wait {
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+}
+
+/// Waits until one of `fds` can do what it is asked for, has hung up or has failed (both count as all that
+/// was asked for), or the time is over: then all are `false`.
+pub(crate) fn poll<const N: usize>(
+    fds: [(BorrowedFd<'_>, Wait); N],
+    timeout: Option<Duration>,
+) -> io::Result<[Wait; N]> {
+    let mut list = fds.map(|(fd, wait)| libc::pollfd {
+        // A negative descriptor is passed over.
+        fd: if wait == Wait::default() {
+            -1
+        } else {
+            fd.as_raw_fd()
+        },
+        events: if wait.readable { libc::POLLIN } else { 0 }
+            | if wait.writable { libc::POLLOUT } else { 0 },
+        revents: 0,
+    });
+    let timeout = timeout.map_or(-1, |t| {
+        t.as_micros().div_ceil(1000).min(i32::MAX as u128) as libc::c_int
+    });
+    loop {
+        // SAFETY: `list` is N pollfds that live through the call.
+        let n = unsafe { libc::poll(list.as_mut_ptr(), N as libc::nfds_t, timeout) };
+        if n >= 0 {
+            break;
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    let mut came = [Wait::default(); N];
+    for ((came, (_, asked)), got) in came.iter_mut().zip(fds).zip(list) {
+        let ended = got.revents & (libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) != 0;
+        came.readable = asked.readable && (ended || got.revents & libc::POLLIN != 0);
+        came.writable = asked.writable && (ended || got.revents & libc::POLLOUT != 0);
+    }
+    Ok(came)
+}
+
+/// What an entry of an [`Epoll`] waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interest {
+    /// Something to read, told once, until armed again.
+    ReadOnce,
+    /// Room to write, told once: for what is ready already, since a socket nearly always has room.
+    WriteOnce,
+    /// Something to read, told to everyone for as long as it is there.
+    ReadAlways,
+}
+
+impl Interest {
+    fn events(self) -> u32 {
+        let events = match self {
+            Interest::ReadOnce => libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLONESHOT,
+            Interest::WriteOnce => libc::EPOLLOUT | libc::EPOLLONESHOT,
+            Interest::ReadAlways => libc::EPOLLIN,
+        };
+        events as u32
+    }
+}
+
+/// A set of descriptors of which each wait yields one that is ready.
+#[derive(Debug)]
+pub(crate) struct Epoll(OwnedFd);
+
+impl Epoll {
+    pub(crate) fn new() -> io::Result<Epoll> {
+        // SAFETY: no memory is involved; a descriptor that is not -1 is new and so ours.
+        unsafe { owned(libc::epoll_create1(libc::EPOLL_CLOEXEC)).map(Epoll) }
+    }
+
+    pub(crate) fn add(&self, fd: RawFd, key: u64, interest: Interest) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_ADD, fd, key, interest)
+    }
+
+    /// Arms an entry again, with a new key.
+    pub(crate) fn rearm(&self, fd: RawFd, key: u64, interest: Interest) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_MOD, fd, key, interest)
+    }
+
+    /// The key of one entry that is ready; `None` when a signal came or, without `block`, nothing is ready.
+    pub(crate) fn wait(&self, block: bool) -> io::Result<Option<u64>> {
+        let mut event = libc::epoll_event { events: 0, u64: 0 };
+        let timeout = if block { -1 } else { 0 };
+        // SAFETY: there is room for the one event that is asked for.
+        let n = unsafe { libc::epoll_wait(self.0.as_raw_fd(), &mut event, 1, timeout) };
+        match n {
+            0 => Ok(None),
+            1 => Ok(Some(event.u64)),
+            _ => match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+                error => Err(error),
+            },
+        }
+    }
+
+    fn control(
+        &self,
+        operation: libc::c_int,
+        fd: RawFd,
+        key: u64,
+        interest: Interest,
+    ) -> io::Result<()> {
+        let mut event = libc::epoll_event {
+            events: interest.events(),
+            u64: key,
+        };
+        // SAFETY: the kernel copies the event; a number that is not open is an EBADF.
+        zero(unsafe { libc::epoll_ctl(self.0.as_raw_fd(), operation, fd, &mut event) })
+    }
+}
+
+/// A timer that an [`Epoll`] can wait for.
+#[derive(Debug)]
+pub(crate) struct Timer(OwnedFd);
+
+impl Timer {
+    pub(crate) fn new() -> io::Result<Timer> {
+        // SAFETY: as in `Epoll::new`.
+        unsafe {
+            owned(libc::timerfd_create(
+                libc::CLOCK_MONOTONIC,
+                libc::TFD_CLOEXEC | libc::TFD_NONBLOCK,
+            ))
+            .map(Timer)
+        }
+    }
+
+    /// Rings once, after `wait`.
+    pub(crate) fn set(&self, wait: Duration) -> io::Result<()> {
+        let spec = libc::itimerspec {
+            it_interval: libc::timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            },
+            it_value: libc::timespec {
+                tv_sec: wait.as_secs() as libc::time_t,
+                // 0 would disarm it
+                tv_nsec: libc::c_long::from(wait.subsec_nanos()).max(1),
+            },
+        };
+        // SAFETY: the kernel reads `spec` and writes no old value.
+        zero(unsafe { libc::timerfd_settime(self.0.as_raw_fd(), 0, &spec, ptr::null_mut()) })
+    }
+}
+
+impl AsRawFd for Timer {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// Makes glibc use one heap for all threads: four threads would reserve 264 MiB of address space, more than
+/// a small host's `RLIMIT_AS` (and `GLIBC_TUNABLES` cannot be set from `.htaccess`). First thing in a process.
+pub(crate) fn one_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt takes two numbers.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
+/// A duplicate of descriptor `fd`, above the three standard ones and closed when another program is executed.
+///
+/// The number comes from a flag or the environment, so nobody can say who owns it; a duplicate is ours for certain.
+pub(crate) fn duplicate(fd: i32) -> io::Result<OwnedFd> {
+    // SAFETY: the call takes integers and touches no memory of ours; a number that is not open is an EBADF.
+    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just opened it, and nobody else has been told the number.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// Closes descriptor `fd` when another program is executed.
+pub(crate) fn close_on_exec(fd: i32) -> io::Result<()> {
+    // SAFETY: the call takes integers and touches no memory of ours; a number that is not open is an EBADF.
+    match unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// The most descriptors that this process may have open (the soft `RLIMIT_NOFILE`).
+pub(crate) fn descriptor_limit() -> usize {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the kernel fills `limit`.
+    match unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } {
+        0 => usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX),
+        _ => 1024,
+    }
+}
+
+/// Milliseconds on the monotonic clock.
+pub(crate) fn now_ms() -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the C library fills `now`; the call is async-signal-safe.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut now) };
+    now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
+}
+
+/// A signal handler: it may only do what is async-signal-safe.
+pub(crate) type Handler = extern "C" fn(libc::c_int);
+
+pub(crate) use libc::{EMFILE, ENFILE, ENOBUFS, SIGALRM, SIGINT, SIGTERM, SIGUSR1};
+
+/// Sends `signal` to `handler`, and lets it through if whoever started us had blocked it.
+pub(crate) fn on_signal(signal: libc::c_int, handler: Handler) -> io::Result<()> {
+    // SAFETY: all zero bytes are a valid sigaction and sigset; handler is a function for one signal number.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler as *const () as libc::sighandler_t;
+        action.sa_flags = libc::SA_RESTART;
+        zero(libc::sigaction(signal, &action, ptr::null_mut()))?;
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigaddset(&mut set, signal);
+        zero(libc::pthread_sigmask(
+            libc::SIG_UNBLOCK,
+            &set,
+            ptr::null_mut(),
+        ))
+    }
+}
+
+/// Writes to a broken connection must fail, not kill: Rust's own start sees to it, a C `main` may not.
+pub(crate) fn ignore_sigpipe() {
+    // SAFETY: SIG_IGN is a valid disposition.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
+/// Asks for SIGALRM after `seconds`, rounded up to milliseconds; zero takes the request back. Async-signal-safe.
+pub(crate) fn alarm(after: Duration) {
+    let value = libc::timeval {
+        tv_sec: after.as_secs() as libc::time_t,
+        tv_usec: libc::suseconds_t::from(after.subsec_micros()),
+    };
+    let timer = libc::itimerval {
+        it_interval: libc::timeval {
+            tv_sec: 0,
+            tv_usec: 0,
+        },
+        it_value: value,
+    };
+    // SAFETY: the kernel reads `timer` and writes no old value.
+    unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, ptr::null_mut()) };
+}
+
+/// Ends the process at once, without unwinding or flushing. Async-signal-safe.
+pub(crate) fn exit_now(status: i32) -> ! {
+    // SAFETY: _exit takes a number and does not return.
+    unsafe { libc::_exit(status) }
+}
+
+/// Writes all of `text` if it can; errors are nobody's concern. Async-signal-safe.
+pub(crate) fn write_quietly(fd: i32, mut text: &[u8]) {
+    while !text.is_empty() {
+        // SAFETY: the kernel reads at most `text.len()` bytes of `text`.
+        match usize::try_from(unsafe { libc::write(fd, text.as_ptr().cast(), text.len()) }) {
+            Ok(n @ 1..) => text = &text[n..],
+            _ => return,
+        }
+    }
+}
+
+/// Removes a socket's path if it is still the file with this device and inode. Async-signal-safe.
+pub(crate) fn unlink_if(path: &std::ffi::CStr, device: u64, inode: u64) {
+    // SAFETY: `path` ends in NUL; all zero bytes are a valid stat, which lstat fills.
+    unsafe {
+        let mut stat: libc::stat = std::mem::zeroed();
+        let same = libc::lstat(path.as_ptr(), &mut stat) == 0
+            && (stat.st_dev, stat.st_ino) == (device, inode);
+        if same {
+            libc::unlink(path.as_ptr());
+        }
+    }
+}
+
+/// The calling thread's `errno`, to be put back at the end of a signal handler.
+pub(crate) struct Errno(libc::c_int);
+
+impl Errno {
+    pub(crate) fn save() -> Errno {
+        // SAFETY: the pointer is valid in every thread.
+        Errno(unsafe { *libc::__errno_location() })
+    }
+}
+
+impl Drop for Errno {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { *libc::__errno_location() = self.0 };
+    }
+}
+
+/// # Safety
+/// `fd` is -1 or a new descriptor that nobody else owns.
+unsafe fn owned(fd: libc::c_int) -> io::Result<OwnedFd> {
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the caller says so.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn zero(result: libc::c_int) -> io::Result<()> {
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}

@@ -1,0 +1,77 @@
+//! A connected stream socket, unix or TCP. Everything is tried without waiting; waiting is a step of its own
+//! with its own time limit, so that the common path pays nothing for limits.
+
+use super::sys::{self, Wait};
+use socket2::{SockRef, Socket};
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::time::Duration;
+
+#[derive(Debug)]
+pub(crate) struct Transport(Socket);
+
+impl Transport {
+    pub(crate) fn new(socket: Socket) -> Transport {
+        Transport(socket)
+    }
+
+    /// Takes what has arrived; `WouldBlock` if nothing has, 0 when the peer has closed its side.
+    pub(crate) fn recv(&self, into: &mut [u8]) -> io::Result<usize> {
+        sys::recv(self.0.as_fd(), into)
+    }
+
+    /// Sends as much as the socket takes; `WouldBlock` if that is nothing.
+    pub(crate) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        retry(|| self.0.send_with_flags(bytes, FLAGS))
+    }
+
+    /// As [`Transport::send`], from many slices at once.
+    pub(crate) fn send_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        retry(|| self.0.send_vectored_with_flags(slices, FLAGS))
+    }
+
+    /// Waits for what `wait` asks; both `false` when the time is over.
+    pub(crate) fn wait(&self, wait: Wait, limit: Duration) -> io::Result<Wait> {
+        sys::poll([(self.0.as_fd(), wait)], Some(limit)).map(|[came]| came)
+    }
+
+    /// Says that we send nothing more; the peer's last bytes can still be read.
+    pub(crate) fn shutdown_write(&self) -> io::Result<()> {
+        self.0.shutdown(Shutdown::Write)
+    }
+
+    /// Ends both directions; what waits for the connection sees it.
+    pub(crate) fn shutdown(&self) {
+        // It fails only when the peer has ended the connection already, which is seen too.
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
+impl AsRawFd for Transport {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl From<std::os::unix::net::UnixStream> for Transport {
+    fn from(stream: std::os::unix::net::UnixStream) -> Transport {
+        Transport(stream.into())
+    }
+}
+
+/// Whether `fd` is a socket that listens: what a web server leaves on fd 0 (specification, section 2.2).
+pub(crate) fn is_listening(fd: BorrowedFd<'_>) -> bool {
+    SockRef::from(&fd).is_listener().unwrap_or(false)
+}
+
+const FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+
+fn retry(mut send: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match send() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}

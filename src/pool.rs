@@ -1,0 +1,275 @@
+//! The workers: threads that start when they are first needed, each with its own memory and its own state of the
+//! application; and the containment of panics.
+//!
+//! mod_fcgid sends a process one request at a time, lighttpd and mod_fastcgi send several: a worker that takes a
+//! connection while nobody else waits starts the next one before it serves, so that both are served at the least memory.
+//! Where threads are forbidden, those that there are do the work, down to the calling thread alone.
+
+use crate::accept::Accept;
+use crate::buffer::Buffers;
+use crate::connection::{Failure, Handle, Worker};
+use crate::error::{Error, Result};
+use crate::limits::Limits;
+use crate::protocol::Role;
+use crate::request::Request;
+use crate::response::Response;
+use crate::slot::Slot;
+use crossbeam_utils::CachePadded;
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+/// A handler as one worker calls it, with the worker's state inside.
+pub(crate) type Call = Box<dyn FnMut(&mut Request<'_>, Response<'_>) -> Result>;
+
+/// Makes a worker's handler: once for each worker, and anew after a panic.
+pub(crate) type Make = Arc<dyn Fn() -> Result<Call> + Send + Sync>;
+
+/// What the application does, by role.
+#[derive(Clone, Default)]
+pub(crate) struct Handlers {
+    pub(crate) responder: Option<Make>,
+}
+
+/// How a pool is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    pub(crate) workers: usize,
+    pub(crate) stack: usize,
+}
+
+/// The workers, and all that they share.
+pub(crate) struct Pool {
+    accept: Accept,
+    handlers: Handlers,
+    limits: Limits,
+    size: Size,
+    started: AtomicUsize,
+    /// Whether the log has the line about threads that cannot be started.
+    told_short: AtomicBool,
+    slots: Box<[CachePadded<Slot>]>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Pool {
+    pub(crate) fn new(accept: Accept, handlers: Handlers, limits: Limits, size: Size) -> Arc<Pool> {
+        Arc::new(Pool {
+            accept,
+            handlers,
+            limits,
+            size,
+            started: AtomicUsize::new(0),
+            told_short: AtomicBool::new(false),
+            slots: (0..size.workers).map(|_| CachePadded::default()).collect(),
+            threads: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn accept(&self) -> &Accept {
+        &self.accept
+    }
+
+    pub(crate) fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().map(|slot| &**slot)
+    }
+
+    /// Works on the calling thread, until it is time to stop and every request is done.
+    ///
+    /// # Errors
+    /// When there is no memory for the worker's buffers.
+    pub(crate) fn run(self: &Arc<Pool>) -> io::Result<()> {
+        self.started.store(1, Ordering::Relaxed);
+        let done = self.work(0);
+        self.join();
+        done
+    }
+
+    /// Starts the first worker as a thread.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn start(self: &Arc<Pool>) -> io::Result<()> {
+        self.spawn()
+    }
+
+    /// Waits until every worker has ended.
+    pub(crate) fn join(&self) {
+        // Until the last one has ended a worker may start another.
+        while let Some(thread) = self.threads().pop() {
+            // A worker's thread ends by returning: panics are contained.
+            let _ = thread.join();
+        }
+    }
+
+    fn spawn(self: &Arc<Pool>) -> io::Result<()> {
+        let index = self.started.fetch_add(1, Ordering::Relaxed);
+        if index >= self.size.workers {
+            self.started.fetch_sub(1, Ordering::Relaxed);
+            return Ok(());
+        }
+        let pool = Arc::clone(self);
+        let thread = thread::Builder::new()
+            .name(format!("fcgi-{index}"))
+            .stack_size(self.size.stack)
+            .spawn(move || {
+                if let Err(error) = pool.work(index) {
+                    log::error!("a worker ends: {error}");
+                }
+            })
+            .inspect_err(|_| drop(self.started.fetch_sub(1, Ordering::Relaxed)))?;
+        self.threads().push(thread);
+        Ok(())
+    }
+
+    fn work(self: &Arc<Pool>, index: usize) -> io::Result<()> {
+        let mut worker = Worker {
+            buffers: Buffers::new(self.limits.max_params)?,
+            handler: Box::new(Application {
+                handlers: &self.handlers,
+                responder: None,
+            }),
+            home: &self.accept,
+            limits: &self.limits,
+            slot: &self.slots[index],
+            values: (self.limits.max_connections, self.size.workers),
+        };
+        while let Some(waiting) = self.accept.next(&mut worker.buffers) {
+            if self.accept.nobody_waits()
+                && self.started.load(Ordering::Relaxed) < self.size.workers
+            {
+                self.start_another();
+            }
+            worker.serve(waiting);
+        }
+        Ok(())
+    }
+
+    fn start_another(self: &Arc<Pool>) {
+        if let Err(error) = self.spawn()
+            && !self.told_short.swap(true, Ordering::Relaxed)
+        {
+            let started = self.started.load(Ordering::Relaxed);
+            log::warn!(
+                "cannot start another worker: {error}; {started} of {} serve",
+                self.size.workers
+            );
+        }
+    }
+
+    fn threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// The application, as one worker calls it.
+pub(crate) struct Application<'p> {
+    handlers: &'p Handlers,
+    /// Made at the first request.
+    responder: Option<Call>,
+}
+
+impl<'p> Application<'p> {
+    pub(crate) fn new(handlers: &'p Handlers) -> Application<'p> {
+        Application {
+            handlers,
+            responder: None,
+        }
+    }
+
+    fn answer(&mut self, request: &mut Request<'_>, response: Response<'_>) -> Result {
+        let responder = match &mut self.responder {
+            Some(responder) => responder,
+            none => {
+                let Some(make) = &self.handlers.responder else {
+                    return Err(Error::new(500, "the application has no responder"));
+                };
+                let made = make().map_err(|error| {
+                    let status = if error.status() == 500 {
+                        503
+                    } else {
+                        error.status()
+                    };
+                    Error::new(
+                        status,
+                        format!("the application's start-up failed: {error}"),
+                    )
+                })?;
+                none.insert(made)
+            }
+        };
+        responder(request, response)
+    }
+}
+
+impl Handle for Application<'_> {
+    fn has_role(&self, role: Role) -> bool {
+        role == Role::Responder && self.handlers.responder.is_some()
+    }
+
+    fn call(
+        &mut self,
+        request: &mut Request<'_>,
+        response: Response<'_>,
+    ) -> std::result::Result<(), Failure> {
+        match contain(|| self.answer(request, response)) {
+            Ok(answered) => answered.map_err(Failure::Error),
+            Err(panic) => {
+                // What the panic left half done is not used again.
+                if let Err(again) = contain(|| self.responder = None) {
+                    log::error!("the state that a panic left behind panicked {again}");
+                }
+                Err(Failure::Panic(panic))
+            }
+        }
+    }
+}
+
+thread_local! {
+    static CONTAINED: Cell<bool> = const { Cell::new(false) };
+    /// What the hook was told of a contained panic.
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs `f`; a panic comes back as its place and words.
+fn contain<T>(f: impl FnOnce() -> T) -> std::result::Result<T, String> {
+    CONTAINED.set(true);
+    let done = catch_unwind(AssertUnwindSafe(f));
+    CONTAINED.set(false);
+    done.map_err(|payload| {
+        let told = PANIC
+            .take()
+            .unwrap_or_else(|| format!(": {}", words(&*payload)));
+        // The payload is the application's, and may panic in turn when it is dropped.
+        drop(catch_unwind(AssertUnwindSafe(|| drop(payload))));
+        told
+    })
+}
+
+/// Takes over panics inside handlers, which become one log line; all others go where they went before.
+pub(crate) fn hook_panics() {
+    let previous = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !CONTAINED.get() {
+            return previous(info);
+        }
+        let place = info
+            .location()
+            .map(|at| format!("at {at}"))
+            .unwrap_or_default();
+        PANIC.set(Some(format!("{place}: {}", words(info.payload()))));
+    }));
+}
+
+fn words(payload: &(dyn Any + Send)) -> &str {
+    payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a value that is no text")
+}

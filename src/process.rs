@@ -1,0 +1,152 @@
+//! What belongs to the whole process while `run` or `main` own it: signals, and the deadline of a stop.
+//!
+//! TERM, INT and USR1 (multiwatch's) ask to stop. The first of them sets the alarm; at the deadline, which needs no free
+//! worker, SIGALRM removes our sockets, names what is cut, and ends the process. Further signals change nothing:
+//! mod_fcgid repeats TERM after 1.4 s. Only a second INT at a terminal ends at once.
+//!
+//! All that the signal handlers use is prepared before, and everything that they call is async-signal-safe.
+
+use crate::net::SocketFile;
+use crate::net::sys::{self, Errno};
+use crate::pool::Pool;
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// How many pools a process may have in its life: one that says what is wrong with the settings, one that serves.
+const POOLS: usize = 2;
+
+static PROCESS: OnceLock<Process> = OnceLock::new();
+
+struct Process {
+    grace: Duration,
+    /// Whether a person at a terminal started us.
+    foreground: bool,
+    asked: AtomicUsize,
+    interrupted: AtomicUsize,
+    pools: [OnceLock<Arc<Pool>>; POOLS],
+    files: Vec<(CString, SocketFile)>,
+}
+
+/// Makes the process ours: signals stop it.
+///
+/// # Errors
+/// When it is already: `run` and `main` own the process and serve once.
+pub(crate) fn own(grace: Duration, files: impl Iterator<Item = SocketFile>) -> io::Result<()> {
+    let files = files
+        .filter_map(|file| {
+            CString::new(file.path.as_os_str().as_bytes())
+                .ok()
+                .map(|path| (path, file))
+        })
+        .collect();
+    let process = Process {
+        grace,
+        foreground: File::open("/dev/tty").is_ok(),
+        asked: AtomicUsize::new(0),
+        interrupted: AtomicUsize::new(0),
+        pools: Default::default(),
+        files,
+    };
+    if PROCESS.set(process).is_err() {
+        return Err(io::Error::other(
+            "`run` owns the process and serves once; use `start` to serve several times",
+        ));
+    }
+    sys::ignore_sigpipe();
+    for signal in [sys::SIGTERM, sys::SIGINT, sys::SIGUSR1] {
+        sys::on_signal(signal, stop)?;
+    }
+    sys::on_signal(sys::SIGALRM, deadline)
+}
+
+/// This pool is what a signal stops.
+pub(crate) fn stops(pool: &Arc<Pool>) {
+    let Some(process) = PROCESS.get() else { return };
+    for place in &process.pools {
+        if place.set(Arc::clone(pool)).is_ok() {
+            break;
+        }
+    }
+    if was_asked_to_stop() {
+        pool.accept().ask_to_stop();
+    }
+}
+
+/// Whether a signal has come.
+pub(crate) fn was_asked_to_stop() -> bool {
+    PROCESS
+        .get()
+        .is_some_and(|process| process.asked.load(Ordering::SeqCst) > 0)
+}
+
+/// All is done in time: nothing happens at the deadline any more.
+pub(crate) fn is_done() {
+    sys::alarm(Duration::ZERO);
+}
+
+extern "C" fn stop(signal: i32) {
+    let _errno = Errno::save();
+    let Some(process) = PROCESS.get() else { return };
+    let first = process.asked.fetch_add(1, Ordering::SeqCst) == 0;
+    let again = signal == sys::SIGINT && process.interrupted.fetch_add(1, Ordering::SeqCst) > 0;
+    if (first && process.grace.is_zero()) || (again && process.foreground) {
+        deadline(signal);
+    }
+    if first {
+        sys::alarm(process.grace);
+    }
+    for pool in process.pools.iter().filter_map(OnceLock::get) {
+        pool.accept().ask_to_stop();
+    }
+}
+
+extern "C" fn deadline(_signal: i32) {
+    let Some(process) = PROCESS.get() else { return };
+    for (path, file) in &process.files {
+        sys::unlink_if(path, file.device, file.inode);
+    }
+    let now = sys::now_ms();
+    for slot in process
+        .pools
+        .iter()
+        .filter_map(OnceLock::get)
+        .flat_map(|pool| pool.slots())
+    {
+        if let Some((since, line)) = slot.read() {
+            tell_cut(line.as_bytes(), now.saturating_sub(since) / 1000);
+        }
+    }
+    sys::exit_now(1);
+}
+
+/// One line: `fcgi: the time to stop is over; cut after 12 s: GET /report`.
+fn tell_cut(request: &[u8], seconds: u64) {
+    let mut text = [0; 256];
+    let mut len = 0;
+    let (mut digits, mut at, mut rest) = ([0; 20], 20, seconds);
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    for part in [
+        b"fcgi: the time to stop is over; cut after ",
+        &digits[at..],
+        b" s: ",
+        request,
+        b"\n",
+    ] {
+        let part = &part[..part.len().min(text.len() - len)];
+        text[len..len + part.len()].copy_from_slice(part);
+        len += part.len();
+    }
+    sys::write_quietly(2, &text[..len]);
+}

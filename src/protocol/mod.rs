@@ -1,0 +1,18 @@
+//! The FastCGI 1.0 protocol as values: bytes in, values out, and back.
+//!
+//! Pure: no I/O, no clock, no log; decoding allocates nothing but the (bounded, rare) text of a
+//! management record. Names are the specification's, in its order. `connection` and `client` use it
+//! from the two ends of a connection.
+
+mod bodies;
+mod pairs;
+mod record;
+mod sequence;
+
+pub(crate) use bodies::{BeginRequest, EndRequest, unknown_type, values_result};
+pub(crate) use pairs::{Pairs, encode_pair};
+pub use record::Role;
+pub(crate) use record::{
+    HEADER_LEN, MAX_CONTENT, ProtocolStatus, RecordHeader, RecordReader, RecordType, Step,
+};
+pub(crate) use sequence::{Event, Fault, Sequence};

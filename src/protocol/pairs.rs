@@ -1,0 +1,124 @@
+//! Name-value pairs (section 3.4): what PARAMS and GET_VALUES are made of.
+
+/// Walks the pairs of a whole stream, in place.
+///
+/// Ends at the first pair that is not whole; [`Pairs::is_whole`] then says that there was one.
+#[derive(Clone, Debug)]
+pub(crate) struct Pairs<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Pairs<'a> {
+    pub(crate) fn new(stream: &'a [u8]) -> Pairs<'a> {
+        Pairs { rest: stream }
+    }
+
+    /// What the walk has not come to yet.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// Whether nothing is left over.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.rest.is_empty()
+    }
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name_len, value_len, rest) = match *self.rest {
+            // Nearly every pair of every web server has two short lengths.
+            [n, v, ref rest @ ..] if (n | v) < 0x80 => (n as usize, v as usize, rest),
+            _ => lengths(self.rest)?,
+        };
+        let (name, rest) = rest.split_at_checked(name_len)?;
+        let (value, rest) = rest.split_at_checked(value_len)?;
+        self.rest = rest;
+        Some((name, value))
+    }
+}
+
+/// Appends a pair, each length in one byte below 128 and in four from there.
+pub(crate) fn encode_pair(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    for part in [name, value] {
+        match u8::try_from(part.len()) {
+            Ok(short @ ..0x80) => out.push(short),
+            _ => out.extend_from_slice(&(part.len() as u32 | 0x8000_0000).to_be_bytes()),
+        }
+    }
+    out.extend_from_slice(name);
+    out.extend_from_slice(value);
+}
+
+fn lengths(bytes: &[u8]) -> Option<(usize, usize, &[u8])> {
+    let (name_len, rest) = length(bytes)?;
+    let (value_len, rest) = length(rest)?;
+    Some((name_len, value_len, rest))
+}
+
+fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    match *bytes {
+        [short @ ..0x80, ref rest @ ..] => Some((short as usize, rest)),
+        [b3, b2, b1, b0, ref rest @ ..] => {
+            Some((u32::from_be_bytes([b3 & 0x7f, b2, b1, b0]) as usize, rest))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_below_128_take_one_byte_and_from_there_four() {
+        let long = [b'v'; 128];
+        let table: &[(&[u8], &[u8], &[u8])] = &[
+            (b"A", b"", &[1, 0]),
+            (b"A", &long[..127], &[1, 127]),
+            (b"A", &long, &[1, 0x80, 0, 0, 128]),
+            (&long, b"x", &[0x80, 0, 0, 128, 1]),
+            (&long, &long, &[0x80, 0, 0, 128, 0x80, 0, 0, 128]),
+        ];
+        for &(name, value, lengths) in table {
+            let mut bytes = Vec::new();
+            encode_pair(name, value, &mut bytes);
+            assert_eq!(&bytes[..lengths.len()], lengths);
+            let mut pairs = Pairs::new(&bytes);
+            assert_eq!(pairs.next(), Some((name, value)));
+            assert_eq!(pairs.next(), None);
+            assert!(pairs.is_whole());
+        }
+    }
+
+    #[test]
+    fn four_bytes_for_a_short_length_are_legal() {
+        let bytes = [0x80, 0, 0, 1, 0x80, 0, 0, 2, b'A', b'x', b'y'];
+        assert_eq!(
+            Pairs::new(&bytes).collect::<Vec<_>>(),
+            [(&b"A"[..], &b"xy"[..])]
+        );
+    }
+
+    #[test]
+    fn a_pair_that_is_not_whole_ends_the_walk_and_is_told() {
+        let rows: &[&[u8]] = &[
+            &[1],
+            &[1, 1],
+            &[1, 1, b'A'],
+            &[0x80, 0, 0],
+            &[0x80, 0, 0, 1],
+            &[1, 0xff, 0xff, 0xff, 0xff, b'A'],
+            &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, b'A'],
+        ];
+        for row in rows {
+            let mut pairs = Pairs::new(row);
+            assert_eq!(pairs.next(), None, "{row:?}");
+            assert!(!pairs.is_whole(), "{row:?}");
+        }
+        assert!(Pairs::new(&[]).is_whole());
+    }
+}

@@ -1,0 +1,406 @@
+//! What may follow what: the rule book of one connection, seen from the application's side.
+//!
+//! [`Sequence::next`] is fed bytes as they arrive and says what they mean *now*. It keeps no content but
+//! the few bytes of BEGIN_REQUEST and of a management record: PARAMS and STDIN stay where they landed.
+
+use super::bodies::BeginRequest;
+use super::record::{RecordHeader, RecordReader, RecordType, Step};
+
+/// The most bytes of one GET_VALUES record that are looked at. The three names that exist take 59.
+const MANAGEMENT_LIMIT: usize = 1024;
+
+/// Where a connection stands.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sequence {
+    reader: RecordReader,
+    phase: Phase,
+    /// The running request's id; 0 when `phase` is `Idle`.
+    request_id: u16,
+    begin: Option<BeginRequest>,
+    /// What the content of the current record is for.
+    purpose: Purpose,
+    /// BEGIN_REQUEST's content, as far as it came.
+    fixed: [u8; BeginRequest::LEN],
+    fixed_len: usize,
+    /// A management record's content, `len() <= MANAGEMENT_LIMIT`.
+    management: Vec<u8>,
+}
+
+/// What part of a request comes next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    /// No request runs; BEGIN_REQUEST starts one.
+    #[default]
+    Idle,
+    /// BEGIN_REQUEST came, the PARAMS stream is open.
+    Params,
+    /// The head is whole, the STDIN stream is open.
+    Stdin,
+    /// STDIN ended; the answer may still be on its way out.
+    Ended,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Purpose {
+    #[default]
+    Skip,
+    Begin(u16),
+    Params,
+    Stdin,
+    GetValues,
+}
+
+/// What the bytes mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// All bytes are used up; nothing more to say.
+    More,
+    /// A request begins, with this role.
+    Begin(u16),
+    /// So many bytes of PARAMS lie in front: [`Sequence::take`] them.
+    Params(usize),
+    /// PARAMS ended: the head is whole.
+    Head,
+    /// So many bytes of STDIN lie in front: [`Sequence::take`] them.
+    Stdin(usize),
+    /// STDIN ended.
+    StdinEnd,
+    /// The web server gives the request up.
+    Abort,
+    /// Another request begins while one runs; we take one at a time on a connection.
+    SecondBegin(u16),
+    /// A question for values: [`Sequence::management`] is its content.
+    GetValues,
+    /// A management record of a type that we do not know.
+    UnknownType(u8),
+    /// This is not FastCGI, or not in an order that means anything: the connection cannot go on.
+    Fault(Fault),
+}
+
+/// Why a connection cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The first byte of a record is not 1.
+    Version(u8),
+    /// STDIN before the end of PARAMS.
+    StdinBeforeParamsEnd,
+    /// BEGIN_REQUEST of less than eight bytes.
+    ShortBegin,
+    /// BEGIN_REQUEST with the id of the request that runs.
+    BeginTwice,
+}
+
+impl Sequence {
+    /// Says what `bytes[*at..]` begins with, and moves `at` over all that needs no one else.
+    pub(crate) fn next(&mut self, bytes: &[u8], at: &mut usize) -> Event {
+        loop {
+            let event = match self.reader.step(bytes, at) {
+                Step::More => Some(Event::More),
+                Step::BadVersion(version) => Some(Event::Fault(Fault::Version(version))),
+                Step::Header(header) => self.accept(header),
+                Step::Content(n) => self.content(&bytes[*at..*at + n], at),
+            };
+            if let Some(event) = event {
+                return event;
+            }
+        }
+    }
+
+    /// `n` bytes of PARAMS or STDIN were used.
+    pub(crate) fn take(&mut self, n: usize) {
+        self.reader.take(n);
+    }
+
+    /// The request is answered: what still comes for its id is nobody's.
+    ///
+    /// nginx, mod_proxy_fcgi and HAProxy go on sending the rest of a body after an early END_REQUEST,
+    /// and then begin the next request with the same id.
+    pub(crate) fn end_request(&mut self) {
+        self.phase = Phase::Idle;
+        self.request_id = 0;
+        self.begin = None;
+        if !matches!(self.purpose, Purpose::GetValues) {
+            self.purpose = Purpose::Skip;
+        }
+    }
+
+    /// Whatever the web server asked for, the connection ends with this request.
+    pub(crate) fn close_after(&mut self) {
+        if let Some(begin) = &mut self.begin {
+            begin.keep_conn = false;
+        }
+    }
+
+    pub(crate) fn request_id(&self) -> u16 {
+        self.request_id
+    }
+
+    pub(crate) fn keep_conn(&self) -> bool {
+        self.begin.is_some_and(|begin| begin.keep_conn)
+    }
+
+    /// Whether a request's head is on its way.
+    pub(crate) fn in_head(&self) -> bool {
+        self.phase == Phase::Params || matches!(self.purpose, Purpose::Begin(_))
+    }
+
+    pub(crate) fn stdin_ended(&self) -> bool {
+        self.phase == Phase::Ended
+    }
+
+    /// Whether nothing of the connection is under way: no request, no record that has only begun.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.phase == Phase::Idle && self.reader.at_boundary()
+    }
+
+    pub(crate) fn management(&self) -> &[u8] {
+        &self.management
+    }
+
+    /// The rule book: what a record means, by its type, its id and where we stand.
+    fn accept(&mut self, header: RecordHeader) -> Option<Event> {
+        use RecordType::*;
+        let RecordHeader {
+            record_type,
+            request_id: id,
+            content,
+            ..
+        } = header;
+        let running = self.phase != Phase::Idle;
+        let ours = running && id == self.request_id;
+        self.purpose = Purpose::Skip;
+        match record_type {
+            // Section 3.3: id 0 is for management records, which are not about a request.
+            GetValues if id == 0 => {
+                self.management.clear();
+                self.purpose = Purpose::GetValues;
+                (content == 0).then_some(Event::GetValues)
+            }
+            // HAProxy takes what we send back unasked for output, so results are not for us to answer.
+            GetValuesResult | UnknownType if id == 0 => None,
+            other if id == 0 => Some(Event::UnknownType(other.number())),
+
+            BeginRequest if ours => Some(Event::Fault(Fault::BeginTwice)),
+            BeginRequest if (content as usize) < self::BeginRequest::LEN => {
+                Some(Event::Fault(Fault::ShortBegin))
+            }
+            BeginRequest if running => Some(Event::SecondBegin(id)),
+            BeginRequest => {
+                self.purpose = Purpose::Begin(id);
+                self.fixed_len = 0;
+                None
+            }
+
+            // Section 3.3: records of an id that is not active are ignored.
+            _ if !ours => None,
+
+            AbortRequest => Some(Event::Abort),
+            Params if self.phase == Phase::Params && content == 0 => {
+                self.phase = Phase::Stdin;
+                Some(Event::Head)
+            }
+            Params if self.phase == Phase::Params => {
+                self.purpose = Purpose::Params;
+                None
+            }
+            Stdin if self.phase == Phase::Params => Some(Event::Fault(Fault::StdinBeforeParamsEnd)),
+            Stdin if self.phase == Phase::Stdin && content == 0 => {
+                self.phase = Phase::Ended;
+                Some(Event::StdinEnd)
+            }
+            Stdin if self.phase == Phase::Stdin => {
+                self.purpose = Purpose::Stdin;
+                None
+            }
+            // PARAMS after their end, STDIN after its end, DATA for a responder, and types that only
+            // an application sends or nobody knows: of no meaning here, and harmless.
+            _ => None,
+        }
+    }
+
+    /// `here` is content of the current record; what is not PARAMS or STDIN is used up at once.
+    fn content(&mut self, here: &[u8], at: &mut usize) -> Option<Event> {
+        let n = here.len();
+        match self.purpose {
+            Purpose::Params => return Some(Event::Params(n)),
+            Purpose::Stdin => return Some(Event::Stdin(n)),
+            Purpose::Skip => {}
+            Purpose::GetValues => {
+                let room = MANAGEMENT_LIMIT - self.management.len();
+                self.management.extend_from_slice(&here[..n.min(room)]);
+            }
+            Purpose::Begin(_) => {
+                let taken = n.min(BeginRequest::LEN - self.fixed_len);
+                self.fixed[self.fixed_len..][..taken].copy_from_slice(&here[..taken]);
+                self.fixed_len += taken;
+            }
+        }
+        *at += n;
+        self.reader.take(n);
+        if self.reader.content_left() > 0 {
+            return None;
+        }
+        match std::mem::take(&mut self.purpose) {
+            Purpose::Begin(id) => {
+                let begin = BeginRequest::decode(&self.fixed);
+                self.phase = Phase::Params;
+                self.request_id = id;
+                self.begin = Some(begin);
+                Some(Event::Begin(begin.role))
+            }
+            Purpose::GetValues => Some(Event::GetValues),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GET: &[&[u8]] = &[
+        &[1, 1, 0, 7, 0, 8, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0],
+        &[1, 4, 0, 7, 0, 4, 4, 0, 1, 1, b'A', b'x', 9, 9, 9, 9],
+        &[1, 4, 0, 7, 0, 0, 0, 0],
+        &[1, 5, 0, 7, 0, 3, 0, 0, b'a', b'b', b'c'],
+        &[1, 5, 0, 7, 0, 0, 0, 0],
+    ];
+
+    /// All events of a stream that comes in pieces of `size`; contents are counted together.
+    fn events(stream: &[u8], size: usize) -> Vec<Event> {
+        let mut sequence = Sequence::default();
+        let mut events: Vec<Event> = Vec::new();
+        for piece in stream.chunks(size) {
+            let mut at = 0;
+            loop {
+                let event = sequence.next(piece, &mut at);
+                match event {
+                    Event::More => break,
+                    Event::Params(n) | Event::Stdin(n) => {
+                        sequence.take(n);
+                        at += n;
+                    }
+                    _ => {}
+                }
+                match (events.last_mut(), event) {
+                    (Some(Event::Params(sum)), Event::Params(n)) => *sum += n,
+                    (Some(Event::Stdin(sum)), Event::Stdin(n)) => *sum += n,
+                    _ => events.push(event),
+                }
+                if matches!(event, Event::Fault(_)) {
+                    return events;
+                }
+            }
+        }
+        events
+    }
+
+    fn assert_events(stream: &[u8], expected: &[Event]) {
+        for size in 1..=stream.len() {
+            assert_eq!(events(stream, size), expected, "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_begin_params_stdin() {
+        let expected = [
+            Event::Begin(1),
+            Event::Params(4),
+            Event::Head,
+            Event::Stdin(3),
+            Event::StdinEnd,
+        ];
+        assert_events(&GET.concat(), &expected);
+    }
+
+    #[test]
+    fn records_of_ids_that_are_not_active_are_skipped() {
+        let stray: &[u8] = &[1, 5, 0, 9, 0, 2, 1, 0, b'z', b'z', 0];
+        let abort: &[u8] = &[1, 2, 0, 9, 0, 0, 0, 0];
+        let mut stream = [stray, abort].concat();
+        for record in GET {
+            stream.extend_from_slice(record);
+            stream.extend_from_slice(stray);
+        }
+        let expected = [
+            Event::Begin(1),
+            Event::Params(4),
+            Event::Head,
+            Event::Stdin(3),
+            Event::StdinEnd,
+        ];
+        assert_events(&stream, &expected);
+    }
+
+    #[test]
+    fn a_second_begin_is_told_and_the_first_request_goes_on() {
+        let mut stream = GET[..4].concat();
+        stream.extend_from_slice(&[1, 1, 0, 8, 0, 8, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0]);
+        stream.extend_from_slice(GET[4]);
+        let expected = [
+            Event::Begin(1),
+            Event::Params(4),
+            Event::Head,
+            Event::Stdin(3),
+            Event::SecondBegin(8),
+            Event::StdinEnd,
+        ];
+        assert_events(&stream, &expected);
+    }
+
+    #[test]
+    fn what_cannot_go_on_is_a_fault() {
+        assert_events(b"GET / HTTP/1.1\r\n", &[Event::Fault(Fault::Version(b'G'))]);
+        let early = [GET[0], GET[3]].concat();
+        let fault = Event::Fault(Fault::StdinBeforeParamsEnd);
+        assert_events(&early, &[Event::Begin(1), fault]);
+        let twice = [GET[0], GET[0]].concat();
+        assert_events(&twice, &[Event::Begin(1), Event::Fault(Fault::BeginTwice)]);
+        let short = [1, 1, 0, 7, 0, 3, 0, 0, 0, 1, 0];
+        assert_events(&short, &[Event::Fault(Fault::ShortBegin)]);
+    }
+
+    #[test]
+    fn management_records_may_come_at_any_time() {
+        let ask: &[u8] = &[1, 9, 0, 0, 0, 3, 5, 0, 1, 0, b'N', 0, 0, 0, 0, 0];
+        let what: &[u8] = &[1, 99, 0, 0, 0, 2, 0, 0, 1, 2];
+        let stream = [ask, GET[0], what, GET[1], ask, GET[2], GET[3], ask, GET[4]].concat();
+        let expected = [
+            Event::GetValues,
+            Event::Begin(1),
+            Event::UnknownType(99),
+            Event::Params(4),
+            Event::GetValues,
+            Event::Head,
+            Event::Stdin(3),
+            Event::GetValues,
+            Event::StdinEnd,
+        ];
+        assert_events(&stream, &expected);
+    }
+
+    #[test]
+    fn an_ended_request_leaves_the_connection_to_the_next() {
+        let mut sequence = Sequence::default();
+        let (mut at, stream) = (0, GET[..4].concat());
+        let stream = &stream[..stream.len() - 1]; // the last byte of the body is still to come
+        loop {
+            match sequence.next(stream, &mut at) {
+                Event::Stdin(_) => break,
+                Event::Params(n) => {
+                    sequence.take(n);
+                    at += n;
+                }
+                _ => {}
+            }
+        }
+        sequence.end_request();
+        assert_eq!(sequence.next(stream, &mut at), Event::More);
+        assert!(!sequence.is_at_rest(), "in the middle of a record");
+        let rest = [b"c", GET[4], GET[0]].concat();
+        let mut at = 0;
+        assert_eq!(sequence.next(&rest, &mut at), Event::Begin(1));
+        assert_eq!(at, rest.len());
+        assert_eq!(sequence.request_id(), 7);
+    }
+}

@@ -1,0 +1,366 @@
+//! `Server`: the builder, and the ways to serve.
+
+use crate::accept::Accept;
+use crate::buffer::Buffers;
+use crate::connection::serve_cgi;
+use crate::error::Result;
+use crate::limits::{Limits, MIN_PARAMS};
+use crate::net::{Address, Facts, Listener, Origin, Pipes, Transport, refuse_public, sys};
+use crate::pool::{Application, Call, Handlers, Make, Pool, Size, hook_panics};
+use crate::process;
+use crate::request::Request;
+use crate::response::Response;
+use crate::slot::Slot;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a handler is: a function of a request and its response, called by several workers at once.
+///
+/// An alias of its bound; there is nothing to implement. It lets middleware be written as
+/// `fn log(next: impl Handler) -> impl Handler`.
+pub trait Handler: Fn(&mut Request<'_>, Response<'_>) -> Result + Send + Sync + 'static {}
+
+impl<F: Fn(&mut Request<'_>, Response<'_>) -> Result + Send + Sync + 'static> Handler for F {}
+
+/// A FastCGI server, and its own builder.
+///
+/// ```no_run
+/// # fn main() -> fcgi::Result {
+/// let server = fcgi::Server::new()
+///     .listen("unix:/run/hello.sock".parse()?)
+///     .workers(16)
+///     .responder(|req, res| res.send(format!("{} {}", req.method(), req.path())))
+///     .start()?;
+/// // …
+/// server.stop(); // finish what is under way, accept nothing new
+/// server.join();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Server {
+    pub(crate) listen: Vec<Address>,
+    pub(crate) handlers: Handlers,
+    pub(crate) limits: Limits,
+    pub(crate) workers: usize,
+    pub(crate) stack_size: usize,
+    pub(crate) grace: Duration,
+}
+
+impl Default for Server {
+    fn default() -> Server {
+        Server::new()
+    }
+}
+
+impl Server {
+    /// A server with the defaults: 4 workers, and the limits that each method below names.
+    pub fn new() -> Server {
+        Server {
+            listen: Vec::new(),
+            handlers: Handlers::default(),
+            limits: Limits::default(),
+            workers: 4,
+            stack_size: 256 << 10,
+            grace: Duration::from_secs(5),
+        }
+    }
+
+    /// Adds an address to listen on. Without one, [`run`](Server::run) serves the socket that a web server left on
+    /// fd 0, which wins over all addresses.
+    pub fn listen(mut self, address: Address) -> Server {
+        self.listen.push(address);
+        self
+    }
+
+    /// The handler for ordinary requests.
+    pub fn responder<F>(mut self, handler: F) -> Server
+    where
+        F: Fn(&mut Request<'_>, Response<'_>) -> Result + Send + Sync + 'static,
+    {
+        let handler = Arc::new(handler);
+        let make: Make = Arc::new(move || {
+            let handler = Arc::clone(&handler);
+            let call: Call = Box::new(move |request, response| handler(request, response));
+            Ok(call)
+        });
+        self.handlers.responder = Some(make);
+        self
+    }
+
+    /// A handler with a state of its own for each worker: a database connection, a cache.
+    ///
+    /// `init` makes it before the worker's first request, and anew after a panic. While it fails, requests are answered
+    /// with 503 (or the status of its error), the log says why, and the next request tries again.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// # struct Database; impl Database { fn open(_: &str) -> fcgi::Result<Database> { Ok(Database) } fn page(&mut self) -> String { String::new() } }
+    /// Server::new().responder_with(
+    ///     || Database::open("guests.db"),
+    ///     |database, _req, res| res.send(database.page()),
+    /// );
+    /// ```
+    pub fn responder_with<S, I, F>(mut self, init: I, handler: F) -> Server
+    where
+        S: 'static,
+        I: Fn() -> Result<S> + Send + Sync + 'static,
+        F: Fn(&mut S, &mut Request<'_>, Response<'_>) -> Result + Send + Sync + 'static,
+    {
+        let handler = Arc::new(handler);
+        let make: Make = Arc::new(move || {
+            let (mut state, handler) = (init()?, Arc::clone(&handler));
+            let call: Call =
+                Box::new(move |request, response| handler(&mut state, request, response));
+            Ok(call)
+        });
+        self.handlers.responder = Some(make);
+        self
+    }
+
+    /// The most requests that are answered at once: the size of the fixed pool. Default 4, at least 1.
+    ///
+    /// A thread starts when it is first needed; with 1 everything runs on the calling thread. A slow body or a slow
+    /// reader holds a worker until its time limit.
+    pub fn workers(mut self, workers: usize) -> Server {
+        self.workers = workers.clamp(1, 1024);
+        self
+    }
+
+    /// The stack of a worker's thread in bytes. Default 256 KiB, at least 64 KiB: it costs address space, not memory.
+    ///
+    /// SQLite or a regex overflow 64 KiB. The calling thread, which is the first worker of [`run`](Server::run), has
+    /// the stack that it has.
+    pub fn stack_size(mut self, bytes: usize) -> Server {
+        self.stack_size = bytes.max(64 << 10);
+        self
+    }
+
+    /// How long running requests may take to finish after a stop signal. Default 5 s, below mod_fcgid's 8; zero ends at
+    /// once.
+    pub fn grace(mut self, grace: Duration) -> Server {
+        self.grace = grace;
+        self
+    }
+
+    /// How long an accepted connection may stay silent. Default 30 s.
+    pub fn first_byte_timeout(mut self, limit: Duration) -> Server {
+        self.limits.first_byte_timeout = limit;
+        self
+    }
+
+    /// How long a request's parameters may take from their first byte to their end. Default 10 s.
+    pub fn head_timeout(mut self, limit: Duration) -> Server {
+        self.limits.head_timeout = limit;
+        self
+    }
+
+    /// How long the body's next byte may take while the handler waits for it. Default 60 s. Over it, reading fails, which
+    /// is a 408 unless the handler makes something else of it.
+    pub fn body_timeout(mut self, limit: Duration) -> Server {
+        self.limits.body_timeout = limit;
+        self
+    }
+
+    /// How long the web server may take no byte of the answer, and send none. Default 30 s, below mod_fcgid's
+    /// FcgidIOTimeout of 40 s.
+    pub fn write_timeout(mut self, limit: Duration) -> Server {
+        self.limits.write_timeout = limit;
+        self
+    }
+
+    /// How long a kept connection may stay idle. Default 120 s, above nginx's 60 s.
+    pub fn idle_timeout(mut self, limit: Duration) -> Server {
+        self.limits.idle_timeout = limit;
+        self
+    }
+
+    /// How long a closed connection is read from, so that the answer is not lost. Default 5 s.
+    pub fn linger_timeout(mut self, limit: Duration) -> Server {
+        self.limits.linger_timeout = limit;
+        self
+    }
+
+    /// The most bytes of a request's parameters. Default 256 KiB, at least 64 KiB. Over it: 431. Each worker reserves
+    /// twice as much address space; only what is used costs memory.
+    pub fn max_params(mut self, bytes: usize) -> Server {
+        self.limits.max_params = bytes.clamp(MIN_PARAMS, 16 << 20);
+        self
+    }
+
+    /// The most parameters of a request. Default 4096, and at most 16,384. Over it: 431.
+    pub fn max_pairs(mut self, pairs: usize) -> Server {
+        self.limits.max_pairs = pairs.min(16_384);
+        self
+    }
+
+    /// The most bytes of one parameter, name and value. Default 224 KiB. Over it: 431.
+    pub fn max_pair(mut self, bytes: usize) -> Server {
+        self.limits.max_pair = bytes;
+        self
+    }
+
+    /// The most bytes of a body. Default unlimited, since it is streamed. Over it, reading fails, which is a 413 unless
+    /// the handler makes something else of it.
+    pub fn max_body(mut self, bytes: u64) -> Server {
+        self.limits.max_body = bytes;
+        self
+    }
+
+    /// The most bytes, in all, of parameters that are not whole yet and wait. Default 1 MiB. Over it the oldest such
+    /// connection is closed.
+    pub fn max_waiting_heads(mut self, bytes: usize) -> Server {
+        self.limits.max_waiting_heads = bytes;
+        self
+    }
+
+    /// The most connections, busy or not. Default: the limit of open files less 64, at most 16,384. Over it the
+    /// connection that has been idle longest is closed; if there is none, new ones wait in the backlog.
+    pub fn max_connections(mut self, connections: usize) -> Server {
+        self.limits.max_connections = connections.max(1);
+        self
+    }
+
+    /// Serves until a signal stops it: `TERM`, `INT` or `USR1`.
+    ///
+    /// Where requests come from, the first match: a listening socket on fd 0; the environment of a CGI request; the
+    /// sockets that systemd passes; the addresses of [`listen`](Server::listen). It owns the process: signals, and the
+    /// panic hook inside handlers. Once in a process.
+    ///
+    /// # Errors
+    /// When there is nothing to serve, an address cannot be listened on, or memory is short.
+    pub fn run(self) -> io::Result<()> {
+        sys::one_heap();
+        let (origin, notes) = Facts::gather().decide(&self.listen, None);
+        notes.iter().for_each(|note| log::info!("{note}"));
+        match origin {
+            Origin::Cgi => self.serve_cgi(),
+            Origin::Terminal | Origin::Nothing | Origin::Http(_) => Err(io::Error::other(
+                "there is nothing to serve: fd 0 is no listening socket, this is no CGI request, and no address is \
+                 given; let a web server start this program, or use Server::listen",
+            )),
+            origin => self.serve(origin.addresses()),
+        }
+    }
+
+    /// Serves in threads of its own, and returns. Touches no signal, hook, umask or descriptor of the process.
+    ///
+    /// # Errors
+    /// When no address is given, one cannot be listened on, or the first worker cannot be started.
+    pub fn start(self) -> io::Result<Handle> {
+        if self.listen.is_empty() {
+            return Err(io::Error::other(
+                "there is nothing to serve: give an address by Server::listen",
+            ));
+        }
+        let listeners = listen(&self.listen)?;
+        self.start_on(listeners)
+    }
+
+    pub(crate) fn start_on(self, listeners: Vec<Listener>) -> io::Result<Handle> {
+        let pool = self.pool(listeners)?;
+        pool.start().inspect_err(|_| pool.accept().unlink())?;
+        Ok(Handle { pool })
+    }
+
+    pub(crate) fn pool(self, listeners: Vec<Listener>) -> io::Result<Arc<Pool>> {
+        let accept = Accept::new(listeners, self.limits.clone())?;
+        let size = Size {
+            workers: self.workers,
+            stack: self.stack_size,
+        };
+        Ok(Pool::new(accept, self.handlers, self.limits, size))
+    }
+
+    pub(crate) fn serve(self, addresses: Vec<Address>) -> io::Result<()> {
+        let listeners = listen(&addresses)?;
+        process::own(
+            self.grace,
+            listeners
+                .iter()
+                .filter_map(|listener| listener.file().cloned()),
+        )?;
+        own_panics();
+        let pool = self.pool(listeners)?;
+        process::stops(&pool);
+        let done = pool.run();
+        pool.accept().unlink();
+        process::is_done();
+        done
+    }
+
+    /// Answers the one request of a CGI process.
+    pub(crate) fn serve_cgi(self) -> io::Result<()> {
+        sys::ignore_sigpipe();
+        own_panics();
+        let input = io::stdin().as_fd().try_clone_to_owned()?;
+        let output = io::stdout().as_fd().try_clone_to_owned()?;
+        let environment =
+            std::env::vars_os().map(|(name, value)| (name.into_encoded_bytes(), value.into_vec()));
+        let mut buffers = Buffers::new(self.limits.max_params)?;
+        let mut application = Application::new(&self.handlers);
+        let slot = Slot::default();
+        serve_cgi(
+            Pipes::new(input, output),
+            environment,
+            &mut buffers,
+            &mut application,
+            &self.limits,
+            &slot,
+        );
+        Ok(())
+    }
+}
+
+/// A server that runs in threads of its own. Dropping it leaves the server running.
+pub struct Handle {
+    pool: Arc<Pool>,
+}
+
+impl Handle {
+    /// Asks the server to stop: sockets that it made are removed, running requests finish, no new ones are accepted.
+    pub fn stop(&self) {
+        self.pool.accept().unlink();
+        self.pool.accept().ask_to_stop();
+    }
+
+    /// Waits until every worker has ended. Without [`stop`](Handle::stop) that is never.
+    pub fn join(self) {
+        self.pool.join();
+    }
+
+    /// Where the server listens, with the port that was taken for port 0.
+    pub fn addresses(&self) -> Vec<Address> {
+        self.pool
+            .accept()
+            .listeners()
+            .iter()
+            .map(|listener| listener.local_addr().clone())
+            .collect()
+    }
+
+    /// A connection to the server that needs no address.
+    pub(crate) fn connect(&self) -> io::Result<UnixStream> {
+        let (ours, theirs) = UnixStream::pair()?;
+        self.pool.accept().adopt(Transport::from(theirs));
+        Ok(ours)
+    }
+}
+
+fn listen(addresses: &[Address]) -> io::Result<Vec<Listener>> {
+    addresses.iter().try_for_each(refuse_public)?;
+    Listener::bind_all(addresses, None)
+}
+
+fn own_panics() {
+    hook_panics();
+    if cfg!(panic = "abort") {
+        log::warn!(
+            "this program is built with panic = \"abort\": a panic in one request ends them all"
+        );
+    }
+}

@@ -1,0 +1,448 @@
+//! What goes over the connection of one request, both ways: records of a FastCGI connection, or the plain
+//! bytes of CGI. `Body` reads through it and the answer leaves through it; nothing else knows which it is.
+
+use crate::buffer::{KEPT, WINDOW, Window};
+use crate::error::Error;
+use crate::limits::Limits;
+use crate::link::Link;
+use crate::net::{Pipes, Wait};
+use crate::protocol::{EndRequest, Event, ProtocolStatus, unknown_type, values_result};
+use std::io::{self, IoSlice};
+use std::ops::Range;
+
+pub(crate) struct Wire<'buf> {
+    end: End,
+    /// The older bytes that came and were not looked at.
+    window: Window<'buf>,
+    /// What came while an answer could not leave: the newer bytes.
+    spare: Window<'buf>,
+    /// Whether `window.bytes` is lent to a `BufRead` user at the moment.
+    lent: bool,
+    /// The peer has closed its side.
+    input_ended: bool,
+    /// The web server gave the request up.
+    pub(crate) aborted: bool,
+    /// More than the worker's first few KiB were touched.
+    pub(crate) large: bool,
+    body_read: u64,
+    limits: &'buf Limits,
+    /// What GET_VALUES is answered with: connections, requests.
+    values: (usize, usize),
+}
+
+enum End {
+    Records(Link),
+    /// CGI: standard input and output, and how much of a body is still to come.
+    Plain(Pipes, Option<u64>),
+}
+
+/// What becomes of the connection after a request.
+pub(crate) enum Ending {
+    /// It goes on; the unread bytes lie here, in the worker's input.
+    Keep(Link, [Range<usize>; 2]),
+    /// Nothing is left unread: closing loses nothing.
+    Close,
+    /// Something is or may be unread, and a plain close would lose the answer on three web servers.
+    Linger(Link),
+}
+
+impl<'buf> Wire<'buf> {
+    pub(crate) fn records(
+        link: Link,
+        window: Window<'buf>,
+        spare: Window<'buf>,
+        limits: &'buf Limits,
+        values: (usize, usize),
+    ) -> Wire<'buf> {
+        Wire::new(End::Records(link), window, spare, limits, values)
+    }
+
+    /// `length`: RFC 3875 section 4.2 lets a server leave standard input open, so CONTENT_LENGTH ends the
+    /// body; `None` reads to the end (`Transfer-Encoding: chunked`, which Apache decodes but cannot count).
+    pub(crate) fn plain(
+        pipes: Pipes,
+        length: Option<u64>,
+        window: Window<'buf>,
+        spare: Window<'buf>,
+        limits: &'buf Limits,
+    ) -> Wire<'buf> {
+        Wire::new(End::Plain(pipes, length), window, spare, limits, (1, 1))
+    }
+
+    fn new(
+        end: End,
+        window: Window<'buf>,
+        spare: Window<'buf>,
+        limits: &'buf Limits,
+        values: (usize, usize),
+    ) -> Wire<'buf> {
+        Wire {
+            end,
+            window,
+            spare,
+            lent: false,
+            input_ended: false,
+            aborted: false,
+            large: false,
+            body_read: 0,
+            limits,
+            values,
+        }
+    }
+
+    /// The id to answer with; `None` for CGI, which has no records.
+    pub(crate) fn request_id(&self) -> Option<u16> {
+        match &self.end {
+            End::Records(link) => Some(link.sequence.request_id()),
+            End::Plain(..) => None,
+        }
+    }
+
+    /// Waits until there is content of the body in front. Its length; 0 at the body's end.
+    pub(crate) fn fill(&mut self) -> io::Result<usize> {
+        let n = self.find()?;
+        if self.body_read + n as u64 > self.limits.max_body {
+            let message = format!(
+                "the body is longer than max_body, {} bytes",
+                self.limits.max_body
+            );
+            return Err(Error::new(413, message).into());
+        }
+        Ok(n)
+    }
+
+    fn find(&mut self) -> io::Result<usize> {
+        if self.aborted {
+            return Err(aborted());
+        }
+        if let End::Plain(..) = self.end {
+            return self.fill_plain();
+        }
+        loop {
+            let End::Records(link) = &mut self.end else {
+                unreachable!("BUG: an end does not change")
+            };
+            if link.sequence.stdin_ended() {
+                return Ok(0);
+            }
+            match link.sequence.next(
+                &self.window.bytes[..self.window.filled],
+                &mut self.window.at,
+            ) {
+                Event::Stdin(n) => return Ok(n),
+                Event::StdinEnd => return Ok(0),
+                Event::More => self.more()?,
+                event => self.between(event)?,
+            }
+        }
+    }
+
+    /// The content that `fill` found.
+    pub(crate) fn content(&self, n: usize) -> &[u8] {
+        &self.window.bytes[self.window.at..][..n]
+    }
+
+    /// `n` bytes of content were used.
+    pub(crate) fn take(&mut self, n: usize) {
+        self.window.at += n;
+        match &mut self.end {
+            End::Records(link) => link.sequence.take(n),
+            End::Plain(_, left) => *left = left.map(|left| left - n as u64),
+        }
+        self.body_read += n as u64;
+    }
+
+    /// Lends the bytes that `content(n)` looks at, so that they can be held while the connection is written to.
+    pub(crate) fn lend(&mut self, n: usize) -> (&'buf mut [u8], Range<usize>) {
+        self.lent = true;
+        (
+            std::mem::take(&mut self.window.bytes),
+            self.window.at..self.window.at + n,
+        )
+    }
+
+    pub(crate) fn give_back(&mut self, bytes: &'buf mut [u8]) {
+        self.lent = false;
+        self.window.bytes = bytes;
+    }
+
+    /// Sends all of `slices`. While the peer does not take them, what it sends is taken in: mod_fcgid 2.3.9
+    /// writes a whole body before it reads a byte of the answer, and would never read it otherwise.
+    pub(crate) fn send(&mut self, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+        IoSlice::advance_slices(&mut slices, 0);
+        while !slices.is_empty() {
+            let sent = match &self.end {
+                End::Records(link) => match &*slices {
+                    [one] => link.transport.send(one),
+                    many => link.transport.send_vectored(many),
+                },
+                End::Plain(pipes, _) => pipes.write(slices),
+            };
+            match sent {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => IoSlice::advance_slices(&mut slices, n),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_for_room()?,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// What came and was not looked at, as one block: for a connection that goes on without this worker.
+    pub(crate) fn copy_unread(&self) -> Vec<u8> {
+        let unread = |window: &Window<'_>| {
+            window
+                .bytes
+                .get(window.at..window.filled)
+                .unwrap_or(&[])
+                .to_vec()
+        };
+        [unread(&self.window), unread(&self.spare)].concat()
+    }
+
+    /// Ends the request on its connection. `cut`: the answer is not whole, and the connection cannot go on.
+    pub(crate) fn end(mut self, cut: bool) -> Ending {
+        let keep = match &self.end {
+            End::Records(link) => {
+                link.sequence.keep_conn() && !cut && !self.lent && !self.input_ended
+            }
+            End::Plain(..) => return Ending::Close,
+        };
+        let all_read = !keep && self.settle();
+        let unread = [self.window.unread(), self.spare.unread()];
+        let End::Records(mut link) = self.end else {
+            return Ending::Close;
+        };
+        link.sequence.end_request();
+        link.served = link.served.saturating_add(1);
+        match (keep, all_read) {
+            (true, _) => Ending::Keep(link, unread),
+            (false, true) => Ending::Close,
+            (false, false) => Ending::Linger(link),
+        }
+    }
+
+    /// Looks through what has come, without waiting. Whether the body's end is there and nothing behind it.
+    fn settle(&mut self) -> bool {
+        let End::Records(link) = &mut self.end else {
+            return true;
+        };
+        let mut tried = false;
+        while !self.lent {
+            let ended = link.sequence.stdin_ended();
+            let event = match ended && self.window.is_used_up() {
+                true => Event::More,
+                false => link.sequence.next(
+                    &self.window.bytes[..self.window.filled],
+                    &mut self.window.at,
+                ),
+            };
+            match event {
+                Event::Stdin(n) => {
+                    link.sequence.take(n);
+                    self.window.at += n;
+                }
+                Event::StdinEnd => {}
+                Event::More if !self.spare.is_used_up() => {
+                    std::mem::swap(&mut self.window, &mut self.spare);
+                }
+                Event::More if link.sequence.stdin_ended() => return true,
+                // The end of a GET's empty body often comes right behind what was read.
+                Event::More if !tried => {
+                    tried = true;
+                    self.window.at = 0;
+                    let room = self.window.bytes.len().min(WINDOW);
+                    self.window.filled = link
+                        .transport
+                        .recv(&mut self.window.bytes[..room])
+                        .unwrap_or(0);
+                    self.large |= self.window.unread().end > KEPT;
+                }
+                _ => return false,
+            }
+        }
+        false
+    }
+
+    /// The window is used up: what came meanwhile is next, or what comes now.
+    fn more(&mut self) -> io::Result<()> {
+        if !self.spare.is_used_up() {
+            std::mem::swap(&mut self.window, &mut self.spare);
+            (self.spare.at, self.spare.filled) = (0, 0);
+            return Ok(());
+        }
+        let End::Records(link) = &self.end else {
+            unreachable!("BUG: plain bytes have no records")
+        };
+        (self.window.at, self.window.filled) = (0, 0);
+        let room = self.window.bytes.len().min(WINDOW);
+        loop {
+            match link.transport.recv(&mut self.window.bytes[..room]) {
+                Ok(0) => {
+                    self.input_ended = true;
+                    return Err(io::Error::new(
+                        io::ErrorKind::ConnectionAborted,
+                        "the web server closed the connection before the end of the request's body",
+                    ));
+                }
+                Ok(n) => {
+                    self.window.filled = n;
+                    self.large |= self.window.unread().end > KEPT;
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let wait = Wait {
+                        readable: true,
+                        writable: false,
+                    };
+                    if !link
+                        .transport
+                        .wait(wait, self.limits.body_timeout)?
+                        .readable
+                    {
+                        return Err(body_timed_out(self.limits));
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn fill_plain(&mut self) -> io::Result<usize> {
+        let End::Plain(pipes, left) = &mut self.end else {
+            unreachable!("BUG: records are not plain")
+        };
+        let most = left.unwrap_or(u64::MAX);
+        if most == 0 {
+            return Ok(0);
+        }
+        if self.window.is_used_up() && !self.spare.is_used_up() {
+            std::mem::swap(&mut self.window, &mut self.spare);
+            (self.spare.at, self.spare.filled) = (0, 0);
+        }
+        if self.window.is_used_up() {
+            if !pipes.wait_readable(self.limits.body_timeout)? {
+                return Err(body_timed_out(self.limits));
+            }
+            let room = self.window.bytes.len().min(WINDOW);
+            self.window.at = 0;
+            self.window.filled = pipes.read(&mut self.window.bytes[..room])?;
+            if self.window.filled == 0 {
+                self.input_ended = true;
+                return match left {
+                    None => Ok(0),
+                    Some(_) => Err(io::Error::new(
+                        io::ErrorKind::ConnectionAborted,
+                        "standard input ended before CONTENT_LENGTH bytes of the request's body",
+                    )),
+                };
+            }
+        }
+        let here = self.window.filled - self.window.at;
+        Ok(here.min(usize::try_from(most).unwrap_or(usize::MAX)))
+    }
+
+    /// A record that is no part of the body.
+    fn between(&mut self, event: Event) -> io::Result<()> {
+        let End::Records(link) = &mut self.end else {
+            return Ok(());
+        };
+        let record = match event {
+            Event::Abort => {
+                self.aborted = true;
+                return Err(aborted());
+            }
+            Event::Fault(fault) => {
+                self.input_ended = true;
+                return Err(io::Error::new(
+                    io::ErrorKind::ConnectionAborted,
+                    format!("the web server broke the FastCGI protocol in the body: {fault:?}"),
+                ));
+            }
+            Event::SecondBegin(id) => EndRequest::record(id, ProtocolStatus::CantMpxConn).to_vec(),
+            Event::UnknownType(number) => unknown_type(number).to_vec(),
+            Event::GetValues => {
+                values_result(link.sequence.management(), self.values.0, self.values.1)
+            }
+            Event::Begin(_)
+            | Event::Head
+            | Event::Params(_)
+            | Event::Stdin(_)
+            | Event::StdinEnd
+            | Event::More => {
+                return Ok(());
+            }
+        };
+        self.send(&mut [IoSlice::new(&record)])
+    }
+
+    /// Waits for room to send into, and takes in what comes meanwhile.
+    fn wait_for_room(&mut self) -> io::Result<()> {
+        let limit = self.limits.write_timeout;
+        loop {
+            let wait = Wait {
+                readable: self.spare.has_room() && !self.input_ended,
+                writable: true,
+            };
+            let came = match &self.end {
+                End::Records(link) => link.transport.wait(wait, limit)?,
+                End::Plain(pipes, _) => pipes.wait(wait, limit)?,
+            };
+            if came == Wait::default() {
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    format!(
+                        "the web server took no byte of the answer for {} s{}",
+                        limit.as_secs_f32(),
+                        if self.spare.has_room() {
+                            ""
+                        } else {
+                            ", while it goes on sending a body that is not read"
+                        },
+                    ),
+                ));
+            }
+            if came.readable {
+                self.take_in()?;
+            }
+            if came.writable {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take_in(&mut self) -> io::Result<()> {
+        let room = &mut self.spare.bytes[self.spare.filled..];
+        let came = match &self.end {
+            End::Records(link) => link.transport.recv(room),
+            End::Plain(pipes, _) => pipes.read(room),
+        };
+        match came {
+            // A half-closed peer still gets its answer.
+            Ok(0) => self.input_ended = true,
+            Ok(n) => {
+                self.spare.filled += n;
+                self.large = true;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+fn aborted() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::ConnectionAborted,
+        "the web server gave the request up",
+    )
+}
+
+fn body_timed_out(limits: &Limits) -> io::Error {
+    let limit = limits.body_timeout.as_secs_f32();
+    Error::new(
+        408,
+        format!("no byte of the request's body came for {limit} s"),
+    )
+    .into()
+}
