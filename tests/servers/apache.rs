@@ -24,21 +24,19 @@ pub fn missing_cgid() -> Vec<String> {
 }
 
 pub fn fcgid_htaccess(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
-    let program = testbed.install(folder, "app.fcgi")?;
-    folder.write("www/.htaccess", &program.conf("htaccess", &[])?)?;
+    htaccess(folder, testbed, "app.fcgi")?;
     // The default, 131072, cannot be raised in .htaccess.
     let host = format!("{}\nFcgidMaxRequestLen 20000000", allow_override(folder));
     start(folder, &FCGID, &host)
 }
 
 pub fn fcgid_script_alias(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
-    let program = testbed.install(folder, "app.fcgi")?;
+    let program = testbed.install(folder, "www/app.fcgi")?;
     start(folder, &FCGID, &program.conf("apache", &[])?)
 }
 
 pub fn cgid(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
-    let program = testbed.install(folder, "app.cgi")?;
-    folder.write("www/.htaccess", &program.conf("htaccess", &[])?)?;
+    htaccess(folder, testbed, "app.cgi")?;
     // Beside it a script that shows what mod_cgid makes of a query, and that the danger is real.
     let script = folder.write("www/arguments.sh", ARGUMENTS)?;
     folder.install(&script, "www/arguments.cgi")?;
@@ -98,13 +96,25 @@ fn allow_override(folder: &Folder) -> String {
     )
 }
 
+/// The program in the document root, and once more in a folder below it.
+fn htaccess(folder: &Folder, testbed: &Testbed, name: &str) -> Outcome {
+    for place in ["www", "www/sub"] {
+        let program = testbed.install(folder, &format!("{place}/{name}"))?;
+        folder.write(
+            &format!("{place}/.htaccess"),
+            &program.conf("htaccess", &[])?,
+        )?;
+    }
+    Ok(())
+}
+
 fn proxy(
     folder: &Folder,
     testbed: &Testbed,
     upstream: Upstream,
     flags: &[&str],
 ) -> Outcome<Running> {
-    let program = testbed.install(folder, "app.fcgi")?;
+    let program = testbed.install(folder, "www/app.fcgi")?;
     let app = program.serve(folder, &upstream)?;
     let listen = upstream.listen();
     let flags = [&["--listen", listen.as_str()], flags].concat();

@@ -34,7 +34,7 @@ impl Folder {
             keep: false,
         };
         folder.make("")?;
-        for name in ["etc", "run", "tmp", "log", "www", "public"] {
+        for name in ["etc", "run", "tmp", "log", "www", "www/sub", "public"] {
             folder.make(name)?;
         }
         Ok(folder)

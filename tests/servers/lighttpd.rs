@@ -19,7 +19,7 @@ pub fn missing() -> Vec<String> {
 }
 
 pub fn spawned(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
-    let program = testbed.install(folder, "app.fcgi")?;
+    let program = testbed.install(folder, "www/app.fcgi")?;
     start(folder, &program, &["--workers", WORKERS])
 }
 
@@ -32,7 +32,7 @@ pub fn external_tcp(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
 }
 
 fn external(folder: &Folder, testbed: &Testbed, upstream: Upstream) -> Outcome<Running> {
-    let program = testbed.install(folder, "app.fcgi")?;
+    let program = testbed.install(folder, "www/app.fcgi")?;
     let app = program.serve(folder, &upstream)?;
     let mut running = start(folder, &program, &["--listen", &upstream.listen()])?;
     running.processes.push(app);

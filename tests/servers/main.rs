@@ -41,7 +41,7 @@ const COMMON: Traits = Traits {
     streams: false,
     cut: Cut::Hidden,
     keeps_connections: Some(false),
-    serves_neighbours: false,
+    htaccess: false,
 };
 
 /// mod_fcgid writes the whole body before it reads the answer.
@@ -58,14 +58,16 @@ const PROXY: Traits = Traits {
     ..COMMON
 };
 
-/// nginx sends nothing more of a body once it has passed on the head of the answer.
+/// nginx 1.22 sends nothing more of a body once it has passed on the head of the answer.
 const NGINX: Traits = Traits {
     echoes_large: false,
     ..COMMON
 };
 
+/// With `fastcgi_keep_conn` nginx knows the end of an answer by END_REQUEST, and else takes a close for it.
 const NGINX_KEPT: Traits = Traits {
     streams: true,
+    cut: Cut::Noticed,
     keeps_connections: Some(true),
     ..NGINX
 };
@@ -77,7 +79,7 @@ const ROWS: &[Row] = &[
         work: Work::Table {
             start: apache::fcgid_htaccess,
             traits: Traits {
-                serves_neighbours: true,
+                htaccess: true,
                 ..FCGID
             },
         },
@@ -131,7 +133,7 @@ const ROWS: &[Row] = &[
                 echoes_large: false,
                 streams: true,
                 keeps_connections: None,
-                serves_neighbours: true,
+                htaccess: true,
                 ..COMMON
             },
         },
@@ -321,16 +323,10 @@ fn run(row: &Row, testbed: &Testbed) -> Report {
 }
 
 fn table(report: &mut Report, folder: &Folder, running: Running, traits: &Traits) {
-    report.check("files", || {
-        for (name, content) in [
-            ("public.txt", "public"),
-            ("guests.db", "private"),
-            (".env", "private"),
-            ("notes.txt~", "private"),
-        ] {
-            folder.write(&format!("www/{name}"), content)?;
-        }
-        Ok(())
+    report.check("files beside the program", || {
+        requests::FILES
+            .iter()
+            .try_for_each(|(name, content)| folder.write(&format!("www/{name}"), content).map(drop))
     });
     let asked = Asked {
         http: running.http,

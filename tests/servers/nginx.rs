@@ -40,7 +40,7 @@ fn start(
     upstream: Upstream,
     flags: &[&str],
 ) -> Outcome<Running> {
-    let program = testbed.install(folder, "app.fcgi")?;
+    let program = testbed.install(folder, "www/app.fcgi")?;
     let app = program.serve(folder, &upstream)?;
     let listen = upstream.listen();
     let flags = [&["--listen", listen.as_str(), "--workers", WORKERS], flags].concat();

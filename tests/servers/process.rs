@@ -2,9 +2,10 @@
 //! that starts something goes through this one.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,7 @@ pub struct Process {
     name: String,
     child: Child,
     ended: Option<ExitStatus>,
+    watch: Watch,
 }
 
 impl Process {
@@ -48,10 +50,12 @@ impl Process {
             .process_group(0)
             .spawn()
             .map_err(|e| format!("cannot start {name}: {e}"))?;
+        let watch = Watch::over(child.id());
         Ok(Process {
             name: name.to_owned(),
             child,
             ended: None,
+            watch: watch.map_err(|e| format!("cannot start a shell to watch {name}: {e}"))?,
         })
     }
 
@@ -95,6 +99,34 @@ impl Drop for Process {
             signal("KILL", pid);
         }
         let _ = self.child.wait();
+        self.watch.end();
+    }
+}
+
+/// A shell that ends the group if these tests are ended themselves: a group of its own does not hear Ctrl-C.
+struct Watch {
+    shell: Child,
+    line: Option<ChildStdin>,
+}
+
+impl Watch {
+    fn over(group: u32) -> std::io::Result<Watch> {
+        let mut shell = Command::new("sh")
+            .args(["-c", r#"read -r word || kill -s TERM -- "-$0""#])
+            .arg(group.to_string())
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()?;
+        let line = shell.stdin.take();
+        Ok(Watch { shell, line })
+    }
+
+    fn end(&mut self) {
+        if let Some(mut line) = self.line.take() {
+            let _ = line.write_all(b"done\n");
+        }
+        let _ = self.shell.wait();
     }
 }
 

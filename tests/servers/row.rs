@@ -39,8 +39,8 @@ pub struct Traits {
     pub cut: Cut,
     /// Whether the web server keeps its connections to the program; `None` where there is none or none to be seen.
     pub keeps_connections: Option<bool>,
-    /// Whether the configuration lets files beside the program through, and hides private ones.
-    pub serves_neighbours: bool,
+    /// Whether the program stands behind an `.htaccess`: files beside it are served, and Apache refuses two escapes.
+    pub htaccess: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

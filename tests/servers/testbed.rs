@@ -49,7 +49,7 @@ impl Testbed {
     }
 
     pub fn install(&self, folder: &Folder, name: &str) -> Outcome<Program> {
-        let path = folder.install(&self.built, &format!("www/{name}"))?;
+        let path = folder.install(&self.built, name)?;
         Ok(Program { path })
     }
 }
