@@ -123,9 +123,11 @@ impl Accept {
             .epoll
             .add(accept.timer.as_raw_fd(), TIMER, Interest::ReadOnce)?;
         for (i, listener) in accept.listeners.iter().enumerate() {
-            accept
-                .epoll
-                .add(listener.as_raw_fd(), LISTENER | i as u64, Interest::ReadOnce)?;
+            accept.epoll.add(
+                listener.as_raw_fd(),
+                LISTENER | i as u64,
+                Interest::ReadOnce,
+            )?;
         }
         Ok(accept)
     }
@@ -165,15 +167,24 @@ impl Accept {
     ///
     /// What `buffers` hold beyond their first few KiB is given back before the worker sleeps.
     pub(crate) fn next(&self, buffers: &mut Buffers) -> Option<Waiting> {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
         let next = self.wait(buffers);
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
         next
+    }
+
+    /// A worker is about to wait: told before [`Accept::next`], by whoever starts it or by itself.
+    pub(crate) fn expect_worker(&self) {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// A worker that was expected does not come.
+    pub(crate) fn miss_worker(&self) {
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Whether a further connection would find no worker.
     pub(crate) fn nobody_waits(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) == 0
+        self.waiting.load(Ordering::SeqCst) == 0
     }
 
     fn wait(&self, buffers: &mut Buffers) -> Option<Waiting> {
@@ -282,8 +293,15 @@ impl Accept {
         let now = now_ms();
         let mut parked = self.lock();
         let mut next = u64::MAX;
-        let Parked { entries, head_bytes, .. } = &mut *parked;
-        for waiting in entries.iter_mut().filter_map(|entry| entry.waiting.as_mut()) {
+        let Parked {
+            entries,
+            head_bytes,
+            ..
+        } = &mut *parked;
+        for waiting in entries
+            .iter_mut()
+            .filter_map(|entry| entry.waiting.as_mut())
+        {
             if waiting.deadline <= now {
                 tell_expired(waiting.kind);
                 *head_bytes -= end(waiting);
@@ -293,14 +311,19 @@ impl Accept {
         }
         let paused = std::mem::take(&mut parked.paused);
         parked.alarm = 0;
-        if let Err(error) = self.epoll.rearm(self.timer.as_raw_fd(), TIMER, Interest::ReadOnce) {
+        if let Err(error) = self
+            .epoll
+            .rearm(self.timer.as_raw_fd(), TIMER, Interest::ReadOnce)
+        {
             log::error!("time limits are off: {error}");
         }
         if next != u64::MAX {
             self.set_alarm(&mut parked, next);
         }
         drop(parked);
-        (0..self.listeners.len()).filter(|i| paused & 1 << i != 0).for_each(|i| self.arm_listener(i));
+        (0..self.listeners.len())
+            .filter(|i| paused & 1 << i != 0)
+            .for_each(|i| self.arm_listener(i));
     }
 
     /// Sets the timer, if it is not set to ring before.
@@ -325,21 +348,30 @@ impl Accept {
 
 impl Home for Accept {
     fn park(&self, mut waiting: Waiting) {
-        let interest = if waiting.kind == Kind::Ready { Interest::WriteOnce } else { Interest::ReadOnce };
+        let interest = if waiting.kind == Kind::Ready {
+            Interest::WriteOnce
+        } else {
+            Interest::ReadOnce
+        };
         let registered = std::mem::replace(&mut waiting.link.registered, true);
         let (fd, deadline) = (waiting.link.transport.as_raw_fd(), waiting.deadline);
         let mut parked = self.lock();
         let key = parked.insert(waiting);
         if parked.head_bytes > self.limits.max_waiting_heads {
             log::warn!("connections are closed: the heads that wait exceed max_waiting_heads");
-            while parked.head_bytes > self.limits.max_waiting_heads && parked.end_oldest(Kind::Head) {}
+            while parked.head_bytes > self.limits.max_waiting_heads && parked.end_oldest(Kind::Head)
+            {
+            }
         }
         if deadline < parked.alarm || parked.alarm == 0 {
             self.set_alarm(&mut parked, deadline);
         }
         drop(parked);
-        let armed =
-            if registered { self.epoll.rearm(fd, key, interest) } else { self.epoll.add(fd, key, interest) };
+        let armed = if registered {
+            self.epoll.rearm(fd, key, interest)
+        } else {
+            self.epoll.add(fd, key, interest)
+        };
         if let Err(error) = armed {
             log::error!("a connection is closed: it cannot be waited for: {error}");
             drop(self.lock().take(key));
@@ -425,8 +457,13 @@ impl Parked {
 
     /// Ends the one of this kind that is due first. Whether there was one.
     fn end_oldest(&mut self, kind: Kind) -> bool {
-        let waiting = self.entries.iter_mut().filter_map(|entry| entry.waiting.as_mut());
-        let oldest = waiting.filter(|waiting| waiting.kind == kind).min_by_key(|waiting| waiting.deadline);
+        let waiting = self
+            .entries
+            .iter_mut()
+            .filter_map(|entry| entry.waiting.as_mut());
+        let oldest = waiting
+            .filter(|waiting| waiting.kind == kind)
+            .min_by_key(|waiting| waiting.deadline);
         let freed = oldest.map(end);
         self.head_bytes -= freed.unwrap_or(0);
         freed.is_some()
@@ -455,9 +492,13 @@ fn is_shortage(error: &io::Error) -> bool {
 fn tell_expired(kind: Kind) {
     match kind {
         // A neighbour's probe, a web server that keeps a connection: everyday.
-        Kind::FirstByte | Kind::Idle | Kind::Linger => log::debug!("a connection is closed: {kind:?} took too long"),
+        Kind::FirstByte | Kind::Idle | Kind::Linger => {
+            log::debug!("a connection is closed: {kind:?} took too long")
+        }
         Kind::Head | Kind::Ready => {
-            log::warn!("a connection is closed: a request's head was not whole in time (head_timeout)");
+            log::warn!(
+                "a connection is closed: a request's head was not whole in time (head_timeout)"
+            );
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::response::Response;
 use crate::slot::{Slot, printable};
 use crate::wire::{Ending, Wire};
 use std::cell::RefCell;
+use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 /// After so many requests in a row a connection lets others go first.
@@ -55,6 +56,13 @@ pub(crate) struct Worker<'w> {
     pub(crate) slot: &'w Slot,
     /// What GET_VALUES is answered with: connections, requests.
     pub(crate) values: (usize, usize),
+    /// Is told how long each request takes.
+    pub(crate) pace: &'w dyn Pace,
+}
+
+/// Is told how long each request took.
+pub(crate) trait Pace {
+    fn note(&self, time: Duration);
 }
 
 /// What reading a head came to.
@@ -118,7 +126,10 @@ impl Worker<'_> {
                 }
             }
             block = Vec::new();
-            match self.answer(link, &head, refusal)? {
+            let began = Instant::now();
+            let answered = self.answer(link, &head, refusal);
+            self.pace.note(began.elapsed());
+            match answered? {
                 Ending::Close => return None,
                 Ending::Linger(link) => {
                     self.home.linger(link);
@@ -175,7 +186,9 @@ impl Worker<'_> {
 
     /// A connection with nothing to read now waits: for its first byte or next request, or for the rest of a head.
     fn park(&mut self, mut link: Link, head: Head, mut block: Vec<u8>) {
-        if block.is_empty() && head.filled > 0 {
+        if head.filled == 0 {
+            block = Vec::new();
+        } else if block.is_empty() {
             block = self.buffers.head()[..head.filled].to_vec();
         }
         let kind = if link.sequence.in_head() || head.filled > 0 {
@@ -382,10 +395,14 @@ impl HeadReader<'_> {
                     }
                     continue;
                 }
-                Event::Abort => match end_early(link, ProtocolStatus::RequestComplete) {
-                    Some(reading) => return reading,
-                    None => continue,
-                },
+                Event::Abort => {
+                    // Otherwise a kept connection would wait as one whose head is not whole.
+                    head.params = 0..0;
+                    match end_early(link, ProtocolStatus::RequestComplete) {
+                        Some(reading) => return reading,
+                        None => continue,
+                    }
+                }
                 Event::SecondBegin(id) => {
                     link.send_short(&EndRequest::record(id, ProtocolStatus::CantMpxConn))
                 }
@@ -560,11 +577,19 @@ impl<'buf> Frozen<'buf> {
             if let Err(failure) = outcome {
                 log::error!("{}: {failure}, after the answer was finished", name());
             }
-            return Answered { ending: None, large_input: true, large_output: true };
+            return Answered {
+                ending: None,
+                large_input: true,
+                large_output: true,
+            };
         };
         let whole = conclude(&mut exchange, outcome, &name);
         let (large_input, large_output) = (exchange.wire.large, exchange.touched_much());
-        Answered { large_input, large_output, ending: Some(exchange.end(!whole)) }
+        Answered {
+            large_input,
+            large_output,
+            ending: Some(exchange.end(!whole)),
+        }
     }
 
     /// How long a CGI request's body is: RFC 3875 section 4.2. Without a length there is none, unless it is chunked.

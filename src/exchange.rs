@@ -60,6 +60,8 @@ pub(crate) struct Exchange<'buf> {
     stage: Stage,
     status: u16,
     fields: usize,
+    /// The request is a HEAD.
+    is_head: bool,
     /// The answer has no body, whatever is written: HEAD, 204, 304.
     bodiless: bool,
     declared: Option<u64>,
@@ -96,6 +98,7 @@ impl<'buf> Exchange<'buf> {
             stage: Stage::Head,
             status: 200,
             fields: 0,
+            is_head,
             bodiless: is_head,
             declared: None,
             written: 0,
@@ -129,7 +132,7 @@ impl<'buf> Exchange<'buf> {
     /// # Errors
     /// What was refused since the response began.
     pub(crate) fn begin_body(&mut self, length: Option<usize>) -> Result {
-        self.bodiless |= is_bodiless(self.status);
+        self.bodiless = self.is_head || is_bodiless(self.status);
         if let Some(length) = length {
             let length = length as u64;
             match self.declared {
@@ -210,10 +213,6 @@ impl<'buf> Exchange<'buf> {
         !self.on_wire
     }
 
-    pub(crate) fn status(&self) -> u16 {
-        self.status
-    }
-
     /// The handler is done and all is well: sends the rest and the end.
     ///
     /// # Errors
@@ -258,10 +257,16 @@ impl<'buf> Exchange<'buf> {
     }
 
     /// Ends a request that the web server gave up: no page, but an end, as section 5.4 asks.
+    ///
+    /// An end of STDOUT without a head kills HAProxy 2.6, the one web server that was seen to give requests up.
     pub(crate) fn complete_aborted(&mut self) -> Result {
         self.pending = HEADER_LEN..HEADER_LEN;
-        self.on_wire = true;
-        self.transmit(&[], true)?;
+        if self.on_wire {
+            self.transmit(&[], true)?;
+        } else if let Some(id) = self.wire.request_id() {
+            let end = EndRequest::record(id, ProtocolStatus::RequestComplete);
+            self.wire.send(&mut [IoSlice::new(&end)])?;
+        }
         Ok(())
     }
 

@@ -27,11 +27,22 @@ pub(crate) fn check_field(name: &[u8], value: &[u8]) -> Result<(), Illegal> {
         return Err(Illegal::Name);
     }
     // Folded, not searched: the compiler looks at 16 bytes at once.
-    if value.iter().fold(false, |bad, &b| bad | (b < 0x20 && b != b'\t') | (b == 0x7f)) {
+    if value.iter().fold(false, |bad, &b| {
+        bad | (b < 0x20 && b != b'\t') | (b == 0x7f)
+    }) {
         return Err(Illegal::Value);
     }
-    const RESERVED: [&[u8]; 5] = [b"status", b"transfer-encoding", b"connection", b"trailer", b"upgrade"];
-    if RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved)) {
+    const RESERVED: [&[u8]; 5] = [
+        b"status",
+        b"transfer-encoding",
+        b"connection",
+        b"trailer",
+        b"upgrade",
+    ];
+    if RESERVED
+        .iter()
+        .any(|reserved| name.eq_ignore_ascii_case(reserved))
+    {
         return Err(Illegal::Reserved);
     }
     Ok(())
@@ -98,9 +109,15 @@ pub(crate) fn reason(status: u16) -> &'static str {
         507 => "Insufficient Storage",
         508 => "Loop Detected",
         511 => "Network Authentication Required",
-        ..300 => "Success",
-        300..400 => "Redirection",
-        400..500 => "Client Error",
+        _ => class(status),
+    }
+}
+
+fn class(status: u16) -> &'static str {
+    match status / 100 {
+        2 => "Success",
+        3 => "Redirection",
+        4 => "Client Error",
         _ => "Server Error",
     }
 }

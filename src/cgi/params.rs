@@ -55,7 +55,7 @@ impl<'buf> Params<'buf> {
         };
         let mut pairs = Pairs::new(stream);
         let (mut count, mut seen, mut suspects, mut repeated) = (0, Seen::default(), 0, false);
-        while let Some((name, value)) = pairs.next() {
+        for (name, value) in pairs.by_ref() {
             count += 1;
             if let Some(header) = name.strip_prefix(b"HTTP_") {
                 if !repeated && seen.insert(header) {
@@ -75,7 +75,9 @@ impl<'buf> Params<'buf> {
             return Err(ParamsError::TooMany);
         }
         // No pair of a stream is larger than the stream.
-        if stream.len() > max_pair && Pairs::new(stream).any(|(name, value)| name.len() + value.len() > max_pair) {
+        if stream.len() > max_pair
+            && Pairs::new(stream).any(|(name, value)| name.len() + value.len() > max_pair)
+        {
             return Err(ParamsError::PairTooLarge);
         }
         if repeated {
@@ -163,7 +165,9 @@ impl Seen {
     #[inline]
     fn insert(&mut self, header: &[u8]) -> bool {
         let len = header.len();
-        let (Some(&first), Some(&last)) = (header.first(), header.last()) else { return true };
+        let (Some(&first), Some(&last)) = (header.first(), header.last()) else {
+            return true;
+        };
         let key = u32::from(first) | u32::from(last) << 8 | u32::from(header[len / 2]) << 16;
         let hash = (key ^ (len as u32) << 20).wrapping_mul(0x9e37_79b1) >> 24;
         let (word, bit) = (hash as usize / 64, 1 << (hash % 64));
@@ -175,7 +179,10 @@ impl Seen {
 
 /// Whether `name` stands in `stream` more than once.
 fn is_repeated(stream: &[u8], name: &[u8]) -> bool {
-    Pairs::new(stream).filter(|(other, _)| *other == name).nth(1).is_some()
+    Pairs::new(stream)
+        .filter(|(other, _)| *other == name)
+        .nth(1)
+        .is_some()
 }
 
 /// Room in the worker's buffer for values that stand nowhere in the stream, handed out from its front.
