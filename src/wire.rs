@@ -9,6 +9,7 @@ use crate::net::{Pipes, Wait};
 use crate::protocol::{EndRequest, Event, ProtocolStatus, unknown_type, values_result};
 use std::io::{self, IoSlice};
 use std::ops::Range;
+use std::time::Instant;
 
 pub(crate) struct Wire<'buf> {
     end: End,
@@ -206,7 +207,10 @@ impl<'buf> Wire<'buf> {
             End::Records(link) => {
                 link.sequence.keep_conn() && !cut && !self.lent && !self.input_ended
             }
-            End::Plain(..) => return Ending::Close,
+            End::Plain(..) => {
+                self.drain_plain();
+                return Ending::Close;
+            }
         };
         let all_read = !keep && self.settle();
         let unread = [self.window.unread(), self.spare.unread()];
@@ -219,6 +223,30 @@ impl<'buf> Wire<'buf> {
             (true, _) => Ending::Keep(link, unread),
             (false, true) => Ending::Close,
             (false, false) => Ending::Linger(link),
+        }
+    }
+
+    /// Reads away the rest of a CGI body. Apache 2.4's mod_cgid makes both ends one unix socket, and a close over
+    /// unread bytes resets it: the visitor would get nothing of an answer that is already written.
+    fn drain_plain(&mut self) {
+        let End::Plain(pipes, left) = &self.end else {
+            return;
+        };
+        let taken_in = self.window.unread().len() + self.spare.unread().len();
+        let mut left = left.map(|left| left.saturating_sub(taken_in as u64));
+        let deadline = Instant::now() + self.limits.linger_timeout;
+        while left != Some(0) && !self.input_ended {
+            let time = deadline.saturating_duration_since(Instant::now());
+            if !matches!(pipes.wait_readable(time), Ok(true)) {
+                return;
+            }
+            // The spare window is never lent.
+            let room = self.spare.bytes.len().min(WINDOW) as u64;
+            let room = left.map_or(room, |left| left.min(room));
+            match pipes.read(&mut self.spare.bytes[..room as usize]) {
+                Ok(0) | Err(_) => return,
+                Ok(n) => left = left.map(|left| left - n as u64),
+            }
         }
     }
 
