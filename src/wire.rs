@@ -353,6 +353,8 @@ impl<'buf> Wire<'buf> {
                 return Err(aborted());
             }
             Event::Fault(fault) => {
+                // Nobody knows where the next record would begin.
+                link.sequence.close_after();
                 let message = format!("the web server broke the FastCGI protocol: {fault:?}");
                 return Err(Error::new(400, message).into());
             }

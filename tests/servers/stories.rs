@@ -58,9 +58,11 @@ fn same_page(http: Http, path: &str, folder: &Folder) -> Outcome {
 
 /// On a shared host there are no arguments and no environment: settings stand in a file beside the program.
 pub fn settings(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    // The file comes last: `conf` would not print over a wrong one, and mod_fcgid starts nothing before a request.
     let begin = |content: &str| {
+        let running = apache::fcgid_htaccess(folder, testbed)?;
         folder.write("www/.ht.app.fcgi", content)?;
-        apache::fcgid_htaccess(folder, testbed)
+        Ok(running)
     };
     let good = report.check("start with a good file", || {
         begin("# what this host can bear\nworkers 2\n")
@@ -110,7 +112,7 @@ fn mended(report: &mut Report, folder: &Folder, running: &Running) {
         })
     });
     report.check("mended, it is a 200 without a restart", || {
-        folder.write("www/.ht.app.fcgi", "workers 2\nworkers 3\n")?;
+        folder.write("www/.ht.app.fcgi", "workers 2\n# workers 3\n")?;
         running.http.get("/hello")?.expect(200, "Hello, world!")
     });
 }
