@@ -208,7 +208,9 @@ impl<'buf> Wire<'buf> {
                 link.sequence.keep_conn() && !cut && !self.lent && !self.input_ended
             }
             End::Plain(..) => {
-                self.drain_plain();
+                if !cut {
+                    self.drain_plain();
+                }
                 return Ending::Close;
             }
         };
@@ -226,26 +228,23 @@ impl<'buf> Wire<'buf> {
         }
     }
 
-    /// Reads away the rest of a CGI body. Apache 2.4's mod_cgid makes both ends one unix socket, and a close over
-    /// unread bytes resets it: the visitor would get nothing of an answer that is already written.
+    /// Reads away what is left of a CGI request's body: mod_cgid (Apache 2.4.71) writes all of it before it reads the
+    /// answer, and loses the answer when our end of the socket closes before. As long as a connection lingers, at most.
     fn drain_plain(&mut self) {
-        let End::Plain(pipes, left) = &self.end else {
+        let End::Plain(pipes, left) = &mut self.end else {
             return;
         };
-        let taken_in = self.window.unread().len() + self.spare.unread().len();
-        let mut left = left.map(|left| left.saturating_sub(taken_in as u64));
-        let deadline = Instant::now() + self.limits.linger_timeout;
+        let here = self.window.unread().len() + self.spare.unread().len();
+        let mut left = left.map(|left| left.saturating_sub(here as u64));
+        let end = Instant::now() + self.limits.linger_timeout;
         while left != Some(0) && !self.input_ended {
-            let time = deadline.saturating_duration_since(Instant::now());
-            if !matches!(pipes.wait_readable(time), Ok(true)) {
+            let time = end.saturating_duration_since(Instant::now());
+            if !pipes.wait_readable(time).unwrap_or(false) {
                 return;
             }
-            // The spare window is never lent.
-            let room = self.spare.bytes.len().min(WINDOW) as u64;
-            let room = left.map_or(room, |left| left.min(room));
-            match pipes.read(&mut self.spare.bytes[..room as usize]) {
+            match pipes.read(self.spare.bytes) {
+                Ok(n @ 1..) => left = left.map(|left| left.saturating_sub(n as u64)),
                 Ok(0) | Err(_) => return,
-                Ok(n) => left = left.map(|left| left - n as u64),
             }
         }
     }
@@ -381,6 +380,8 @@ impl<'buf> Wire<'buf> {
                 return Err(aborted());
             }
             Event::Fault(fault) => {
+                // Nobody knows where the next record would begin.
+                link.sequence.close_after();
                 let message = format!("the web server broke the FastCGI protocol: {fault:?}");
                 return Err(Error::new(400, message).into());
             }
