@@ -5,7 +5,7 @@ use super::sys::{self, Wait};
 use socket2::{SockRef, Socket};
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -57,6 +57,13 @@ impl AsFd for Transport {
 impl From<std::os::unix::net::UnixStream> for Transport {
     fn from(stream: std::os::unix::net::UnixStream) -> Transport {
         Transport(stream.into())
+    }
+}
+
+/// A connected stream socket that someone else has made.
+impl From<OwnedFd> for Transport {
+    fn from(socket: OwnedFd) -> Transport {
+        Transport(socket.into())
     }
 }
 
