@@ -1,5 +1,8 @@
 //! The command line that every application carries.
 
+#[cfg(feature = "dev")]
+pub(crate) mod http;
+
 use crate::error::Result;
 use crate::net::{Address, Facts, sys};
 use crate::request::Request;

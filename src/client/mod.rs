@@ -321,7 +321,7 @@ impl Client {
                 "cannot send a body: no request runs whose body is open".into(),
             ));
         }
-        self.send()?;
+        self.try_send()?;
         if self.deaf {
             return Ok(body.len());
         }
@@ -330,7 +330,7 @@ impl Client {
         }
         let n = body.len().min(BODY_RECORD);
         self.push(RecordType::Stdin, &body[..n]);
-        self.send()?;
+        self.try_send()?;
         Ok(n)
     }
 
@@ -343,7 +343,7 @@ impl Client {
             self.push(RecordType::Stdin, b"");
             self.phase = Phase::Asked;
         }
-        self.send()
+        self.try_send()
     }
 
     /// Says that the answer is not wanted any more. The application still has to end the request.
@@ -354,7 +354,7 @@ impl Client {
         self.expect_running()?;
         self.push(RecordType::AbortRequest, b"");
         self.phase = Phase::Asked;
-        self.send()
+        self.try_send()
     }
 
     /// The next part of the answer, if one is here; sends what waits to be sent on the way.
@@ -364,6 +364,25 @@ impl Client {
     pub fn try_next(&mut self) -> io::Result<Option<Part<'_>>> {
         let found = self.find()?;
         Ok(found.map(|found| self.part(found)))
+    }
+
+    /// Sends as much as the connection takes of what waits to be sent.
+    ///
+    /// # Errors
+    /// Those of the connection, but that the application has closed it is none: it may have answered before.
+    pub fn try_send(&mut self) -> io::Result<()> {
+        while self.is_sending() && !self.deaf {
+            match self.transport.send(&self.queue[self.sent..]) {
+                Ok(n) => self.sent += n,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if is_disconnect(&error) => self.deaf = true,
+                Err(error) => return Err(error),
+            }
+        }
+        self.queue.clear();
+        self.queue.shrink_to(2 * QUEUE);
+        self.sent = 0;
+        Ok(())
     }
 
     /// Whether something waits until the connection can be written to. (Whether it can be read from is always of
@@ -451,27 +470,10 @@ impl Client {
         self.queue.resize(padded, 0);
     }
 
-    /// Sends what the connection takes.
-    fn send(&mut self) -> io::Result<()> {
-        while self.is_sending() && !self.deaf {
-            match self.transport.send(&self.queue[self.sent..]) {
-                Ok(n) => self.sent += n,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                // It may have answered before it closed; that is what is read next.
-                Err(error) if is_disconnect(&error) => self.deaf = true,
-                Err(error) => return Err(error),
-            }
-        }
-        self.queue.clear();
-        self.queue.shrink_to(2 * QUEUE);
-        self.sent = 0;
-        Ok(())
-    }
-
     /// What comes next of the answer, if it is here.
     fn find(&mut self) -> io::Result<Option<Found>> {
         self.expect_running()?;
-        self.send()?;
+        self.try_send()?;
         loop {
             let bytes = &self.input[..self.filled];
             match self.records.next(self.request_id, bytes, &mut self.at) {

@@ -129,8 +129,10 @@ mod tests {
         protocol_status: 3,
     };
 
-    /// The two streams and what else there was, of an answer that comes in pieces of `size`.
-    fn parts(stream: &[u8], size: usize) -> Result<(Vec<u8>, Vec<u8>, Vec<EndRequest>), String> {
+    type Streams = (Vec<u8>, Vec<u8>, Vec<EndRequest>);
+
+    /// STDOUT, STDERR and the ends of an answer that comes in pieces of `size`.
+    fn parts(stream: &[u8], size: usize) -> Result<Streams, String> {
         let mut records = Records::default();
         let (mut stdout, mut stderr, mut ends) = (Vec::new(), Vec::new(), Vec::new());
         for piece in stream.chunks(size) {

@@ -46,6 +46,12 @@ impl Transport {
     pub(crate) fn shutdown_write(&self) -> io::Result<()> {
         self.0.shutdown(Shutdown::Write)
     }
+
+    /// Closes so that the peer sees a reset: all it has read is not all there was.
+    pub(crate) fn reset(self) {
+        // Where it fails the peer sees an end that it may take for the whole; there is nothing else to try.
+        let _ = self.0.set_linger(Some(Duration::ZERO));
+    }
 }
 
 impl AsFd for Transport {
