@@ -5,7 +5,7 @@ use super::sys::{self, Wait};
 use socket2::{SockRef, Socket};
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -46,6 +46,12 @@ impl Transport {
     pub(crate) fn shutdown_write(&self) -> io::Result<()> {
         self.0.shutdown(Shutdown::Write)
     }
+
+    /// Closes so that the peer sees a reset: all it has read is not all there was.
+    pub(crate) fn reset(self) {
+        // Where it fails the peer sees an end that it may take for the whole; there is nothing else to try.
+        let _ = self.0.set_linger(Some(Duration::ZERO));
+    }
 }
 
 impl AsFd for Transport {
@@ -57,6 +63,13 @@ impl AsFd for Transport {
 impl From<std::os::unix::net::UnixStream> for Transport {
     fn from(stream: std::os::unix::net::UnixStream) -> Transport {
         Transport(stream.into())
+    }
+}
+
+/// A connected stream socket that someone else has made.
+impl From<OwnedFd> for Transport {
+    fn from(socket: OwnedFd) -> Transport {
+        Transport(socket.into())
     }
 }
 
