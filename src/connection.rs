@@ -23,6 +23,7 @@ use crate::response::Response;
 use crate::slot::{Slot, printable};
 use crate::wire::{Ending, Wire};
 use std::cell::RefCell;
+use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 /// After so many requests in a row a connection lets others go first.
@@ -55,6 +56,13 @@ pub(crate) struct Worker<'w> {
     pub(crate) slot: &'w Slot,
     /// What GET_VALUES is answered with: connections, requests.
     pub(crate) values: (usize, usize),
+    /// Is told how long each request takes.
+    pub(crate) pace: &'w dyn Pace,
+}
+
+/// Is told how long each request took.
+pub(crate) trait Pace {
+    fn note(&self, time: Duration);
 }
 
 /// What reading a head came to.
@@ -118,7 +126,10 @@ impl Worker<'_> {
                 }
             }
             block = Vec::new();
-            match self.answer(link, &head, refusal)? {
+            let began = Instant::now();
+            let answered = self.answer(link, &head, refusal);
+            self.pace.note(began.elapsed());
+            match answered? {
                 Ending::Close => return None,
                 Ending::Linger(link) => {
                     self.home.linger(link);
@@ -132,7 +143,7 @@ impl Worker<'_> {
             if head.filled == 0 && self.home.is_stopping() {
                 return None;
             }
-            if turn >= IN_A_ROW
+            if turn.is_multiple_of(IN_A_ROW)
                 && let Some(other) = self.home.other()
             {
                 match head.filled {
@@ -158,7 +169,7 @@ impl Worker<'_> {
         if block.is_empty() {
             let reading = reader.read(link, head, &mut Room::Fixed(self.buffers.head()));
             if head.filled > KEPT {
-                self.buffers.mark_large();
+                self.buffers.mark_large_input();
             }
             return reading;
         }
@@ -167,7 +178,7 @@ impl Worker<'_> {
         if reading == Reading::Whole {
             self.buffers.head()[..head.filled].copy_from_slice(&block[..head.filled]);
             if head.filled > KEPT {
-                self.buffers.mark_large();
+                self.buffers.mark_large_input();
             }
         }
         reading
@@ -226,15 +237,18 @@ impl Worker<'_> {
         let answered = front
             .request
             .answer(wire, output, &mut *self.handler, self.home, self.slot);
-        if answered.large || front.touched {
-            self.buffers.mark_large();
+        if answered.large_input || front.touched {
+            self.buffers.mark_large_input();
+        }
+        if answered.large_output {
+            self.buffers.mark_large_output();
         }
         answered.ending
     }
 
     /// Reads away what a peer still sends after our side of the connection is closed.
     fn drain(&mut self, waiting: Waiting) -> Option<Waiting> {
-        self.buffers.mark_large();
+        self.buffers.mark_large_input();
         for _ in 0..DRAIN_READS {
             match waiting
                 .link
@@ -467,7 +481,9 @@ struct Frozen<'buf> {
 struct Answered {
     /// `None` if the handler gave the connection back.
     ending: Option<Ending>,
-    large: bool,
+    /// More than a few KiB of the worker's memory were touched.
+    large_input: bool,
+    large_output: bool,
 }
 
 impl<'buf> Front<'buf> {
@@ -563,12 +579,15 @@ impl<'buf> Frozen<'buf> {
             }
             return Answered {
                 ending: None,
-                large: true,
+                large_input: true,
+                large_output: true,
             };
         };
         let whole = conclude(&mut exchange, outcome, &name);
+        let (large_input, large_output) = (exchange.wire.large, exchange.touched_much());
         Answered {
-            large: exchange.touched_much(),
+            large_input,
+            large_output,
             ending: Some(exchange.end(!whole)),
         }
     }

@@ -246,7 +246,7 @@ impl<'buf> Wire<'buf> {
                 Event::More if !self.spare.is_used_up() => {
                     std::mem::swap(&mut self.window, &mut self.spare);
                 }
-                Event::More if link.sequence.stdin_ended() => return true,
+                Event::More if link.sequence.is_over() => return true,
                 // The end of a GET's empty body often comes right behind what was read.
                 Event::More if !tried => {
                     tried = true;
@@ -353,11 +353,10 @@ impl<'buf> Wire<'buf> {
                 return Err(aborted());
             }
             Event::Fault(fault) => {
-                self.input_ended = true;
-                return Err(io::Error::new(
-                    io::ErrorKind::ConnectionAborted,
-                    format!("the web server broke the FastCGI protocol in the body: {fault:?}"),
-                ));
+                // Nobody knows where the next record would begin.
+                link.sequence.close_after();
+                let message = format!("the web server broke the FastCGI protocol: {fault:?}");
+                return Err(Error::new(400, message).into());
             }
             Event::SecondBegin(id) => EndRequest::record(id, ProtocolStatus::CantMpxConn).to_vec(),
             Event::UnknownType(number) => unknown_type(number).to_vec(),

@@ -8,7 +8,12 @@ mod served;
 mod testbed;
 mod wire;
 
+mod body;
 mod cli;
+mod cuts;
+mod limits;
+mod panics;
+mod reserve;
 mod response;
 mod rules;
 mod sequence;

@@ -347,6 +347,19 @@ impl Wire {
         }
     }
 
+    /// The same connection twice: one to read from, one to write to meanwhile.
+    pub fn split(self) -> (Wire, Wire) {
+        let socket = match &self.socket {
+            Socket::Unix(socket) => Socket::Unix(socket.try_clone().unwrap()),
+            Socket::Tcp(socket) => Socket::Tcp(socket.try_clone().unwrap()),
+        };
+        let writer = Wire {
+            socket,
+            came: Vec::new(),
+        };
+        (self, writer)
+    }
+
     /// Sends a request and reads its answer.
     #[track_caller]
     pub fn ask(&mut self, ask: &Ask) -> Reply {
@@ -357,6 +370,16 @@ impl Wire {
     /// The answer to request `id`, up to END_REQUEST or to the end of the connection.
     #[track_caller]
     pub fn reply(&mut self, id: u16) -> Reply {
+        self.reply_by(id, Wire::record)
+    }
+
+    /// As [`Wire::reply`], for an answer that was cut where it stood: its last record may not be whole.
+    #[track_caller]
+    pub fn reply_of_the_cut(&mut self, id: u16) -> Reply {
+        self.reply_by(id, |wire| wire.is_record_whole().then(|| wire.record())?)
+    }
+
+    fn reply_by(&mut self, id: u16, record: impl Fn(&mut Wire) -> Option<Record>) -> Reply {
         let mut stdout = Vec::new();
         let mut reply = Reply {
             status: 0,
@@ -371,7 +394,7 @@ impl Wire {
             kind,
             id: of,
             content,
-        }) = self.record()
+        }) = record(self)
         {
             assert_eq!(of, id, "a record of another request: type {kind}");
             match kind {
@@ -442,6 +465,21 @@ impl Wire {
         let is_management = matches!(kind, GET_VALUES_RESULT | UNKNOWN_TYPE);
         assert_eq!(id == 0, is_management, "type {kind} with id {id}");
         Some(Record { kind, id, content })
+    }
+
+    /// Whether a whole record comes before the end of the connection.
+    fn is_record_whole(&mut self) -> bool {
+        loop {
+            if let [_, _, _, _, len1, len0, padding, ..] = self.came[..] {
+                let content = usize::from(u16::from_be_bytes([len1, len0]));
+                if self.came.len() >= 8 + content + usize::from(padding) {
+                    return true;
+                }
+            }
+            if !self.read_more().expect("the server does not close") {
+                return false;
+            }
+        }
     }
 
     /// Asserts that the server closes its side, and has sent nothing more.
