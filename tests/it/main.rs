@@ -8,11 +8,15 @@ mod served;
 mod testbed;
 mod wire;
 
+mod bad_input;
 mod body;
 mod cuts;
+mod fairness;
 mod limits;
 mod panics;
 mod reserve;
 mod response;
 mod rules;
 mod sequence;
+mod sockets;
+mod stop;
