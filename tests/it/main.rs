@@ -12,6 +12,7 @@ mod bad_input;
 mod body;
 mod cuts;
 mod fairness;
+mod layers;
 mod limits;
 mod panics;
 mod reserve;
