@@ -76,6 +76,7 @@ pub(crate) struct Accept {
 struct Parked {
     entries: Vec<Entry>,
     free: Vec<u32>,
+    turns: u64,
     /// What the timer is set to, in ms of the monotonic clock; 0 if it is not.
     alarm: u64,
     /// Listeners that are not armed, one bit each, until there is room again.
@@ -89,6 +90,8 @@ struct Parked {
 #[derive(Debug, Default)]
 struct Entry {
     generation: u32,
+    /// Counts up with each connection that is parked: deadlines are too coarse to tell who came first.
+    turn: u64,
     waiting: Option<Waiting>,
 }
 
@@ -161,6 +164,19 @@ impl Accept {
             head: Head::default(),
             block: Vec::new(),
         });
+    }
+
+    /// Moves all connections that wait to another loop.
+    pub(crate) fn hand_over(&self, to: &Accept) {
+        let mut parked = self.lock();
+        let all = 0..parked.entries.len();
+        let moved: Vec<Waiting> = all.filter_map(|i| parked.remove(i)).collect();
+        drop(parked);
+        for mut waiting in moved {
+            // Our set still has it: an event there finds no entry, and closing it takes it out.
+            waiting.link.belong_to(&to.open);
+            to.park(waiting);
+        }
     }
 
     /// Waits for a connection that has something to read. `None` when it is time to stop.
@@ -357,11 +373,8 @@ impl Home for Accept {
         let (fd, deadline) = (waiting.link.transport.as_raw_fd(), waiting.deadline);
         let mut parked = self.lock();
         let key = parked.insert(waiting);
-        if parked.head_bytes > self.limits.max_waiting_heads {
-            log::warn!("connections are closed: the heads that wait exceed max_waiting_heads");
-            while parked.head_bytes > self.limits.max_waiting_heads && parked.end_oldest(Kind::Head)
-            {
-            }
+        while parked.head_bytes > self.limits.max_waiting_heads && parked.end_oldest(Kind::Head) {
+            log::warn!("a connection is closed: the heads that wait exceed max_waiting_heads");
         }
         if deadline < parked.alarm || parked.alarm == 0 {
             self.set_alarm(&mut parked, deadline);
@@ -428,6 +441,8 @@ impl Parked {
             self.entries.len() as u32 - 1
         });
         let entry = &mut self.entries[index as usize];
+        self.turns += 1;
+        entry.turn = self.turns;
         entry.waiting = Some(waiting);
         PARKED | u64::from(entry.generation & 0xff_ffff) << 32 | u64::from(index)
     }
@@ -457,14 +472,14 @@ impl Parked {
 
     /// Ends the one of this kind that is due first. Whether there was one.
     fn end_oldest(&mut self, kind: Kind) -> bool {
-        let waiting = self
+        let entries = self
             .entries
             .iter_mut()
-            .filter_map(|entry| entry.waiting.as_mut());
-        let oldest = waiting
-            .filter(|waiting| waiting.kind == kind)
-            .min_by_key(|waiting| waiting.deadline);
-        let freed = oldest.map(end);
+            .filter_map(|entry| Some((entry.turn, entry.waiting.as_mut()?)));
+        let oldest = entries
+            .filter(|(_, waiting)| waiting.kind == kind)
+            .min_by_key(|(turn, w)| (w.deadline, *turn));
+        let freed = oldest.map(|(_, waiting)| end(waiting));
         self.head_bytes -= freed.unwrap_or(0);
         freed.is_some()
     }

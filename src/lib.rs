@@ -30,6 +30,7 @@ mod slot;
 mod wire;
 
 pub use body::Body;
+pub use cli::home;
 pub use error::{Error, Result};
 pub use net::Address;
 pub use protocol::Role;

@@ -102,8 +102,11 @@ impl Pool {
 
     /// Waits until every worker has ended.
     pub(crate) fn join(&self) {
-        // Until the last one has ended a worker may start another.
-        while let Some(thread) = self.threads().pop() {
+        loop {
+            // Until the last one has ended a worker may start another: the lock must not be held while we wait.
+            let Some(thread) = self.threads().pop() else {
+                break;
+            };
             // A worker's thread ends by returning: panics are contained.
             let _ = thread.join();
         }
@@ -213,22 +216,25 @@ impl<'p> Application<'p> {
                 let Some(make) = &self.handlers.responder else {
                     return Err(Error::new(500, "the application has no responder"));
                 };
-                let made = make().map_err(|error| {
-                    let status = if error.status() == 500 {
-                        503
-                    } else {
-                        error.status()
-                    };
-                    Error::new(
-                        status,
-                        format!("the application's start-up failed: {error}"),
-                    )
-                })?;
-                none.insert(made)
+                none.insert(start_up(make)?)
             }
         };
         responder(request, response)
     }
+}
+
+/// Makes a handler. What fails now may go right at the next request: a 503, unless the application says otherwise.
+pub(crate) fn start_up(make: &Make) -> Result<Call> {
+    make().map_err(|error| {
+        let status = match error.status() {
+            500 => 503,
+            status => status,
+        };
+        Error::new(
+            status,
+            format!("the application's start-up failed: {error}"),
+        )
+    })
 }
 
 impl Handle for Application<'_> {

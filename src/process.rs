@@ -13,7 +13,7 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ const POOLS: usize = 2;
 static PROCESS: OnceLock<Process> = OnceLock::new();
 
 struct Process {
-    grace: Duration,
+    grace_ms: AtomicU64,
     /// Whether a person at a terminal started us.
     foreground: bool,
     asked: AtomicUsize,
@@ -45,7 +45,7 @@ pub(crate) fn own(grace: Duration, files: impl Iterator<Item = SocketFile>) -> i
         })
         .collect();
     let process = Process {
-        grace,
+        grace_ms: AtomicU64::new(in_ms(grace)),
         foreground: File::open("/dev/tty").is_ok(),
         asked: AtomicUsize::new(0),
         interrupted: AtomicUsize::new(0),
@@ -62,6 +62,13 @@ pub(crate) fn own(grace: Duration, files: impl Iterator<Item = SocketFile>) -> i
         sys::on_signal(signal, stop)?;
     }
     sys::on_signal(sys::SIGALRM, deadline)
+}
+
+/// A stop signal from now on leaves so much time.
+pub(crate) fn set_grace(grace: Duration) {
+    if let Some(process) = PROCESS.get() {
+        process.grace_ms.store(in_ms(grace), Ordering::SeqCst);
+    }
 }
 
 /// This pool is what a signal stops.
@@ -89,16 +96,22 @@ pub(crate) fn is_done() {
     sys::alarm(Duration::ZERO);
 }
 
+/// Rounded up: only a grace of nothing is none.
+fn in_ms(grace: Duration) -> u64 {
+    u64::try_from(grace.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)
+}
+
 extern "C" fn stop(signal: i32) {
     let _errno = Errno::save();
     let Some(process) = PROCESS.get() else { return };
     let first = process.asked.fetch_add(1, Ordering::SeqCst) == 0;
     let again = signal == sys::SIGINT && process.interrupted.fetch_add(1, Ordering::SeqCst) > 0;
-    if (first && process.grace.is_zero()) || (again && process.foreground) {
+    let grace = process.grace_ms.load(Ordering::SeqCst);
+    if (first && grace == 0) || (again && process.foreground) {
         deadline(signal);
     }
     if first {
-        sys::alarm(process.grace);
+        sys::alarm(Duration::from_millis(grace));
     }
     for pool in process.pools.iter().filter_map(OnceLock::get) {
         pool.accept().ask_to_stop();

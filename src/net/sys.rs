@@ -322,6 +322,12 @@ pub(crate) fn descriptor_limit() -> usize {
     }
 }
 
+/// The user that this process may do things as.
+pub(crate) fn user() -> u32 {
+    // SAFETY: the call takes nothing, and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
 /// Milliseconds on the monotonic clock.
 pub(crate) fn now_ms() -> u64 {
     let mut now = libc::timespec {

@@ -10,6 +10,7 @@ mod wire;
 
 mod bad_input;
 mod body;
+mod cli;
 mod cuts;
 mod fairness;
 mod layers;
