@@ -13,6 +13,7 @@ mod body;
 mod buffer;
 mod cgi;
 pub mod cli;
+pub mod client;
 mod connection;
 mod error;
 mod exchange;

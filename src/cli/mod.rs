@@ -7,6 +7,8 @@
 mod conf;
 mod flags;
 mod gate;
+#[cfg(feature = "dev")]
+mod http;
 mod lines;
 mod program;
 mod settings;

@@ -5,7 +5,7 @@ use super::sys::{self, Wait};
 use socket2::{SockRef, Socket};
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -41,10 +41,22 @@ impl Transport {
         self.0.shutdown(Shutdown::Write)
     }
 
+    /// Closes so that the peer sees a reset: all it has read is not all there was.
+    pub(crate) fn reset(self) {
+        // Where it fails the peer sees an end that it may take for the whole; there is nothing else to try.
+        let _ = self.0.set_linger(Some(Duration::ZERO));
+    }
+
     /// Ends both directions; what waits for the connection sees it.
     pub(crate) fn shutdown(&self) {
         // It fails only when the peer has ended the connection already, which is seen too.
         let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
+impl AsFd for Transport {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 
@@ -57,6 +69,13 @@ impl AsRawFd for Transport {
 impl From<std::os::unix::net::UnixStream> for Transport {
     fn from(stream: std::os::unix::net::UnixStream) -> Transport {
         Transport(stream.into())
+    }
+}
+
+/// A connected stream socket that someone else has made.
+impl From<OwnedFd> for Transport {
+    fn from(socket: OwnedFd) -> Transport {
+        Transport(socket.into())
     }
 }
 
