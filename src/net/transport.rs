@@ -54,6 +54,12 @@ impl Transport {
     }
 }
 
+impl AsFd for Transport {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 impl AsRawFd for Transport {
     fn as_raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()
