@@ -8,12 +8,17 @@ mod served;
 mod testbed;
 mod wire;
 
+mod bad_input;
 mod body;
 mod cli;
 mod cuts;
+mod fairness;
+mod layers;
 mod limits;
 mod panics;
 mod reserve;
 mod response;
 mod rules;
 mod sequence;
+mod sockets;
+mod stop;

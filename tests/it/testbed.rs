@@ -4,6 +4,7 @@ use crate::served::{Folder, poll};
 use crate::wire::{Ask, PATIENCE, Reply, Wire};
 use fcgi::Address;
 use std::env;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
@@ -183,7 +184,12 @@ impl Drop for Testbed {
 
 /// The testbed's command line so far: nothing on fd 0, fd 2 caught, an environment without surprises.
 pub fn command() -> Command {
-    let mut command = Command::new(program());
+    command_of(program())
+}
+
+/// As [`command`], with another program in front.
+pub fn command_of(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())

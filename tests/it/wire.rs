@@ -469,17 +469,21 @@ impl Wire {
 
     /// Whether a whole record comes before the end of the connection.
     fn is_record_whole(&mut self) -> bool {
-        loop {
-            if let [_, _, _, _, len1, len0, padding, ..] = self.came[..] {
-                let content = usize::from(u16::from_be_bytes([len1, len0]));
-                if self.came.len() >= 8 + content + usize::from(padding) {
-                    return true;
-                }
-            }
+        while !self.is_whole_here() {
             if !self.read_more().expect("the server does not close") {
                 return false;
             }
         }
+        true
+    }
+
+    /// Whether a whole record has come.
+    fn is_whole_here(&self) -> bool {
+        let [_, _, _, _, len1, len0, padding, _, ..] = self.came[..] else {
+            return false;
+        };
+        let content = usize::from(u16::from_be_bytes([len1, len0]));
+        self.came.len() >= 8 + content + usize::from(padding)
     }
 
     /// Asserts that the server closes its side, and has sent nothing more.
@@ -504,6 +508,17 @@ impl Wire {
         }
     }
 
+    /// All that comes, up to the end of the connection, orderly or not; what is not whole then is left out.
+    #[track_caller]
+    pub fn records_until_the_end(&mut self) -> Vec<Record> {
+        self.wait_for_end();
+        let mut records = Vec::new();
+        while self.is_whole_here() {
+            records.extend(self.record());
+        }
+        records
+    }
+
     /// Whether nothing has come, not even the end. At this moment: wait for the server before.
     pub fn is_silent(&mut self) -> bool {
         self.set_nonblocking(true);
@@ -523,12 +538,21 @@ impl Wire {
     /// Reads what there is; `false` at the end.
     fn read_more(&mut self) -> io::Result<bool> {
         let mut bytes = [0; 64 << 10];
-        let n = match &mut self.socket {
-            Socket::Unix(socket) => socket.read(&mut bytes)?,
-            Socket::Tcp(socket) => socket.read(&mut bytes)?,
-        };
-        self.came.extend(&bytes[..n]);
-        Ok(n > 0)
+        loop {
+            let read = match &mut self.socket {
+                Socket::Unix(socket) => socket.read(&mut bytes),
+                Socket::Tcp(socket) => socket.read(&mut bytes),
+            };
+            match read {
+                // A process that these tests started has ended.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => {
+                    let n = read?;
+                    self.came.extend(&bytes[..n]);
+                    return Ok(n > 0);
+                }
+            }
+        }
     }
 }
 
