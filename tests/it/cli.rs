@@ -3,18 +3,19 @@
 
 use crate::served::{Folder, poll};
 use crate::testbed::{Testbed, command};
-use crate::wire::{Ask, PARAMS, Wire, stream};
+use crate::wire::{Ask, PATIENCE, STDIN, Wire, stream};
 use fcgi::Address;
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// What it has to be gone in when it has nothing to do: far below its grace of 5 s.
 const AT_ONCE: Duration = Duration::from_secs(2);
@@ -113,12 +114,21 @@ impl Told {
     }
 }
 
+/// Runs a program to its end, of which it is reminded.
 fn told(mut command: Command) -> Told {
+    let mut child = command.spawn().expect("the testbed starts");
+    let begun = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if begun.elapsed() > PATIENCE {
+            let _ = child.kill();
+        }
+        sleep(Duration::from_millis(1));
+    }
     let Output {
         status,
         stdout,
         stderr,
-    } = command.output().expect("the testbed starts");
+    } = child.wait_with_output().unwrap();
     Told {
         code: status.code(),
         stdout: String::from_utf8(stdout).unwrap(),
@@ -533,7 +543,7 @@ fn no_connection_is_lost_when_the_settings_become_right() {
     home.set("workers 2");
     testbed.assert_serves();
     half.write(rest);
-    half.write(stream(crate::wire::STDIN, 1, b"", 1, 0));
+    half.write(stream(STDIN, 1, b"", 1, 0));
     assert_eq!(half.reply(1).page(), (200, "Hello, world!"));
     assert_eq!(
         silent.ask(&Ask::get("/hello")).page(),
