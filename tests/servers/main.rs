@@ -284,12 +284,12 @@ impl Tally {
             println!("REQUIRE_SERVERS=1: a skipped web server is a failure");
         }
         println!(
-            "test result: {}. {} web servers passed with {} checks; {} failed; {} skipped\n",
+            "test result: {}. {} passed; {} failed; {} skipped; {} checks\n",
             if good { "ok" } else { "FAILED" },
             self.passed.len(),
-            self.checks,
             self.failed.len(),
-            self.skipped.len()
+            self.skipped.len(),
+            self.checks
         );
         if good {
             ExitCode::SUCCESS
