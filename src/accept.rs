@@ -6,7 +6,9 @@
 //!
 //! Listeners are ONESHOT and armed again right after accept4, before serving: level-triggered ones wake two workers for
 //! each connection, and EPOLLEXCLUSIVE cannot be combined with ONESHOT. Parked connections are ONESHOT too. Whoever
-//! removes a parked entry under the lock owns it; keys carry a generation, so that a late event finds nothing.
+//! removes a parked entry under the lock owns it; keys carry a generation, so that a late event finds nothing. Only the
+//! one who gets its event removes an entry: what has waited too long is shut down, which is an event, and whoever gets
+//! that closes it. So a descriptor can be armed after the lock is given back, when nobody can have closed it yet.
 //! With all workers busy nobody waits here, and time limits fire late.
 
 use crate::buffer::Buffers;
@@ -17,7 +19,7 @@ use crate::net::sys::now_ms;
 use crate::net::{Epoll, Interest, Listener, Timer, Transport};
 use crossbeam_utils::CachePadded;
 use std::io::{self, PipeReader, PipeWriter, Write};
-use std::os::fd::AsFd;
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -74,6 +76,7 @@ pub(crate) struct Accept {
 struct Parked {
     entries: Vec<Entry>,
     free: Vec<u32>,
+    turns: u64,
     /// What the timer is set to, in ms of the monotonic clock; 0 if it is not.
     alarm: u64,
     /// Listeners that are not armed, one bit each, until there is room again.
@@ -87,6 +90,8 @@ struct Parked {
 #[derive(Debug, Default)]
 struct Entry {
     generation: u32,
+    /// Counts up with each connection that is parked: deadlines are too coarse to tell who came first.
+    turn: u64,
     waiting: Option<Waiting>,
 }
 
@@ -116,14 +121,16 @@ impl Accept {
         };
         accept
             .epoll
-            .add(accept.stop_pipe.as_fd(), STOP, Interest::ReadAlways)?;
+            .add(accept.stop_pipe.as_raw_fd(), STOP, Interest::ReadAlways)?;
         accept
             .epoll
-            .add(accept.timer.as_fd(), TIMER, Interest::ReadOnce)?;
+            .add(accept.timer.as_raw_fd(), TIMER, Interest::ReadOnce)?;
         for (i, listener) in accept.listeners.iter().enumerate() {
-            accept
-                .epoll
-                .add(listener.as_fd(), LISTENER | i as u64, Interest::ReadOnce)?;
+            accept.epoll.add(
+                listener.as_raw_fd(),
+                LISTENER | i as u64,
+                Interest::ReadOnce,
+            )?;
         }
         Ok(accept)
     }
@@ -159,19 +166,41 @@ impl Accept {
         });
     }
 
+    /// Moves all connections that wait to another loop.
+    pub(crate) fn hand_over(&self, to: &Accept) {
+        let mut parked = self.lock();
+        let all = 0..parked.entries.len();
+        let moved: Vec<Waiting> = all.filter_map(|i| parked.remove(i)).collect();
+        drop(parked);
+        for mut waiting in moved {
+            // Our set still has it: an event there finds no entry, and closing it takes it out.
+            waiting.link.belong_to(&to.open);
+            to.park(waiting);
+        }
+    }
+
     /// Waits for a connection that has something to read. `None` when it is time to stop.
     ///
     /// What `buffers` hold beyond their first few KiB is given back before the worker sleeps.
     pub(crate) fn next(&self, buffers: &mut Buffers) -> Option<Waiting> {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
         let next = self.wait(buffers);
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
         next
+    }
+
+    /// A worker is about to wait: told before [`Accept::next`], by whoever starts it or by itself.
+    pub(crate) fn expect_worker(&self) {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// A worker that was expected does not come.
+    pub(crate) fn miss_worker(&self) {
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Whether a further connection would find no worker.
     pub(crate) fn nobody_waits(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) == 0
+        self.waiting.load(Ordering::SeqCst) == 0
     }
 
     fn wait(&self, buffers: &mut Buffers) -> Option<Waiting> {
@@ -220,9 +249,8 @@ impl Accept {
 
     fn accept(&self, i: usize) -> Option<Waiting> {
         let listener = self.listeners.get(i)?;
-        if self.open.load(Ordering::Relaxed) >= self.limits.max_connections
-            && !self.close_oldest_idle()
-        {
+        if self.open.load(Ordering::Relaxed) >= self.limits.max_connections {
+            self.end_oldest_idle();
             self.pause(i, "max_connections are open");
             return None;
         }
@@ -230,7 +258,7 @@ impl Accept {
         if let Err(error) = &accepted
             && is_shortage(error)
         {
-            self.close_oldest_idle();
+            self.end_oldest_idle();
             self.pause(i, &error.to_string());
             return None;
         }
@@ -249,7 +277,7 @@ impl Accept {
 
     fn arm_listener(&self, i: usize) {
         if let Err(error) = self.epoll.rearm(
-            self.listeners[i].as_fd(),
+            self.listeners[i].as_raw_fd(),
             LISTENER | i as u64,
             Interest::ReadOnce,
         ) {
@@ -271,30 +299,37 @@ impl Accept {
         self.set_alarm(&mut parked, now_ms() + PAUSE_MS);
     }
 
-    /// Makes room by closing the idle connection that has waited longest.
-    fn close_oldest_idle(&self) -> bool {
-        let oldest = self.lock().remove_oldest(Kind::Idle);
-        oldest.is_some()
+    /// Makes room by ending the idle connection that has waited longest.
+    fn end_oldest_idle(&self) {
+        self.lock().end_oldest(Kind::Idle);
     }
 
-    /// The timer rang: closes what has waited too long, and arms what was paused.
+    /// The timer rang: ends what has waited too long, and arms what was paused.
     fn expire(&self) {
         let now = now_ms();
         let mut parked = self.lock();
-        let mut expired = Vec::new();
         let mut next = u64::MAX;
-        for i in 0..parked.entries.len() {
-            match &parked.entries[i].waiting {
-                Some(waiting) if waiting.deadline <= now => expired.extend(parked.remove(i)),
-                Some(waiting) => next = next.min(waiting.deadline),
-                None => {}
+        let Parked {
+            entries,
+            head_bytes,
+            ..
+        } = &mut *parked;
+        for waiting in entries
+            .iter_mut()
+            .filter_map(|entry| entry.waiting.as_mut())
+        {
+            if waiting.deadline <= now {
+                tell_expired(waiting.kind);
+                *head_bytes -= end(waiting);
+            } else {
+                next = next.min(waiting.deadline);
             }
         }
         let paused = std::mem::take(&mut parked.paused);
         parked.alarm = 0;
         if let Err(error) = self
             .epoll
-            .rearm(self.timer.as_fd(), TIMER, Interest::ReadOnce)
+            .rearm(self.timer.as_raw_fd(), TIMER, Interest::ReadOnce)
         {
             log::error!("time limits are off: {error}");
         }
@@ -302,9 +337,6 @@ impl Accept {
             self.set_alarm(&mut parked, next);
         }
         drop(parked);
-        for waiting in expired {
-            tell_expired(&waiting);
-        }
         (0..self.listeners.len())
             .filter(|i| paused & 1 << i != 0)
             .for_each(|i| self.arm_listener(i));
@@ -331,42 +363,31 @@ impl Accept {
 }
 
 impl Home for Accept {
-    fn park(&self, waiting: Waiting) {
+    fn park(&self, mut waiting: Waiting) {
         let interest = if waiting.kind == Kind::Ready {
             Interest::WriteOnce
         } else {
             Interest::ReadOnce
         };
-        let deadline = waiting.deadline;
-        let mut dropped = Vec::new();
+        let registered = std::mem::replace(&mut waiting.link.registered, true);
+        let (fd, deadline) = (waiting.link.transport.as_raw_fd(), waiting.deadline);
         let mut parked = self.lock();
-        parked.head_bytes += waiting.block.len();
-        while parked.head_bytes > self.limits.max_waiting_heads {
-            match parked.remove_oldest(Kind::Head) {
-                Some(oldest) => dropped.push(oldest),
-                None => break,
-            }
-        }
         let key = parked.insert(waiting);
-        // Armed under the lock: until then nobody else may close it, and a descriptor that was closed may be another's.
-        let armed = parked.entry(key).map(|waiting| {
-            let registered = std::mem::replace(&mut waiting.link.registered, true);
-            let fd = waiting.link.transport.as_fd();
-            if registered {
-                self.epoll.rearm(fd, key, interest)
-            } else {
-                self.epoll.add(fd, key, interest)
-            }
-        });
-        if let Some(Err(error)) = armed {
-            log::error!("a connection is closed: it cannot be waited for: {error}");
-            dropped.extend(parked.take(key));
-        } else {
+        while parked.head_bytes > self.limits.max_waiting_heads && parked.end_oldest(Kind::Head) {
+            log::warn!("a connection is closed: the heads that wait exceed max_waiting_heads");
+        }
+        if deadline < parked.alarm || parked.alarm == 0 {
             self.set_alarm(&mut parked, deadline);
         }
         drop(parked);
-        for _ in &dropped {
-            log::warn!("a connection is closed: the heads that wait exceed max_waiting_heads");
+        let armed = if registered {
+            self.epoll.rearm(fd, key, interest)
+        } else {
+            self.epoll.add(fd, key, interest)
+        };
+        if let Err(error) = armed {
+            log::error!("a connection is closed: it cannot be waited for: {error}");
+            drop(self.lock().take(key));
         }
     }
 
@@ -414,11 +435,14 @@ impl Home for Accept {
 impl Parked {
     /// Puts a connection in. Its key: kind, 24 bits of generation, 32 of index.
     fn insert(&mut self, waiting: Waiting) -> u64 {
+        self.head_bytes += waiting.block.len();
         let index = self.free.pop().unwrap_or_else(|| {
             self.entries.push(Entry::default());
             self.entries.len() as u32 - 1
         });
         let entry = &mut self.entries[index as usize];
+        self.turns += 1;
+        entry.turn = self.turns;
         entry.waiting = Some(waiting);
         PARKED | u64::from(entry.generation & 0xff_ffff) << 32 | u64::from(index)
     }
@@ -446,19 +470,29 @@ impl Parked {
         Some(waiting)
     }
 
-    fn remove_oldest(&mut self, kind: Kind) -> Option<Waiting> {
-        let waiting = |entry: &Entry| {
-            entry
-                .waiting
-                .as_ref()
-                .filter(|w| w.kind == kind)
-                .map(|w| w.deadline)
-        };
-        let oldest = (0..self.entries.len())
-            .filter_map(|i| waiting(&self.entries[i]).map(|at| (at, i)))
-            .min();
-        self.remove(oldest?.1)
+    /// Ends the one of this kind that is due first. Whether there was one.
+    fn end_oldest(&mut self, kind: Kind) -> bool {
+        let entries = self
+            .entries
+            .iter_mut()
+            .filter_map(|entry| Some((entry.turn, entry.waiting.as_mut()?)));
+        let oldest = entries
+            .filter(|(_, waiting)| waiting.kind == kind)
+            .min_by_key(|(turn, w)| (w.deadline, *turn));
+        let freed = oldest.map(|(_, waiting)| end(waiting));
+        self.head_bytes -= freed.unwrap_or(0);
+        freed.is_some()
     }
+}
+
+/// Ends a connection that waits: its next event is its end, and whoever gets that closes it. How many bytes of a head
+/// were freed.
+fn end(waiting: &mut Waiting) -> usize {
+    waiting.link.transport.shutdown();
+    waiting.kind = Kind::Linger;
+    waiting.deadline = u64::MAX;
+    waiting.head = Head::default();
+    std::mem::take(&mut waiting.block).len()
 }
 
 /// Out of descriptors or memory: weather, not an error of ours or the peer's.
@@ -470,14 +504,16 @@ fn is_shortage(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(crate::net::sys::ENOBUFS)
 }
 
-fn tell_expired(waiting: &Waiting) {
-    match waiting.kind {
+fn tell_expired(kind: Kind) {
+    match kind {
         // A neighbour's probe, a web server that keeps a connection: everyday.
         Kind::FirstByte | Kind::Idle | Kind::Linger => {
-            log::debug!("a connection is closed: {:?} took too long", waiting.kind)
+            log::debug!("a connection is closed: {kind:?} took too long")
         }
-        Kind::Head | Kind::Ready => log::warn!(
-            "a connection is closed: a request's head was not whole in time (head_timeout)"
-        ),
+        Kind::Head | Kind::Ready => {
+            log::warn!(
+                "a connection is closed: a request's head was not whole in time (head_timeout)"
+            );
+        }
     }
 }

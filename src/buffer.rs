@@ -33,7 +33,8 @@ pub(crate) struct Buffers {
     output: Mapping,
     max_params: usize,
     /// Whether more than the first `KEPT` bytes may have been touched since the last release.
-    large: bool,
+    large_input: bool,
+    large_output: bool,
 }
 
 /// A request's view of it: disjoint parts, so that params stay readable while the body moves through.
@@ -80,7 +81,8 @@ impl Buffers {
             input: Mapping::new(SLACK + max_params + WINDOW + max_params + WINDOW)?,
             output: Mapping::new(OUTPUT)?,
             max_params,
-            large: false,
+            large_input: false,
+            large_output: false,
         })
     }
 
@@ -130,20 +132,27 @@ impl Buffers {
         len
     }
 
-    /// More than the first few KiB were touched.
-    pub(crate) fn mark_large(&mut self) {
-        self.large = true;
+    /// More than the first few KiB of the input were touched.
+    pub(crate) fn mark_large_input(&mut self) {
+        self.large_input = true;
+    }
+
+    pub(crate) fn mark_large_output(&mut self) {
+        self.large_output = true;
     }
 
     pub(crate) fn is_large(&self) -> bool {
-        self.large
+        self.large_input || self.large_output
     }
 
     /// Gives back what is above the first few KiB: before the worker sleeps, not before it works on.
     pub(crate) fn release(&mut self) {
-        self.input.release_from(KEPT);
-        self.output.release_from(KEPT);
-        self.large = false;
+        if std::mem::take(&mut self.large_input) {
+            self.input.release_from(KEPT);
+        }
+        if std::mem::take(&mut self.large_output) {
+            self.output.release_from(KEPT);
+        }
     }
 }
 
@@ -186,7 +195,7 @@ mod tests {
     fn released_memory_reads_as_zero_and_the_front_stays() {
         let mut buffers = Buffers::new(WINDOW).unwrap();
         buffers.head().fill(7);
-        buffers.mark_large();
+        buffers.mark_large_input();
         buffers.release();
         assert!(!buffers.is_large());
         assert!(buffers.head()[..KEPT].iter().all(|&b| b == 7));

@@ -7,10 +7,11 @@
 //! One rule for the end: `Ok` ends the answer; an error or panic before its head is on the wire becomes a page of its
 //! status; after that the connection is cut without END_REQUEST, so that we never vouch for half a page.
 
-use crate::buffer::{Buffers, KEPT, Parts, WINDOW, Window};
-use crate::cgi::{Known, Params, ParamsError, Place, Scratch, locate};
+use crate::buffer::{Buffers, KEPT, Parts, WINDOW};
+use crate::cgi::Known;
 use crate::error::Error;
 use crate::exchange::{Exchange, Home, Shared};
+use crate::front::{Front, Frozen};
 use crate::limits::Limits;
 use crate::link::{Head, Kind, Link, Waiting};
 use crate::net::Pipes;
@@ -23,6 +24,7 @@ use crate::response::Response;
 use crate::slot::{Slot, printable};
 use crate::wire::{Ending, Wire};
 use std::cell::RefCell;
+use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 /// After so many requests in a row a connection lets others go first.
@@ -55,6 +57,13 @@ pub(crate) struct Worker<'w> {
     pub(crate) slot: &'w Slot,
     /// What GET_VALUES is answered with: connections, requests.
     pub(crate) values: (usize, usize),
+    /// Is told how long each request takes.
+    pub(crate) pace: &'w dyn Pace,
+}
+
+/// Is told how long each request took.
+pub(crate) trait Pace {
+    fn note(&self, time: Duration);
 }
 
 /// What reading a head came to.
@@ -118,7 +127,10 @@ impl Worker<'_> {
                 }
             }
             block = Vec::new();
-            match self.answer(link, &head, refusal)? {
+            let began = Instant::now();
+            let answered = self.answer(link, &head, refusal);
+            self.pace.note(began.elapsed());
+            match answered? {
                 Ending::Close => return None,
                 Ending::Linger(link) => {
                     self.home.linger(link);
@@ -132,7 +144,7 @@ impl Worker<'_> {
             if head.filled == 0 && self.home.is_stopping() {
                 return None;
             }
-            if turn >= IN_A_ROW
+            if turn.is_multiple_of(IN_A_ROW)
                 && let Some(other) = self.home.other()
             {
                 match head.filled {
@@ -158,7 +170,7 @@ impl Worker<'_> {
         if block.is_empty() {
             let reading = reader.read(link, head, &mut Room::Fixed(self.buffers.head()));
             if head.filled > KEPT {
-                self.buffers.mark_large();
+                self.buffers.mark_large_input();
             }
             return reading;
         }
@@ -167,7 +179,7 @@ impl Worker<'_> {
         if reading == Reading::Whole {
             self.buffers.head()[..head.filled].copy_from_slice(&block[..head.filled]);
             if head.filled > KEPT {
-                self.buffers.mark_large();
+                self.buffers.mark_large_input();
             }
         }
         reading
@@ -175,7 +187,9 @@ impl Worker<'_> {
 
     /// A connection with nothing to read now waits: for its first byte or next request, or for the rest of a head.
     fn park(&mut self, mut link: Link, head: Head, mut block: Vec<u8>) {
-        if block.is_empty() && head.filled > 0 {
+        if head.filled == 0 {
+            block = Vec::new();
+        } else if block.is_empty() {
             block = self.buffers.head()[..head.filled].to_vec();
         }
         let kind = if link.sequence.in_head() || head.filled > 0 {
@@ -221,18 +235,26 @@ impl Worker<'_> {
         } = self.buffers.split(head.params.clone(), head.unread());
         let front = Front::freeze(params, joined, spare, self.limits, refusal);
         let wire = Wire::records(link, window, front.spare, self.limits, self.values);
-        let answered = front
-            .request
-            .answer(wire, output, &mut *self.handler, self.home, self.slot);
-        if answered.large || front.touched {
-            self.buffers.mark_large();
+        let answered = answer(
+            front.request,
+            wire,
+            output,
+            &mut *self.handler,
+            self.home,
+            self.slot,
+        );
+        if answered.large_input || front.touched {
+            self.buffers.mark_large_input();
+        }
+        if answered.large_output {
+            self.buffers.mark_large_output();
         }
         answered.ending
     }
 
     /// Reads away what a peer still sends after our side of the connection is closed.
     fn drain(&mut self, waiting: Waiting) -> Option<Waiting> {
-        self.buffers.mark_large();
+        self.buffers.mark_large_input();
         for _ in 0..DRAIN_READS {
             match waiting
                 .link
@@ -287,7 +309,7 @@ pub(crate) fn serve_cgi(
         front.spare,
         limits,
     );
-    front.request.answer(wire, output, handler, &NoHome, slot);
+    answer(front.request, wire, output, handler, &NoHome, slot);
 }
 
 /// CGI's connection goes nowhere.
@@ -379,10 +401,14 @@ impl HeadReader<'_> {
                     }
                     continue;
                 }
-                Event::Abort => match end_early(link, ProtocolStatus::RequestComplete) {
-                    Some(reading) => return reading,
-                    None => continue,
-                },
+                Event::Abort => {
+                    // Otherwise a kept connection would wait as one whose head is not whole.
+                    head.params = 0..0;
+                    match end_early(link, ProtocolStatus::RequestComplete) {
+                        Some(reading) => return reading,
+                        None => continue,
+                    }
+                }
                 Event::SecondBegin(id) => {
                     link.send_short(&EndRequest::record(id, ProtocolStatus::CantMpxConn))
                 }
@@ -442,149 +468,60 @@ fn tell_fault(fault: Fault) {
     }
 }
 
-/// A frozen front, and what is left of the parts that it was made of.
-struct Front<'buf> {
-    request: Frozen<'buf>,
-    spare: Window<'buf>,
-    touched: bool,
-}
-
-/// A request before it has a connection to be answered on.
-struct Frozen<'buf> {
-    params: Params<'buf>,
-    place: Place<'buf>,
-    path: &'buf str,
-    refusal: Option<(u16, String)>,
-}
-
 /// What became of an answer.
 struct Answered {
     /// `None` if the handler gave the connection back.
     ending: Option<Ending>,
-    large: bool,
+    /// More than a few KiB of the worker's memory were touched.
+    large_input: bool,
+    large_output: bool,
 }
 
-impl<'buf> Front<'buf> {
-    /// The front freezes: all that has to be written for a request is written now, into `joined`. The spare window is
-    /// free until an answer has to wait, and serves as a desk.
-    fn freeze(
-        stream: &'buf [u8],
-        joined: &'buf mut [u8],
-        mut spare: Window<'buf>,
-        limits: &Limits,
-        refusal: Option<(u16, String)>,
-    ) -> Front<'buf> {
-        let desk = std::mem::take(&mut spare.bytes);
-        let mut scratch = Scratch::new(joined, desk);
-        let (params, refusal) = match (
-            Params::new(stream, limits.max_pairs, limits.max_pair, &mut scratch),
-            refusal,
-        ) {
-            (Ok(params), None) => {
-                let refusal = refuse(&params);
-                (params, refusal)
-            }
-            (Ok(params), refusal) => (params, refusal),
-            (Err(error), refusal) => (
-                Params::default(),
-                refusal.or_else(|| Some(refuse_stream(error, limits))),
-            ),
-        };
-        let known = |known| params.known(known).unwrap_or_default();
-        let place = locate(
-            known(Known::ScriptName),
-            known(Known::PathInfo),
-            params.known(Known::RequestUri),
-            &mut scratch,
-        );
-        let path = place.and_then(|place| lossy(place.path, &mut scratch));
-        let (place, path, refusal) = match (place, path) {
-            (Some(place), Some(path)) => (place, path, refusal),
-            _ => (
-                Place::default(),
-                "/",
-                refusal.or_else(|| Some((414, "the path is too long to decode".into()))),
-            ),
-        };
-        let touched = scratch.was_touched();
-        spare.bytes = scratch.into_desk();
-        Front {
-            request: Frozen {
-                params,
-                place,
-                path,
-                refusal,
-            },
-            spare,
-            touched,
+/// Runs the handler on a request, and ends its answer.
+fn answer(
+    frozen: Frozen<'_>,
+    wire: Wire<'_>,
+    output: &mut [u8],
+    handler: &mut dyn Handle,
+    home: &dyn Home,
+    slot: &Slot,
+) -> Answered {
+    let Frozen {
+        params,
+        place,
+        path,
+        refusal,
+    } = frozen;
+    let method = params.known(Known::RequestMethod).unwrap_or(b"GET");
+    let shared: Shared<'_> = RefCell::new(Some(Exchange::new(wire, output, method == b"HEAD")));
+    let outcome = match refusal {
+        Some((status, why)) => Err(Failure::Error(Error::new(status, why))),
+        None => {
+            slot.begin(now_ms(), method, place.path);
+            let mut request = Request::new(Role::Responder, params.clone(), place, path, &shared);
+            let outcome = handler.call(&mut request, Response::new(&shared, home));
+            request.body().give_back();
+            slot.end();
+            outcome
         }
-    }
-}
-
-impl<'buf> Frozen<'buf> {
-    fn answer(
-        self,
-        wire: Wire<'_>,
-        output: &mut [u8],
-        handler: &mut dyn Handle,
-        home: &dyn Home,
-        slot: &Slot,
-    ) -> Answered {
-        let Frozen {
-            params,
-            place,
-            path,
-            refusal,
-        } = self;
-        let method = params.known(Known::RequestMethod).unwrap_or(b"GET");
-        let shared: Shared<'_> = RefCell::new(Some(Exchange::new(wire, output, method == b"HEAD")));
-        let outcome = match refusal {
-            Some((status, why)) => Err(Failure::Error(Error::new(status, why))),
-            None => {
-                slot.begin(now_ms(), method, place.path);
-                let mut request =
-                    Request::new(Role::Responder, params.clone(), place, path, &shared);
-                let outcome = handler.call(&mut request, Response::new(&shared, home));
-                request.body().give_back();
-                slot.end();
-                outcome
-            }
-        };
-        let name = || printable(std::str::from_utf8(method).unwrap_or("?"), place.path);
-        let Some(mut exchange) = shared.borrow_mut().take() else {
-            if let Err(failure) = outcome {
-                log::error!("{}: {failure}, after the answer was finished", name());
-            }
-            return Answered {
-                ending: None,
-                large: true,
-            };
-        };
-        let whole = conclude(&mut exchange, outcome, &name);
-        Answered {
-            large: exchange.touched_much(),
-            ending: Some(exchange.end(!whole)),
+    };
+    let name = || printable(std::str::from_utf8(method).unwrap_or("?"), place.path);
+    let Some(mut exchange) = shared.borrow_mut().take() else {
+        if let Err(failure) = outcome {
+            log::error!("{}: {failure}, after the answer was finished", name());
         }
-    }
-
-    /// How long a CGI request's body is: RFC 3875 section 4.2. Without a length there is none, unless it is chunked.
-    fn cgi_length(&self) -> Option<u64> {
-        let number = |value: &[u8]| std::str::from_utf8(value).ok()?.trim().parse().ok();
-        let length = self
-            .params
-            .known(Known::ContentLength)
-            .filter(|value| !value.is_empty());
-        match length.and_then(number) {
-            Some(length) => Some(length),
-            None if self
-                .params
-                .header("transfer-encoding")
-                .is_some_and(|v| v.eq_ignore_ascii_case(b"chunked")) =>
-            {
-                None
-            }
-            None => Some(0),
-        }
+        return Answered {
+            ending: None,
+            large_input: true,
+            large_output: true,
+        };
+    };
+    let whole = conclude(&mut exchange, outcome, &name);
+    let (large_input, large_output) = (exchange.wire.large, exchange.touched_much());
+    Answered {
+        large_input,
+        large_output,
+        ending: Some(exchange.end(!whole)),
     }
 }
 
@@ -624,64 +561,6 @@ fn conclude(
             false
         }
     }
-}
-
-/// What no handler should have to deal with.
-fn refuse(params: &Params<'_>) -> Option<(u16, String)> {
-    let nothing = [Known::RequestMethod, Known::RequestUri, Known::ScriptName]
-        .iter()
-        .all(|&known| params.known(known).is_none());
-    if nothing {
-        let why = "the web server sent no CGI parameters; nginx: include fastcgi_params";
-        return Some((500, why.into()));
-    }
-    let chunked = params.known(Known::ContentTransferEncoding);
-    if chunked.is_some_and(|value| value.eq_ignore_ascii_case(b"chunked")) {
-        let why = "the web server (cherokee) leaves a chunked body in its chunks, which cannot be told from content";
-        return Some((411, why.into()));
-    }
-    None
-}
-
-fn refuse_stream(error: ParamsError, limits: &Limits) -> (u16, String) {
-    match error {
-        ParamsError::Broken => (
-            400,
-            "a parameter's length points past the end of the parameters".into(),
-        ),
-        ParamsError::TooMany => (
-            431,
-            format!(
-                "there are more parameters than max_pairs, {}",
-                limits.max_pairs
-            ),
-        ),
-        ParamsError::PairTooLarge => (
-            431,
-            format!(
-                "a parameter is larger than max_pair, {} bytes",
-                limits.max_pair
-            ),
-        ),
-    }
-}
-
-/// As text, with `U+FFFD` for what is not UTF-8. `None` if there is no room for it.
-fn lossy<'buf>(bytes: &'buf [u8], scratch: &mut Scratch<'buf>) -> Option<&'buf str> {
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return Some(text);
-    }
-    for chunk in bytes.utf8_chunks() {
-        let replaced: &[u8] = if chunk.invalid().is_empty() {
-            b""
-        } else {
-            "\u{fffd}".as_bytes()
-        };
-        if !(scratch.push(chunk.valid().as_bytes()) && scratch.push(replaced)) {
-            return None;
-        }
-    }
-    std::str::from_utf8(scratch.finish()).ok()
 }
 
 impl Failure {

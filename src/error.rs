@@ -125,7 +125,14 @@ impl From<Error> for io::Error {
             .source
             .as_ref()
             .and_then(|source| source.downcast_ref::<io::Error>());
-        let kind = source.map_or(io::ErrorKind::Other, io::Error::kind);
+        let kind = match (source, error.0.status) {
+            (Some(source), _) => source.kind(),
+            (None, 400) => io::ErrorKind::InvalidData,
+            (None, 403) => io::ErrorKind::PermissionDenied,
+            (None, 404) => io::ErrorKind::NotFound,
+            (None, 408) => io::ErrorKind::TimedOut,
+            (None, _) => io::ErrorKind::Other,
+        };
         io::Error::new(kind, Carried(error))
     }
 }

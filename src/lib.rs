@@ -1,7 +1,12 @@
-//! FastCGI by an ordinary blocking function.
+#![doc = include_str!("../README.md")]
+//!
+//! # Where to look
+//!
+//! A handler is a function of a [`Request`] and a [`Response`] that returns a [`Result`]; [`Error`] carries the status that
+//! answers a request that failed. [`cli::main`] makes a program of it, [`run`] does for a program with flags of its own, and
+//! [`Server`] sets limits, or serves in threads beside something else.
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
-#![allow(dead_code)]
 
 mod accept;
 mod body;
@@ -12,6 +17,7 @@ pub mod client;
 mod connection;
 mod error;
 mod exchange;
+mod front;
 mod limits;
 mod link;
 mod net;
@@ -19,12 +25,14 @@ mod pool;
 mod process;
 mod protocol;
 mod request;
+mod reserve;
 mod response;
 mod server;
 mod slot;
 mod wire;
 
 pub use body::Body;
+pub use cli::home;
 pub use error::{Error, Result};
 pub use net::Address;
 pub use protocol::Role;

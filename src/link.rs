@@ -35,6 +35,13 @@ impl Link {
         }
     }
 
+    /// Is counted by, and waits in, another accept loop from now on.
+    pub(crate) fn belong_to(&mut self, open: &Arc<AtomicUsize>) {
+        open.fetch_add(1, Ordering::Relaxed);
+        self._open = Open(Arc::clone(open));
+        self.registered = false;
+    }
+
     /// Sends a short record between answers. A peer that does not even take that is given up.
     pub(crate) fn send_short(&self, record: &[u8]) -> bool {
         matches!(self.transport.send(record), Ok(n) if n == record.len())

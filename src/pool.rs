@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::protocol::Role;
 use crate::request::Request;
+use crate::reserve::Reserve;
 use crate::response::Response;
 use crate::slot::Slot;
 use crossbeam_utils::CachePadded;
@@ -48,6 +49,7 @@ pub(crate) struct Pool {
     handlers: Handlers,
     limits: Limits,
     size: Size,
+    reserve: Reserve,
     started: AtomicUsize,
     /// Whether the log has the line about threads that cannot be started.
     told_short: AtomicBool,
@@ -62,6 +64,7 @@ impl Pool {
             handlers,
             limits,
             size,
+            reserve: Reserve::default(),
             started: AtomicUsize::new(0),
             told_short: AtomicBool::new(false),
             slots: (0..size.workers).map(|_| CachePadded::default()).collect(),
@@ -83,6 +86,7 @@ impl Pool {
     /// When there is no memory for the worker's buffers.
     pub(crate) fn run(self: &Arc<Pool>) -> io::Result<()> {
         self.started.store(1, Ordering::Relaxed);
+        self.accept.expect_worker();
         let done = self.work(0);
         self.join();
         done
@@ -98,8 +102,11 @@ impl Pool {
 
     /// Waits until every worker has ended.
     pub(crate) fn join(&self) {
-        // Until the last one has ended a worker may start another.
-        while let Some(thread) = self.threads().pop() {
+        loop {
+            // Until the last one has ended a worker may start another: the lock must not be held while we wait.
+            let Some(thread) = self.threads().pop() else {
+                break;
+            };
             // A worker's thread ends by returning: panics are contained.
             let _ = thread.join();
         }
@@ -112,6 +119,7 @@ impl Pool {
             return Ok(());
         }
         let pool = Arc::clone(self);
+        self.accept.expect_worker();
         let thread = thread::Builder::new()
             .name(format!("fcgi-{index}"))
             .stack_size(self.size.stack)
@@ -120,14 +128,19 @@ impl Pool {
                     log::error!("a worker ends: {error}");
                 }
             })
-            .inspect_err(|_| drop(self.started.fetch_sub(1, Ordering::Relaxed)))?;
+            .inspect_err(|_| {
+                self.started.fetch_sub(1, Ordering::Relaxed);
+                self.accept.miss_worker();
+            })?;
         self.threads().push(thread);
         Ok(())
     }
 
     fn work(self: &Arc<Pool>, index: usize) -> io::Result<()> {
+        let buffers =
+            Buffers::new(self.limits.max_params).inspect_err(|_| self.accept.miss_worker())?;
         let mut worker = Worker {
-            buffers: Buffers::new(self.limits.max_params)?,
+            buffers,
             handler: Box::new(Application {
                 handlers: &self.handlers,
                 responder: None,
@@ -136,16 +149,30 @@ impl Pool {
             limits: &self.limits,
             slot: &self.slots[index],
             values: (self.limits.max_connections, self.size.workers),
+            pace: &self.reserve,
         };
         while let Some(waiting) = self.accept.next(&mut worker.buffers) {
-            if self.accept.nobody_waits()
-                && self.started.load(Ordering::Relaxed) < self.size.workers
-            {
-                self.start_another();
+            if self.accept.nobody_waits() {
+                self.see_to_the_loop();
             }
             worker.serve(waiting);
+            if self.reserve.is_quick() && !self.accept.nobody_waits() {
+                worker.buffers.release();
+                self.reserve.stay(&self.accept);
+            }
+            self.accept.expect_worker();
         }
+        self.reserve.close();
         Ok(())
+    }
+
+    /// The loop is empty: a further connection would wait for this one's request.
+    fn see_to_the_loop(self: &Arc<Pool>) {
+        if self.reserve.is_quick() && !self.reserve.is_empty() {
+            self.reserve.watch();
+        } else if !self.reserve.call() && self.started.load(Ordering::Relaxed) < self.size.workers {
+            self.start_another();
+        }
     }
 
     fn start_another(self: &Arc<Pool>) {
@@ -189,22 +216,25 @@ impl<'p> Application<'p> {
                 let Some(make) = &self.handlers.responder else {
                     return Err(Error::new(500, "the application has no responder"));
                 };
-                let made = make().map_err(|error| {
-                    let status = if error.status() == 500 {
-                        503
-                    } else {
-                        error.status()
-                    };
-                    Error::new(
-                        status,
-                        format!("the application's start-up failed: {error}"),
-                    )
-                })?;
-                none.insert(made)
+                none.insert(start_up(make)?)
             }
         };
         responder(request, response)
     }
+}
+
+/// Makes a handler. What fails now may go right at the next request: a 503, unless the application says otherwise.
+pub(crate) fn start_up(make: &Make) -> Result<Call> {
+    make().map_err(|error| {
+        let status = match error.status() {
+            500 => 503,
+            status => status,
+        };
+        Error::new(
+            status,
+            format!("the application's start-up failed: {error}"),
+        )
+    })
 }
 
 impl Handle for Application<'_> {

@@ -11,9 +11,9 @@ use crate::net::sys::{self, Errno};
 use crate::pool::Pool;
 use std::ffi::CString;
 use std::fs::File;
-use std::io;
+use std::io::{self, PipeWriter, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -23,13 +23,28 @@ const POOLS: usize = 2;
 static PROCESS: OnceLock<Process> = OnceLock::new();
 
 struct Process {
-    grace: Duration,
+    grace_ms: AtomicU64,
     /// Whether a person at a terminal started us.
     foreground: bool,
     asked: AtomicUsize,
     interrupted: AtomicUsize,
+    /// What is asked in the pools' place, by a byte: the http server, which needs them for what it has begun.
+    front: OnceLock<PipeWriter>,
     pools: [OnceLock<Arc<Pool>>; POOLS],
     files: Vec<(CString, SocketFile)>,
+}
+
+impl Process {
+    /// Async-signal-safe. Twice at most for each, when a signal comes while something starts, so that no pipe gets full.
+    fn ask_to_stop(&self) {
+        if let Some(mut pipe) = self.front.get() {
+            let _ = pipe.write(b"x");
+            return;
+        }
+        for pool in self.pools.iter().filter_map(OnceLock::get) {
+            pool.accept().ask_to_stop();
+        }
+    }
 }
 
 /// Makes the process ours: signals stop it.
@@ -45,10 +60,11 @@ pub(crate) fn own(grace: Duration, files: impl Iterator<Item = SocketFile>) -> i
         })
         .collect();
     let process = Process {
-        grace,
+        grace_ms: AtomicU64::new(in_ms(grace)),
         foreground: File::open("/dev/tty").is_ok(),
         asked: AtomicUsize::new(0),
         interrupted: AtomicUsize::new(0),
+        front: OnceLock::new(),
         pools: Default::default(),
         files,
     };
@@ -64,6 +80,13 @@ pub(crate) fn own(grace: Duration, files: impl Iterator<Item = SocketFile>) -> i
     sys::on_signal(sys::SIGALRM, deadline)
 }
 
+/// A stop signal from now on leaves so much time.
+pub(crate) fn set_grace(grace: Duration) {
+    if let Some(process) = PROCESS.get() {
+        process.grace_ms.store(in_ms(grace), Ordering::SeqCst);
+    }
+}
+
 /// This pool is what a signal stops.
 pub(crate) fn stops(pool: &Arc<Pool>) {
     let Some(process) = PROCESS.get() else { return };
@@ -73,8 +96,24 @@ pub(crate) fn stops(pool: &Arc<Pool>) {
         }
     }
     if was_asked_to_stop() {
-        pool.accept().ask_to_stop();
+        process.ask_to_stop();
     }
+}
+
+/// A pipe that can be read from when a signal has come. Whoever has it stops the pools: no signal does from now on.
+///
+/// # Errors
+/// When there is no descriptor left.
+#[cfg(feature = "dev")]
+pub(crate) fn stops_front() -> io::Result<io::PipeReader> {
+    let (reader, writer) = io::pipe()?;
+    if let Some(process) = PROCESS.get() {
+        let _ = process.front.set(writer);
+        if was_asked_to_stop() {
+            process.ask_to_stop();
+        }
+    }
+    Ok(reader)
 }
 
 /// Whether a signal has come.
@@ -89,19 +128,23 @@ pub(crate) fn is_done() {
     sys::alarm(Duration::ZERO);
 }
 
+/// Rounded up: only a grace of nothing is none.
+fn in_ms(grace: Duration) -> u64 {
+    u64::try_from(grace.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)
+}
+
 extern "C" fn stop(signal: i32) {
     let _errno = Errno::save();
     let Some(process) = PROCESS.get() else { return };
     let first = process.asked.fetch_add(1, Ordering::SeqCst) == 0;
     let again = signal == sys::SIGINT && process.interrupted.fetch_add(1, Ordering::SeqCst) > 0;
-    if (first && process.grace.is_zero()) || (again && process.foreground) {
+    let grace = process.grace_ms.load(Ordering::SeqCst);
+    if (first && grace == 0) || (again && process.foreground) {
         deadline(signal);
     }
     if first {
-        sys::alarm(process.grace);
-    }
-    for pool in process.pools.iter().filter_map(OnceLock::get) {
-        pool.accept().ask_to_stop();
+        sys::alarm(Duration::from_millis(grace));
+        process.ask_to_stop();
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::body::{Body, connected};
 use crate::cgi::{Known, Params, Place};
 use crate::exchange::Shared;
-use crate::protocol::{Pairs, Role};
+use crate::protocol::Role;
 use std::io::{self, Write};
 
 /// A request.
@@ -86,7 +86,7 @@ impl<'buf> Request<'buf> {
 
     /// All parameters as received: in order, repeated ones repeated.
     pub fn params(&self) -> impl Iterator<Item = (&'buf [u8], &'buf [u8])> + use<'buf> {
-        Pairs::new(self.params.pairs().rest())
+        self.params.pairs()
     }
 
     /// A request header by its name in HTTP, in any case: `Accept-Language`.

@@ -243,7 +243,7 @@ impl Server {
                 "there is nothing to serve: fd 0 is no listening socket, this is no CGI request, and no address is \
                  given; let a web server start this program, or use Server::listen",
             )),
-            origin => self.serve(origin.addresses()),
+            origin => self.serve(&origin.addresses()),
         }
     }
 
@@ -276,8 +276,30 @@ impl Server {
         Ok(Pool::new(accept, self.handlers, self.limits, size))
     }
 
-    pub(crate) fn serve(self, addresses: Vec<Address>) -> io::Result<()> {
-        let listeners = listen(&addresses)?;
+    pub(crate) fn serve(self, addresses: &[Address]) -> io::Result<()> {
+        let listeners = listen(addresses)?;
+        self.own_process(&listeners)?;
+        for listener in &listeners {
+            if listener.is_public() {
+                // Only one that we were given can be: we open none.
+                log::warn!(
+                    "other machines can reach {}, and FastCGI has no password: let a firewall admit the web server alone",
+                    listener.local_addr()
+                );
+            } else if !matches!(addresses, [Address::Fd(0)]) {
+                log::info!("listening on {}", listener.local_addr());
+            }
+        }
+        let pool = self.pool(listeners)?;
+        process::stops(&pool);
+        let done = pool.run();
+        pool.accept().unlink();
+        process::is_done();
+        done
+    }
+
+    /// Makes the process ours: its signals, and what is said of panics.
+    pub(crate) fn own_process(&self, listeners: &[Listener]) -> io::Result<()> {
         process::own(
             self.grace,
             listeners
@@ -285,12 +307,7 @@ impl Server {
                 .filter_map(|listener| listener.file().cloned()),
         )?;
         own_panics();
-        let pool = self.pool(listeners)?;
-        process::stops(&pool);
-        let done = pool.run();
-        pool.accept().unlink();
-        process::is_done();
-        done
+        Ok(())
     }
 
     /// Answers the one request of a CGI process.
@@ -318,7 +335,7 @@ impl Server {
 
 /// A server that runs in threads of its own. Dropping it leaves the server running.
 pub struct Handle {
-    pool: Arc<Pool>,
+    pub(crate) pool: Arc<Pool>,
 }
 
 impl Handle {
@@ -351,7 +368,7 @@ impl Handle {
     }
 }
 
-fn listen(addresses: &[Address]) -> io::Result<Vec<Listener>> {
+pub(crate) fn listen(addresses: &[Address]) -> io::Result<Vec<Listener>> {
     addresses.iter().try_for_each(refuse_public)?;
     Listener::bind_all(addresses, None)
 }

@@ -53,7 +53,8 @@ impl Slot {
             *bytes = word.load(Ordering::Relaxed).to_ne_bytes();
         }
         fence(Ordering::Acquire);
-        let steady = sequence % 2 == 0 && self.sequence.load(Ordering::Relaxed) == sequence;
+        let steady =
+            sequence.is_multiple_of(2) && self.sequence.load(Ordering::Relaxed) == sequence;
         (steady && since != 0).then_some((since, Line(bytes)))
     }
 }

@@ -54,14 +54,15 @@ impl<'buf> Params<'buf> {
             known: [None; KNOWN],
         };
         let mut pairs = Pairs::new(stream);
-        let (mut count, mut seen, mut repeated) = (0, Seen::default(), false);
-        for (name, value) in &mut pairs {
+        let (mut count, mut seen, mut suspects, mut repeated) = (0, Seen::default(), 0, false);
+        for (name, value) in pairs.by_ref() {
             count += 1;
-            if name.len() + value.len() > max_pair {
-                return Err(ParamsError::PairTooLarge);
-            }
-            if name.starts_with(b"HTTP_") {
-                repeated |= seen.insert(name);
+            if let Some(header) = name.strip_prefix(b"HTTP_") {
+                if !repeated && seen.insert(header) {
+                    // A few are looked up; of many the sorting finds out.
+                    suspects += 1;
+                    repeated = suspects > MOST_SUSPECTS || is_repeated(stream, name);
+                }
             } else if let Some(known) = known(name) {
                 // nginx sends SCRIPT_NAME twice in the guides' root configuration; the last one is meant.
                 params.known[known as usize] = Some(value);
@@ -72,6 +73,12 @@ impl<'buf> Params<'buf> {
         }
         if count > max_pairs {
             return Err(ParamsError::TooMany);
+        }
+        // No pair of a stream is larger than the stream.
+        if stream.len() > max_pair
+            && Pairs::new(stream).any(|(name, value)| name.len() + value.len() > max_pair)
+        {
+            return Err(ParamsError::PairTooLarge);
         }
         if repeated {
             params.joined = join(stream, scratch);
@@ -146,27 +153,36 @@ fn known(name: &[u8]) -> Option<Known> {
     Some(known)
 }
 
+/// How many names that may be repeated are looked up one by one.
+const MOST_SUSPECTS: u32 = 16;
+
 /// A small set of names that may say "seen before" of one that was not, never the other way round.
 #[derive(Default)]
 struct Seen([u64; 4]);
 
 impl Seen {
-    /// Whether a name like this was here before.
-    fn insert(&mut self, name: &[u8]) -> bool {
-        let hash = hash(name);
-        let (word, bit) = (hash as usize % 4, 1 << (hash >> 2 & 63));
+    /// Whether a name like this was here before. Length, first, middle and last byte tell the usual names apart.
+    #[inline]
+    fn insert(&mut self, header: &[u8]) -> bool {
+        let len = header.len();
+        let (Some(&first), Some(&last)) = (header.first(), header.last()) else {
+            return true;
+        };
+        let key = u32::from(first) | u32::from(last) << 8 | u32::from(header[len / 2]) << 16;
+        let hash = (key ^ (len as u32) << 20).wrapping_mul(0x9e37_79b1) >> 24;
+        let (word, bit) = (hash as usize / 64, 1 << (hash % 64));
         let seen = self.0[word] & bit != 0;
         self.0[word] |= bit;
         seen
     }
 }
 
-/// Tells the usual header names apart by their length and four of their bytes; `name` is `HTTP_…`.
-fn hash(name: &[u8]) -> u32 {
-    let len = name.len();
-    let byte = |at: usize| u32::from(name[at.min(len - 1)]);
-    let key = byte(5) | byte(len - 1) << 8 | byte(len / 2) << 16 | byte(8) << 24;
-    (key ^ (len as u32) << 5).wrapping_mul(0x9e37_79b1) >> 20
+/// Whether `name` stands in `stream` more than once.
+fn is_repeated(stream: &[u8], name: &[u8]) -> bool {
+    Pairs::new(stream)
+        .filter(|(other, _)| *other == name)
+        .nth(1)
+        .is_some()
 }
 
 /// Room in the worker's buffer for values that stand nowhere in the stream, handed out from its front.

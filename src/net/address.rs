@@ -15,7 +15,7 @@ use std::str::FromStr;
 /// | written | means |
 /// | --- | --- |
 /// | `unix:/run/app.sock`, or just `/run/app.sock` | a socket file |
-/// | `unix:app.sock` | a socket file beside the executable |
+/// | `unix:app.sock` | a socket file in the current folder; in a settings file, beside the executable |
 /// | `127.0.0.1:9000`, `[::1]:9000` | a TCP port; port 0 takes any free one |
 /// | `localhost:9000` | `127.0.0.1:9000` |
 /// | `fd:3` | a listening socket that whoever started the program left open under this number |

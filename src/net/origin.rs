@@ -78,6 +78,11 @@ impl Facts {
         !self.listening_stdin && self.gateway_interface && self.request_method
     }
 
+    /// Whether a web server's listening socket is on fd 0. Then nothing else counts.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.listening_stdin
+    }
+
     /// Decides, the first match winning, and gives the lines to log about what loses.
     pub(crate) fn decide(
         &self,

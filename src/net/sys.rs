@@ -3,7 +3,7 @@
 
 use std::io;
 use std::ops::{Deref, DerefMut};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
@@ -196,12 +196,12 @@ impl Epoll {
         unsafe { owned(libc::epoll_create1(libc::EPOLL_CLOEXEC)).map(Epoll) }
     }
 
-    pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64, interest: Interest) -> io::Result<()> {
+    pub(crate) fn add(&self, fd: RawFd, key: u64, interest: Interest) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_ADD, fd, key, interest)
     }
 
     /// Arms an entry again, with a new key.
-    pub(crate) fn rearm(&self, fd: BorrowedFd<'_>, key: u64, interest: Interest) -> io::Result<()> {
+    pub(crate) fn rearm(&self, fd: RawFd, key: u64, interest: Interest) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_MOD, fd, key, interest)
     }
 
@@ -224,7 +224,7 @@ impl Epoll {
     fn control(
         &self,
         operation: libc::c_int,
-        fd: BorrowedFd<'_>,
+        fd: RawFd,
         key: u64,
         interest: Interest,
     ) -> io::Result<()> {
@@ -232,8 +232,8 @@ impl Epoll {
             events: interest.events(),
             u64: key,
         };
-        // SAFETY: the kernel copies the event.
-        zero(unsafe { libc::epoll_ctl(self.0.as_raw_fd(), operation, fd.as_raw_fd(), &mut event) })
+        // SAFETY: the kernel copies the event; a number that is not open is an EBADF.
+        zero(unsafe { libc::epoll_ctl(self.0.as_raw_fd(), operation, fd, &mut event) })
     }
 }
 
@@ -271,9 +271,9 @@ impl Timer {
     }
 }
 
-impl AsFd for Timer {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+impl AsRawFd for Timer {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
     }
 }
 
@@ -320,6 +320,12 @@ pub(crate) fn descriptor_limit() -> usize {
         0 => usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX),
         _ => 1024,
     }
+}
+
+/// The user that this process may do things as.
+pub(crate) fn user() -> u32 {
+    // SAFETY: the call takes nothing, and cannot fail.
+    unsafe { libc::geteuid() }
 }
 
 /// Milliseconds on the monotonic clock.

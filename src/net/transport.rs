@@ -5,7 +5,7 @@ use super::sys::{self, Wait};
 use socket2::{SockRef, Socket};
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -14,12 +14,6 @@ pub(crate) struct Transport(Socket);
 impl Transport {
     pub(crate) fn new(socket: Socket) -> Transport {
         Transport(socket)
-    }
-
-    /// Small answers must not wait for an ACK: HAProxy users saw +200 ms (haproxy#756).
-    pub(crate) fn set_nodelay(&self) {
-        // It cannot fail on a TCP socket but for one that is gone already, which the next read tells.
-        let _ = self.0.set_tcp_nodelay(true);
     }
 
     /// Takes what has arrived; `WouldBlock` if nothing has, 0 when the peer has closed its side.
@@ -52,11 +46,23 @@ impl Transport {
         // Where it fails the peer sees an end that it may take for the whole; there is nothing else to try.
         let _ = self.0.set_linger(Some(Duration::ZERO));
     }
+
+    /// Ends both directions; what waits for the connection sees it.
+    pub(crate) fn shutdown(&self) {
+        // It fails only when the peer has ended the connection already, which is seen too.
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
 }
 
 impl AsFd for Transport {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+impl AsRawFd for Transport {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
     }
 }
 

@@ -148,9 +148,9 @@ impl Sequence {
         self.phase == Phase::Ended
     }
 
-    /// Whether nothing of the connection is under way: no request, no record that has only begun.
-    pub(crate) fn is_at_rest(&self) -> bool {
-        self.phase == Phase::Idle && self.reader.at_boundary()
+    /// Whether nothing more of the request can come: STDIN ended, and so did the padding of its last record.
+    pub(crate) fn is_over(&self) -> bool {
+        self.phase == Phase::Ended && self.reader.at_boundary()
     }
 
     pub(crate) fn management(&self) -> &[u8] {
@@ -380,6 +380,25 @@ mod tests {
     }
 
     #[test]
+    fn a_request_is_over_when_the_padding_behind_its_last_record_has_passed() {
+        let stream = [GET[0], GET[1], GET[2], &[1, 5, 0, 7, 0, 0, 3, 0, 0, 0, 0]].concat();
+        for here in 0..=stream.len() {
+            let (mut sequence, mut at) = (Sequence::default(), 0);
+            loop {
+                match sequence.next(&stream[..here], &mut at) {
+                    Event::Params(n) => {
+                        sequence.take(n);
+                        at += n;
+                    }
+                    Event::More => break,
+                    _ => {}
+                }
+            }
+            assert_eq!(sequence.is_over(), here == stream.len(), "{here} bytes");
+        }
+    }
+
+    #[test]
     fn an_ended_request_leaves_the_connection_to_the_next() {
         let mut sequence = Sequence::default();
         let (mut at, stream) = (0, GET[..4].concat());
@@ -396,7 +415,6 @@ mod tests {
         }
         sequence.end_request();
         assert_eq!(sequence.next(stream, &mut at), Event::More);
-        assert!(!sequence.is_at_rest(), "in the middle of a record");
         let rest = [b"c", GET[4], GET[0]].concat();
         let mut at = 0;
         assert_eq!(sequence.next(&rest, &mut at), Event::Begin(1));

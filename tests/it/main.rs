@@ -1,1 +1,24 @@
-fn main() {}
+//! The library as a web server sees it: records over real sockets, against a real server or the `testbed` example.
+//!
+//! `wire` is the web server's part, written from the specification and not from the library, so that the two can
+//! disagree. `served` runs a server inside this process, `testbed` one of its own. All other modules are tests.
+
+mod log;
+mod served;
+mod testbed;
+mod wire;
+
+mod bad_input;
+mod body;
+mod cli;
+mod cuts;
+mod fairness;
+mod layers;
+mod limits;
+mod panics;
+mod reserve;
+mod response;
+mod rules;
+mod sequence;
+mod sockets;
+mod stop;

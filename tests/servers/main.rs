@@ -1,1 +1,352 @@
-fn main() {}
+//! Real web servers, each with exactly the configuration that the program prints for it, and one table of requests for
+//! all of them. Run by `cargo test`; words after `--` choose rows by parts of their names. A web server that is not
+//! installed is a row skipped, by name in the last lines; with `REQUIRE_SERVERS=1` it is a failure.
+
+mod apache;
+mod folder;
+mod http;
+mod lighttpd;
+mod nginx;
+mod process;
+mod requests;
+mod row;
+mod stories;
+mod testbed;
+
+use std::env;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use folder::Folder;
+use requests::{Asked, TABLE};
+use row::{Cut, Report, Row, Running, Traits, Work};
+use testbed::Testbed;
+
+/// What went wrong is a sentence.
+pub type Outcome<T = ()> = Result<T, String>;
+
+/// Returns the sentence unless the condition holds.
+#[macro_export]
+macro_rules! ensure {
+    ($condition:expr, $($sentence:tt)+) => {
+        if !$condition {
+            return Err(format!($($sentence)+));
+        }
+    };
+}
+
+/// Most of the web servers write and read at the same time, gather an answer, and open a connection for each request.
+const COMMON: Traits = Traits {
+    echoes_large: true,
+    streams: false,
+    cut: Cut::Hidden,
+    keeps_connections: Some(false),
+    htaccess: false,
+};
+
+/// mod_fcgid writes the whole body before it reads the answer.
+const FCGID: Traits = Traits {
+    echoes_large: false,
+    cut: Cut::Status(500),
+    keeps_connections: None,
+    ..COMMON
+};
+
+const PROXY: Traits = Traits {
+    streams: true,
+    cut: Cut::Noticed,
+    ..COMMON
+};
+
+/// nginx 1.22 sends nothing more of a body once it has passed on the head of the answer.
+const NGINX: Traits = Traits {
+    echoes_large: false,
+    ..COMMON
+};
+
+/// With `fastcgi_keep_conn` nginx knows the end of an answer by END_REQUEST, and else takes a close for it.
+const NGINX_KEPT: Traits = Traits {
+    streams: true,
+    cut: Cut::Noticed,
+    keeps_connections: Some(true),
+    ..NGINX
+};
+
+const ROWS: &[Row] = &[
+    Row {
+        name: "apache-fcgid-htaccess",
+        missing: apache::missing_fcgid,
+        work: Work::Table {
+            start: apache::fcgid_htaccess,
+            traits: Traits {
+                htaccess: true,
+                ..FCGID
+            },
+        },
+    },
+    Row {
+        name: "apache-fcgid-scriptalias",
+        missing: apache::missing_fcgid,
+        work: Work::Table {
+            start: apache::fcgid_script_alias,
+            traits: FCGID,
+        },
+    },
+    Row {
+        name: "apache-fcgid-settings",
+        missing: apache::missing_fcgid,
+        work: Work::Story(stories::settings),
+    },
+    Row {
+        name: "apache-without-modules",
+        missing: apache::missing_rewrite,
+        work: Work::Story(stories::without_modules),
+    },
+    Row {
+        name: "apache-proxy-unix",
+        missing: apache::missing_proxy,
+        work: Work::Table {
+            start: apache::proxy_unix,
+            traits: PROXY,
+        },
+    },
+    Row {
+        name: "apache-proxy-tcp",
+        missing: apache::missing_proxy,
+        work: Work::Table {
+            start: apache::proxy_tcp,
+            traits: PROXY,
+        },
+    },
+    Row {
+        name: "apache-proxy-tcp-keepalive",
+        missing: apache::missing_proxy,
+        work: Work::Table {
+            start: apache::proxy_kept,
+            traits: Traits {
+                keeps_connections: Some(true),
+                ..PROXY
+            },
+        },
+    },
+    Row {
+        name: "apache-cgid-htaccess",
+        missing: apache::missing_cgid,
+        work: Work::Table {
+            start: apache::cgid,
+            traits: Traits {
+                echoes_large: false,
+                streams: true,
+                keeps_connections: None,
+                htaccess: true,
+                ..COMMON
+            },
+        },
+    },
+    Row {
+        name: "apache-cgid-arguments",
+        missing: apache::missing_cgid,
+        work: Work::Story(stories::arguments),
+    },
+    Row {
+        name: "nginx-unix",
+        missing: nginx::missing,
+        work: Work::Table {
+            start: nginx::unix,
+            traits: NGINX,
+        },
+    },
+    Row {
+        name: "nginx-unix-keepalive",
+        missing: nginx::missing,
+        work: Work::Table {
+            start: nginx::unix_kept,
+            traits: NGINX_KEPT,
+        },
+    },
+    Row {
+        name: "nginx-tcp",
+        missing: nginx::missing,
+        work: Work::Table {
+            start: nginx::tcp,
+            traits: NGINX,
+        },
+    },
+    Row {
+        name: "nginx-tcp-keepalive",
+        missing: nginx::missing,
+        work: Work::Table {
+            start: nginx::tcp_kept,
+            traits: NGINX_KEPT,
+        },
+    },
+    Row {
+        name: "lighttpd-spawned",
+        missing: lighttpd::missing,
+        work: Work::Table {
+            start: lighttpd::spawned,
+            traits: COMMON,
+        },
+    },
+    Row {
+        name: "lighttpd-external-unix",
+        missing: lighttpd::missing,
+        work: Work::Table {
+            start: lighttpd::external_unix,
+            traits: COMMON,
+        },
+    },
+    Row {
+        name: "lighttpd-external-tcp",
+        missing: lighttpd::missing,
+        work: Work::Table {
+            start: lighttpd::external_tcp,
+            traits: COMMON,
+        },
+    },
+];
+
+fn main() -> ExitCode {
+    let words: Vec<String> = env::args().skip(1).collect();
+    if words.iter().any(|word| word == "--list") {
+        for row in ROWS {
+            println!("{}: test", row.name);
+        }
+        return ExitCode::SUCCESS;
+    }
+    // Flags of the standard runner, as in `cargo test -- --nocapture`, mean nothing here.
+    let wanted: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
+    let chosen = |row: &&Row| wanted.is_empty() || wanted.iter().any(|w| row.name.contains(*w));
+    let rows: Vec<&Row> = ROWS.iter().filter(chosen).collect();
+    println!("\nrunning {} web servers", rows.len());
+    match Testbed::find() {
+        Ok(testbed) => Tally::of(&rows, &testbed).close(),
+        Err(why) => {
+            println!("FAILED: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What became of the rows.
+#[derive(Default)]
+struct Tally {
+    passed: Vec<&'static str>,
+    failed: Vec<&'static str>,
+    skipped: Vec<String>,
+    checks: usize,
+}
+
+impl Tally {
+    fn of(rows: &[&Row], testbed: &Testbed) -> Tally {
+        let mut tally = Tally::default();
+        for row in rows {
+            let missing = (row.missing)();
+            if !missing.is_empty() {
+                println!(
+                    "test {} ... skipped: {} is not installed",
+                    row.name,
+                    missing.join(", ")
+                );
+                tally
+                    .skipped
+                    .push(format!("{} (without {})", row.name, missing.join(", ")));
+                continue;
+            }
+            let begin = Instant::now();
+            let report = run(row, testbed);
+            tally.checks += report.passed;
+            let verdict = if report.failed == 0 { "ok" } else { "FAILED" };
+            println!(
+                "test {} ... {verdict} ({} checks, {:.1} s)",
+                row.name,
+                report.passed,
+                begin.elapsed().as_secs_f32()
+            );
+            let list = if report.failed == 0 {
+                &mut tally.passed
+            } else {
+                &mut tally.failed
+            };
+            list.push(row.name);
+        }
+        tally
+    }
+
+    fn close(self) -> ExitCode {
+        let required = env::var("REQUIRE_SERVERS").is_ok_and(|value| value == "1");
+        let good = self.failed.is_empty() && (self.skipped.is_empty() || !required);
+        println!();
+        print_names("run", &self.passed);
+        print_names("failed", &self.failed);
+        print_names("skipped", &self.skipped);
+        if required && !self.skipped.is_empty() {
+            println!("REQUIRE_SERVERS=1: a skipped web server is a failure");
+        }
+        println!(
+            "test result: {}. {} web servers passed with {} checks; {} failed; {} skipped\n",
+            if good { "ok" } else { "FAILED" },
+            self.passed.len(),
+            self.checks,
+            self.failed.len(),
+            self.skipped.len()
+        );
+        if good {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_names(what: &str, names: &[impl AsRef<str>]) {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    if !names.is_empty() {
+        println!("{what}: {}", names.join(", "));
+    }
+}
+
+fn run(row: &Row, testbed: &Testbed) -> Report {
+    let mut report = Report::default();
+    let Some(mut folder) = report.check("folder", || Folder::new(row.name)) else {
+        return report;
+    };
+    match &row.work {
+        Work::Table { start, traits } => {
+            if let Some(running) = report.check("start", || start(&folder, testbed)) {
+                table(&mut report, &folder, running, traits);
+            }
+        }
+        Work::Story(story) => story(&mut report, &mut folder, testbed),
+    }
+    if report.failed > 0 {
+        folder.keep();
+        print!("{}", folder.tails());
+        println!("  kept: {}", folder.text(""));
+    }
+    report
+}
+
+/// A web server that does not reach the program at all fails every check.
+const ENOUGH: usize = 5;
+
+fn table(report: &mut Report, folder: &Folder, running: Running, traits: &Traits) {
+    report.check("files beside the program", || {
+        requests::FILES
+            .iter()
+            .try_for_each(|(name, content)| folder.write(&format!("www/{name}"), content).map(drop))
+    });
+    let asked = Asked {
+        http: running.http,
+        traits,
+        upstream: running.upstream.as_ref(),
+    };
+    for (name, check) in TABLE {
+        report.check(name, || check(&asked));
+        if report.failed == ENOUGH {
+            println!("  {ENOUGH} checks failed, and the others of this row are left out");
+            break;
+        }
+    }
+    report.check("stop", || running.stop());
+}

@@ -1,0 +1,107 @@
+//! `.htaccess` beside the program, for a host where nothing else can be set. It works in the document root and in any
+//! folder below it. Called by [`text`](super::text).
+
+use super::Site;
+
+pub(super) fn text(site: &Site) -> String {
+    let path = site.path();
+    let name = site.file_name();
+    let pattern = escaped(&name, r".+*?()|[]{}^$");
+    let target = escaped(&name, "$%");
+    format!(
+        r#"# .htaccess beside {path}: every address that is not a file goes to the program.
+# The server has to allow this file its directives: AllowOverride FileInfo Options (or All) for the folder.
+# Each one of these that it does not allow or know is a 500, and a line in its error log that names the directive.
+
+<Files "{name}">
+    # mod_fcgid keeps the program running. Without that module it runs once a request, as plain CGI: slower, no less.
+    <IfModule mod_fcgid.c>
+        SetHandler fcgid-script
+    </IfModule>
+    <IfModule !mod_fcgid.c>
+        SetHandler cgi-script
+    </IfModule>
+    # Without it: 403. The file itself must be executable too: chmod 755.
+    Options +ExecCGI
+</Files>
+
+RewriteEngine On
+
+# No module here that runs programs: an error, or visitors would download this one.
+<IfModule !mod_fcgid.c>
+    <IfModule !mod_cgid.c>
+        <IfModule !mod_cgi.c>
+            RewriteRule "^{pattern}(/|$)" - [R=503,L]
+        </IfModule>
+    </IfModule>
+</IfModule>
+
+# A file beside the program is served as it stands. Not these: hidden ones, databases, logs, copies that editors leave.
+RewriteCond %{{REQUEST_FILENAME}} -f
+RewriteCond %{{PATH_INFO}} ^$
+RewriteRule "(^|/)\.(?!well-known/)|~$|\.(db|sqlite3?|log|sock|toml|bak|old|orig|swp|tmp|part)(-\w+)?$" - [F]
+
+# What is not a file goes to the program; a folder is not a file, so / does even where an index.html lies.
+# On this way Apache 2.4.71 refuses two things in a path before the program sees them: %3F (403) and %25 (400). In the
+# query both are fine.
+# If the program is asked for under its path on the disk (404), the host needs the folder's address: RewriteBase /
+RewriteCond %{{REQUEST_FILENAME}} !-f
+RewriteRule "^(.*)$" "{target}/$1" [QSA,L]
+
+# The Authorization header is not passed on unless the next line is made active (and AllowOverride has AuthConfig).
+#CGIPassAuth On
+
+# Only the server's own configuration can change this: mod_fcgid answers 500 to a request body above FcgidMaxRequestLen
+# (131072 bytes unless set), and the program never hears of it.
+# Settings of the program: one a line (workers 2) in a file .ht.{name} beside it; Apache never serves .ht*.
+"#
+    )
+}
+
+/// The text with a backslash before each of `special`: mod_rewrite's patterns and replacements take it as it is then.
+fn escaped(text: &str, special: &str) -> String {
+    let mut escaped = String::new();
+    for c in text.chars() {
+        if special.contains(c) {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn for_program(program: &str) -> String {
+        text(&Site {
+            program: Path::new(program),
+            listen: &[],
+            workers: 4,
+            keepalive: false,
+        })
+    }
+
+    #[test]
+    fn names_this_file_and_no_other() {
+        let text = for_program("/srv/www/guest.book.fcgi");
+        assert!(text.contains(r#"<Files "guest.book.fcgi">"#), "{text}");
+        assert!(
+            text.contains(r#"RewriteRule "^guest\.book\.fcgi(/|$)" - [R=503,L]"#),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#"RewriteRule "^(.*)$" "guest.book.fcgi/$1" [QSA,L]"#),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_dollar_or_percent_in_the_name_is_no_reference() {
+        let text = for_program("/srv/a$1%2.fcgi");
+        assert!(text.contains(r#" "a\$1\%2.fcgi/$1" [QSA,L]"#), "{text}");
+    }
+}

@@ -1,0 +1,153 @@
+//! lighttpd, which starts the program or only connects to it. Called by [`text`](super::text).
+
+use super::{Site, Upstream, plain};
+
+pub(super) fn text(site: &Site) -> String {
+    let name = site.short_name();
+    let (head, way) = match site.upstream() {
+        Some(upstream) => (connects_head(site, &upstream), connects(&upstream)),
+        None => (starts_head(site), starts(site)),
+    };
+    format!(
+        r#"{head}
+# Debian: instead of this line, lighty-enable-mod rewrite fastcgi.
+server.modules += ( "mod_rewrite", "mod_fastcgi" )
+
+fastcgi.server = ( "/{name}.fcgi" =>
+    ((
+{way}        # The addresses of the program are no files.
+        "check-local" => "disable"
+    ))
+)
+
+# Every address goes to the program, with SCRIPT_NAME /{name}.fcgi and the path as PATH_INFO. Files that lighttpd serves
+# itself come before: "^(/static($|/.*))$" => "$1",
+url.rewrite-once = (
+    "^(/.*)$" => "/{name}.fcgi$1"
+)
+
+# lighttpd takes a request body of any size, and keeps it on disk (server.upload-dirs) until it is whole. It gathers an
+# answer, too, before it hands it on. For answers that come in pieces:
+#server.stream-response-body = 1
+"#
+    )
+}
+
+fn starts_head(site: &Site) -> String {
+    let path = site.path();
+    let mut head = format!(
+        "# lighttpd starts {path}, and every address goes to it.\n\
+         # What the program logs is lost unless lighttpd is told where to put it:\n\
+         #server.breakagelog = \"/var/log/lighttpd/breakage.log\"\n"
+    );
+    if path.contains(char::is_whitespace) {
+        head.push_str(
+            "# It will not: lighttpd divides bin-path at each blank. Move the program to a path without one.\n",
+        );
+    }
+    head
+}
+
+fn starts(site: &Site) -> String {
+    let path = site.path();
+    let workers = site.workers;
+    let socket = socket(site);
+    format!(
+        r#"        # One program; lighttpd starts four unless told otherwise, each with its own {workers} workers.
+        "bin-path" => "{path} --workers {workers}",
+        "max-procs" => 1,
+        # lighttpd makes this socket and hands it on, so that its user must be allowed to write to the folder.
+        "socket" => "{socket}",
+"#
+    )
+}
+
+/// The socket that lighttpd makes. Not in /tmp, as in the guides: lighttpd connects to a socket that is there already,
+/// and in /tmp anybody can have put one.
+fn socket(site: &Site) -> String {
+    let name = site.short_name();
+    let folder = site.folder();
+    let of_the_system = ["/usr", "/opt", "/srv", "/var"]
+        .iter()
+        .any(|place| folder.starts_with(place));
+    if of_the_system {
+        // Its packages make this folder for the user that it runs as. (Debian, Fedora, Alpine, Arch)
+        format!("/run/lighttpd/{name}.sock")
+    } else {
+        // A person's own program is run by a person's own lighttpd.
+        let socket = folder.join(format!("{name}.sock"));
+        plain(&socket.to_string_lossy())
+    }
+}
+
+fn connects_head(site: &Site, upstream: &Upstream) -> String {
+    let path = site.path();
+    let command = site.command(upstream);
+    format!(
+        "# lighttpd connects to {path}, and every address goes to it.\n\
+         # lighttpd does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
+         #   {command}\n\
+         # On a unix socket lighttpd's user must be allowed to write, or each request is a 503.\n"
+    )
+}
+
+fn connects(upstream: &Upstream) -> String {
+    match upstream {
+        Upstream::Unix(path) => format!("        \"socket\" => \"{path}\",\n"),
+        Upstream::Tcp(host, port) => {
+            format!("        \"host\" => \"{host}\",\n        \"port\" => {port},\n")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn for_listen(program: &str, listen: &[&str]) -> String {
+        let listen: Vec<String> = listen.iter().map(|&address| address.to_owned()).collect();
+        text(&Site {
+            program: Path::new(program),
+            listen: &listen,
+            workers: 8,
+            keepalive: false,
+        })
+    }
+
+    fn for_program(program: &str) -> String {
+        for_listen(program, &[])
+    }
+
+    #[test]
+    fn without_an_address_lighttpd_starts_one_program() {
+        let text = for_program("/srv/www/app.fcgi");
+        assert!(text.contains("\"bin-path\" => \"/srv/www/app.fcgi --workers 8\","));
+        assert!(text.contains("\"max-procs\" => 1,"));
+        assert!(text.contains("\"^(/.*)$\" => \"/app.fcgi$1\""));
+    }
+
+    #[test]
+    fn the_socket_is_made_where_nobody_else_can_make_one() {
+        let text = for_program("/srv/www/app.fcgi");
+        assert!(text.contains("\"socket\" => \"/run/lighttpd/app.sock\","));
+        let text = for_program("/home/ada/www/app.fcgi");
+        assert!(text.contains("\"socket\" => \"/home/ada/www/app.sock\","));
+    }
+
+    #[test]
+    fn with_an_address_lighttpd_starts_nothing() {
+        let text = for_listen("/srv/www/app.fcgi", &["[::1]:9000"]);
+        assert!(text.contains("\"host\" => \"::1\",\n        \"port\" => 9000,\n"));
+        assert!(!text.contains("bin-path"));
+        let text = for_listen("/srv/www/app.fcgi", &["unix:/run/app.sock"]);
+        assert!(text.contains("\"socket\" => \"/run/app.sock\",\n"));
+    }
+
+    #[test]
+    fn a_path_with_a_blank_is_said_to_be_of_no_use() {
+        assert!(for_program("/srv/my www/app").contains("# It will not"));
+        assert!(!for_program("/srv/www/app").contains("# It will not"));
+    }
+}

@@ -1,0 +1,304 @@
+//! Configurations for web servers, as text: one file a web server, and no other copy of any of them. The command
+//! line's `conf` prints them, and the server tests run exactly what it prints.
+
+mod apache;
+mod htaccess;
+mod lighttpd;
+mod nginx;
+
+use std::path::{Path, PathBuf};
+
+/// What is put behind a web server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Site<'a> {
+    /// The executable, an absolute path.
+    pub program: &'a Path,
+    /// The values of `--listen`, as they are written there; empty if the web server is to start the program.
+    pub listen: &'a [String],
+    /// How many requests the program answers at once.
+    pub workers: usize,
+    /// Whether the web server keeps its connections to the program open.
+    pub keepalive: bool,
+}
+
+/// The web servers that [`text`] knows, each with one line on what it prints.
+pub(crate) const SERVERS: &[(&str, &str)] = &[
+    (
+        "htaccess",
+        "Apache on a shared host: a .htaccess beside the program (mod_fcgid, else CGI)",
+    ),
+    (
+        "apache",
+        "Apache's own configuration: mod_fcgid, or with --listen mod_proxy_fcgi",
+    ),
+    (
+        "nginx",
+        "blocks for nginx; --keepalive keeps its connections open",
+    ),
+    (
+        "lighttpd",
+        "lighttpd, which starts the program; with --listen it only connects to it",
+    ),
+];
+
+/// The configuration that puts `site` behind `server`; `None` for a server that is not in [`SERVERS`].
+pub(crate) fn text(server: &str, site: &Site) -> Option<String> {
+    match server {
+        "htaccess" => Some(htaccess::text(site)),
+        "apache" => Some(apache::text(site)),
+        "nginx" => Some(nginx::text(site)),
+        "lighttpd" => Some(lighttpd::text(site)),
+        _ => None,
+    }
+}
+
+/// Largest request body that the printed configurations let through, in bytes. Every web server has its own default:
+/// mod_fcgid 128 KiB, nginx 1 MiB, lighttpd and mod_proxy_fcgi none.
+const MAX_BODY: u64 = 64 << 20;
+
+/// Where a web server connects to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Upstream {
+    /// A socket file, an absolute path.
+    Unix(String),
+    /// Host and port; an IPv6 address has no brackets here.
+    Tcp(String, String),
+}
+
+impl Upstream {
+    /// The same as a value for `--listen`.
+    fn listen(&self) -> String {
+        match self {
+            Upstream::Unix(path) => format!("unix:{path}"),
+            Upstream::Tcp(..) => self.authority(),
+        }
+    }
+
+    /// `host:port` as it stands in a URL; empty for a socket file.
+    fn authority(&self) -> String {
+        match self {
+            Upstream::Unix(_) => String::new(),
+            Upstream::Tcp(host, port) if host.contains(':') => format!("[{host}]:{port}"),
+            Upstream::Tcp(host, port) => format!("{host}:{port}"),
+        }
+    }
+}
+
+impl Site<'_> {
+    /// The first address that a web server can connect to. The further ones lead to the same workers; a descriptor is
+    /// no address.
+    fn upstream(&self) -> Option<Upstream> {
+        self.listen
+            .iter()
+            .find_map(|address| self.parse_listen(address))
+    }
+
+    fn parse_listen(&self, address: &str) -> Option<Upstream> {
+        if address.starts_with("fd:") {
+            return None;
+        }
+        if address.starts_with('/') {
+            return Some(Upstream::Unix(plain(address)));
+        }
+        if let Some(path) = address.strip_prefix("unix:") {
+            // The program, too, takes a relative path from its own folder.
+            let path = self.folder().join(path);
+            return Some(Upstream::Unix(plain(&path.to_string_lossy())));
+        }
+        let (host, port) = address.rsplit_once(':')?;
+        let host = match host.trim_matches(['[', ']']) {
+            // An address to listen on, not one to connect to.
+            "0.0.0.0" | "localhost" => "127.0.0.1",
+            "::" => "::1",
+            host => host,
+        };
+        Some(Upstream::Tcp(plain(host), plain(port)))
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.program
+            .parent()
+            .unwrap_or(Path::new("/"))
+            .to_path_buf()
+    }
+
+    fn path(&self) -> String {
+        plain(&self.program.to_string_lossy())
+    }
+
+    /// The file's name: `app.fcgi`.
+    fn file_name(&self) -> String {
+        let name = self.program.file_name().unwrap_or_default();
+        plain(&name.to_string_lossy())
+    }
+
+    /// The file's name up to its first dot, of letters, digits, `-` and `_` only: a name for what is named after the
+    /// program.
+    fn short_name(&self) -> String {
+        let name = self.file_name();
+        let stem = name.split('.').find(|part| !part.is_empty());
+        stem.unwrap_or("app")
+            .chars()
+            .map(|c| match c {
+                'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' => c,
+                _ => '_',
+            })
+            .collect()
+    }
+
+    /// The command that starts the program for a web server that only connects.
+    fn command(&self, upstream: &Upstream) -> String {
+        let listen = upstream.listen();
+        format!(
+            "{} --listen {} --workers {}",
+            in_shell(&self.path()),
+            in_shell(&listen),
+            self.workers
+        )
+    }
+}
+
+/// Text for a comment or between quotes. What would end either is replaced: a path with a line break or a quote in it
+/// is not worth three ways of escaping, but it must not become a directive.
+fn plain(text: &str) -> String {
+    let breaks_out = |c: char| c.is_control() || c == '"' || c == '\\';
+    text.replace(breaks_out, "\u{FFFD}")
+}
+
+/// A word for a shell, quoted if it needs it.
+fn in_shell(word: &str) -> String {
+    let bare = |c: char| c.is_alphanumeric() || "/._-:[]=,@+".contains(c);
+    if !word.is_empty() && word.chars().all(bare) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site<'a>(program: &'a str, listen: &'a [String]) -> Site<'a> {
+        Site {
+            program: Path::new(program),
+            listen,
+            workers: 4,
+            keepalive: false,
+        }
+    }
+
+    #[test]
+    fn every_server_of_the_list_has_a_text_and_no_other() {
+        let site = site("/srv/www/app.fcgi", &[]);
+        for (server, line) in SERVERS {
+            let text = text(server, &site).expect(server);
+            assert!(text.ends_with('\n'), "{server}");
+            assert!(
+                text.lines().all(|line| line.len() <= 120),
+                "{server}: a line is too long"
+            );
+            assert!(text.contains("/srv/www/app.fcgi"), "{server}");
+            assert!(line.len() <= 80, "{server}");
+        }
+        assert_eq!(text("iis", &site), None);
+    }
+
+    #[test]
+    fn an_address_becomes_what_a_web_server_connects_to() {
+        let unix = |path: &str| Some(Upstream::Unix(path.to_owned()));
+        let tcp = |host: &str, port: &str| Some(Upstream::Tcp(host.to_owned(), port.to_owned()));
+        for (address, upstream, authority) in [
+            ("unix:/run/app.sock", unix("/run/app.sock"), ""),
+            ("/run/app.sock", unix("/run/app.sock"), ""),
+            ("unix:app.sock", unix("/srv/www/app.sock"), ""),
+            ("127.0.0.1:9000", tcp("127.0.0.1", "9000"), "127.0.0.1:9000"),
+            ("localhost:9000", tcp("127.0.0.1", "9000"), "127.0.0.1:9000"),
+            ("0.0.0.0:9000", tcp("127.0.0.1", "9000"), "127.0.0.1:9000"),
+            ("[::1]:9000", tcp("::1", "9000"), "[::1]:9000"),
+            ("[::]:9000", tcp("::1", "9000"), "[::1]:9000"),
+            ("fd:3", None, ""),
+        ] {
+            let listen = [address.to_owned()];
+            let found = site("/srv/www/app.fcgi", &listen).upstream();
+            assert_eq!(found, upstream, "{address}");
+            if let Some(found) = found {
+                assert_eq!(found.authority(), authority, "{address}");
+            }
+        }
+        let several = ["fd:3".to_owned(), "127.0.0.1:9000".to_owned()];
+        assert_eq!(
+            site("/a", &several).upstream(),
+            tcp("127.0.0.1", "9000"),
+            "a descriptor is passed over"
+        );
+    }
+
+    #[test]
+    fn no_path_can_leave_its_line_or_its_quotes() {
+        for program in [
+            "/srv/a\nDeny from all\n/app.fcgi",
+            "/srv/a\" b/a\"pp.fcgi",
+            "/srv/back\\slash/a\\pp.fcgi",
+        ] {
+            for listen in [vec![], vec!["unix:a\n\"b\\.sock".to_owned()]] {
+                for keepalive in [false, true] {
+                    let site = Site {
+                        keepalive,
+                        ..site(program, &listen)
+                    };
+                    for (server, _) in SERVERS {
+                        let text = text(server, &site).expect(server);
+                        for line in text.lines() {
+                            assert!(!line.starts_with("Deny from"), "{server}: {text}");
+                            let code = line.trim_start();
+                            assert!(
+                                code.starts_with('#') || even_quotes(code),
+                                "{server}: {line}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether each quoted word of the line ends in it.
+    fn even_quotes(line: &str) -> bool {
+        let mut open = false;
+        let mut bytes = line.bytes();
+        while let Some(byte) = bytes.next() {
+            match byte {
+                b'\\' => drop(bytes.next()),
+                b'"' => open = !open,
+                b'#' if !open => return true,
+                _ => {}
+            }
+        }
+        !open
+    }
+
+    #[test]
+    fn a_name_is_made_of_the_file_name() {
+        for (program, name) in [
+            ("/srv/www/app.fcgi", "app"),
+            ("/srv/www/my app.fcgi", "my_app"),
+            ("/srv/www/.hidden.fcgi", "hidden"),
+            ("/srv/www/app", "app"),
+            ("/", "app"),
+        ] {
+            assert_eq!(site(program, &[]).short_name(), name);
+        }
+    }
+
+    #[test]
+    fn the_command_can_be_pasted_into_a_shell() {
+        let listen = ["unix:/run/it's.sock".to_owned()];
+        let site = site("/srv/my www/app", &listen);
+        let upstream = site.upstream().expect("an address");
+        assert_eq!(
+            site.command(&upstream),
+            r"'/srv/my www/app' --listen 'unix:/run/it'\''s.sock' --workers 4"
+        );
+    }
+}

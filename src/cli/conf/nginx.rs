@@ -1,0 +1,138 @@
+//! nginx, which never starts a program and passes it no parameter unless told to. Called by [`text`](super::text).
+
+use super::{MAX_BODY, Site, Upstream};
+
+/// One block for `server { }`. With `keepalive` a block for `http { }` comes before it; the line [`IN_SERVER`] divides
+/// the two.
+pub(super) fn text(site: &Site) -> String {
+    let upstream = site.upstream().unwrap_or_else(|| default_upstream(site));
+    let head = head(site, &upstream);
+    if site.keepalive {
+        let pool = pool(site, &upstream);
+        let server = server(&site.short_name(), KEEP_CONN);
+        format!("{head}\n{pool}\n{IN_SERVER}\n{server}")
+    } else {
+        let server = server(&address(&upstream), BUFFERED);
+        format!("{head}\n{IN_SERVER}\n{server}")
+    }
+}
+
+/// Heads the part that belongs into `server { }`.
+const IN_SERVER: &str = "# Inside server { }:";
+
+/// What systemd's `RuntimeDirectory` makes for a service of that name.
+fn default_upstream(site: &Site) -> Upstream {
+    let name = site.short_name();
+    Upstream::Unix(format!("/run/{name}/{name}.sock"))
+}
+
+fn head(site: &Site, upstream: &Upstream) -> String {
+    let path = site.path();
+    let command = site.command(upstream);
+    format!(
+        "# nginx connects to {path}, and every address that is not a file goes to it.\n\
+         # nginx does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
+         #   {command}\n\
+         # On a unix socket nginx's user must be allowed to write, or each request is a 502.\n"
+    )
+}
+
+fn pool(site: &Site, upstream: &Upstream) -> String {
+    let name = site.short_name();
+    let address = address(upstream);
+    let workers = site.workers.max(1);
+    format!(
+        "# Inside http {{ }}, beside server {{ }}:\n\
+         upstream {name} {{\n    \
+             server {address};\n    \
+             # Idle connections that each of nginx's processes keeps open, no more than the program has workers.\n    \
+             keepalive {workers};\n\
+         }}\n"
+    )
+}
+
+fn server(pass: &str, connection: &str) -> String {
+    let max_body = MAX_BODY >> 20;
+    format!(
+        r#"# nginx serves any file below its root, also hidden ones, databases and programs: let that be a folder with public
+# files only, and not the program's own.
+location / {{ try_files $uri @fcgi; }}
+
+# Unless set, nginx answers 413 to a request body above 1 MiB.
+client_max_body_size {max_body}m;
+
+location @fcgi {{
+    # Without it nginx passes no parameter at all.
+    include fastcgi_params;
+    # The program stands at the root: the whole path is PATH_INFO. SCRIPT_NAME goes out twice; the last one counts.
+    fastcgi_param PATH_INFO $fastcgi_script_name;
+    fastcgi_param SCRIPT_NAME "";
+    fastcgi_pass {pass};
+{connection}}}
+"#
+    )
+}
+
+const KEEP_CONN: &str = "    \
+    # Without it the program closes each connection, and upstream's keepalive has none to keep. With it nginx also hands
+    # each piece of an answer on at once.
+    fastcgi_keep_conn on;
+";
+
+const BUFFERED: &str = "    \
+    # nginx gathers an answer before it hands it on. For answers that come in pieces:
+    #fastcgi_buffering off;
+";
+
+fn address(upstream: &Upstream) -> String {
+    match upstream {
+        Upstream::Unix(path) => format!("\"unix:{path}\""),
+        Upstream::Tcp(..) => upstream.authority(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn for_listen(listen: &[&str], keepalive: bool) -> String {
+        let listen: Vec<String> = listen.iter().map(|&address| address.to_owned()).collect();
+        text(&Site {
+            program: Path::new("/srv/www/app"),
+            listen: &listen,
+            workers: 8,
+            keepalive,
+        })
+    }
+
+    #[test]
+    fn one_connection_a_request_needs_no_upstream() {
+        let text = for_listen(&["[::1]:9000"], false);
+        assert!(text.contains("\n    fastcgi_pass [::1]:9000;\n"), "{text}");
+        assert!(!text.contains("upstream app"));
+        assert!(!text.contains("fastcgi_keep_conn"));
+    }
+
+    #[test]
+    fn kept_connections_are_no_more_than_workers() {
+        let text = for_listen(&["unix:/run/app.sock"], true);
+        let (http, server) = text.split_once(IN_SERVER).expect("two parts");
+        assert!(http.contains("upstream app {\n"), "{http}");
+        assert!(http.contains("    server \"unix:/run/app.sock\";\n"));
+        assert!(http.contains("    keepalive 8;\n"));
+        assert!(server.contains("    fastcgi_pass app;\n"), "{server}");
+        assert!(server.contains("    fastcgi_keep_conn on;\n"));
+    }
+
+    #[test]
+    fn without_an_address_both_sides_are_told_the_same_one() {
+        let text = for_listen(&[], false);
+        assert!(
+            text.contains("/srv/www/app --listen unix:/run/app/app.sock --workers 8\n"),
+            "{text}"
+        );
+        assert!(text.contains("fastcgi_pass \"unix:/run/app/app.sock\";\n"));
+    }
+}

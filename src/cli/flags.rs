@@ -1,0 +1,806 @@
+//! The flags, as one table: the command line and the settings file are both read by it, and `--help` prints it.
+
+use crate::net::Address;
+use crate::server::Server;
+use getopts::{Fail, Matches};
+use log::LevelFilter;
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+/// All that can be asked for. Values that are out of range are refused here, not clamped.
+#[rustfmt::skip]
+const FLAGS: &[Flag] = &[
+    flag("listen", "ADDR", "unix:/path, 127.0.0.1:9000 or fd:3; repeatable", Kind::Listen),
+    flag("http", "ADDR", "http, to try it out: 127.0.0.1:8000", Kind::Http),
+    flag("workers", "N", "requests answered at once", Kind::Number(1, 1024, |s| &mut s.workers)),
+    flag("stack-size", "BYTES", "stack of a worker", Kind::Number(64 << 10, 1 << 30, |s| &mut s.stack_size)),
+    flag("grace", "SECONDS", "for what runs when asked to stop", Kind::Seconds(0, |s| &mut s.grace)),
+    flag("log-level", "LEVEL", "off, error, warn, info, debug, trace [info]", Kind::Level),
+    wait("first-byte-timeout", "silence of a new connection", |s| &mut s.limits.first_byte_timeout),
+    wait("head-timeout", "all of a request's parameters", |s| &mut s.limits.head_timeout),
+    wait("body-timeout", "the next byte of a body", |s| &mut s.limits.body_timeout),
+    wait("write-timeout", "an answer of which nothing is taken", |s| &mut s.limits.write_timeout),
+    wait("idle-timeout", "a kept connection without a request", |s| &mut s.limits.idle_timeout),
+    wait("linger-timeout", "a close with unread bytes", |s| &mut s.limits.linger_timeout),
+    most("max-params", "BYTES", "all parameters; 64K is 65536", 64 << 10, 16 << 20, |s| &mut s.limits.max_params),
+    most("max-pairs", "N", "parameters of a request", 1, 16_384, |s| &mut s.limits.max_pairs),
+    most("max-pair", "BYTES", "one parameter, name and value", 256, 16 << 20, |s| &mut s.limits.max_pair),
+    flag("max-body", "BYTES", "the body of a request", Kind::Bytes(|s| &mut s.limits.max_body)),
+    most("max-waiting-heads", "BYTES", "parameters, not whole yet", 0, 1 << 30, |s| &mut s.limits.max_waiting_heads),
+    most("max-connections", "N", "open connections", 1, 1 << 20, |s| &mut s.limits.max_connections),
+    flag("keepalive", "", "conf: the server keeps connections open", Kind::Keepalive),
+];
+
+/// In ms. A wait of nothing would give up what arrives in the next packet; the accept loop looks at its clock in steps
+/// of 50 ms.
+const LEAST_WAIT: u64 = 100;
+
+/// In ms: a day.
+const LONGEST: u64 = 86_400_000;
+
+/// What a person or a file asks for. What is not named stays as the application has it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Options {
+    pub(super) listen: Vec<Address>,
+    pub(super) http: Option<SocketAddr>,
+    pub(super) log_level: Option<LevelFilter>,
+    pub(super) keepalive: bool,
+    changes: Vec<Change>,
+}
+
+/// One value of the server that is to be another.
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Seconds(Field<Duration>, Duration),
+    Number(Field<usize>, usize),
+    Bytes(Field<u64>, u64),
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(super) enum Command {
+    Serve,
+    Conf(String),
+    Help,
+    Version,
+}
+
+/// Where in the server a flag's value is.
+type Field<T> = fn(&mut Server) -> &mut T;
+
+struct Flag {
+    name: &'static str,
+    /// Its value's name in the help.
+    value: &'static str,
+    help: &'static str,
+    kind: Kind,
+}
+
+enum Kind {
+    Listen,
+    Http,
+    Level,
+    Keepalive,
+    /// At least so many ms.
+    Seconds(u64, Field<Duration>),
+    /// From least to most.
+    Number(usize, usize, Field<usize>),
+    Bytes(Field<u64>),
+}
+
+/// Reads the arguments behind the program's name.
+///
+/// # Errors
+/// One sentence.
+pub(super) fn parse(
+    arguments: impl Iterator<Item = OsString>,
+) -> Result<(Command, Options), String> {
+    let matches = grammar().parse(arguments).map_err(explain)?;
+    if matches.opt_present("help") {
+        return Ok((Command::Help, Options::default()));
+    }
+    if matches.opt_present("version") {
+        return Ok((Command::Version, Options::default()));
+    }
+    let command = command(&matches)?;
+    let mut options = Options::default();
+    for flag in FLAGS {
+        for value in flag.values(&matches) {
+            flag.set(&mut options, &value)
+                .map_err(|reason| format!("--{}: {reason}", flag.name))?;
+        }
+    }
+    if options.keepalive && !matches!(command, Command::Conf(_)) {
+        return Err("--keepalive is for the command conf; see --help".into());
+    }
+    Ok((command, options))
+}
+
+/// Reads the text of a settings file: one flag a line. Relative paths are taken from `home`.
+///
+/// # Errors
+/// The number of the line, and one sentence.
+pub(super) fn parse_file(text: &str, home: &Path) -> Result<Options, (usize, String)> {
+    let mut options = Options::default();
+    let mut seen = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = without_comment(line).trim();
+        if line.is_empty() {
+            continue;
+        }
+        parse_line(line, &mut options, &mut seen).map_err(|reason| (number, reason))?;
+    }
+    for address in &mut options.listen {
+        *address = address.resolved(home);
+    }
+    Ok(options)
+}
+
+/// What fits a screen.
+pub(super) fn help(name: &str, server: &mut Server) -> String {
+    let mut text =
+        format!("Usage: {name} [FLAG]...             serves; web servers start it without flags\n");
+    if cfg!(feature = "toolbox") {
+        text += &format!(
+            "       {name} conf SERVER [FLAG]... prints that web server's configuration\n"
+        );
+    }
+    for flag in FLAGS.iter().filter(|flag| flag.is_built_in()) {
+        let left = format!("--{} {}", flag.name, flag.value);
+        let default = flag.default(server);
+        text += &format!("  {left:<29} {}{default}\n", flag.help);
+    }
+    text += "  --help, --version\n";
+    text += &format!("The file .ht.{name} has the same flags, one a line, without dashes.\n");
+    text
+}
+
+const fn flag(name: &'static str, value: &'static str, help: &'static str, kind: Kind) -> Flag {
+    Flag {
+        name,
+        value,
+        help,
+        kind,
+    }
+}
+
+const fn wait(name: &'static str, help: &'static str, field: Field<Duration>) -> Flag {
+    flag(name, "SECONDS", help, Kind::Seconds(LEAST_WAIT, field))
+}
+
+const fn most(
+    name: &'static str,
+    value: &'static str,
+    help: &'static str,
+    least: usize,
+    most: usize,
+    field: Field<usize>,
+) -> Flag {
+    flag(name, value, help, Kind::Number(least, most, field))
+}
+
+impl Options {
+    /// These over those: what these do not name is as in `below`.
+    pub(super) fn over(self, below: Options) -> Options {
+        let listen = if self.listen.is_empty() {
+            below.listen
+        } else {
+            self.listen
+        };
+        let mut changes = below.changes;
+        changes.extend(self.changes);
+        Options {
+            listen,
+            http: self.http.or(below.http),
+            log_level: self.log_level.or(below.log_level),
+            keepalive: self.keepalive || below.keepalive,
+            changes,
+        }
+    }
+
+    /// These over what the application asks for.
+    pub(super) fn apply(&self, mut server: Server) -> Server {
+        if !self.listen.is_empty() {
+            server.listen.clone_from(&self.listen);
+        }
+        for change in &self.changes {
+            match *change {
+                Change::Seconds(field, value) => *field(&mut server) = value,
+                Change::Number(field, value) => *field(&mut server) = value,
+                Change::Bytes(field, value) => *field(&mut server) = value,
+            }
+        }
+        server
+    }
+}
+
+impl Flag {
+    fn values(&self, matches: &Matches) -> Vec<String> {
+        match self.kind {
+            Kind::Keepalive if matches.opt_present(self.name) => vec![String::new()],
+            Kind::Keepalive => Vec::new(),
+            _ => matches.opt_strs(self.name),
+        }
+    }
+
+    /// Whether what it asks for is compiled in.
+    fn is_built_in(&self) -> bool {
+        match self.kind {
+            Kind::Http => cfg!(feature = "dev"),
+            Kind::Keepalive => cfg!(feature = "toolbox"),
+            _ => true,
+        }
+    }
+
+    fn set(&self, options: &mut Options, value: &str) -> Result<(), String> {
+        if !self.is_built_in() {
+            return Err(
+                "this program is built without it; build it with the features dev and toolbox"
+                    .into(),
+            );
+        }
+        match self.kind {
+            Kind::Listen => options.listen.push(address(value)?),
+            Kind::Http => options.http = Some(http(value)?),
+            Kind::Level => options.log_level = Some(level(value)?),
+            Kind::Keepalive => options.keepalive = true,
+            Kind::Seconds(least, field) => {
+                let change = Change::Seconds(field, seconds(value, least)?);
+                options.changes.push(change);
+            }
+            Kind::Number(least, most, field) => {
+                let number = number(value, least as u64, most as u64)?;
+                let change = Change::Number(field, number as usize);
+                options.changes.push(change);
+            }
+            Kind::Bytes(field) => {
+                let change = Change::Bytes(field, number(value, 0, u64::MAX)?);
+                options.changes.push(change);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the application has it at: ` [30]`.
+    fn default(&self, server: &mut Server) -> String {
+        match self.kind {
+            Kind::Listen | Kind::Http | Kind::Level | Kind::Keepalive => String::new(),
+            Kind::Seconds(_, field) => format!(" [{}]", field(server).as_secs_f32()),
+            Kind::Number(_, _, field) => format!(" [{}]", short(*field(server) as u64)),
+            Kind::Bytes(field) => format!(" [{}]", short(*field(server))),
+        }
+    }
+}
+
+fn grammar() -> getopts::Options {
+    let mut grammar = getopts::Options::new();
+    grammar.optflag("h", "help", "").optflag("V", "version", "");
+    for flag in FLAGS {
+        match flag.kind {
+            Kind::Listen => grammar.optmulti("", flag.name, "", ""),
+            Kind::Keepalive => grammar.optflag("", flag.name, ""),
+            _ => grammar.optopt("", flag.name, "", ""),
+        };
+    }
+    grammar
+}
+
+fn command(matches: &Matches) -> Result<Command, String> {
+    let words: Vec<&str> = matches.free.iter().map(String::as_str).collect();
+    match words[..] {
+        [] => Ok(Command::Serve),
+        ["conf", server] => Ok(Command::Conf(server.into())),
+        ["conf"] => Ok(Command::Conf(String::new())),
+        ["conf", _, word, ..] => Err(format!(
+            "conf takes one web server, and {word:?} is one word more; leave it out"
+        )),
+        ["help", ..] => Ok(Command::Help),
+        [word, ..] => Err(format!(
+            "{word:?} is no command; the only one is conf, and flags begin with --: see --help"
+        )),
+    }
+}
+
+fn parse_line(
+    line: &str,
+    options: &mut Options,
+    seen: &mut Vec<&'static str>,
+) -> Result<(), String> {
+    let (name, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    if let Some(name) = name.strip_prefix("--") {
+        return Err(format!("a flag has no dashes here; write {name}"));
+    }
+    if let Some((name, value)) = name.split_once('=') {
+        return Err(format!(
+            "between name and value is a space here; write {name} {value}"
+        ));
+    }
+    let flag = FLAGS.iter().find(|flag| flag.name == name);
+    let flag = flag.ok_or_else(|| unknown(name, ""))?;
+    match flag.kind {
+        Kind::Keepalive => return Err("keepalive is for the command conf; leave it out".into()),
+        Kind::Listen => {}
+        _ if seen.contains(&flag.name) => {
+            return Err(format!("{name} is given twice; leave one out"));
+        }
+        _ => seen.push(flag.name),
+    }
+    if value.is_empty() {
+        return Err(format!("{name} needs a value; write {name} {}", flag.value));
+    }
+    flag.set(options, value.trim())
+        .map_err(|reason| format!("{name}: {reason}"))
+}
+
+/// A `#` begins a comment at the start of a line and after a space: a path may have one within.
+fn without_comment(line: &str) -> &str {
+    let is_start = |at: usize| {
+        line[..at]
+            .chars()
+            .next_back()
+            .is_none_or(char::is_whitespace)
+    };
+    let start = line.match_indices('#').find(|&(at, _)| is_start(at));
+    start.map_or(line, |(at, _)| &line[..at])
+}
+
+fn explain(fail: Fail) -> String {
+    match fail {
+        Fail::UnrecognizedOption(name) => unknown(&name, "--"),
+        Fail::ArgumentMissing(name) => {
+            let flag = FLAGS.iter().find(|flag| flag.name == name);
+            let value = flag.map_or("VALUE", |flag| flag.value);
+            format!("--{name} needs a value; write --{name} {value}")
+        }
+        Fail::OptionDuplicated(name) => format!("--{name} is given twice; leave one out"),
+        Fail::UnexpectedArgument(name) => {
+            format!("--{name} takes no value; write just --{name}")
+        }
+        // No flag is required.
+        Fail::OptionMissing(name) => format!("--{name} is missing; write it"),
+    }
+}
+
+fn unknown(name: &str, dashes: &str) -> String {
+    let dashed = match name.chars().count() {
+        1 if !dashes.is_empty() => "-",
+        _ => dashes,
+    };
+    match nearest(name).filter(|near| dashes == "--" || !["help", "version"].contains(near)) {
+        Some(near) => format!("{dashed}{name} is no flag; did you mean {dashes}{near}?"),
+        None => format!("{dashed}{name} is no flag; see --help"),
+    }
+}
+
+/// The flag that was probably meant: the name begins it, or at most a third of its letters are wrong.
+fn nearest(name: &str) -> Option<&'static str> {
+    let names = FLAGS.iter().map(|flag| flag.name);
+    let names = || names.clone().chain(["help", "version"]);
+    let begun = names().find(|known| name.len() > 1 && known.starts_with(name));
+    begun.or_else(|| {
+        let near = names().map(|known| (distance(name, known), known));
+        let (far, known) = near.min()?;
+        (far <= known.len().div_ceil(3)).then_some(known)
+    })
+}
+
+/// How many letters have to be put in, left out or changed to make one of the other (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.bytes().enumerate() {
+        let mut corner = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in other.bytes().enumerate() {
+            let changed = corner + usize::from(a != b);
+            corner = row[j + 1];
+            row[j + 1] = changed.min(corner + 1).min(row[j] + 1);
+        }
+    }
+    row[other.len()]
+}
+
+fn address(value: &str) -> Result<Address, String> {
+    value
+        .parse()
+        .map_err(|error: std::io::Error| error.to_string())
+}
+
+/// Http has no password either, and a development server is meant for the one who started it.
+fn http(value: &str) -> Result<SocketAddr, String> {
+    if let Ok(port) = value.parse() {
+        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    }
+    match address(value)? {
+        address if address.is_public() => Err(format!(
+            "{value:?} could be reached from other machines, and this http server is for trying things out; \
+             write 127.0.0.1:8000"
+        )),
+        Address::Tcp(address) => Ok(address),
+        _ => Err(format!("{value:?} is no TCP address; write 127.0.0.1:8000")),
+    }
+}
+
+fn level(value: &str) -> Result<LevelFilter, String> {
+    value
+        .parse()
+        .map_err(|_| format!("{value:?} is no level; write off, error, warn, info, debug or trace"))
+}
+
+/// Seconds, with up to three digits after a point.
+fn seconds(value: &str, least: u64) -> Result<Duration, String> {
+    let (whole, part) = value.split_once('.').unwrap_or((value, "0"));
+    let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let ms = (are_digits(whole) && are_digits(part) && part.len() <= 3)
+        .then(|| format!("{whole}{part:0<3}").parse().ok())
+        .flatten();
+    match ms {
+        Some(ms) if (least..=LONGEST).contains(&ms) => Ok(Duration::from_millis(ms)),
+        _ => Err(format!(
+            "{value:?} cannot be used; write seconds from {} to {}, such as 2.5",
+            Duration::from_millis(least).as_secs_f32(),
+            LONGEST / 1000
+        )),
+    }
+}
+
+/// A number, with K, M or G for 1024, its square and its cube.
+fn number(value: &str, least: u64, most: u64) -> Result<u64, String> {
+    let (digits, shift) = match value.as_bytes().last() {
+        Some(b'K' | b'k') => (&value[..value.len() - 1], 10),
+        Some(b'M' | b'm') => (&value[..value.len() - 1], 20),
+        Some(b'G' | b'g') => (&value[..value.len() - 1], 30),
+        _ => (value, 0),
+    };
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number = digits.parse::<u64>().ok().filter(|_| is_number);
+    match number.and_then(|number| number.checked_mul(1 << shift)) {
+        Some(number) if (least..=most).contains(&number) => Ok(number),
+        _ if most == u64::MAX => Err(format!(
+            "{value:?} cannot be used; write a number, such as 8 or 64K"
+        )),
+        _ => Err(format!(
+            "{value:?} cannot be used; write a number from {} to {}",
+            short(least),
+            short(most)
+        )),
+    }
+}
+
+/// As one would type it: 262144 is 256K.
+fn short(number: u64) -> String {
+    if number == u64::MAX {
+        return "unlimited".into();
+    }
+    let (mut rest, mut suffix) = (number, "");
+    for larger in ["K", "M", "G"] {
+        if number < 64 << 10 || rest % 1024 != 0 {
+            break;
+        }
+        (rest, suffix) = (rest / 1024, larger);
+    }
+    format!("{rest}{suffix}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<(Command, Options), String> {
+        parse(arguments.iter().map(OsString::from))
+    }
+
+    fn server(arguments: &[&str]) -> Server {
+        parsed(arguments).unwrap().1.apply(Server::new())
+    }
+
+    /// Each flag with a value that is good and not the default, and how the server has it then.
+    #[test]
+    fn every_flag_sets_what_it_names() {
+        for (flag, value, shown) in [
+            ("workers", "9", "[9]"),
+            ("stack-size", "64k", "[64K]"),
+            ("grace", "0", "[0]"),
+            ("first-byte-timeout", "0.1", "[0.1]"),
+            ("head-timeout", "86400", "[86400]"),
+            ("body-timeout", "1.25", "[1.25]"),
+            ("write-timeout", "2.5", "[2.5]"),
+            ("idle-timeout", "007", "[7]"),
+            ("linger-timeout", "1.0", "[1]"),
+            ("max-params", "16M", "[16M]"),
+            ("max-pairs", "16384", "[16384]"),
+            ("max-pair", "1000", "[1000]"),
+            ("max-body", "2G", "[2G]"),
+            ("max-waiting-heads", "0", "[0]"),
+            ("max-connections", "1M", "[1M]"),
+        ] {
+            let help = help("app", &mut server(&[&format!("--{flag}"), value]));
+            let line = help
+                .lines()
+                .find(|line| line.contains(&format!("--{flag} ")));
+            assert!(line.unwrap().ends_with(shown), "{line:?}");
+            let text = format!("{flag} {value}");
+            let file = parse_file(&text, Path::new("/")).unwrap();
+            let from_file = super::help("app", &mut file.apply(Server::new()));
+            assert_eq!(from_file, help, "the file says the same");
+        }
+        assert_eq!(server(&["--max-params", "16M"]).limits.max_params, 16 << 20);
+        assert_eq!(
+            server(&["--head-timeout=0.25"]).limits.head_timeout,
+            Duration::from_millis(250)
+        );
+    }
+
+    /// The builder clamps; what is refused here must not be looser than that.
+    #[test]
+    fn every_range_lies_within_the_builders() {
+        let largest = Server::new()
+            .workers(1024)
+            .max_params(16 << 20)
+            .max_pairs(16_384);
+        let smallest = Server::new()
+            .workers(1)
+            .stack_size(64 << 10)
+            .max_params(64 << 10)
+            .max_connections(1);
+        for flag in FLAGS {
+            let Kind::Number(least, most, field) = flag.kind else {
+                continue;
+            };
+            let unbounded = [
+                "stack-size",
+                "max-pair",
+                "max-waiting-heads",
+                "max-connections",
+            ];
+            if !unbounded.contains(&flag.name) {
+                assert_eq!(*field(&mut largest.clone()), most, "{}", flag.name);
+            }
+            if !["max-pairs", "max-pair", "max-waiting-heads"].contains(&flag.name) {
+                assert_eq!(*field(&mut smallest.clone()), least, "{}", flag.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_bad_value_is_one_sentence_with_flag_value_and_what_is_wanted() {
+        for (flag, value, wanted) in [
+            ("workers", "0", "a number from 1 to 1024"),
+            ("workers", "1025", "a number from 1 to 1024"),
+            ("workers", "many", "a number from 1 to 1024"),
+            ("workers", "", "a number from 1 to 1024"),
+            ("workers", "+4", "a number from 1 to 1024"),
+            ("workers", "-4", "a number from 1 to 1024"),
+            ("workers", "K", "a number from 1 to 1024"),
+            ("workers", "99999999999999999999", "a number from 1 to 1024"),
+            ("stack-size", "63K", "a number from 64K to 1G"),
+            ("max-params", "17M", "a number from 64K to 16M"),
+            ("max-pairs", "16385", "a number from 1 to 16384"),
+            ("max-body", "17179869184G", "a number, such as 8 or 64K"),
+            ("max-body", "1.5M", "a number, such as 8 or 64K"),
+            ("max-body", "ü", "a number, such as 8 or 64K"),
+            ("grace", "86400.001", "seconds from 0 to 86400"),
+            ("grace", "-1", "seconds from 0 to 86400"),
+            ("grace", "1e3", "seconds from 0 to 86400"),
+            ("grace", "inf", "seconds from 0 to 86400"),
+            ("grace", "1.", "seconds from 0 to 86400"),
+            ("grace", ".5", "seconds from 0 to 86400"),
+            ("grace", "1.2345", "seconds from 0 to 86400"),
+            ("grace", "18446744073709551616", "seconds from 0 to 86400"),
+            ("head-timeout", "0.099", "seconds from 0.1 to 86400"),
+            (
+                "log-level",
+                "loud",
+                "off, error, warn, info, debug or trace",
+            ),
+            ("listen", "nowhere", "write unix:/path, 127.0.0.1:9000"),
+        ] {
+            for arguments in [
+                vec![format!("--{flag}={value}")],
+                vec![format!("--{flag}"), value.into()],
+            ] {
+                let error = parse(arguments.iter().map(OsString::from)).unwrap_err();
+                assert!(error.starts_with(&format!("--{flag}: ")), "{error}");
+                assert!(error.contains(&format!("{value:?}")), "{error}");
+                assert!(error.contains(wanted), "{error}");
+                assert_eq!(error.lines().count(), 1, "{error}");
+            }
+            if !value.is_empty() {
+                let (line, error) =
+                    parse_file(&format!("\n{flag} {value}"), Path::new("/")).unwrap_err();
+                assert_eq!(line, 2);
+                assert!(
+                    error.starts_with(&format!("{flag}: ")) && error.contains(wanted),
+                    "{error}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_mistake_is_one_sentence_that_says_what_to_write() {
+        for (arguments, sentence) in [
+            (
+                &["--workrs", "4"][..],
+                "--workrs is no flag; did you mean --workers?",
+            ),
+            (
+                &["--work", "4"],
+                "--work is no flag; did you mean --workers?",
+            ),
+            (
+                &["--Listen=x"],
+                "--Listen is no flag; did you mean --listen?",
+            ),
+            (
+                &["--keep-alive"],
+                "--keep-alive is no flag; did you mean --keepalive?",
+            ),
+            (
+                &["--verison"],
+                "--verison is no flag; did you mean --version?",
+            ),
+            (&["--bananas"], "--bananas is no flag; see --help"),
+            (&["-x"], "-x is no flag; see --help"),
+            (&["-w4"], "-w is no flag; see --help"),
+            (&["--"], ""),
+            (&["--workers"], "--workers needs a value; write --workers N"),
+            (
+                &["--workers", "1", "--workers", "2"],
+                "--workers is given twice; leave one out",
+            ),
+            (&["--help=me"], "--help takes no value; write just --help"),
+            (
+                &["--keepalive"],
+                "--keepalive is for the command conf; see --help",
+            ),
+            (
+                &["serve"],
+                "\"serve\" is no command; the only one is conf, and flags begin with --: see --help",
+            ),
+            (
+                &["--", "--workers"],
+                "\"--workers\" is no command; the only one is conf, and flags begin with --: see --help",
+            ),
+            (
+                &["conf", "nginx", "x"],
+                "conf takes one web server, and \"x\" is one word more; leave it out",
+            ),
+        ] {
+            let error = parsed(arguments).err().unwrap_or_default();
+            assert_eq!(error, sentence, "{arguments:?}");
+        }
+        let not_text: OsString = std::os::unix::ffi::OsStringExt::from_vec(b"--work\xff".to_vec());
+        assert!(
+            parse([not_text].into_iter())
+                .unwrap_err()
+                .ends_with("is no flag; see --help")
+        );
+    }
+
+    #[test]
+    fn a_file_has_one_flag_a_line() {
+        let text = [
+            "# for the shared host\r",
+            "\r",
+            "  workers\t 2 # two are enough\r",
+            "listen unix:a#b.sock",
+            "listen /run/c.sock",
+        ];
+        let options = parse_file(&text.join("\n"), Path::new("/srv/www")).unwrap();
+        let addresses: Vec<String> = options.listen.iter().map(Address::to_string).collect();
+        assert_eq!(addresses, ["unix:/srv/www/a#b.sock", "unix:/run/c.sock"]);
+        assert_eq!(options.apply(Server::new()).workers, 2);
+        assert!(parse_file("", Path::new("/")).is_ok());
+    }
+
+    #[test]
+    fn a_wrong_line_has_its_number() {
+        for (text, number, sentence) in [
+            ("wrokers 4", 1, "wrokers is no flag; did you mean workers?"),
+            (
+                "# x\n\n--workers 4",
+                3,
+                "a flag has no dashes here; write workers",
+            ),
+            (
+                "workers=4",
+                1,
+                "between name and value is a space here; write workers 4",
+            ),
+            ("workers", 1, "workers needs a value; write workers N"),
+            ("workers # 4", 1, "workers needs a value; write workers N"),
+            (
+                "workers 4\nworkers 4\n",
+                2,
+                "workers is given twice; leave one out",
+            ),
+            (
+                "keepalive",
+                1,
+                "keepalive is for the command conf; leave it out",
+            ),
+            ("help", 1, "help is no flag; see --help"),
+            ("bananas 3", 1, "bananas is no flag; see --help"),
+        ] {
+            let error = parse_file(text, Path::new("/")).unwrap_err();
+            assert_eq!(error, (number, sentence.to_owned()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_the_application() {
+        let application = Server::new()
+            .workers(7)
+            .grace(Duration::from_secs(1))
+            .max_pairs(5);
+        let application = application.listen(Address::Fd(9));
+        let file = parse_file(
+            "workers 8\ngrace 2\nlisten fd:4\nlog-level warn",
+            Path::new("/"),
+        )
+        .unwrap();
+        let flags = parsed(&["--workers", "9", "--listen", "fd:5", "--listen", "fd:6"])
+            .unwrap()
+            .1;
+        let only_file = file.apply(application.clone());
+        assert_eq!(only_file.listen, [Address::Fd(4)]);
+        let both = flags.over(file);
+        assert_eq!(both.log_level, Some(LevelFilter::Warn));
+        let server = both.apply(application);
+        assert_eq!(server.listen, [Address::Fd(5), Address::Fd(6)]);
+        assert_eq!(
+            (server.workers, server.grace, server.limits.max_pairs),
+            (9, Duration::from_secs(2), 5)
+        );
+    }
+
+    #[test]
+    fn a_command_is_told_from_flags() {
+        let told = |arguments: &[&str]| format!("{:?}", parsed(arguments).unwrap().0);
+        assert_eq!(told(&[]), "Serve");
+        assert_eq!(told(&["--workers", "4"]), "Serve");
+        assert_eq!(told(&["--workers", "4", "--help"]), "Help");
+        assert_eq!(told(&["-h"]), "Help");
+        assert_eq!(told(&["help"]), "Help");
+        assert_eq!(told(&["-V"]), "Version");
+        assert_eq!(told(&["conf"]), "Conf(\"\")");
+        let (command, options) =
+            parsed(&["--listen", "fd:3", "conf", "nginx", "--keepalive"]).unwrap();
+        assert!(matches!(command, Command::Conf(server) if server == "nginx"));
+        assert!(options.keepalive);
+    }
+
+    #[test]
+    fn help_fits_a_screen() {
+        let help = help("app.fcgi", &mut Server::new());
+        assert!(help.lines().count() <= 24, "{help}");
+        for line in help.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        assert!(
+            help.contains("[256K]") && help.contains("[unlimited]") && help.contains("[30]"),
+            "{help}"
+        );
+    }
+
+    #[test]
+    fn only_this_machine_can_be_asked_for_http() {
+        for (value, address) in [
+            ("8000", "127.0.0.1:8000"),
+            ("localhost:80", "127.0.0.1:80"),
+            ("[::1]:80", "[::1]:80"),
+        ] {
+            assert_eq!(http(value).unwrap(), address.parse().unwrap());
+        }
+        for (value, wanted) in [
+            ("0.0.0.0:80", "other machines"),
+            ("[::]:80", "other machines"),
+            ("unix:/run/a", "no TCP address"),
+            ("70000", "address"),
+        ] {
+            let error = http(value).unwrap_err();
+            assert!(error.contains(wanted), "{error}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What stands before the application while its settings are wrong: a web server that started the program is answered
+//! 503, and the log says why, until somebody puts the file right.
+//!
+//! A process that a web server started must not exit: mod_fcgid would start it again at once, and mod_fastcgi and
+//! lighttpd would give it up. And nobody can restart it on a shared host. So a first pool of one worker serves fd 0
+//! with what the flags alone say, and looks at the file at each request. The request that finds it right starts a
+//! second pool, with the file's settings, on the same socket, and is itself answered by the application.
+//!
+//! What waits in the first pool is handed over to the second, and so no visitor notices the change.
+
+use super::flags::Options;
+use super::lines;
+use super::settings::{Settings, Wrong};
+use crate::error::Result;
+use crate::net::{Address, Facts};
+use crate::pool::{Call, Handlers, Make, Pool, start_up};
+use crate::process;
+use crate::response::Response;
+use crate::server::{Server, listen};
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// The web server's socket.
+const SOCKET: [Address; 1] = [Address::Fd(0)];
+
+/// Serves until a signal stops it, first as the flags say and then as the settings say, too.
+pub(super) fn serve(
+    server: Server,
+    facts: Facts,
+    flags: Options,
+    settings: Settings,
+    wrong: Wrong,
+) -> io::Result<()> {
+    let mut gatekeeper = flags.apply(server.clone()).workers(1);
+    let listeners = listen(&SOCKET)?;
+    gatekeeper.own_process(&listeners)?;
+    let gate = Arc::new(Gate {
+        server,
+        facts,
+        flags,
+        settings,
+        told: Mutex::default(),
+        first: OnceLock::new(),
+        second: OnceLock::new(),
+    });
+    gate.tell(wrong);
+    gatekeeper.handlers = gate.before(&gatekeeper.handlers);
+    let first = gatekeeper.pool(listeners)?;
+    let _ = gate.first.set(Arc::clone(&first));
+    process::stops(&first);
+    let mut done = first.run();
+    if let Some(second) = gate.second.get() {
+        first.accept().hand_over(second.pool.accept());
+        match second.has_threads {
+            true => second.pool.join(),
+            false => done = second.pool.run(),
+        }
+    }
+    process::is_done();
+    done
+}
+
+struct Gate {
+    server: Server,
+    facts: Facts,
+    flags: Options,
+    settings: Settings,
+    /// What the log has last.
+    told: Mutex<Option<Wrong>>,
+    first: OnceLock<Arc<Pool>>,
+    second: OnceLock<Second>,
+}
+
+/// The pool that serves when the gate is open.
+struct Second {
+    pool: Arc<Pool>,
+    /// Whether its first worker is a thread: where none can be started, the calling thread works there next.
+    has_threads: bool,
+}
+
+impl Gate {
+    /// The same handlers, with the gate before them.
+    fn before(self: &Arc<Gate>, handlers: &Handlers) -> Handlers {
+        let responder = handlers.responder.clone().map(|make| {
+            let gate = Arc::clone(self);
+            let gated: Make = Arc::new(move || Ok(gate.guard(Arc::clone(&make))));
+            gated
+        });
+        Handlers { responder }
+    }
+
+    fn guard(self: &Arc<Gate>, make: Make) -> Call {
+        let (gate, mut application) = (Arc::clone(self), None);
+        Box::new(move |request, response| {
+            if !gate.is_open() {
+                return refuse(response);
+            }
+            let application = match &mut application {
+                Some(application) => application,
+                none => none.insert(start_up(&make)?),
+            };
+            application(request, response)
+        })
+    }
+
+    fn is_open(&self) -> bool {
+        if self.second.get().is_some() {
+            return true;
+        }
+        let settings = match self.settings.read() {
+            Ok(settings) => settings,
+            Err(wrong) => {
+                self.tell(wrong);
+                return false;
+            }
+        };
+        match self.open(settings) {
+            Ok(()) => true,
+            Err(error) => {
+                log::error!("the settings are right, but cannot be followed yet: {error}");
+                false
+            }
+        }
+    }
+
+    /// Once for each version of the file, not for each request.
+    fn tell(&self, wrong: Wrong) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.as_ref() != Some(&wrong) {
+            log::error!("every request is answered 503: {}", wrong.sentence);
+            *told = Some(wrong);
+        }
+    }
+
+    fn open(&self, settings: Options) -> io::Result<()> {
+        let options = self.flags.clone().over(settings);
+        let server = options.apply(self.server.clone());
+        let (grace, listen_given) = (server.grace, server.listen.clone());
+        let pool = server.pool(listen(&SOCKET)?)?;
+        lines::start(options.log_level);
+        log::info!("the settings are right now");
+        let (_, notes) = self.facts.decide(&listen_given, options.http);
+        notes.iter().for_each(|note| log::info!("{note}"));
+        process::set_grace(grace);
+        process::stops(&pool);
+        let has_threads = pool.start().is_ok();
+        if let Some(first) = self.first.get() {
+            first.accept().hand_over(pool.accept());
+            first.accept().ask_to_stop();
+        }
+        let _ = self.second.set(Second { pool, has_threads });
+        Ok(())
+    }
+}
+
+/// The library's own page, without its line in the log.
+fn refuse(response: Response<'_>) -> Result {
+    response
+        .status(503)
+        .content_type("text/plain; charset=utf-8")
+        .header("Retry-After", "5")
+        .send("503 Service Unavailable\n")
+}

@@ -1,0 +1,68 @@
+//! Where the program lies and what it is called; the settings file, `conf` and messages go by it.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{self, Path, PathBuf};
+use std::sync::OnceLock;
+
+/// The folder that the executable lies in: where an application finds its templates and data on a shared host, whatever
+/// the current folder is (mod_fcgid starts programs in their own folder, nginx's spawn-fcgi and systemd do not).
+///
+/// A link to the executable is followed. The current folder, if the system does not tell (no `/proc`).
+pub fn home() -> &'static Path {
+    executable()
+        .and_then(Path::parent)
+        .unwrap_or(Path::new("."))
+}
+
+/// The executable as the system knows it, links resolved. Looked up once: after an upgrade the same question is
+/// answered with `app.fcgi (deleted)`.
+pub(super) fn executable() -> Option<&'static Path> {
+    static EXECUTABLE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    EXECUTABLE
+        .get_or_init(|| env::current_exe().ok())
+        .as_deref()
+}
+
+/// What the program is called in messages, and its settings file after.
+pub(super) fn name() -> String {
+    let name = executable().and_then(Path::file_name);
+    name.unwrap_or(OsStr::new("app"))
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// The executable's absolute path for a configuration: as it was typed, if that names the same file.
+///
+/// The link `/srv/www/app.fcgi` is what a web server has to be told, and not what it points at, which the next upgrade
+/// may move. A name without a slash was found in PATH and says nothing.
+pub(super) fn as_typed() -> Option<PathBuf> {
+    let executable = executable()?;
+    let typed = env::args_os().next().map(PathBuf::from);
+    let typed = typed
+        .filter(|typed| typed.components().count() > 1)
+        .and_then(|typed| path::absolute(typed).ok())
+        .filter(|typed| are_same(typed, executable));
+    Some(typed.unwrap_or_else(|| executable.to_owned()))
+}
+
+fn are_same(one: &Path, other: &Path) -> bool {
+    let identity = |path| fs::metadata(path).map(|found| (found.dev(), found.ino()));
+    matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_test_program_knows_where_it_lies() {
+        let executable = executable().unwrap();
+        assert_eq!(home().join(name()), executable);
+        assert!(home().is_absolute());
+        assert!(are_same(executable, &as_typed().unwrap()));
+        assert!(!are_same(executable, home()));
+    }
+}

@@ -1,0 +1,350 @@
+//! The figures that are the same at every run: allocations, memory, sizes. Release builds only, one after the other:
+//! `cargo test --release --test figures -- --nocapture` prints them.
+#![cfg(not(debug_assertions))]
+
+use fcgi::{Address, Request, Response, Server};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::{BufRead, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// Counts what every thread allocates.
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: all is left to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// One figure at a time: they would count each other.
+static ONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+#[test]
+fn a_thousand_kept_alive_requests_allocate_nothing() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let address: Address = format!("unix:{}", folder.path("s").display())
+        .parse()
+        .unwrap();
+    let server = Server::new()
+        .listen(address)
+        .responder(app)
+        .start()
+        .unwrap();
+    let mut web_server = UnixStream::connect(folder.path("s")).unwrap();
+    let requests = ["/get", "/post", "/stream", "/headers"].map(|path| request(path, b"some body"));
+    let mut answer = [0; 4096];
+    let mut round = || {
+        for request in &requests {
+            web_server.write_all(request).unwrap();
+            read_answer(&mut web_server, &mut answer);
+        }
+    };
+    // The first ones start workers, make their handlers and grow the table of parked connections.
+    (0..100).for_each(|_| round());
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    (0..250).for_each(|_| round());
+    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    println!("figure: {allocations} allocations in 1,000 kept-alive requests");
+    server.stop();
+    server.join();
+    assert_eq!(allocations, 0);
+}
+
+fn app(req: &mut Request, res: Response) -> fcgi::Result {
+    match req.path() {
+        "/post" => {
+            let mut sum = 0_u32;
+            let body = req.body();
+            loop {
+                let piece = body.fill_buf()?;
+                if piece.is_empty() {
+                    break;
+                }
+                sum += piece.iter().map(|&b| u32::from(b)).sum::<u32>();
+                let n = piece.len();
+                body.consume(n);
+            }
+            assert_eq!(sum, b"some body".iter().map(|&b| u32::from(b)).sum());
+            res.content_type("text/plain").send("posted")
+        }
+        "/stream" => {
+            let mut body = res.content_type("text/plain").stream()?;
+            body.write_all(b"one ")?;
+            body.flush()?;
+            body.write_all(b"two")?;
+            Ok(())
+        }
+        "/headers" => {
+            let host = req.header("Host").unwrap_or("none");
+            assert_eq!(req.header("X-Twice"), Some("a, b"));
+            assert_eq!(req.param("SERVER_NAME"), Some("example"));
+            res.header("X-Host", host).send(req.query())
+        }
+        _ => res.content_type("text/plain").send("got"),
+    }
+}
+
+#[test]
+fn memory_does_not_grow_with_a_body() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let server = Testbed::start(&folder, 4);
+    let mut parameters = vec![("/count".to_owned(), BODY), (format!("/bytes?n={BODY}"), 0)];
+    if let Ok(gib) = std::env::var("FIGURES_GIB") {
+        let length = gib.parse::<usize>().unwrap() << 30;
+        parameters.extend([
+            ("/count".to_owned(), length),
+            (format!("/bytes?n={length}"), 0),
+        ]);
+    }
+    for (path, length) in parameters {
+        server.exchange(
+            &path.replace(&format!("n={BODY}"), "n=1000000"),
+            length.min(1_000_000),
+            || (),
+        );
+        let start = server.anonymous_kib();
+        let mut most = start;
+        server.exchange(&path, length, || most = most.max(server.anonymous_kib()));
+        println!("figure: {path} with {length} bytes: {start} KiB anonymous, at most {most}");
+        assert!(
+            most - start <= 192,
+            "{path}: grew from {start} to {most} KiB"
+        );
+    }
+}
+
+const BODY: usize = 64 << 20;
+
+#[test]
+fn an_idle_server_has_little_memory_of_its_own() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let server = Testbed::start(&folder, 4);
+    server.exchange("/hello", 0, || ());
+    // The pages of a new executable count as dirty until they are written back.
+    assert!(Command::new("sync").status().unwrap().success());
+    let dirty = server.figure("smaps_rollup", "Private_Dirty:");
+    println!("figure: {dirty} KiB private dirty, idle, 4 workers");
+    assert!(dirty <= 250, "{dirty} KiB");
+}
+
+#[test]
+fn a_static_hello_is_small() {
+    let Some(path) = std::env::var_os("STATIC_HELLO") else {
+        println!(
+            "SKIPPED a_static_hello_is_small: STATIC_HELLO names no file (scripts/build-static hello makes it)"
+        );
+        return;
+    };
+    let size = std::fs::metadata(path).unwrap().len();
+    println!("figure: static hello: {size} bytes");
+    assert!(size <= 1_550_000, "{size} bytes");
+}
+
+/// A whole request with a body, kept alive.
+fn request(path: &str, body: &[u8]) -> Vec<u8> {
+    let mut request = record(1, &[0, 1, 1, 0, 0, 0, 0, 0]);
+    let mut params = Vec::new();
+    let length = body.len().to_string();
+    for (name, value) in [
+        ("REQUEST_METHOD", "POST"),
+        ("SCRIPT_NAME", ""),
+        ("PATH_INFO", path.split('?').next().unwrap()),
+        ("REQUEST_URI", path),
+        (
+            "QUERY_STRING",
+            path.split_once('?').map_or("", |(_, query)| query),
+        ),
+        ("CONTENT_LENGTH", &length),
+        ("SERVER_NAME", "example"),
+        ("HTTP_HOST", "example"),
+        ("HTTP_X_TWICE", "a"),
+        ("HTTP_X_TWICE", "b"),
+    ] {
+        params.extend([name.len() as u8, value.len() as u8]);
+        params.extend_from_slice(name.as_bytes());
+        params.extend_from_slice(value.as_bytes());
+    }
+    request.extend(record(4, &params));
+    request.extend(record(4, b""));
+    if !body.is_empty() {
+        request.extend(record(5, body));
+    }
+    request.extend(record(5, b""));
+    request
+}
+
+fn record(number: u8, content: &[u8]) -> Vec<u8> {
+    let [high, low] = (content.len() as u16).to_be_bytes();
+    [&[1, number, 0, 1, high, low, 0, 0], content].concat()
+}
+
+/// Reads records up to END_REQUEST. The number of bytes of stdout.
+fn read_answer(from: &mut impl Read, buffer: &mut [u8]) -> u64 {
+    let mut stdout = 0;
+    loop {
+        let mut header = [0; 8];
+        from.read_exact(&mut header).unwrap();
+        let content = u16::from_be_bytes([header[4], header[5]]) as usize;
+        let mut left = content + header[6] as usize;
+        while left > 0 {
+            let n = from.read(&mut buffer[..left.min(4096)]).unwrap();
+            assert!(n > 0);
+            left -= n;
+        }
+        match header[1] {
+            3 => return stdout,
+            6 => stdout += content as u64,
+            other => panic!("record of type {other}"),
+        }
+    }
+}
+
+/// The testbed as a process of its own, on a unix socket.
+struct Testbed {
+    process: Child,
+    socket: PathBuf,
+}
+
+impl Testbed {
+    fn start(folder: &Folder, workers: usize) -> Testbed {
+        let socket = folder.path("s");
+        let process = Command::new(example("testbed"))
+            .args([
+                "--listen",
+                &format!("unix:{}", socket.display()),
+                "--workers",
+                &workers.to_string(),
+            ])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while UnixStream::connect(&socket).is_err() {
+            assert!(Instant::now() < deadline, "the testbed does not serve");
+            std::thread::yield_now();
+        }
+        Testbed { process, socket }
+    }
+
+    /// One request with a body of so many bytes, looking around after each MiB of it or of the answer.
+    fn exchange(&self, path: &str, length: usize, mut look: impl FnMut()) {
+        let mut stream = UnixStream::connect(&self.socket).unwrap();
+        let mut answer = stream.try_clone().unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .unwrap();
+        let head = request(path, b"");
+        stream.write_all(&head[..head.len() - 8]).unwrap(); // the end of stdin comes after the body
+        let piece = record(5, &[b'x'; 32768]);
+        for i in 0..length / 32768 {
+            stream.write_all(&piece).unwrap();
+            if i % 32 == 0 {
+                look();
+            }
+        }
+        stream.write_all(&record(5, b"")).unwrap();
+        let mut buffer = [0; 4096];
+        let mut looking = Looking {
+            answer: &mut answer,
+            read: 0,
+            look: &mut look,
+        };
+        read_answer(&mut looking, &mut buffer);
+    }
+
+    fn anonymous_kib(&self) -> u64 {
+        self.figure("status", "RssAnon:")
+    }
+
+    fn figure(&self, file: &str, name: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/{file}", self.process.id())).unwrap();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    }
+}
+
+/// Reads, and looks around after each MiB.
+struct Looking<'a, R, F> {
+    answer: &'a mut R,
+    read: usize,
+    look: F,
+}
+
+impl<R: Read, F: FnMut()> Read for Looking<'_, R, F> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.answer.read(into)?;
+        if (self.read + n) >> 20 > self.read >> 20 {
+            (self.look)();
+        }
+        self.read += n;
+        Ok(n)
+    }
+}
+
+impl Drop for Testbed {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// An example of this build, beside the test itself.
+fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.ancestors().nth(2).unwrap().join("examples").join(name)
+}
+
+/// A private folder, gone at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Folder {
+        let mut i = 0;
+        loop {
+            let path =
+                std::env::temp_dir().join(format!("fcgi-figures-{}-{i}", std::process::id()));
+            if std::fs::create_dir(&path).is_ok() {
+                return Folder(path);
+            }
+            i += 1;
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        Path::new(&self.0).join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

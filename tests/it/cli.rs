@@ -1,0 +1,654 @@
+//! The command line, as people and web servers use it: the example `testbed` with flags, with a settings file, with a
+//! socket on fd 0, as CGI; what it says, and how it ends.
+
+use crate::served::{Folder, poll};
+use crate::testbed::{Testbed, command};
+use crate::wire::{Ask, PATIENCE, STDIN, Wire, stream};
+use fcgi::Address;
+use std::fs::{self, Permissions};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// What it has to be gone in when it has nothing to do: far below its grace of 5 s.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
+/// A folder with the testbed in it, as on a shared host: `app.fcgi`, and beside it the settings.
+struct Home(PathBuf);
+
+impl Home {
+    fn new() -> Home {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("cli-{}-{number}", std::process::id());
+        // Here, since a hard link stays on one disk; and a copy that another test's child still has open for writing
+        // cannot be executed.
+        let home = Home(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name));
+        fs::create_dir_all(&home.0).unwrap();
+        fs::hard_link(command().get_program(), home.program()).unwrap();
+        home
+    }
+
+    fn with(settings: &str) -> Home {
+        let home = Home::new();
+        home.set(settings);
+        home
+    }
+
+    fn program(&self) -> PathBuf {
+        self.0.join("app.fcgi")
+    }
+
+    fn settings(&self) -> PathBuf {
+        self.0.join(".ht.app.fcgi")
+    }
+
+    /// Puts the settings there whole, as an upload does that is renamed into place.
+    fn set(&self, text: &str) {
+        let new = self.0.join("new");
+        fs::write(&new, text).unwrap();
+        fs::set_permissions(&new, Permissions::from_mode(0o644)).unwrap();
+        fs::rename(new, self.settings()).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.program());
+        command
+            .args(arguments)
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .env_clear();
+        command
+    }
+
+    /// Runs it to its end.
+    fn run(&self, arguments: &[&str]) -> Told {
+        told(self.command(arguments))
+    }
+
+    /// Starts it as a web server does: a listening socket on fd 0.
+    fn start(&self, arguments: &[&str]) -> Testbed {
+        let folder = Folder::new();
+        let path = folder.path().join("s");
+        let socket: OwnedFd = UnixListener::bind(&path).unwrap().into();
+        let mut command = self.command(arguments);
+        command.stdin(socket).stdout(Stdio::null());
+        Testbed::spawn(command, Address::Unix(path), folder)
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// How a program ended, and what it said.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Told {
+    /// Its only line on standard error, without what stands before every line.
+    #[track_caller]
+    fn sentence(&self) -> &str {
+        assert_eq!(self.stderr.lines().count(), 1, "{self:?}");
+        assert_eq!(self.stdout, "");
+        let line = self.stderr.trim_end();
+        match line.split_once("] ERROR ") {
+            Some((_, text)) => text,
+            None => line.strip_prefix("app.fcgi: ").expect("the program's name"),
+        }
+    }
+}
+
+/// Runs a program to its end, of which it is reminded.
+fn told(mut command: Command) -> Told {
+    let mut child = command.spawn().expect("the testbed starts");
+    let begun = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if begun.elapsed() > PATIENCE {
+            let _ = child.kill();
+        }
+        sleep(Duration::from_millis(1));
+    }
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = child.wait_with_output().unwrap();
+    Told {
+        code: status.code(),
+        stdout: String::from_utf8(stdout).unwrap(),
+        stderr: String::from_utf8(stderr).unwrap(),
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+#[test]
+fn wrong_usage_is_one_sentence_and_exit_code_2() {
+    let home = Home::new();
+    for (arguments, sentence) in [
+        (
+            &["--wrokers", "4"][..],
+            "--wrokers is no flag; did you mean --workers?",
+        ),
+        (&["--bananas"], "--bananas is no flag; see --help"),
+        (
+            &["--workers", "0"],
+            "--workers: \"0\" cannot be used; write a number from 1 to 1024",
+        ),
+        (&["--listen"], "--listen needs a value; write --listen ADDR"),
+        (
+            &["start"],
+            "\"start\" is no command; the only one is conf, and flags begin with --: see --help",
+        ),
+        (
+            &["conf", "iis"],
+            "conf knows no web server \"iis\"; write one of htaccess, apache, nginx, lighttpd",
+        ),
+    ] {
+        let told = home.run(arguments);
+        assert_eq!(
+            (told.code, told.sentence()),
+            (Some(2), sentence),
+            "{arguments:?}"
+        );
+    }
+    let nothing = home.run(&[]);
+    assert_eq!(nothing.code, Some(2));
+    assert!(nothing.sentence().starts_with("there is nothing to serve"));
+}
+
+#[test]
+fn help_and_version_are_for_standard_output() {
+    // They are wanted most when something is wrong.
+    let home = Home::with("wrong");
+    let help = home.run(&["--help", "--workers", "3"]);
+    assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
+    assert!(help.stdout.starts_with("Usage: app.fcgi [FLAG]..."));
+    assert!(help.stdout.contains("--listen ADDR") && help.stdout.contains(".ht.app.fcgi"));
+    let version = home.run(&["--version"]);
+    let expected = format!("app.fcgi, with fcgi {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!((version.code, version.stdout), (Some(0), expected));
+}
+
+#[test]
+fn an_address_that_cannot_be_had_is_one_sentence_and_nothing_is_left_behind() {
+    let (home, folder) = (Home::new(), Folder::new());
+    let file = folder.path().join("file");
+    fs::write(&file, "mine").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let missing = folder.path().join("missing/app.sock");
+    let too_long = folder.path().join("x".repeat(107));
+    for (address, code, words) in [
+        (
+            format!("unix:{}", missing.display()),
+            1,
+            "/missing; create it, or choose another path",
+        ),
+        (
+            format!("unix:{}", file.display()),
+            1,
+            "there is a file that is not a socket of that name",
+        ),
+        (format!("unix:{}/x/s", file.display()), 1, "/file/x"),
+        (
+            format!("unix:{}", folder.path().display()),
+            1,
+            "there is a folder of that name",
+        ),
+        (
+            taken.clone(),
+            1,
+            "another process is serving there; stop it, or choose another port",
+        ),
+        (
+            format!("unix:{}", too_long.display()),
+            2,
+            "that of a unix socket may have 107; choose a shorter one",
+        ),
+        ("0.0.0.0:9000".to_owned(), 1, "FastCGI has no password"),
+        ("fd:9".to_owned(), 1, "it is not open"),
+        ("nowhere".to_owned(), 2, "write unix:/path"),
+    ] {
+        // The first address is good, and given back when the second is not.
+        let good = format!("unix:{}/good", folder.path().display());
+        let told = home.run(&["--listen", &good, "--listen", &address]);
+        assert_eq!(told.code, Some(code), "{address}: {told:?}");
+        let sentence = told.sentence();
+        assert!(sentence.contains(words), "{sentence}");
+        assert!(sentence.contains(&address), "{sentence}");
+        assert_eq!(folder.names(), ["file"]);
+    }
+    assert_eq!(fs::read_to_string(file).unwrap(), "mine");
+}
+
+#[test]
+fn a_log_line_has_time_process_and_level() {
+    let told = Home::new().run(&["--listen", "fd:9"]);
+    let words: Vec<&str> = told.stderr.split(' ').collect();
+    let shape: String = words[0]
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '0' } else { c })
+        .collect();
+    assert_eq!(shape, "0000-00-00T00:00:00Z");
+    let process = words[1]
+        .strip_prefix("fcgi[")
+        .and_then(|rest| rest.strip_suffix(']'));
+    assert!(process.unwrap().parse::<u32>().is_ok(), "{words:?}");
+    assert_eq!(words[2], "ERROR");
+}
+
+#[test]
+fn the_level_of_the_log_is_the_flags_else_the_files_else_the_environments() {
+    let listening = |home: &Home, arguments: &[&str], filters: Option<&str>| {
+        let folder = Folder::new();
+        let address = Address::Unix(folder.path().join("s"));
+        let mut command = home.command(&["--listen", &address.to_string()]);
+        command
+            .args(arguments)
+            .envs(filters.map(|filters| ("RUST_LOG", filters)));
+        let mut testbed = Testbed::spawn(command, address, folder);
+        poll("the testbed to listen", || {
+            Wire::try_connect(testbed.address()).is_ok()
+        });
+        testbed.signal("TERM");
+        assert_eq!(testbed.wait().1.code(), Some(0));
+        let lines = testbed.last_lines();
+        assert!(lines.len() < 2, "{lines:?}");
+        lines.len() == 1
+    };
+    let home = Home::new();
+    assert!(listening(&home, &[], None), "info is the default");
+    assert!(!listening(&home, &["--log-level", "warn"], None));
+    assert!(!listening(&home, &[], Some("warn")));
+    assert!(listening(&home, &["--log-level", "info"], Some("off")));
+    home.set("log-level error");
+    assert!(!listening(&home, &[], None));
+    assert!(!listening(&home, &[], Some("info")));
+    assert!(listening(&home, &["--log-level", "debug"], None));
+}
+
+#[test]
+fn a_relative_path_is_the_current_folders_in_a_flag_and_the_programs_in_the_file() {
+    let (home, folder) = (Home::with("listen unix:from-file"), Folder::new());
+    let start = |arguments: &[&str], path: PathBuf| {
+        let mut command = home.command(arguments);
+        command.current_dir(folder.path());
+        let mut testbed = Testbed::spawn(command, Address::Unix(path.clone()), Folder::new());
+        poll("the testbed to listen", || {
+            Wire::try_connect(testbed.address()).is_ok()
+        });
+        testbed.assert_serves();
+        testbed.signal("INT");
+        assert_eq!(testbed.wait().1.code(), Some(0));
+        assert!(!path.exists(), "the socket is removed");
+    };
+    start(&[], home.0.join("from-file"));
+    start(
+        &["--listen", "unix:from-flag"],
+        folder.path().join("from-flag"),
+    );
+    assert!(!home.0.join("from-file").exists(), "flags replace the list");
+}
+
+#[test]
+fn a_wrong_settings_file_ends_a_start_by_hand_with_path_and_line() {
+    let (home, folder) = (Home::with("# ours\n\nworkres 4\n"), Folder::new());
+    let socket = folder.path().join("s");
+    let arguments = ["--listen", &format!("unix:{}", socket.display())];
+    let line = format!(
+        "{}, line 3: workres is no flag; did you mean workers?",
+        home.settings().display()
+    );
+    for arguments in [&arguments[..], &[], &["conf", "nginx"]] {
+        let told = home.run(arguments);
+        assert_eq!(
+            (told.code, told.sentence()),
+            (Some(2), line.as_str()),
+            "{arguments:?}"
+        );
+    }
+    assert!(folder.names().is_empty(), "nothing was bound");
+    home.set("workers 4");
+    fs::set_permissions(home.settings(), Permissions::from_mode(0o646)).unwrap();
+    let told = home.run(&arguments);
+    assert_eq!(told.code, Some(2));
+    let sentence = format!(
+        "the settings {} can be written by everybody; take that away: chmod o-w",
+        home.settings().display()
+    );
+    assert_eq!(told.sentence(), sentence);
+}
+
+#[test]
+fn fd_0_wins_over_every_address_and_says_so_once() {
+    let (home, folder) = (Home::new(), Folder::new());
+    let (listen, http) = (free_port(), free_port());
+    let path = folder.path().join("s");
+    for is_in_file in [false, true] {
+        let addresses = [
+            format!("listen 127.0.0.1:{listen}"),
+            format!("listen unix:{}", path.display()),
+            format!("http 127.0.0.1:{http}"),
+        ];
+        let mut arguments = Vec::new();
+        if is_in_file {
+            home.set(&addresses.join("\n"));
+        } else {
+            let words = |line: &str| {
+                let (name, value) = line.split_once(' ').unwrap();
+                [format!("--{name}"), value.to_owned()]
+            };
+            arguments = addresses.iter().flat_map(|line| words(line)).collect();
+        }
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let mut testbed = home.start(&arguments);
+        testbed.assert_serves();
+        for port in [listen, http] {
+            assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "{port}");
+        }
+        assert!(folder.names().is_empty());
+        assert_eq!(sockets_listening(testbed.pid()), 1);
+        testbed.assert_serves();
+        testbed.line("--listen is ignored, since fd 0 is a listening socket");
+        testbed.line("--http is ignored, since fd 0 is a listening socket");
+        testbed.signal("TERM");
+        let (elapsed, status) = testbed.wait();
+        assert!(elapsed < AT_ONCE && status.code() == Some(0), "{status}");
+        assert_eq!(testbed.last_lines().len(), 2);
+    }
+}
+
+/// How many different listening sockets a process has open, by all of its descriptors.
+fn sockets_listening(pid: u32) -> usize {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let mut sockets: Vec<String> = entries
+        .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
+        .filter_map(|target| {
+            let inode = target
+                .to_str()?
+                .strip_prefix("socket:[")?
+                .strip_suffix(']')?;
+            Some(inode.to_owned())
+        })
+        .collect();
+    sockets.sort();
+    sockets.dedup();
+    let tables = ["unix", "tcp", "tcp6"]
+        .map(|table| fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default());
+    let is_listening = |inode: &&String| {
+        tables.iter().flat_map(|table| table.lines()).any(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            // Unix: Num RefCount Protocol Flags Type St Inode Path; flag 0x10000 is a listening one.
+            // TCP: sl local rem st … inode is the tenth; state 0A listens.
+            (words.get(6) == Some(&inode.as_str()) && words[3] == "00010000")
+                || (words.get(9) == Some(&inode.as_str()) && words[3] == "0A")
+        })
+    };
+    sockets.iter().filter(is_listening).count()
+}
+
+#[test]
+fn as_cgi_no_argument_counts() {
+    let (home, folder) = (Home::new(), Folder::new());
+    let socket = folder.path().join("s");
+    let listen = format!("unix:{}", socket.display());
+    for arguments in [
+        &["--help"][..],
+        &["--version"],
+        &["--listen", &listen],
+        &["--listen", "127.0.0.1:1"],
+        &["--http", "127.0.0.1:1"],
+        &["conf", "nginx"],
+        &["--bananas"],
+    ] {
+        let told = told(cgi(&home, arguments, "/hello"));
+        assert_eq!(
+            (told.code, told.stderr.as_str()),
+            (Some(0), ""),
+            "{arguments:?}"
+        );
+        assert!(told.stdout.starts_with("Status: 200"), "{told:?}");
+        assert!(told.stdout.ends_with("\r\n\r\nHello, world!"), "{told:?}");
+        assert!(folder.names().is_empty());
+    }
+    // The folder has only the program: nothing was written.
+    assert_eq!(fs::read_dir(&home.0).unwrap().count(), 1);
+}
+
+fn cgi(home: &Home, arguments: &[&str], path: &str) -> Command {
+    let mut command = home.command(arguments);
+    command.envs([
+        ("GATEWAY_INTERFACE", "CGI/1.1"),
+        ("REQUEST_METHOD", "GET"),
+        ("SCRIPT_NAME", "/app.fcgi"),
+        ("PATH_INFO", path),
+        ("REQUEST_URI", &format!("/app.fcgi{path}")),
+    ]);
+    command
+}
+
+#[test]
+fn as_cgi_the_settings_count_and_wrong_ones_are_a_503() {
+    let home = Home::with("max-pairs 3");
+    let told = told(cgi(&home, &[], "/hello"));
+    assert!(told.stdout.starts_with("Status: 431"), "{told:?}");
+    home.set("max-pairs none");
+    let told = self::told(cgi(&home, &[], "/hello"));
+    assert_eq!(told.code, Some(0));
+    assert!(told.stdout.starts_with("Status: 503"), "{told:?}");
+    assert!(
+        !told.stdout.contains("max-pairs"),
+        "the visitor is told nothing"
+    );
+    assert_eq!(told.stderr.lines().count(), 1);
+    let reason = format!(
+        "{}, line 1: max-pairs: \"none\" cannot be used",
+        home.settings().display()
+    );
+    assert!(told.stderr.contains(&reason), "{told:?}");
+}
+
+#[test]
+fn behind_a_web_server_wrong_settings_are_a_503_until_they_are_right() {
+    let home = Home::with("workers 1\nmax-body lots\n");
+    let mut testbed = home.start(&[]);
+    let refused = |testbed: &Testbed| {
+        let reply = testbed.ask(&Ask::get("/hello"));
+        assert_eq!(reply.page(), (503, "503 Service Unavailable\n"));
+        assert_eq!(reply.field("Retry-After"), Some("5"));
+    };
+    (0..3).for_each(|_| refused(&testbed));
+    testbed.line(&format!(
+        "{}, line 2: max-body: \"lots\"",
+        home.settings().display()
+    ));
+    assert_eq!(testbed.lines().len(), 1, "once, not for each request");
+
+    home.set("workers 1\nmax-body 1\nbananas 3\n");
+    (0..3).for_each(|_| refused(&testbed));
+    testbed.line("line 3: bananas is no flag; see --help");
+    assert_eq!(testbed.lines().len(), 2, "once for each change");
+
+    home.set("workers 1\nmax-body 1\n");
+    let reply = testbed.ask(&Ask::post("/echo", "x"));
+    assert_eq!(reply.page(), (200, "x"), "the request that finds it right");
+    testbed.line("the settings are right now");
+    // The new limit holds, and so the process is not as it was.
+    poll("the new settings to hold", || {
+        testbed.ask(&Ask::post("/count", "xx")).status == 413
+    });
+    home.set("wrong again");
+    testbed.assert_serves();
+    testbed.signal("TERM");
+    let (elapsed, status) = testbed.wait();
+    assert!(elapsed < AT_ONCE && status.code() == Some(0), "{status}");
+}
+
+#[test]
+fn a_settings_file_that_all_can_write_is_a_503_until_the_mode_is_right() {
+    let home = Home::with("workers 2");
+    let mode = |mode| fs::set_permissions(home.settings(), Permissions::from_mode(mode)).unwrap();
+    mode(0o666);
+    let testbed = home.start(&[]);
+    assert_eq!(testbed.ask(&Ask::get("/hello")).status, 503);
+    testbed.line("can be written by everybody; take that away: chmod o-w");
+    // A change of the mode leaves the time of the last write alone.
+    mode(0o664);
+    testbed.assert_serves();
+}
+
+#[test]
+fn a_settings_file_that_is_removed_is_right() {
+    let home = Home::with("wrong");
+    let testbed = home.start(&[]);
+    assert_eq!(testbed.ask(&Ask::get("/hello")).status, 503);
+    fs::remove_file(home.settings()).unwrap();
+    testbed.assert_serves();
+}
+
+#[test]
+fn no_connection_is_lost_when_the_settings_become_right() {
+    let home = Home::with("wrong");
+    let testbed = home.start(&[]);
+    let mut kept = testbed.connect();
+    let ask = Ask::get("/hello").keep();
+    assert_eq!(kept.ask(&ask).status, 503);
+    let mut silent = testbed.connect();
+    let head = Ask::get("/hello").head();
+    let (first, rest) = head.split_at(20);
+    let mut half = Wire::after(testbed.address(), first);
+    // What came before it on the same socket has been taken in when this is answered.
+    assert_eq!(testbed.ask(&Ask::get("/hello")).status, 503);
+    home.set("workers 2");
+    testbed.assert_serves();
+    half.write(rest);
+    half.write(stream(STDIN, 1, b"", 1, 0));
+    assert_eq!(half.reply(1).page(), (200, "Hello, world!"));
+    assert_eq!(
+        silent.ask(&Ask::get("/hello")).page(),
+        (200, "Hello, world!")
+    );
+    assert_eq!(kept.ask(&ask).page(), (200, "Hello, world!"));
+    assert_eq!(kept.ask(&ask).page(), (200, "Hello, world!"));
+}
+
+#[test]
+fn the_request_that_finds_the_settings_right_delays_no_other() {
+    let home = Home::with("wrong");
+    let mut testbed = home.start(&[]);
+    assert_eq!(testbed.ask(&Ask::get("/hello")).status, 503);
+    home.set("grace 3");
+    // It never ends, and so only another worker can answer what comes after.
+    let _spins = Wire::after(testbed.address(), Ask::get("/spin").bytes());
+    testbed.line("the settings are right now");
+    testbed.assert_serves();
+    testbed.signal("TERM");
+    let (elapsed, status) = testbed.wait();
+    assert_eq!(status.code(), Some(1), "what spins is cut");
+    let grace = Duration::from_secs(3).abs_diff(elapsed);
+    assert!(
+        grace < Duration::from_millis(500),
+        "the file's grace: {elapsed:?}"
+    );
+    testbed.line("cut after 3 s: GET /spin");
+}
+
+#[test]
+fn a_signal_stops_it_while_the_settings_are_wrong() {
+    for is_used in [false, true] {
+        let home = Home::with("wrong");
+        let mut testbed = home.start(&[]);
+        testbed.line("every request is answered 503");
+        if is_used {
+            assert_eq!(testbed.ask(&Ask::get("/hello")).status, 503);
+        }
+        testbed.signal("TERM");
+        let (elapsed, status) = testbed.wait();
+        assert!(elapsed < AT_ONCE && status.code() == Some(0), "{status}");
+    }
+}
+
+#[test]
+fn conf_prints_the_path_as_it_was_typed_and_the_addresses_in_full() {
+    let home = Home::new();
+    let link = home.0.join("link.fcgi");
+    std::os::unix::fs::symlink("app.fcgi", &link).unwrap();
+    for (program, named) in [(home.program(), home.program()), (link.clone(), link)] {
+        let mut command = home.command(&["conf", "nginx", "--listen", "unix:s", "--workers", "7"]);
+        command = {
+            let mut typed = Command::new(&program);
+            typed
+                .args(command.get_args())
+                .current_dir("/usr")
+                .env_clear();
+            command = typed;
+            command
+        };
+        let told = told(command);
+        assert_eq!((told.code, told.stderr.as_str()), (Some(0), ""));
+        assert!(
+            told.stdout.contains(&format!(
+                "{} --listen unix:/usr/s --workers 7",
+                named.display()
+            )),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
+fn conf_asks_the_settings_file_too() {
+    let home = Home::with("listen unix:s\nworkers 9\n");
+    let told = home.run(&["conf", "nginx"]);
+    let socket = home.0.join("s");
+    assert!(
+        told.stdout.contains(&format!("unix:{}", socket.display())),
+        "{told:?}"
+    );
+    assert!(told.stdout.contains("--workers 9"), "{told:?}");
+}
+
+#[test]
+fn a_reader_who_has_seen_enough_is_no_failure() {
+    let home = Home::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = home.command(&["conf", "nginx"]);
+    command.stdout(writer);
+    let told = told(command);
+    assert_eq!((told.code, told.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn nobody_needs_to_read_standard_error() {
+    let home = Home::new();
+    for arguments in [&["--bananas"][..], &["--listen", "fd:9"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = home.command(arguments);
+        command.stderr(writer);
+        let code = told(command).code;
+        assert!(matches!(code, Some(1 | 2)), "{code:?}: a panic is 101");
+    }
+}

@@ -1,0 +1,158 @@
+//! Whoever holds a connection does not hold a worker, and two processes on one socket do not hold each other.
+
+use crate::served::{Folder, Served, serve_as};
+use crate::testbed::Testbed;
+use crate::wire::{Ask, Wire};
+use fcgi::{Address, Server};
+use std::collections::BTreeMap;
+use std::os::unix::net::UnixListener;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What a new request may be delayed by whoever only holds a connection.
+const DELAY: Duration = Duration::from_millis(50);
+
+/// What two idle processes may take to end.
+const AT_ONCE: Duration = Duration::from_millis(100);
+
+fn one_and_four_workers() -> [Served; 2] {
+    [1, 4].map(|workers| serve_as(Server::new().workers(workers), |_, res| res.send("x")))
+}
+
+/// Asks 21 times, each time anew. A machine that has other things to do may delay one or two of them; whoever holds a
+/// worker delays them all.
+#[track_caller]
+fn assert_prompt(server: &Served) {
+    let mut took: Vec<Duration> = (0..21)
+        .map(|_| {
+            let asked = Instant::now();
+            server.assert_serves();
+            asked.elapsed()
+        })
+        .collect();
+    took.sort();
+    assert!(took[18] < DELAY, "delayed: {took:?}");
+}
+
+#[test]
+fn four_clients_that_never_close_after_our_half_close_delay_nobody() {
+    for server in one_and_four_workers() {
+        let ask = Ask::post("/", vec![b'x'; 100_000]);
+        let mut holding: Vec<Wire> = (0..4)
+            .map(|_| server.after(&ask.bytes()[..50_000]))
+            .collect();
+        for wire in &mut holding {
+            assert_eq!(wire.reply(1).page(), (200, "x"));
+            wire.assert_closed();
+        }
+        assert_prompt(&server);
+        // And while they go on sending.
+        for wire in &mut holding {
+            wire.write(&ask.bytes()[50_000..]);
+        }
+        assert_prompt(&server);
+    }
+}
+
+#[test]
+fn eight_kept_connections_that_are_idle_delay_nobody() {
+    for server in one_and_four_workers() {
+        let ask = Ask::get("/").keep();
+        let mut kept: Vec<Wire> = (0..8).map(|_| server.connect()).collect();
+        for wire in &mut kept {
+            assert_eq!(wire.ask(&ask).page(), (200, "x"));
+        }
+        assert_prompt(&server);
+        // They are still there, each of them.
+        for wire in &mut kept {
+            assert_eq!(wire.ask(&ask).page(), (200, "x"));
+        }
+    }
+}
+
+#[test]
+fn connections_that_say_nothing_or_half_a_head_delay_nobody() {
+    for server in one_and_four_workers() {
+        let half = &Ask::get("/").bytes()[..60];
+        let _silent: Vec<Wire> = (0..8).map(|_| server.connect()).collect();
+        let _half: Vec<Wire> = (0..8).map(|_| server.after(half)).collect();
+        assert_prompt(&server);
+    }
+}
+
+/// One that always has a next request ready lets others have their turn.
+#[test]
+fn a_connection_that_never_pauses_delays_nobody_for_ever() {
+    const MANY: usize = 20_000;
+    let server = serve_as(Server::new().workers(1), |_, res| res.send("x"));
+    let (mut reader, mut writer) = server.connect().split();
+    let finished = Mutex::new(0);
+    thread::scope(|scope| {
+        let ask = Ask::get("/").keep().bytes();
+        scope.spawn(move || (0..MANY / 100).for_each(|_| writer.write(ask.repeat(100))));
+        scope.spawn(|| {
+            for _ in 0..MANY {
+                assert!(reader.reply(1).is_whole());
+                *finished.lock().unwrap() += 1;
+            }
+        });
+        while *finished.lock().unwrap() == 0 {
+            thread::yield_now();
+        }
+        for _ in 0..3 {
+            server.assert_serves();
+        }
+        assert!(
+            *finished.lock().unwrap() < MANY,
+            "all of its requests came first"
+        );
+    });
+}
+
+/// mod_fastcgi, lighttpd and supervisor let processes share one socket.
+#[test]
+fn two_processes_on_one_fd_0_answer_10_000_requests_and_end_at_once() {
+    let is_quick = [10_000, 1000, 1000].into_iter().any(|requests| {
+        let folder = Folder::new();
+        let path = folder.path().join("shared");
+        let listener = UnixListener::bind(&path).unwrap();
+        let mut both = [(); 2].map(|()| Testbed::on_stdin(&listener, 4));
+        let answers = ask_by_eight(&Address::Unix(path), requests);
+        let pids: BTreeMap<String, usize> = answers;
+        for testbed in &both {
+            let answered = pids.get(&testbed.pid().to_string());
+            assert!(answered.is_some(), "one process did it all: {pids:?}");
+        }
+        assert_eq!(pids.values().sum::<usize>(), requests);
+        both.iter().for_each(|testbed| testbed.signal("TERM"));
+        let begun = Instant::now();
+        for testbed in &mut both {
+            assert_eq!(testbed.wait().1.code(), Some(0));
+        }
+        begun.elapsed() < AT_ONCE
+    });
+    assert!(is_quick, "three times not at once");
+}
+
+/// Asks for the process id so often, by eight at once; who answered how often.
+fn ask_by_eight(address: &Address, requests: usize) -> BTreeMap<String, usize> {
+    let pids = Mutex::new(BTreeMap::new());
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..requests / 8 {
+                    let mut wire = Wire::connect(address);
+                    let reply = wire.ask(&Ask::get("/pid"));
+                    assert_eq!(reply.page().0, 200);
+                    *pids
+                        .lock()
+                        .unwrap()
+                        .entry(reply.text().to_owned())
+                        .or_default() += 1;
+                }
+            });
+        }
+    });
+    pids.into_inner().unwrap()
+}

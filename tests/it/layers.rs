@@ -1,0 +1,276 @@
+//! The house: imports run one way, foreign crates and unsafe lines stand where they belong, and nothing lies about.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// From top to bottom; a module imports from its own layer and those below.
+const LAYERS: [&[&str]; 15] = [
+    &["main"],
+    &["cli", "testing"],
+    &["client"],
+    &["server"],
+    &["process"],
+    &["pool"],
+    &["reserve"],
+    &["accept"],
+    &["connection"],
+    &["request", "response", "body", "access"],
+    &["exchange"],
+    &["wire"],
+    &["link", "front"],
+    &["buffer", "limits", "slot", "net", "form", "cgi"],
+    &["protocol", "error"],
+];
+
+/// These see less than their place allows. The client is the web server's part, and knows nothing of ours; what is pure
+/// has no socket, clock or log to import.
+const ONLY: [(&str, &[&str]); 4] = [
+    ("client", &["protocol", "net", "error"]),
+    ("cgi", &["protocol", "error"]),
+    ("form", &["error"]),
+    ("protocol", &[]),
+];
+
+/// Where a foreign crate may be named. crossbeam's parts serve what crosses threads.
+const FOREIGN: [(&str, &[&str]); 6] = [
+    ("socket2", &["net"]),
+    ("libc", &["net"]),
+    ("crossbeam_utils", &["pool", "accept", "reserve"]),
+    ("getopts", &["cli"]),
+    ("env_logger", &["cli"]),
+    ("httparse", &["cli"]),
+];
+
+const TOP_LEVEL: [&str; 16] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "README.md",
+    "SECURITY.md",
+    "examples",
+    "scripts",
+    "src",
+    "tests",
+    // What git and continuous integration need, and what builds leave.
+    ".ci",
+    ".git",
+    ".github",
+    ".gitignore",
+    "target",
+];
+
+/// What the default features bring in: the six of the manifest and what they need, and httparse for `dev`.
+const CRATES: [&str; 8] = [
+    "crossbeam-utils",
+    "env_filter",
+    "env_logger",
+    "getopts",
+    "httparse",
+    "libc",
+    "log",
+    "socket2",
+];
+
+/// A source file: its module of the top level, its path, its code without comments and tests.
+struct Source {
+    module: String,
+    path: PathBuf,
+    code: String,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources() -> Vec<Source> {
+    let src = root().join("src");
+    let mut folders = vec![src.clone()];
+    let mut sources = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let inside = path.strip_prefix(&src).unwrap();
+                let module = inside.iter().next().unwrap().to_str().unwrap();
+                sources.push(Source {
+                    module: module.trim_end_matches(".rs").to_owned(),
+                    code: code(&fs::read_to_string(&path).unwrap()),
+                    path,
+                });
+            }
+        }
+    }
+    assert!(sources.len() > 20, "they are all there");
+    sources
+}
+
+/// Tests come last, and may look everywhere.
+fn code(text: &str) -> String {
+    let (code, _) = text
+        .split_once("#[cfg(test)]\nmod tests {")
+        .unwrap_or((text, ""));
+    let lines = code
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// The modules of the top level that a source imports from.
+fn imports(source: &Source) -> BTreeSet<String> {
+    let is_top = source.path.parent() == Some(&root().join("src"));
+    let mut names = BTreeSet::new();
+    let mut prefixes = vec!["crate::"];
+    if is_top {
+        prefixes.push("super::");
+    }
+    for prefix in prefixes {
+        for (at, _) in source.code.match_indices(prefix) {
+            let rest = &source.code[at + prefix.len()..];
+            let end = rest
+                .find(|c: char| !(c.is_alphanumeric() || c == '_'))
+                .unwrap_or(rest.len());
+            assert!(
+                end > 0,
+                "{}: one module a line, not `crate::{{…`",
+                source.path.display()
+            );
+            names.insert(rest[..end].to_owned());
+        }
+    }
+    names
+}
+
+fn layer(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| layer.contains(&module))
+}
+
+#[test]
+fn imports_run_one_way() {
+    for source in sources() {
+        let (module, path) = (&source.module, source.path.display());
+        if module == "lib" {
+            continue;
+        }
+        let place = layer(module).unwrap_or_else(|| panic!("{path} has no layer yet"));
+        let only = ONLY
+            .iter()
+            .find(|(name, _)| name == module)
+            .map(|(_, seen)| seen);
+        for name in imports(&source).iter().filter(|name| *name != module) {
+            // A name of the front page would hide where it comes from.
+            let below =
+                layer(name).unwrap_or_else(|| panic!("{path}: `crate::{name}` is no module"));
+            assert!(
+                below >= place,
+                "{path} imports from {name}, which lies above it"
+            );
+            let is_seen = only.is_none_or(|seen| seen.contains(&name.as_str()));
+            assert!(
+                is_seen,
+                "{path} imports from {name}, and sees only {only:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn foreign_crates_are_named_where_they_belong() {
+    for source in sources() {
+        for (name, modules) in FOREIGN {
+            let is_named = [format!("{name}::"), format!("use {name}")]
+                .iter()
+                .any(|used| source.code.contains(used));
+            let is_at_home = modules.contains(&source.module.as_str());
+            assert!(
+                !is_named || is_at_home,
+                "{} uses {name}",
+                source.path.display()
+            );
+        }
+        let is_pure = ["protocol", "cgi", "form"].contains(&&source.module[..]);
+        for word in [
+            "log::",
+            "std::net",
+            "std::fs",
+            "std::time",
+            "std::thread",
+            "std::env",
+        ] {
+            assert!(
+                !is_pure || !source.code.contains(word),
+                "{} is pure, and uses {word}",
+                source.path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn every_unsafe_line_stands_in_net_sys() {
+    for source in sources() {
+        let is_unsafe = source.code.lines().any(|line| {
+            line.split(|c: char| !(c.is_alphanumeric() || c == '_'))
+                .any(|word| word == "unsafe")
+        });
+        let is_allowed = source.code.contains("allow(unsafe_code)");
+        let is_sys = source.path.ends_with("net/sys.rs");
+        assert!(
+            is_sys || !(is_unsafe || is_allowed),
+            "{}",
+            source.path.display()
+        );
+    }
+    let lib = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    assert!(lib.contains("#![deny(unsafe_code)]"));
+}
+
+#[test]
+fn nothing_lies_about_at_the_top_level() {
+    for entry in fs::read_dir(root()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(
+            TOP_LEVEL.contains(&&name[..]),
+            "{name} does not belong there"
+        );
+    }
+}
+
+#[test]
+fn the_default_dependencies_are_a_handful() {
+    let tree = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--offline",
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+        ])
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(
+        tree.status.success(),
+        "{}",
+        String::from_utf8_lossy(&tree.stderr)
+    );
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    let mut crates: BTreeSet<&str> = tree
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(crates.remove("fcgi"));
+    assert_eq!(
+        crates,
+        BTreeSet::from(CRATES),
+        "each needs a reason in Cargo.toml, and a place here"
+    );
+}

@@ -1,0 +1,268 @@
+//! Everything that grows has a limit and every wait an end: each of them, on both sides.
+
+use crate::served::{Served, poll, serve_as};
+use crate::wire::{Ask, PARAMS, PATIENCE, Wire, begin, pair, record};
+use fcgi::Server;
+use log::Level;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const SHORT: Duration = Duration::from_millis(150);
+
+fn one_worker() -> Server {
+    Server::new().workers(1)
+}
+
+fn hello(server: Server) -> Served {
+    let server = serve_as(server, |req, res| {
+        if let Ok(ms) = req.query().parse() {
+            thread::sleep(Duration::from_millis(ms));
+        }
+        res.send("hello")
+    });
+    server.assert_serves();
+    server
+}
+
+/// Lets what waits become older than what comes next, by more than the clock's step.
+fn older() {
+    let now = Instant::now();
+    poll("the clock", || now.elapsed() > Duration::from_millis(3));
+}
+
+/// A request whose PARAMS have so many bytes.
+fn ask_of(bytes: usize) -> Ask {
+    let ask = Ask::get("/");
+    let have = ask.params().len() - 16;
+    // A name of one byte, lengths of one and four.
+    let value = bytes - have - 1 - 1 - 4;
+    let ask = ask.param("X", "v".repeat(value));
+    assert_eq!(
+        ask.clone().records_of(60_000).params().len() - 8 * (bytes.div_ceil(60_000) + 1),
+        bytes
+    );
+    ask.records_of(60_000)
+}
+
+#[test]
+fn params_over_max_params_are_a_431_and_params_of_max_params_are_not() {
+    const MAX: usize = 100_000;
+    let server = hello(one_worker().max_params(MAX));
+    for over in [false, true] {
+        let ask = ask_of(MAX + usize::from(over)).keep();
+        let mut wire = server.connect();
+        let reply = wire.ask(&ask);
+        if !over {
+            assert_eq!(reply.page(), (200, "hello"));
+            continue;
+        }
+        assert_eq!(reply.page(), (431, "431 Request Header Fields Too Large\n"));
+        // What follows cannot be told from content: the connection does not go on.
+        wire.assert_closed();
+    }
+    server.line(Level::Info, "the params exceed max_params, 100000 bytes");
+    // A head that is much too long does not lose the answer, though nobody reads it.
+    let mut wire = server.after(ask_of(800_000).head());
+    assert_eq!(wire.reply(1).status, 431);
+    wire.assert_closed();
+    server.assert_serves();
+}
+
+#[test]
+fn pairs_over_max_pairs_are_a_431_and_the_connection_goes_on() {
+    let server = hello(one_worker().max_pairs(50));
+    let mut wire = server.connect();
+    for (more, status) in [(45, 200), (46, 431), (5000, 431), (0, 200)] {
+        // Five are there.
+        let ask = (0..more).fold(Ask::get("/").keep(), |ask, i| {
+            ask.param(format!("P{i}"), "")
+        });
+        assert_eq!(wire.ask(&ask).page().0, status, "{more} more");
+    }
+    let line = "GET /: there are more parameters than max_pairs, 50; answered 431";
+    assert_eq!(server.lines(Level::Info), [line; 2]);
+}
+
+#[test]
+fn a_pair_over_max_pair_is_a_431_and_the_connection_goes_on() {
+    let server = hello(one_worker().max_pair(1000));
+    let mut wire = server.connect();
+    for (value, status) in [(999, 200), (1000, 431), (10, 200)] {
+        let ask = Ask::get("/").keep().param("X", "v".repeat(value));
+        assert_eq!(wire.ask(&ask).page().0, status, "a value of {value} bytes");
+    }
+    server.line(
+        Level::Info,
+        "a parameter is larger than max_pair, 1000 bytes; answered 431",
+    );
+}
+
+#[test]
+fn a_pair_that_points_past_the_end_is_a_400() {
+    let server = hello(one_worker());
+    let mut wire = server.connect();
+    for broken in [
+        &[5, 1, b'A'][..],
+        &[1],
+        &[0x80, 0, 0],
+        &[1, 0xff, 0xff, 0xff, 0xff, b'A'],
+    ] {
+        let reply = wire.ask(&Ask::get("/").keep().raw_params(broken));
+        assert_eq!(reply.page(), (400, "400 Bad Request\n"), "{broken:?}");
+    }
+    assert_eq!(wire.ask(&Ask::get("/")).page(), (200, "hello"));
+}
+
+#[test]
+fn a_connection_that_says_nothing_is_closed_after_first_byte_timeout() {
+    let server = hello(one_worker().first_byte_timeout(SHORT));
+    let start = Instant::now();
+    let mut silent: Vec<Wire> = (0..5).map(|_| server.connect()).collect();
+    for wire in &mut silent {
+        wire.assert_closed();
+        assert!(start.elapsed() >= SHORT);
+    }
+    assert_eq!(server.lines(Level::Info), [""; 0], "a probe is everyday");
+}
+
+#[test]
+fn a_head_that_dribbles_is_closed_after_head_timeout_with_a_warning() {
+    let server = hello(one_worker().head_timeout(SHORT));
+    let head = Ask::get("/").head();
+    let start = Instant::now();
+    let mut wire = server.after(&head[..20]);
+    for byte in &head[20..] {
+        thread::sleep(SHORT / 10);
+        // It is closed though bytes keep coming.
+        if wire.try_write([*byte]).is_err() {
+            break;
+        }
+    }
+    assert!(
+        wire.try_write("x").is_err(),
+        "the whole head was waited for"
+    );
+    assert!(start.elapsed() >= SHORT);
+    server.line(
+        Level::Warn,
+        "a request's head was not whole in time (head_timeout)",
+    );
+    // One that comes in time, byte by byte, is served.
+    let server = hello(one_worker().head_timeout(PATIENCE));
+    let mut wire = server.connect();
+    for byte in Ask::get("/").bytes() {
+        wire.write([byte]);
+    }
+    assert_eq!(wire.reply(1).page(), (200, "hello"));
+}
+
+#[test]
+fn a_kept_connection_is_closed_after_idle_timeout() {
+    let server = hello(one_worker().idle_timeout(SHORT));
+    let ask = Ask::get("/").keep();
+    let mut wire = server.connect();
+    for _ in 0..3 {
+        assert_eq!(wire.ask(&ask).page(), (200, "hello"));
+        let before = Instant::now();
+        // Half the time is not all of it.
+        while before.elapsed() < SHORT / 2 {
+            assert!(wire.is_silent());
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+    let start = Instant::now();
+    wire.assert_closed();
+    assert!(start.elapsed() >= SHORT / 3);
+    assert_eq!(server.lines(Level::Info), [""; 0]);
+}
+
+#[test]
+fn no_limit_of_a_waiting_connection_ends_a_running_request() {
+    let server = one_worker()
+        .first_byte_timeout(SHORT)
+        .head_timeout(SHORT)
+        .body_timeout(SHORT)
+        .write_timeout(SHORT)
+        .idle_timeout(SHORT)
+        .linger_timeout(SHORT);
+    let server = hello(server);
+    let mut wire = server.connect();
+    for _ in 0..2 {
+        let slow = Ask::get("/?400").keep();
+        assert_eq!(wire.ask(&slow).page(), (200, "hello"));
+    }
+}
+
+#[test]
+fn heads_that_wait_share_one_limit_and_the_oldest_is_closed() {
+    let server = hello(one_worker().max_waiting_heads(100_000));
+    let ask = Ask::get("/").param("X", "x".repeat(30_000));
+    let bytes = ask.bytes();
+    let half = 25_000;
+    let mut waiting: Vec<Wire> = Vec::new();
+    for _ in 0..8 {
+        waiting.push(server.after(&bytes[..half]));
+        // It has been read when the one worker serves another.
+        server.assert_serves();
+        older();
+    }
+    // The last three or four fit, however their blocks have grown; the first ones are gone.
+    for wire in &mut waiting[..4] {
+        assert!(!wire.wait_for_end());
+    }
+    for wire in &mut waiting[6..] {
+        wire.write(&bytes[half..]);
+        assert_eq!(wire.reply(1).page(), (200, "hello"));
+    }
+    let lines = server.lines(Level::Warn);
+    assert!((4..=6).contains(&lines.len()), "a line for each: {lines:?}");
+    assert!(lines[0].contains("max_waiting_heads"));
+}
+
+#[test]
+fn over_max_connections_the_longest_idle_one_is_closed() {
+    let server = hello(one_worker().max_connections(3));
+    let ask = Ask::get("/").keep();
+    let mut kept: Vec<Wire> = (0..3).map(|_| server.connect()).collect();
+    // The first one asks again: it becomes the youngest.
+    for i in [0, 1, 2, 0] {
+        assert_eq!(kept[i].ask(&ask).page(), (200, "hello"));
+        older();
+    }
+    let mut new = server.connect();
+    assert_eq!(new.ask(&ask).page(), (200, "hello"));
+    kept[1].assert_closed();
+    for i in [0, 2] {
+        assert_eq!(kept[i].ask(&ask).page(), (200, "hello"));
+    }
+}
+
+#[test]
+fn over_max_connections_with_none_idle_new_ones_wait() {
+    let server = hello(one_worker().max_connections(2).head_timeout(PATIENCE));
+    let half = Ask::get("/").bytes()[..30].to_vec();
+    let mut busy: Vec<Wire> = (0..2).map(|_| server.after(&half)).collect();
+    let mut new = server.after(Ask::get("/").bytes());
+    let line = server.line(Level::Warn, "no room for another connection");
+    assert!(line.contains("max_connections are open"), "{line}");
+    assert!(new.is_silent());
+    busy[0].write(&Ask::get("/").bytes()[30..]);
+    assert_eq!(busy[0].reply(1).page(), (200, "hello"));
+    assert_eq!(new.reply(1).page(), (200, "hello"));
+}
+
+/// Thousands of tiny heads that wait cost no one else anything.
+#[test]
+fn many_half_heads_do_not_hold_a_worker() {
+    let server = hello(one_worker());
+    let half = [begin(1, false), record(PARAMS, 1, &pair("A", "b"))].concat();
+    let waiting: Vec<Wire> = (0..200).map(|_| server.after(&half)).collect();
+    for _ in 0..5 {
+        server.assert_serves();
+    }
+    let rest = Ask::get("/").params();
+    for mut wire in waiting {
+        wire.write([&rest[..], &record(5, 1, &[])].concat());
+        assert_eq!(wire.reply(1).page(), (200, "hello"));
+    }
+}

@@ -1,0 +1,51 @@
+//! Quick requests send workers into reserve; a slow one brings them back before others wait for it.
+
+use crate::served::serve_as;
+use crate::wire::Ask;
+use fcgi::Server;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+const SLOW: Duration = Duration::from_millis(400);
+
+/// What the issue of a fair server allows a new request to wait for others.
+const FAIR: Duration = Duration::from_millis(50);
+
+#[test]
+fn slow_requests_after_many_quick_ones_delay_nobody() {
+    let served = serve_as(Server::new().workers(4), |req, res| {
+        if req.path() == "/slow" {
+            sleep(SLOW);
+        }
+        res.send("done")
+    });
+    let quick = Ask::get("/quick").keep();
+    let slow = Ask::get("/slow").keep();
+    for _ in 0..3 {
+        // Long enough that one worker waits in the loop and all others in reserve.
+        let mut connections = [(); 4].map(|()| served.connect());
+        for _ in 0..100 {
+            connections
+                .iter_mut()
+                .for_each(|connection| connection.write(quick.bytes()));
+            connections
+                .iter_mut()
+                .for_each(|connection| drop(connection.reply(1)));
+        }
+        let [last, others @ ..] = &mut connections;
+        let began = Instant::now();
+        for connection in others.iter_mut() {
+            connection.write(slow.bytes());
+            let asked = Instant::now();
+            assert_eq!(last.ask(&quick).text(), "done");
+            assert!(asked.elapsed() < FAIR, "waited {:?}", asked.elapsed());
+        }
+        for connection in others {
+            assert_eq!(connection.reply(1).text(), "done");
+        }
+        assert!(
+            began.elapsed() < SLOW * 2,
+            "the slow ones ran one after another"
+        );
+    }
+}

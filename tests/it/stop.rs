@@ -1,0 +1,250 @@
+//! Stopping: by signal as a process, by `stop` inside one; idle at once, busy after the request, and by the deadline.
+
+use crate::served::{Folder, poll, serve_as, start};
+use crate::testbed::{self, Testbed};
+use crate::wire::{Ask, End, PATIENCE, Wire};
+use fcgi::{Address, Server};
+use std::os::unix::net::UnixListener;
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
+
+const SIGNALS: [&str; 3] = ["TERM", "INT", "USR1"];
+
+/// The default of `--grace`, and how exact its end has to be.
+const GRACE: Duration = Duration::from_secs(5);
+const EXACT: Duration = Duration::from_millis(500);
+
+/// Far below `grace`: nothing was waited for.
+const AT_ONCE: Duration = Duration::from_millis(100);
+
+/// multiwatch stops by USR1, which would kill; mod_fcgid and all others by TERM.
+#[test]
+fn an_idle_process_ends_at_once_with_0_and_takes_its_socket_along() {
+    for (i, signal) in SIGNALS.into_iter().enumerate() {
+        for workers in [1, 4] {
+            let is_quick = (0..3).any(|_| {
+                let mut testbed = Testbed::listening(workers);
+                // Whoever only holds a connection does not count: silent, kept, with half a head.
+                let mut kept = testbed.connect();
+                assert!(kept.ask(&Ask::get("/hello").keep()).is_whole());
+                let mut others = [
+                    testbed.connect(),
+                    Wire::after(testbed.address(), &Ask::get("/").bytes()[..40]),
+                ];
+                testbed.assert_serves();
+                testbed.signal(signal);
+                let (took, status) = testbed.wait();
+                assert_eq!(status.code(), Some(0), "{signal}");
+                assert_eq!(
+                    testbed.folder.names(),
+                    [""; 0],
+                    "{signal}: the socket is left"
+                );
+                for wire in others.iter_mut().chain([&mut kept]) {
+                    assert!(!wire.wait_for_end());
+                }
+                took < AT_ONCE
+            });
+            assert!(
+                is_quick,
+                "three times not at once, by {signal} with {workers} workers ({i})"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_running_request_is_answered_before_the_end_and_no_new_one() {
+    for (signal, workers) in SIGNALS.into_iter().zip([1, 4, 1]) {
+        let mut testbed = Testbed::listening(workers);
+        let ask = Ask::get("/chunks?n=2&ms=300").keep();
+        let mut wire = Wire::after(testbed.address(), ask.bytes());
+        // The head and the first chunk: it runs.
+        assert!(wire.record().is_some());
+        assert!(
+            wire.record()
+                .is_some_and(|record| record.content == b"chunk 0\n")
+        );
+        testbed.signal(signal);
+        // mod_fcgid repeats TERM, systemd and a terminal signal parent and children alike.
+        for again in ["TERM", "USR1"] {
+            testbed.signal(again);
+        }
+        wire.write(ask.bytes());
+        assert!(
+            wire.record()
+                .is_some_and(|record| record.content == b"chunk 1\n")
+        );
+        assert!(
+            wire.record()
+                .is_some_and(|record| record.content.is_empty())
+        );
+        assert_eq!(wire.reply(1).end, End::Whole(0, 0), "{signal}");
+        // The next request on it is nobody's, and what the kernel does with it is its own.
+        wire.wait_for_end();
+        let (took, status) = testbed.wait();
+        assert_eq!(status.code(), Some(0), "{signal}");
+        assert!(took < GRACE / 2, "{signal}: it waited for the deadline");
+        assert_eq!(testbed.folder.names(), [""; 0]);
+        assert_eq!(testbed.last_troubles(), [""; 0]);
+    }
+}
+
+/// lighttpd, mod_fastcgi and h2o never send KILL. It needs no free worker, and no worker that ever returns.
+#[test]
+fn at_the_deadline_it_ends_with_1_and_names_what_it_cuts() {
+    let mut spinning = Testbed::listening_with(&["--workers", "1", "--grace", "2"]);
+    let mut sleeping = Testbed::listening(4);
+    let spin = Wire::after(spinning.address(), Ask::get("/spin").bytes());
+    let sleeps: Vec<Wire> = (0..4)
+        .map(|_| Wire::after(sleeping.address(), Ask::get("/sleep?ms=60000").bytes()))
+        .collect();
+    poll("the handler to spin", || {
+        spinning.thread_states().contains(&'R')
+    });
+    poll("four workers", || sleeping.thread_states().len() == 4);
+    let begun = Instant::now();
+    spinning.signal("TERM");
+    sleeping.signal("USR1");
+    // These change nothing, least of all the deadline.
+    std::thread::sleep(Duration::from_millis(1400));
+    for signal in SIGNALS {
+        if signal != "INT" {
+            spinning.signal(signal);
+            sleeping.signal(signal);
+        }
+    }
+    for (testbed, grace) in [
+        (&mut spinning, Duration::from_secs(2)),
+        (&mut sleeping, GRACE),
+    ] {
+        let (_, status) = testbed.wait();
+        let took = begun.elapsed();
+        assert!(took.abs_diff(grace) < EXACT, "gone after {took:?}");
+        assert_eq!(status.code(), Some(1));
+        assert_eq!(testbed.folder.names(), [""; 0], "the socket is left");
+    }
+    let is_told = |line: &String, request: &str| {
+        line.starts_with("fcgi: the time to stop is over; cut after ") && line.ends_with(request)
+    };
+    let lines = spinning.last_troubles();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(is_told(&lines[0], " s: GET /spin"), "{lines:?}");
+    let lines = sleeping.last_troubles();
+    let told = lines.iter().filter(|line| is_told(line, " s: GET /sleep"));
+    assert_eq!((told.count(), lines.len()), (4, 4), "{lines:?}");
+    for mut wire in sleeps.into_iter().chain([spin]) {
+        assert!(!wire.wait_for_end());
+    }
+}
+
+/// Only a person at a terminal is taken for impatient.
+#[test]
+fn without_a_terminal_a_second_int_changes_nothing() {
+    let folder = Folder::new();
+    let address = Address::Unix(folder.path().join("s"));
+    // In a session of its own a process has no terminal, wherever these tests run.
+    let mut command = testbed::command();
+    let program = command.get_program().to_owned();
+    command = testbed::command_of("setsid");
+    command
+        .arg(program)
+        .args(["--listen", &address.to_string()]);
+    let mut testbed = Testbed::spawn(command, address, folder);
+    poll("the testbed", || {
+        Wire::try_connect(testbed.address()).is_ok()
+    });
+    let mut wire = Wire::after(testbed.address(), Ask::get("/chunks?n=2&ms=300").bytes());
+    assert!(wire.record().is_some());
+    testbed.signal("INT");
+    testbed.signal("INT");
+    let reply = (wire.record().unwrap(), wire.record().unwrap());
+    assert_eq!(
+        (&reply.0.content[..], &reply.1.content[..]),
+        (&b"chunk 0\n"[..], &b"chunk 1\n"[..])
+    );
+    assert_eq!(testbed.wait().1.code(), Some(0));
+}
+
+/// What a web server left on fd 0 is its own, and stays.
+#[test]
+fn a_socket_that_was_inherited_is_left_alone() {
+    let folder = Folder::new();
+    let listener = UnixListener::bind(folder.path().join("theirs")).unwrap();
+    for _ in 0..2 {
+        let mut testbed = Testbed::on_stdin(&listener, 2);
+        testbed.assert_serves();
+        testbed.signal("TERM");
+        assert_eq!(testbed.wait().1.code(), Some(0));
+        assert_eq!(folder.names(), ["theirs"]);
+    }
+    // It still listens: whoever is started next answers.
+    let waiting = Wire::after(
+        &Address::Unix(folder.path().join("theirs")),
+        Ask::get("/hello").bytes(),
+    );
+    let testbed = Testbed::on_stdin(&listener, 2);
+    let mut waiting = waiting;
+    assert_eq!(waiting.reply(1).page(), (200, "Hello, world!"));
+    drop(testbed);
+}
+
+#[test]
+fn stop_and_join_end_every_worker_after_its_request() {
+    for workers in [1, 4] {
+        let busy = Arc::new(Barrier::new(workers + 1));
+        let held = Arc::clone(&busy);
+        let mut server = serve_as(Server::new().workers(workers), move |_, res| {
+            held.wait();
+            held.wait();
+            res.send("done")
+        });
+        let mut wires: Vec<Wire> = (0..workers)
+            .map(|_| server.after(Ask::get("/").keep().bytes()))
+            .collect();
+        busy.wait();
+        server.stop();
+        // Gone at once, so that the next one can start while this one still works.
+        assert!(Wire::try_connect(server.address()).is_err());
+        let next = Server::new().listen(server.address().clone());
+        let next = next.responder(|_, res| res.send("next")).start().unwrap();
+        assert_eq!(server.ask(&Ask::get("/")).page(), (200, "next"));
+        server.stop();
+        busy.wait();
+        assert!(server.ends_within(PATIENCE));
+        for wire in &mut wires {
+            assert_eq!(wire.reply(1).page(), (200, "done"));
+            wire.assert_closed();
+        }
+        // The old one did not take the new one's socket along.
+        assert_eq!(server.ask(&Ask::get("/")).page(), (200, "next"));
+        next.stop();
+        next.join();
+    }
+}
+
+#[test]
+fn a_server_that_is_idle_ends_at_once_whoever_holds_a_connection() {
+    let served = Arc::default();
+    let server = Server::new().workers(4).responder(|_, res| res.send("x"));
+    let mut server = start(server, served);
+    let mut kept: Vec<Wire> = (0..8).map(|_| server.connect()).collect();
+    for wire in &mut kept {
+        assert!(wire.ask(&Ask::get("/").keep()).is_whole());
+    }
+    // Lingering: our side is closed, theirs is not.
+    let mut lingering = server.after(Ask::post("/", "x").head());
+    assert!(lingering.reply(1).is_whole());
+    lingering.assert_closed();
+    let begun = Instant::now();
+    server.stop();
+    assert!(server.ends_within(PATIENCE));
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "after {:?}",
+        begun.elapsed()
+    );
+    for wire in &mut kept {
+        wire.assert_closed();
+    }
+}

@@ -1,0 +1,229 @@
+//! The example `testbed` as a process: for what only a process has, signals, an exit status, its own log, fd 0.
+
+use crate::served::{Folder, poll};
+use crate::wire::{Ask, PATIENCE, Reply, Wire};
+use fcgi::Address;
+use std::env;
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// A running testbed. It is killed when it is dropped.
+pub struct Testbed {
+    child: Child,
+    address: Address,
+    lines: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
+    pub folder: Folder,
+}
+
+impl Testbed {
+    /// Listens on a socket file that it makes itself.
+    pub fn listening(workers: usize) -> Testbed {
+        Testbed::listening_with(&["--workers", &workers.to_string()])
+    }
+
+    /// As [`Testbed::listening`], with these flags.
+    pub fn listening_with(flags: &[&str]) -> Testbed {
+        let folder = Folder::new();
+        let address = Address::Unix(folder.path().join("s"));
+        let mut command = command();
+        command.args(["--listen", &address.to_string()]).args(flags);
+        let testbed = Testbed::spawn(command, address, folder);
+        poll("the testbed to listen", || {
+            Wire::try_connect(&testbed.address).is_ok()
+        });
+        testbed
+    }
+
+    /// Serves a unix socket that it finds on fd 0, as a web server would start it.
+    pub fn on_stdin(listener: &UnixListener, workers: usize) -> Testbed {
+        let path = listener.local_addr().unwrap();
+        let address = Address::Unix(path.as_pathname().expect("a file").to_owned());
+        let socket: OwnedFd = listener.try_clone().unwrap().into();
+        Testbed::inheriting(socket, address, workers)
+    }
+
+    /// As [`Testbed::on_stdin`], by TCP.
+    pub fn on_tcp(workers: usize) -> Testbed {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        Testbed::inheriting(listener.into(), Address::Tcp(address), workers)
+    }
+
+    fn inheriting(socket: OwnedFd, address: Address, workers: usize) -> Testbed {
+        let mut command = command();
+        command
+            .args(["--workers", &workers.to_string()])
+            .stdin(socket);
+        Testbed::spawn(command, address, Folder::new())
+    }
+
+    pub fn spawn(mut command: Command, address: Address, folder: Folder) -> Testbed {
+        let mut child = command.spawn().expect("the testbed starts");
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+        let into = Arc::clone(&lines);
+        let reader = thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                into.lock().unwrap().push(line);
+            }
+        });
+        Testbed {
+            child,
+            address,
+            lines,
+            reader: Some(reader),
+            folder,
+        }
+    }
+
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    pub fn tcp(&self) -> SocketAddr {
+        match &self.address {
+            Address::Tcp(address) => *address,
+            other => panic!("{other} is not TCP"),
+        }
+    }
+
+    #[track_caller]
+    pub fn connect(&self) -> Wire {
+        Wire::connect(&self.address)
+    }
+
+    #[track_caller]
+    pub fn ask(&self, ask: &Ask) -> Reply {
+        self.connect().ask(ask)
+    }
+
+    #[track_caller]
+    pub fn assert_serves(&self) {
+        let reply = self.ask(&Ask::get("/hello"));
+        assert_eq!(reply.page(), (200, "Hello, world!"));
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("sh")
+            .args(["-c", &format!("kill -{name} {}", self.pid())])
+            .status();
+        assert!(status.expect("sh is there").success(), "kill -{name}");
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end; how long that took, and its status.
+    #[track_caller]
+    pub fn wait(&mut self) -> (Duration, ExitStatus) {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return (start.elapsed(), status);
+            }
+            assert!(start.elapsed() < PATIENCE, "the testbed does not end");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// What it wrote on fd 2 so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    /// All that it wrote on fd 2; it has ended.
+    pub fn last_lines(&mut self) -> Vec<String> {
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        self.lines()
+    }
+
+    /// Of the last lines those that are not for information only.
+    pub fn last_troubles(&mut self) -> Vec<String> {
+        let mut lines = self.last_lines();
+        lines.retain(|line| !line.contains(" INFO "));
+        lines
+    }
+
+    /// The one line that has these words; waits for it.
+    #[track_caller]
+    pub fn line(&self, words: &str) -> String {
+        let mut found = Vec::new();
+        poll(&format!("a log line with {words:?}"), || {
+            found = self.lines();
+            found.retain(|line| line.contains(words));
+            !found.is_empty()
+        });
+        assert_eq!(found.len(), 1, "one line, not {found:?}");
+        found.remove(0)
+    }
+
+    /// The states of its threads, as /proc has them: `S` sleeps.
+    pub fn thread_states(&self) -> Vec<char> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        tasks
+            .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok())
+            .map(|stat| {
+                let (_, rest) = stat.rsplit_once(") ").expect("a stat line");
+                rest.chars().next().expect("a state")
+            })
+            .collect()
+    }
+}
+
+impl Drop for Testbed {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The testbed's command line so far: nothing on fd 0, fd 2 caught, an environment without surprises.
+pub fn command() -> Command {
+    command_of(program())
+}
+
+/// As [`command`], with another program in front.
+pub fn command_of(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .env_clear();
+    command
+}
+
+/// The example's binary beside this test's. `cargo test` builds it, `cargo test --test it` alone does not.
+fn program() -> &'static PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let test = env::current_exe().unwrap();
+        let folder = test.ancestors().nth(2).expect("target/PROFILE/deps/it");
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--offline", "--example", "testbed"]);
+        if folder.ends_with("release") {
+            build.arg("--release");
+        }
+        build.arg("--target-dir").arg(folder.parent().unwrap());
+        build.current_dir(env!("CARGO_MANIFEST_DIR"));
+        let status = build.status().expect("cargo runs");
+        assert!(status.success(), "the testbed does not build");
+        folder.join("examples/testbed")
+    })
+}

@@ -1,0 +1,193 @@
+//! Apache, started privately with the printed configuration: as `.htaccess`, or in the place of `<VirtualHost>`.
+
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Outcome;
+use crate::folder::Folder;
+use crate::http::Http;
+use crate::process::Process;
+use crate::row::Running;
+use crate::testbed::{Testbed, Upstream, free_address, installed};
+
+pub fn missing_fcgid() -> Vec<String> {
+    missing(&FCGID)
+}
+
+pub fn missing_rewrite() -> Vec<String> {
+    missing(&REWRITE)
+}
+
+pub fn missing_proxy() -> Vec<String> {
+    missing(&PROXY)
+}
+
+pub fn missing_cgid() -> Vec<String> {
+    missing(&CGID)
+}
+
+pub fn fcgid_htaccess(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    htaccess(folder, testbed, "app.fcgi")?;
+    // The default, 131072, cannot be raised in .htaccess.
+    let host = format!("{}\nFcgidMaxRequestLen 20000000", allow_override(folder));
+    start(folder, &FCGID, &host)
+}
+
+/// The same `.htaccess` where no module runs programs.
+pub fn bare_htaccess(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    htaccess(folder, testbed, "app.fcgi")?;
+    start(folder, &REWRITE, &allow_override(folder))
+}
+
+pub fn fcgid_script_alias(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    start(folder, &FCGID, &program.conf("apache", &[])?)
+}
+
+pub fn cgid(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    htaccess(folder, testbed, "app.cgi")?;
+    // Beside it a script that shows what mod_cgid makes of a query, and that the danger is real.
+    let script = folder.write("www/arguments.sh", ARGUMENTS)?;
+    folder.install(&script, "www/arguments.cgi")?;
+    let host = format!(
+        "{}\n<Files \"arguments.cgi\">\nSetHandler cgi-script\nOptions +ExecCGI\n</Files>",
+        allow_override(folder)
+    );
+    start(folder, &CGID, &host)
+}
+
+pub fn proxy_unix(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    proxy(folder, testbed, Upstream::unix(folder), &[])
+}
+
+pub fn proxy_tcp(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    proxy(folder, testbed, Upstream::tcp()?, &[])
+}
+
+pub fn proxy_kept(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    proxy(folder, testbed, Upstream::tcp()?, &["--keepalive"])
+}
+
+const ARGUMENTS: &str = "#!/bin/sh\n\
+    printf 'Content-Type: text/plain\\r\\n\\r\\n'\n\
+    for argument; do printf '[%s]' \"$argument\"; done\n";
+
+const FCGID: [&str; 2] = ["rewrite", "fcgid"];
+const REWRITE: [&str; 1] = ["rewrite"];
+const PROXY: [&str; 2] = ["proxy", "proxy_fcgi"];
+const CGID: [&str; 2] = ["rewrite", "cgid"];
+
+/// What Debian loads anyway and the printed configuration may lean on.
+const STOCK: [&str; 5] = ["mpm_event", "authz_core", "alias", "dir", "mime"];
+
+fn missing(modules: &[&str]) -> Vec<String> {
+    if installed(&APACHE).is_none() {
+        return vec!["apache2".to_owned()];
+    }
+    STOCK
+        .iter()
+        .chain(modules)
+        .filter(|name| !module(name).is_file())
+        .map(|name| format!("Apache's mod_{name}"))
+        .collect()
+}
+
+const APACHE: [&str; 2] = ["apache2", "httpd"];
+
+fn module(name: &str) -> PathBuf {
+    Path::new("/usr/lib/apache2/modules").join(format!("mod_{name}.so"))
+}
+
+/// A shared host's part: the folder may have its own `.htaccess`.
+fn allow_override(folder: &Folder) -> String {
+    format!(
+        "<Directory \"{}\">\nAllowOverride FileInfo Options\nRequire all granted\n</Directory>",
+        folder.text("www")
+    )
+}
+
+/// The program in the document root, and once more in a folder below it.
+fn htaccess(folder: &Folder, testbed: &Testbed, name: &str) -> Outcome {
+    for place in ["www", "www/sub"] {
+        let program = testbed.install(folder, &format!("{place}/{name}"))?;
+        folder.write(
+            &format!("{place}/.htaccess"),
+            &program.conf("htaccess", &[])?,
+        )?;
+    }
+    Ok(())
+}
+
+fn proxy(
+    folder: &Folder,
+    testbed: &Testbed,
+    upstream: Upstream,
+    flags: &[&str],
+) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let app = program.serve(folder, &upstream)?;
+    let listen = upstream.listen();
+    let flags = [&["--listen", listen.as_str()], flags].concat();
+    let mut running = start(folder, &PROXY, &program.conf("apache", &flags)?)?;
+    running.processes.push(app);
+    running.upstream = Some(upstream);
+    Ok(running)
+}
+
+fn start(folder: &Folder, modules: &[&str], host: &str) -> Outcome<Running> {
+    let at = free_address()?;
+    let conf = folder.write("etc/apache.conf", &outer(folder, at, modules, host))?;
+    let binary = installed(&APACHE).ok_or("Apache is not installed")?;
+    let mut command = Command::new(binary);
+    command.arg("-f").arg(conf).args(["-D", "FOREGROUND"]);
+    let mut process = Process::start("Apache", &mut command, &folder.path("log/apache.out"))?;
+    process.await_ready(|| TcpStream::connect(at).is_ok())?;
+    Ok(Running {
+        http: Http { at },
+        upstream: None,
+        processes: vec![process],
+    })
+}
+
+fn outer(folder: &Folder, at: SocketAddr, modules: &[&str], host: &str) -> String {
+    let (run, log) = (folder.text("run"), folder.text("log"));
+    let www = folder.text("www");
+    let mut conf = format!(
+        "ServerRoot \"{run}\"\n\
+         DefaultRuntimeDir \"{run}\"\n\
+         Mutex default:{run}\n\
+         PidFile \"{run}/apache.pid\"\n\
+         ErrorLog \"{log}/apache-error.log\"\n\
+         ServerName localhost\n\
+         Listen {at}\n"
+    );
+    for name in STOCK.iter().chain(modules) {
+        let file = module(name);
+        conf.push_str(&format!(
+            "LoadModule {name}_module \"{}\"\n",
+            file.display()
+        ));
+    }
+    if let Some(user) = folder.user() {
+        conf.push_str(&format!("User {}\nGroup {}\n", user.name, user.group));
+    }
+    conf.push_str(&format!(
+        "TypesConfig /dev/null\n\
+         <IfModule mod_fcgid.c>\n\
+         FcgidIPCDir \"{run}/fcgid\"\n\
+         FcgidProcessTableFile \"{run}/fcgid_shm\"\n\
+         </IfModule>\n\
+         <IfModule mod_cgid.c>\n\
+         ScriptSock \"{run}/cgid.sock\"\n\
+         </IfModule>\n\
+         <FilesMatch \"^\\.ht\">\n\
+         Require all denied\n\
+         </FilesMatch>\n\
+         <VirtualHost {at}>\n\
+         DocumentRoot \"{www}\"\n\
+         {host}\n\
+         </VirtualHost>\n"
+    ));
+    conf
+}

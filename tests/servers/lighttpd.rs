@@ -1,0 +1,84 @@
+//! lighttpd, started privately with the printed configuration included at its end.
+
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::Command;
+
+use crate::Outcome;
+use crate::folder::Folder;
+use crate::http::Http;
+use crate::process::Process;
+use crate::row::Running;
+use crate::testbed::{Program, Testbed, Upstream, WORKERS, free_address, installed};
+
+pub fn missing() -> Vec<String> {
+    match installed(&["lighttpd"]) {
+        Some(_) => Vec::new(),
+        None => vec!["lighttpd".to_owned()],
+    }
+}
+
+pub fn spawned(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    start(folder, &program, &["--workers", WORKERS])
+}
+
+pub fn external_unix(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    external(folder, testbed, Upstream::unix(folder))
+}
+
+pub fn external_tcp(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    external(folder, testbed, Upstream::tcp()?)
+}
+
+fn external(folder: &Folder, testbed: &Testbed, upstream: Upstream) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let app = program.serve(folder, &upstream)?;
+    let mut running = start(folder, &program, &["--listen", &upstream.listen()])?;
+    running.processes.push(app);
+    running.upstream = Some(upstream);
+    Ok(running)
+}
+
+fn start(folder: &Folder, program: &Program, flags: &[&str]) -> Outcome<Running> {
+    folder.write("etc/app.conf", &program.conf("lighttpd", flags)?)?;
+    let at = free_address()?;
+    let conf = folder.write("etc/lighttpd.conf", &outer(folder, at))?;
+    let binary = installed(&["lighttpd"]).ok_or("lighttpd is not installed")?;
+    let mut command = Command::new(binary);
+    command.arg("-D").arg("-f").arg(conf);
+    let mut process = Process::start("lighttpd", &mut command, &folder.path("log/lighttpd.out"))?;
+    process.await_ready(|| TcpStream::connect(at).is_ok())?;
+    Ok(Running {
+        http: Http { at },
+        upstream: None,
+        processes: vec![process],
+    })
+}
+
+fn outer(folder: &Folder, at: SocketAddr) -> String {
+    let user = match folder.user() {
+        Some(user) => format!(
+            "server.username = \"{}\"\nserver.groupname = \"{}\"\n",
+            user.name, user.group
+        ),
+        None => String::new(),
+    };
+    let (run, log, tmp) = (folder.text("run"), folder.text("log"), folder.text("tmp"));
+    let include = folder.path("etc/app.conf");
+    let include = Path::display(&include);
+    format!(
+        "{user}\
+         server.document-root = \"{}\"\n\
+         server.bind = \"{}\"\n\
+         server.port = {}\n\
+         server.pid-file = \"{run}/lighttpd.pid\"\n\
+         server.errorlog = \"{log}/lighttpd-error.log\"\n\
+         server.breakagelog = \"{log}/lighttpd-breakage.log\"\n\
+         server.upload-dirs = ( \"{tmp}\" )\n\
+         include \"{include}\"\n",
+        folder.text("public"),
+        at.ip(),
+        at.port(),
+    )
+}

@@ -1,0 +1,106 @@
+//! nginx, started privately with the printed blocks in `server { }` and, where the text says so, in `http { }`.
+
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+use crate::Outcome;
+use crate::folder::Folder;
+use crate::http::Http;
+use crate::process::Process;
+use crate::row::Running;
+use crate::testbed::{Testbed, Upstream, WORKERS, free_address, installed};
+
+pub fn missing() -> Vec<String> {
+    match installed(&["nginx"]) {
+        Some(_) => Vec::new(),
+        None => vec!["nginx".to_owned()],
+    }
+}
+
+pub fn unix(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    start(folder, testbed, Upstream::unix(folder), &[])
+}
+
+pub fn unix_kept(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    start(folder, testbed, Upstream::unix(folder), &["--keepalive"])
+}
+
+pub fn tcp(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    start(folder, testbed, Upstream::tcp()?, &[])
+}
+
+pub fn tcp_kept(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    start(folder, testbed, Upstream::tcp()?, &["--keepalive"])
+}
+
+fn start(
+    folder: &Folder,
+    testbed: &Testbed,
+    upstream: Upstream,
+    flags: &[&str],
+) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let app = program.serve(folder, &upstream)?;
+    let listen = upstream.listen();
+    let flags = [&["--listen", listen.as_str(), "--workers", WORKERS], flags].concat();
+    let text = program.conf("nginx", &flags)?;
+    // The text's own headings say where each part belongs.
+    let heading = "# Inside server { }:";
+    let (http, server) = text
+        .split_once(heading)
+        .ok_or_else(|| format!("conf nginx prints no line {heading:?}"))?;
+    folder.write("etc/http.conf", http)?;
+    folder.write("etc/server.conf", server)?;
+    symlink(
+        "/etc/nginx/fastcgi_params",
+        folder.path("etc/fastcgi_params"),
+    )
+    .map_err(|e| format!("cannot link nginx's fastcgi_params: {e}"))?;
+
+    let at = free_address()?;
+    let conf = folder.write("etc/nginx.conf", &outer(folder, at))?;
+    let binary = installed(&["nginx"]).ok_or("nginx is not installed")?;
+    let mut command = Command::new(binary);
+    command.arg("-c").arg(conf).arg("-p").arg(folder.path(""));
+    command.arg("-e").arg(folder.path("log/nginx-error.log"));
+    let mut process = Process::start("nginx", &mut command, &folder.path("log/nginx.out"))?;
+    process.await_ready(|| TcpStream::connect(at).is_ok())?;
+    Ok(Running {
+        http: Http { at },
+        upstream: Some(upstream),
+        processes: vec![process, app],
+    })
+}
+
+fn outer(folder: &Folder, at: SocketAddr) -> String {
+    let user = match folder.user() {
+        Some(user) => format!("user {} {};\n", user.name, user.group),
+        None => String::new(),
+    };
+    let (run, log, tmp) = (folder.text("run"), folder.text("log"), folder.text("tmp"));
+    let public = folder.text("public");
+    // Every kind of temporary folder has a default that only root may make.
+    let temp: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .iter()
+        .map(|kind| format!("{kind}_temp_path {tmp}/{kind};\n"))
+        .collect();
+    format!(
+        "{user}\
+         daemon off;\n\
+         worker_processes 2;\n\
+         pid {run}/nginx.pid;\n\
+         error_log {log}/nginx-error.log info;\n\
+         events {{ worker_connections 256; }}\n\
+         http {{\n\
+         access_log off;\n\
+         {temp}\
+         include http.conf;\n\
+         server {{\n\
+         listen {at};\n\
+         root {public};\n\
+         include server.conf;\n\
+         }}\n\
+         }}\n"
+    )
+}

@@ -1,0 +1,98 @@
+//! A row: one web server in one configuration, what is known of it, and how its checks are reported. The web servers'
+//! modules start what [`Running`] holds; `main.rs` lists the rows.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use crate::Outcome;
+use crate::folder::Folder;
+use crate::http::Http;
+use crate::process::Process;
+use crate::testbed::{Testbed, Upstream};
+
+pub struct Row {
+    pub name: &'static str,
+    /// What has to be installed and is not.
+    pub missing: fn() -> Vec<String>,
+    pub work: Work,
+}
+
+pub enum Work {
+    /// The table of requests against this web server.
+    Table {
+        start: fn(&Folder, &Testbed) -> Outcome<Running>,
+        traits: Traits,
+    },
+    /// Checks of its own.
+    Story(fn(&mut Report, &mut Folder, &Testbed)),
+}
+
+/// What a web server was measured to do, where they differ. A row asserts it: a change is news.
+#[derive(Clone, Copy, Debug)]
+pub struct Traits {
+    /// Whether 10 MiB come back from `/echo`, which writes while it reads. Where they do not, only a time limit ends the
+    /// request.
+    pub echoes_large: bool,
+    /// Whether pieces of an answer arrive as they are written.
+    pub streams: bool,
+    /// What the visitor gets when the program cuts an answer short.
+    pub cut: Cut,
+    /// Whether the web server keeps its connections to the program; `None` where there is none or none to be seen.
+    pub keeps_connections: Option<bool>,
+    /// Whether the program stands behind an `.htaccess`: files beside it are served, and Apache refuses two escapes.
+    pub htaccess: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Nothing of the answer was passed on yet, and an error is.
+    Status(u16),
+    /// The answer breaks off: the visitor can tell.
+    Noticed,
+    /// The web server ends the answer as if it were whole.
+    Hidden,
+}
+
+/// A web server with the program behind it.
+pub struct Running {
+    pub http: Http,
+    pub upstream: Option<Upstream>,
+    /// In the order in which they are stopped: the web server, then what it does not start.
+    pub processes: Vec<Process>,
+}
+
+impl Running {
+    pub fn stop(mut self) -> Outcome {
+        self.processes.iter_mut().try_for_each(Process::stop)
+    }
+}
+
+/// Counts the checks of a row and says which went wrong.
+#[derive(Default)]
+pub struct Report {
+    pub passed: usize,
+    pub failed: usize,
+}
+
+impl Report {
+    /// A panic is a failed check too, and the row goes on.
+    pub fn check<T>(&mut self, name: &str, check: impl FnOnce() -> Outcome<T>) -> Option<T> {
+        let begin = Instant::now();
+        let outcome = catch_unwind(AssertUnwindSafe(check))
+            .unwrap_or_else(|_| Err("the check itself panicked".to_owned()));
+        if std::env::var_os("SERVERS_TIMES").is_some() {
+            println!("  {:6} ms  {name}", begin.elapsed().as_millis());
+        }
+        match outcome {
+            Ok(value) => {
+                self.passed += 1;
+                Some(value)
+            }
+            Err(why) => {
+                self.failed += 1;
+                println!("  FAILED {name}: {why}");
+                None
+            }
+        }
+    }
+}

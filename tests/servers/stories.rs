@@ -1,0 +1,141 @@
+//! Checks that are not a request of the table: what a visitor's query cannot do through mod_cgid, the settings file
+//! beside the program under mod_fcgid, and an Apache that runs no programs. `main.rs` runs each as a row.
+
+use std::fs;
+use std::net::TcpStream;
+use std::path::Path;
+
+use crate::folder::Folder;
+use crate::http::Http;
+use crate::process::until;
+use crate::row::{Report, Running};
+use crate::testbed::{Testbed, free_address};
+use crate::{Outcome, apache, ensure};
+
+/// mod_cgid turns a query without `=` into arguments (RFC 3875, section 4.4): a stranger writes the command line.
+pub fn arguments(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    let Some(running) = report.check("start", || apache::cgid(folder, testbed)) else {
+        return;
+    };
+    let http = running.http;
+    report.check("mod_cgid does pass a query as arguments", || {
+        http.get("/arguments.cgi?--listen+127.0.0.1:1")?
+            .expect(200, "[--listen][127.0.0.1:1]")
+    });
+    for path in ["/app.cgi", "/app.cgi/hello", "/hello", "/nowhere"] {
+        report.check(&format!("{path} with a command line as its query"), || {
+            same_page(http, path, folder)
+        });
+    }
+    report.check("stop", || running.stop());
+}
+
+fn same_page(http: Http, path: &str, folder: &Folder) -> Outcome {
+    let plain = http.get(path)?;
+    let files = folder.listing()?;
+    let port = free_address()?;
+    for query in [
+        "--help".to_owned(),
+        format!("--listen+{port}"),
+        format!("--http+{port}"),
+        "conf+nginx".to_owned(),
+        "--workers+1".to_owned(),
+        "--no-such-flag".to_owned(),
+    ] {
+        let answer = http.get(&format!("{path}?{query}"))?;
+        answer
+            .expect(plain.status, &plain.text())
+            .map_err(|why| format!("?{query}: {why}"))?;
+        ensure!(
+            TcpStream::connect(port).is_err(),
+            "?{query}: something listens on {port}"
+        );
+        let now = folder.listing()?;
+        ensure!(now == files, "?{query}: files were {files:?}, are {now:?}");
+    }
+    Ok(())
+}
+
+/// Without a module that runs it a program is a file like any other, and a visitor would download it.
+pub fn without_modules(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    let start = || apache::bare_htaccess(folder, testbed);
+    let Some(running) = report.check("start", start) else {
+        return;
+    };
+    for path in ["/app.fcgi", "/app.fcgi/hello", "/hello", "/sub/hello"] {
+        report.check(&format!("{path} is not the program's file"), || {
+            let answer = running.http.get(path)?;
+            ensure!(answer.status == 503, "status {}", answer.status);
+            Ok(())
+        });
+    }
+    report.check("stop", || running.stop());
+}
+
+/// On a shared host there are no arguments and no environment: settings stand in a file beside the program.
+pub fn settings(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    // The file comes last: `conf` would not print over a wrong one, and mod_fcgid starts nothing before a request.
+    let begin = |content: &str| {
+        let running = apache::fcgid_htaccess(folder, testbed)?;
+        folder.write("www/.ht.app.fcgi", content)?;
+        Ok(running)
+    };
+    let good = report.check("start with a good file", || {
+        begin("# what this host can bear\nworkers 2\n")
+    });
+    if let Some(running) = good {
+        report.check("a good file is obeyed", || {
+            running.http.get("/hello")?.expect(200, "Hello, world!")
+        });
+        report.check("the file is not served", || not_served(running.http));
+        report.check("stop", || running.stop());
+    }
+    let bad = report.check("start with a wrong line", || {
+        begin("workers 2\nworkres 3\n")
+    });
+    if let Some(running) = bad {
+        mended(report, folder, &running);
+        report.check("stop", || running.stop());
+    }
+}
+
+fn not_served(http: Http) -> Outcome {
+    let answer = http.get("/.ht.app.fcgi")?;
+    ensure!(
+        [403, 404].contains(&answer.status) && !answer.text().contains("workers"),
+        "status {} and {:?}",
+        answer.status,
+        answer.text()
+    );
+    Ok(())
+}
+
+fn mended(report: &mut Report, folder: &Folder, running: &Running) {
+    report.check("a wrong line is a 503 without its reason", || {
+        let answer = running.http.get("/hello")?;
+        ensure!(answer.status == 503, "status {}", answer.status);
+        ensure!(
+            !answer.text().contains("workres"),
+            "a visitor reads {:?}",
+            answer.text()
+        );
+        Ok(())
+    });
+    report.check("the log names the file, the line and what is wrong", || {
+        let log = folder.path("log/apache-error.log");
+        until("one line of Apache's error log says so", || {
+            logged(&log).then_some(())
+        })
+    });
+    report.check("mended, it is a 200 without a restart", || {
+        folder.write("www/.ht.app.fcgi", "workers 2\n# workers 3\n")?;
+        running.http.get("/hello")?.expect(200, "Hello, world!")
+    });
+}
+
+fn logged(log: &Path) -> bool {
+    let log = fs::read_to_string(log).unwrap_or_default();
+    log.lines().any(|line| {
+        line.contains(".ht.app.fcgi") && line.contains("line 2") && line.contains("workres")
+    })
+}

@@ -1,0 +1,190 @@
+//! The program behind every web server here: the example `testbed`, built by cargo, copied into the row's folder, and
+//! asked there for the configuration that the row runs.
+
+use std::env;
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::Outcome;
+use crate::folder::Folder;
+use crate::process::Process;
+
+/// Requests that the program answers at once, where a row can say so.
+pub const WORKERS: &str = "4";
+
+/// Where a program listens that a row starts itself.
+#[derive(Clone, Debug)]
+pub enum Upstream {
+    Unix(PathBuf),
+    Tcp(SocketAddr),
+}
+
+/// The example as cargo built it.
+pub struct Testbed {
+    built: PathBuf,
+}
+
+impl Testbed {
+    /// Beside the test's own executable: `target/PROFILE/examples/testbed`.
+    pub fn find() -> Outcome<Testbed> {
+        let exe = env::current_exe().map_err(|e| format!("cannot find this test: {e}"))?;
+        let profile = exe
+            .parent()
+            .and_then(Path::parent)
+            .ok_or("this test does not lie in a folder of cargo's")?;
+        build(profile)?;
+        let built = profile.join("examples/testbed");
+        if !built.is_file() {
+            return Err(format!(
+                "{} is missing; build it with: cargo build --example testbed",
+                built.display()
+            ));
+        }
+        Ok(Testbed { built })
+    }
+
+    pub fn install(&self, folder: &Folder, name: &str) -> Outcome<Program> {
+        let path = folder.install(&self.built, name)?;
+        Ok(Program { path })
+    }
+}
+
+/// `cargo test --test servers` builds no example. Where cargo has built it already this changes nothing.
+fn build(profile: &Path) -> Outcome {
+    let (Some(cargo), Some(name)) = (env::var_os("CARGO"), profile.file_name()) else {
+        return Ok(());
+    };
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--example", "testbed"]);
+    if name == "release" {
+        command.arg("--release");
+    }
+    if let Some(target) = profile.parent() {
+        command.arg("--target-dir").arg(target);
+    }
+    let status = command
+        .stdin(Stdio::null())
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .map_err(|e| format!("cannot run cargo: {e}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err("cargo build --example testbed failed".to_owned())
+    }
+}
+
+/// The copy in a row's folder.
+pub struct Program {
+    pub path: PathBuf,
+}
+
+impl Program {
+    /// What `PROGRAM conf SERVER FLAGS` prints, byte for byte.
+    pub fn conf(&self, server: &str, flags: &[&str]) -> Outcome<String> {
+        let what = format!("{} conf {server} {}", self.path.display(), flags.join(" "));
+        let output = Command::new(&self.path)
+            .args(["conf", server])
+            .args(flags)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|e| format!("cannot run {what}: {e}"))?;
+        if !output.status.success() {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("{what} ended with {}: {errors}", output.status));
+        }
+        String::from_utf8(output.stdout).map_err(|e| format!("{what} printed no text: {e}"))
+    }
+
+    /// Starts the program for a web server that only connects, as the user that the web server runs as.
+    pub fn serve(&self, folder: &Folder, upstream: &Upstream) -> Outcome<Process> {
+        let mut command = Command::new(&self.path);
+        command
+            .args(["--listen", &upstream.listen(), "--workers", WORKERS])
+            .current_dir(folder.path("www"));
+        if let Some(user) = folder.user() {
+            command.uid(user.uid).gid(user.gid);
+        }
+        let mut process = Process::start("testbed", &mut command, &folder.path("log/testbed.log"))?;
+        process.await_ready(|| upstream.accepts())?;
+        Ok(process)
+    }
+}
+
+impl Upstream {
+    pub fn unix(folder: &Folder) -> Upstream {
+        Upstream::Unix(folder.path("run/testbed.sock"))
+    }
+
+    pub fn tcp() -> Outcome<Upstream> {
+        Ok(Upstream::Tcp(free_address()?))
+    }
+
+    /// As a value of `--listen`.
+    pub fn listen(&self) -> String {
+        match self {
+            Upstream::Unix(path) => format!("unix:{}", path.display()),
+            Upstream::Tcp(address) => address.to_string(),
+        }
+    }
+
+    fn accepts(&self) -> bool {
+        match self {
+            Upstream::Unix(path) => UnixStream::connect(path).is_ok(),
+            Upstream::Tcp(address) => TcpStream::connect(address).is_ok(),
+        }
+    }
+
+    /// Connections to the program that are open now, by the kernel's own tables.
+    pub fn open_connections(&self) -> Outcome<usize> {
+        let (table, wanted) = match self {
+            Upstream::Unix(path) => ("/proc/net/unix", path.display().to_string()),
+            Upstream::Tcp(address) => ("/proc/net/tcp", format!(":{:04X}", address.port())),
+        };
+        let text = fs::read_to_string(table).map_err(|e| format!("cannot read {table}: {e}"))?;
+        let open = text.lines().filter(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            match self {
+                // Num RefCount Protocol Flags Type St Inode Path; 03 is connected.
+                Upstream::Unix(_) => {
+                    fields.get(5) == Some(&"03") && fields.get(7) == Some(&wanted.as_str())
+                }
+                // sl local remote st; 01 is established. Seen from the web server's end.
+                Upstream::Tcp(_) => {
+                    fields.get(3) == Some(&"01")
+                        && fields
+                            .get(2)
+                            .is_some_and(|remote| remote.ends_with(&wanted))
+                }
+            }
+        });
+        Ok(open.count())
+    }
+}
+
+/// An address of loopback that nobody listens on.
+pub fn free_address() -> Outcome<SocketAddr> {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .map_err(|e| format!("cannot get a free port: {e}"))
+}
+
+/// The first of these programs that is installed. Web servers lie where an ordinary user's PATH does not look.
+pub fn installed(names: &[&str]) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<PathBuf> = env::split_paths(&path)
+        .chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from))
+        .collect();
+    names
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
+        .find(|file| {
+            file.metadata()
+                .is_ok_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0)
+        })
+}
