@@ -104,7 +104,6 @@ pub(crate) fn stops(pool: &Arc<Pool>) {
 ///
 /// # Errors
 /// When there is no descriptor left.
-#[cfg(feature = "dev")]
 pub(crate) fn stops_front() -> io::Result<io::PipeReader> {
     let (reader, writer) = io::pipe()?;
     if let Some(process) = PROCESS.get() {

@@ -2,7 +2,7 @@
 //! with its own time limit, so that the common path pays nothing for limits.
 
 use super::sys::{self, Wait};
-use socket2::{SockRef, Socket};
+use socket2::Socket;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -77,11 +77,6 @@ impl From<OwnedFd> for Transport {
     fn from(socket: OwnedFd) -> Transport {
         Transport(socket.into())
     }
-}
-
-/// Whether `fd` is a socket that listens: what a web server leaves on fd 0 (specification, section 2.2).
-pub(crate) fn is_listening(fd: BorrowedFd<'_>) -> bool {
-    SockRef::from(&fd).is_listener().unwrap_or(false)
 }
 
 const FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
