@@ -7,15 +7,19 @@
 //! [`Server`] sets limits, or serves in threads beside something else.
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
+// What only one feature uses is not marked line by line; with all of them nothing may lie about.
+#![cfg_attr(not(all(feature = "toolbox", feature = "dev")), allow(dead_code))]
 
 mod accept;
 mod body;
 mod buffer;
 mod cgi;
 pub mod cli;
+pub mod client;
 mod connection;
 mod error;
 mod exchange;
+mod front;
 mod limits;
 mod link;
 mod net;

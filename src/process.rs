@@ -11,7 +11,7 @@ use crate::net::sys::{self, Errno};
 use crate::pool::Pool;
 use std::ffi::CString;
 use std::fs::File;
-use std::io;
+use std::io::{self, PipeWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -28,8 +28,23 @@ struct Process {
     foreground: bool,
     asked: AtomicUsize,
     interrupted: AtomicUsize,
+    /// What is asked in the pools' place, by a byte: the http server, which needs them for what it has begun.
+    front: OnceLock<PipeWriter>,
     pools: [OnceLock<Arc<Pool>>; POOLS],
     files: Vec<(CString, SocketFile)>,
+}
+
+impl Process {
+    /// Async-signal-safe. Twice at most for each, when a signal comes while something starts, so that no pipe gets full.
+    fn ask_to_stop(&self) {
+        if let Some(mut pipe) = self.front.get() {
+            let _ = pipe.write(b"x");
+            return;
+        }
+        for pool in self.pools.iter().filter_map(OnceLock::get) {
+            pool.accept().ask_to_stop();
+        }
+    }
 }
 
 /// Makes the process ours: signals stop it.
@@ -49,6 +64,7 @@ pub(crate) fn own(grace: Duration, files: impl Iterator<Item = SocketFile>) -> i
         foreground: File::open("/dev/tty").is_ok(),
         asked: AtomicUsize::new(0),
         interrupted: AtomicUsize::new(0),
+        front: OnceLock::new(),
         pools: Default::default(),
         files,
     };
@@ -80,8 +96,23 @@ pub(crate) fn stops(pool: &Arc<Pool>) {
         }
     }
     if was_asked_to_stop() {
-        pool.accept().ask_to_stop();
+        process.ask_to_stop();
     }
+}
+
+/// A pipe that can be read from when a signal has come. Whoever has it stops the pools: no signal does from now on.
+///
+/// # Errors
+/// When there is no descriptor left.
+pub(crate) fn stops_front() -> io::Result<io::PipeReader> {
+    let (reader, writer) = io::pipe()?;
+    if let Some(process) = PROCESS.get() {
+        let _ = process.front.set(writer);
+        if was_asked_to_stop() {
+            process.ask_to_stop();
+        }
+    }
+    Ok(reader)
 }
 
 /// Whether a signal has come.
@@ -112,9 +143,7 @@ extern "C" fn stop(signal: i32) {
     }
     if first {
         sys::alarm(Duration::from_millis(grace));
-    }
-    for pool in process.pools.iter().filter_map(OnceLock::get) {
-        pool.accept().ask_to_stop();
+        process.ask_to_stop();
     }
 }
 

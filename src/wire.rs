@@ -9,6 +9,7 @@ use crate::net::{Pipes, Wait};
 use crate::protocol::{EndRequest, Event, ProtocolStatus, unknown_type, values_result};
 use std::io::{self, IoSlice};
 use std::ops::Range;
+use std::time::Instant;
 
 pub(crate) struct Wire<'buf> {
     end: End,
@@ -206,7 +207,12 @@ impl<'buf> Wire<'buf> {
             End::Records(link) => {
                 link.sequence.keep_conn() && !cut && !self.lent && !self.input_ended
             }
-            End::Plain(..) => return Ending::Close,
+            End::Plain(..) => {
+                if !cut {
+                    self.drain_plain();
+                }
+                return Ending::Close;
+            }
         };
         let all_read = !keep && self.settle();
         let unread = [self.window.unread(), self.spare.unread()];
@@ -219,6 +225,27 @@ impl<'buf> Wire<'buf> {
             (true, _) => Ending::Keep(link, unread),
             (false, true) => Ending::Close,
             (false, false) => Ending::Linger(link),
+        }
+    }
+
+    /// Reads away what is left of a CGI request's body: mod_cgid (Apache 2.4.71) writes all of it before it reads the
+    /// answer, and loses the answer when our end of the socket closes before. As long as a connection lingers, at most.
+    fn drain_plain(&mut self) {
+        let End::Plain(pipes, left) = &mut self.end else {
+            return;
+        };
+        let here = self.window.unread().len() + self.spare.unread().len();
+        let mut left = left.map(|left| left.saturating_sub(here as u64));
+        let end = Instant::now() + self.limits.linger_timeout;
+        while left != Some(0) && !self.input_ended {
+            let time = end.saturating_duration_since(Instant::now());
+            if !pipes.wait_readable(time).unwrap_or(false) {
+                return;
+            }
+            match pipes.read(self.spare.bytes) {
+                Ok(n @ 1..) => left = left.map(|left| left.saturating_sub(n as u64)),
+                Ok(0) | Err(_) => return,
+            }
         }
     }
 

@@ -227,11 +227,9 @@ impl Flag {
 
     /// Whether what it asks for is compiled in.
     fn is_built_in(&self) -> bool {
-        match self.kind {
-            Kind::Http => cfg!(feature = "dev"),
-            Kind::Keepalive => cfg!(feature = "toolbox"),
-            _ => true,
-        }
+        let is_for_http = matches!(self.kind, Kind::Http);
+        let is_for_conf = matches!(self.kind, Kind::Keepalive);
+        (cfg!(feature = "dev") || !is_for_http) && (cfg!(feature = "toolbox") || !is_for_conf)
     }
 
     fn set(&self, options: &mut Options, value: &str) -> Result<(), String> {

@@ -7,9 +7,12 @@
 mod conf;
 mod flags;
 mod gate;
+#[cfg(feature = "dev")]
+mod http;
 mod lines;
 mod program;
 mod settings;
+mod trial;
 
 use crate::error::{Error, Result};
 use crate::net::{Facts, Origin, sys};
@@ -94,8 +97,8 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
             "there is nothing to serve: fd 0 is no listening socket, this is no CGI request, and no address is given; \
              let a web server start this program, or write --listen unix:/path",
         ),
-        Origin::Terminal => explain(server),
-        Origin::Http(address) => serve_http(server, address),
+        Origin::Terminal => trial::at_terminal(server),
+        Origin::Http(address) => trial::serve(server, address),
         origin => exit_code(server.serve(&origin.addresses())),
     }
 }
@@ -182,11 +185,4 @@ fn exit_code(done: io::Result<()>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn explain(_: Server) -> ExitCode {
-    ExitCode::from(2)
-}
-fn serve_http(_: Server, _: std::net::SocketAddr) -> ExitCode {
-    ExitCode::from(2)
 }

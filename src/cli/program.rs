@@ -62,6 +62,11 @@ mod tests {
         let executable = executable().unwrap();
         assert_eq!(home().join(name()), executable);
         assert!(home().is_absolute());
+    }
+
+    #[test]
+    fn what_was_typed_names_the_same_file() {
+        let executable = executable().unwrap();
         assert!(are_same(executable, &as_typed().unwrap()));
         assert!(!are_same(executable, home()));
     }

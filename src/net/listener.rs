@@ -78,14 +78,6 @@ impl Listener {
         Ok(listeners)
     }
 
-    /// Takes over the listening socket that was left open as descriptor `fd`.
-    ///
-    /// The descriptor itself stays open; unless it is one of the standard three, it is closed when another program
-    /// is executed, lest a program that a handler starts keeps the socket alive.
-    pub(crate) fn adopt(fd: RawFd) -> io::Result<Listener> {
-        Listener::bind(&Address::Fd(fd), None)
-    }
-
     /// Where it listens: the port that was taken for port 0, the path as it was bound. A socket that has no such
     /// address (one without a file) goes by its descriptor.
     pub(crate) fn local_addr(&self) -> &Address {
@@ -208,6 +200,8 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {
     })
 }
 
+/// The descriptor itself stays open; unless it is one of the standard three, it is closed when another program is
+/// executed, lest a program that a handler starts keeps the socket alive.
 fn take_over(fd: RawFd) -> io::Result<Listener> {
     let socket = match sys::duplicate(fd) {
         Ok(socket) => Socket::from(socket),
@@ -907,7 +901,7 @@ mod tests {
         let inherited = UnixListener::bind(&path).unwrap();
         let fd = inherited.as_raw_fd();
         assert!(!SockRef::from(&inherited).nonblocking().unwrap());
-        let listener = Listener::adopt(fd).unwrap();
+        let listener = Listener::bind(&Address::Fd(fd), None).unwrap();
         assert_eq!(listener.local_addr(), &unix(&path));
         // The flag is one for both, since the open file description is.
         assert!(SockRef::from(&inherited).nonblocking().unwrap());
@@ -934,7 +928,7 @@ mod tests {
             .unwrap();
         socket.listen(1).unwrap();
         assert!(!is_closed_on_exec(socket.as_raw_fd()));
-        let listener = Listener::adopt(socket.as_raw_fd()).unwrap();
+        let listener = Listener::bind(&Address::Fd(socket.as_raw_fd()), None).unwrap();
         assert!(is_closed_on_exec(socket.as_raw_fd()));
         assert!(is_closed_on_exec(listener.as_raw_fd()));
         let bound = Listener::bind(&tcp("127.0.0.1:0"), None).unwrap();

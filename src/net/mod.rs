@@ -3,6 +3,7 @@
 //! `socket2` and `libc` appear nowhere else, and every unsafe line of the crate is in `sys`.
 
 mod address;
+mod connect;
 mod listener;
 mod origin;
 mod pipes;

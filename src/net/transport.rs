@@ -2,10 +2,10 @@
 //! with its own time limit, so that the common path pays nothing for limits.
 
 use super::sys::{self, Wait};
-use socket2::{SockRef, Socket};
+use socket2::Socket;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -41,10 +41,22 @@ impl Transport {
         self.0.shutdown(Shutdown::Write)
     }
 
+    /// Closes so that the peer sees a reset: all it has read is not all there was.
+    pub(crate) fn reset(self) {
+        // Where it fails the peer sees an end that it may take for the whole; there is nothing else to try.
+        let _ = self.0.set_linger(Some(Duration::ZERO));
+    }
+
     /// Ends both directions; what waits for the connection sees it.
     pub(crate) fn shutdown(&self) {
         // It fails only when the peer has ended the connection already, which is seen too.
         let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
+impl AsFd for Transport {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 
@@ -60,9 +72,11 @@ impl From<std::os::unix::net::UnixStream> for Transport {
     }
 }
 
-/// Whether `fd` is a socket that listens: what a web server leaves on fd 0 (specification, section 2.2).
-pub(crate) fn is_listening(fd: BorrowedFd<'_>) -> bool {
-    SockRef::from(&fd).is_listener().unwrap_or(false)
+/// A connected stream socket that someone else has made.
+impl From<OwnedFd> for Transport {
+    fn from(socket: OwnedFd) -> Transport {
+        Transport(socket.into())
+    }
 }
 
 const FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;

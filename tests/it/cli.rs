@@ -3,18 +3,19 @@
 
 use crate::served::{Folder, poll};
 use crate::testbed::{Testbed, command};
-use crate::wire::{Ask, PARAMS, Wire, stream};
+use crate::wire::{Ask, PATIENCE, STDIN, Wire, stream};
 use fcgi::Address;
 use std::fs::{self, Permissions};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, PipeReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// What it has to be gone in when it has nothing to do: far below its grace of 5 s.
 const AT_ONCE: Duration = Duration::from_secs(2);
@@ -113,12 +114,21 @@ impl Told {
     }
 }
 
+/// Runs a program to its end, of which it is reminded.
 fn told(mut command: Command) -> Told {
+    let mut child = command.spawn().expect("the testbed starts");
+    let begun = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if begun.elapsed() > PATIENCE {
+            let _ = child.kill();
+        }
+        sleep(Duration::from_millis(1));
+    }
     let Output {
         status,
         stdout,
         stderr,
-    } = command.output().expect("the testbed starts");
+    } = child.wait_with_output().unwrap();
     Told {
         code: status.code(),
         stdout: String::from_utf8(stdout).unwrap(),
@@ -533,7 +543,7 @@ fn no_connection_is_lost_when_the_settings_become_right() {
     home.set("workers 2");
     testbed.assert_serves();
     half.write(rest);
-    half.write(stream(crate::wire::STDIN, 1, b"", 1, 0));
+    half.write(stream(STDIN, 1, b"", 1, 0));
     assert_eq!(half.reply(1).page(), (200, "Hello, world!"));
     assert_eq!(
         silent.ask(&Ask::get("/hello")).page(),
@@ -584,23 +594,20 @@ fn conf_prints_the_path_as_it_was_typed_and_the_addresses_in_full() {
     let home = Home::new();
     let link = home.0.join("link.fcgi");
     std::os::unix::fs::symlink("app.fcgi", &link).unwrap();
-    for (program, named) in [(home.program(), home.program()), (link.clone(), link)] {
-        let mut command = home.command(&["conf", "nginx", "--listen", "unix:s", "--workers", "7"]);
-        command = {
-            let mut typed = Command::new(&program);
-            typed
-                .args(command.get_args())
-                .current_dir("/usr")
-                .env_clear();
-            command = typed;
-            command
-        };
+    for program in [home.program(), link] {
+        let mut command = Command::new(&program);
+        command
+            .args(["conf", "nginx", "--listen", "unix:s", "--workers", "7"])
+            .current_dir("/usr")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .env_clear();
         let told = told(command);
         assert_eq!((told.code, told.stderr.as_str()), (Some(0), ""));
         assert!(
             told.stdout.contains(&format!(
                 "{} --listen unix:/usr/s --workers 7",
-                named.display()
+                program.display()
             )),
             "{told:?}"
         );
@@ -641,4 +648,184 @@ fn nobody_needs_to_read_standard_error() {
         let code = told(command).code;
         assert!(matches!(code, Some(1 | 2)), "{code:?}: a panic is 101");
     }
+}
+
+/// A testbed that serves http.
+struct Http {
+    testbed: Testbed,
+    /// What it said on standard output, up to the URL.
+    said: String,
+    /// The URL's.
+    address: String,
+    _stdout: BufReader<PipeReader>,
+}
+
+fn http(mut command: Command) -> Http {
+    let (reader, writer) = std::io::pipe().unwrap();
+    command.stdout(writer);
+    // No FastCGI address: nobody connects to this one.
+    let address = Address::Unix("none".into());
+    let testbed = Testbed::spawn(command, address, Folder::new());
+    let mut said = String::new();
+    let mut reader = BufReader::new(reader);
+    let address = loop {
+        let mut line = String::new();
+        let n = reader.read_line(&mut line).unwrap();
+        assert!(n > 0, "it ends: {said}");
+        said += &line;
+        if let Some(at) = line.trim().strip_prefix("http://") {
+            break at.trim_end_matches('/').to_owned();
+        }
+    };
+    Http {
+        testbed,
+        said,
+        address,
+        _stdout: reader,
+    }
+}
+
+/// What a browser gets.
+fn browse(address: &str, target: &str) -> String {
+    let mut browser = TcpStream::connect(address).unwrap();
+    browser.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(browser, "GET {target} HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    browser.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn http_shows_the_application_and_stops_when_asked() {
+    let home = Home::new();
+    for signal in ["TERM", "INT", "USR1"] {
+        let Http {
+            mut testbed,
+            said,
+            address,
+            _stdout,
+            ..
+        } = http(home.command(&["--http", "127.0.0.1:0"]));
+        assert_eq!(said.lines().count(), 1);
+        assert!(browse(&address, "/hello").ends_with("Hello, world!"));
+        assert!(browse(&address, "/path?a=b").ends_with("mount \npath /path\nquery a=b\n"));
+        // A browser keeps its connection.
+        let mut kept = TcpStream::connect(&address).unwrap();
+        write!(kept, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        kept.read_exact(&mut [0]).unwrap();
+        testbed.signal(signal);
+        let (elapsed, status) = testbed.wait();
+        assert!(
+            elapsed < AT_ONCE && status.code() == Some(0),
+            "{signal} {elapsed:?} {status}"
+        );
+    }
+}
+
+#[test]
+fn http_answers_what_it_has_begun_before_it_stops() {
+    let home = Home::new();
+    let Http {
+        mut testbed,
+        address,
+        _stdout,
+        ..
+    } = http(home.command(&["--http", "127.0.0.1:0"]));
+    let browsers: Vec<_> = (0..8)
+        .map(|_| {
+            let address = address.clone();
+            std::thread::spawn(move || browse(&address, "/chunks?n=3&ms=300"))
+        })
+        .collect();
+    // Four workers stream, and four requests wait for them.
+    poll("the workers to be busy", || {
+        testbed.thread_states().len() >= 1 + 8 + 4
+    });
+    testbed.signal("TERM");
+    let (elapsed, status) = testbed.wait();
+    assert_eq!(status.code(), Some(0), "{elapsed:?}");
+    for browser in browsers {
+        assert!(
+            browser
+                .join()
+                .unwrap()
+                .ends_with("chunk 0\nchunk 1\nchunk 2\n")
+        );
+    }
+}
+
+#[test]
+fn http_that_does_not_end_is_cut_at_the_deadline() {
+    let home = Home::new();
+    let Http {
+        mut testbed,
+        address,
+        _stdout,
+        ..
+    } = http(home.command(&["--http", "127.0.0.1:0", "--grace", "0.5"]));
+    let mut browser = TcpStream::connect(&address).unwrap();
+    write!(browser, "GET /spin HTTP/1.0\r\n\r\n").unwrap();
+    poll("the worker to spin", || {
+        testbed.thread_states().contains(&'R')
+    });
+    testbed.signal("TERM");
+    let (elapsed, status) = testbed.wait();
+    assert_eq!(status.code(), Some(1));
+    let grace = Duration::from_millis(500).abs_diff(elapsed);
+    assert!(grace < Duration::from_millis(400), "{elapsed:?}");
+    testbed.line("cut after 0 s: GET /spin");
+}
+
+#[test]
+fn http_is_for_this_machine_and_a_free_port() {
+    let home = Home::new();
+    let told = home.run(&["--http", "0.0.0.0:0"]);
+    assert_eq!(told.code, Some(2));
+    assert!(
+        told.sentence()
+            .starts_with("--http: \"0.0.0.0:0\" could be reached from other machines")
+    );
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let told = home.run(&["--http", &taken]);
+    assert_eq!(told.code, Some(1));
+    assert!(
+        told.sentence()
+            .starts_with(&format!("cannot serve http on {taken}: "))
+    );
+}
+
+/// `script` gives a program a terminal, and is essential on Debian.
+#[test]
+fn at_a_terminal_it_says_what_it_is_and_serves_http() {
+    let home = Home::new();
+    let mut script = Command::new("script");
+    script
+        .args(["--quiet", "--return", "--command"])
+        .arg(home.program())
+        .arg("/dev/null")
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped());
+    let Http {
+        mut testbed,
+        said,
+        address,
+        _stdout,
+        ..
+    } = http(script);
+    assert!(said.contains("app.fcgi is a FastCGI application"), "{said}");
+    assert!(said.lines().count() <= 10, "{said}");
+    assert!(address.starts_with("127.0.0.1:"), "{address}");
+    assert!(browse(&address, "/hello").ends_with("Hello, world!"));
+    let answer = browse(&address, "/pid");
+    let (_, pid) = answer.rsplit_once("\r\n\r\n").unwrap();
+    let status = Command::new("sh")
+        .args(["-c", &format!("kill -INT {pid}")])
+        .status();
+    assert!(status.unwrap().success());
+    let (elapsed, status) = testbed.wait();
+    assert!(
+        elapsed < AT_ONCE && status.code() == Some(0),
+        "{elapsed:?} {status}"
+    );
 }

@@ -1,0 +1,230 @@
+//! The http server of `--http`: an application can be looked at with a browser and no web server at all.
+//!
+//! It plays the web server's part as nginx and lighttpd do: each request becomes a FastCGI request, with the same
+//! params, on a connection of its own. It is for development: loopback only, one thread a connection, no TLS, no
+//! files. HTTP/1.1 and 1.0 with everything that curl and browsers do: kept and pipelined connections, bodies of a
+//! stated length and in chunks, `Expect: 100-continue`, answers that stream while the body is still coming.
+//!
+//! `request` reads heads, `body` request bodies, `answer` writes responses: all pure. `connection` moves the bytes.
+
+mod answer;
+mod body;
+mod connection;
+mod date;
+mod request;
+#[cfg(test)]
+mod tests;
+
+use self::connection::{Connection, Limits, Shared};
+use crate::net::Wait;
+use crate::net::sys;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+/// Connections at a time; further ones wait in the kernel's queue.
+const MAX_CONNECTIONS: usize = 64;
+
+/// Enough for a head of 100 fields and log lines; buffers lie on the heap.
+const STACK: usize = 192 << 10;
+
+/// Between two tries to accept, when the process is out of descriptors or memory.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What we are called, to the application and to browsers.
+const SOFTWARE: &str = concat!("fcgi/", env!("CARGO_PKG_VERSION"));
+
+/// A loopback http server that listens.
+#[derive(Debug)]
+pub(crate) struct Front {
+    listener: TcpListener,
+    address: SocketAddr,
+    limits: Limits,
+}
+
+impl Front {
+    /// Listens on `address`; with port 0 the system chooses a free one.
+    ///
+    /// # Errors
+    /// `PermissionDenied` for an address that other machines could reach; else those of the system.
+    pub(crate) fn bind(address: SocketAddr) -> io::Result<Front> {
+        if !address.ip().is_loopback() {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                format!(
+                    "cannot serve http on {address}: other machines could reach it, and this server is made for \
+                     development; use 127.0.0.1:{port} or [::1]:{port}, or a real web server",
+                    port = address.port()
+                ),
+            ));
+        }
+        let listen = || {
+            let listener = TcpListener::bind(address)?;
+            listener.set_nonblocking(true)?;
+            let address = listener.local_addr()?;
+            let limits = Limits::default();
+            Ok(Front {
+                listener,
+                address,
+                limits,
+            })
+        };
+        listen().map_err(|error: io::Error| {
+            let message = format!("cannot serve http on {address}: {error}; choose another port");
+            io::Error::new(error.kind(), message)
+        })
+    }
+
+    /// Where it listens.
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` can be read from or its other end is closed: then idle connections end at once, and it
+    /// returns when the running requests are answered.
+    ///
+    /// `connect` gives a connection to the application, for one request. It is called from many threads.
+    ///
+    /// # Errors
+    /// Those of the system before the first connection.
+    pub(crate) fn run(
+        self,
+        connect: impl Fn() -> io::Result<UnixStream> + Send + Sync + 'static,
+        stop: impl AsFd,
+    ) -> io::Result<()> {
+        let shared = Arc::new(Shared {
+            connect: Box::new(connect),
+            stop: stop.as_fd().try_clone_to_owned()?,
+            limits: self.limits,
+        });
+        let tokens = Tokens::new(MAX_CONNECTIONS)?;
+        let mut is_weather_told = false;
+        while let Some(token) = tokens.take(shared.stop.as_fd())? {
+            match self.accept(shared.stop.as_fd()) {
+                Ok(None) => break,
+                Ok(Some((stream, peer))) => {
+                    is_weather_told = false;
+                    serve(stream, peer, &shared, token);
+                }
+                Err(error) => {
+                    // Out of descriptors is weather: connections wait in the queue until it is over.
+                    if !std::mem::replace(&mut is_weather_told, true) {
+                        log::warn!("cannot accept http connections at the moment: {error}");
+                    }
+                    is_readable_within(shared.stop.as_fd(), PAUSE)?;
+                }
+            }
+        }
+        drop(self.listener);
+        tokens.wait_for_all()
+    }
+
+    /// The next connection; `None` when it is time to stop.
+    fn accept(&self, stop: BorrowedFd<'_>) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+        loop {
+            let [stop, came] =
+                sys::poll([(stop, READABLE), (self.listener.as_fd(), READABLE)], None)?;
+            if stop.readable {
+                return Ok(None);
+            }
+            if came.readable {
+                match self.listener.accept() {
+                    Ok(accepted) => return Ok(Some(accepted)),
+                    // The browser was gone before its turn came.
+                    Err(error) if is_passing(&error) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+}
+
+const READABLE: Wait = Wait {
+    readable: true,
+    writable: false,
+};
+
+/// Serves one connection on a thread of its own.
+fn serve(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>, token: Token) {
+    let shared = Arc::clone(shared);
+    let run = move || {
+        let _token = token;
+        match Connection::new(stream, peer, &shared) {
+            Ok(connection) => connection.serve(),
+            Err(error) => log::debug!("an http connection from {peer} was gone at once: {error}"),
+        }
+    };
+    let spawned = thread::Builder::new()
+        .name("http".into())
+        .stack_size(STACK)
+        .spawn(run);
+    if let Err(error) = spawned {
+        log::warn!("closed an http connection from {peer}: no thread could be started: {error}");
+    }
+}
+
+fn is_readable_within(fd: BorrowedFd<'_>, limit: Duration) -> io::Result<bool> {
+    let [came] = sys::poll([(fd, READABLE)], Some(limit))?;
+    Ok(came.readable)
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind::*;
+    matches!(
+        error.kind(),
+        WouldBlock | Interrupted | ConnectionAborted | ConnectionReset
+    )
+}
+
+/// A bound on how many connections there are: a socket with that many bytes in it, so that one poll waits for a free
+/// place and for the stop alike.
+struct Tokens {
+    taken_from: UnixStream,
+    given_to: Arc<UnixStream>,
+    count: usize,
+}
+
+impl Tokens {
+    fn new(count: usize) -> io::Result<Tokens> {
+        let (taken_from, given_to) = UnixStream::pair()?;
+        (&given_to).write_all(&vec![0; count])?;
+        let given_to = Arc::new(given_to);
+        Ok(Tokens {
+            taken_from,
+            given_to,
+            count,
+        })
+    }
+
+    /// Waits for a free place; `None` when it is time to stop.
+    fn take(&self, stop: BorrowedFd<'_>) -> io::Result<Option<Token>> {
+        let [stop, _] = sys::poll(
+            [(stop, READABLE), (self.taken_from.as_fd(), READABLE)],
+            None,
+        )?;
+        if stop.readable {
+            return Ok(None);
+        }
+        (&self.taken_from).read_exact(&mut [0])?;
+        Ok(Some(Token(Arc::clone(&self.given_to))))
+    }
+
+    /// Waits until every place is free.
+    fn wait_for_all(self) -> io::Result<()> {
+        (&self.taken_from).read_exact(&mut vec![0; self.count])
+    }
+}
+
+/// One connection's place; dropped, also by a panic, it is free again.
+struct Token(Arc<UnixStream>);
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        // There is room for every token, and the other end lives as long as the accept loop, the only one who cares.
+        let _ = (&*self.0).write_all(&[0]);
+    }
+}

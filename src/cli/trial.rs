@@ -1,0 +1,92 @@
+//! Trying an application out: over http on loopback, without a web server; and what a person at a terminal is told who
+//! has started it by its name alone.
+
+use super::program;
+use crate::server::Server;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+#[cfg(feature = "dev")]
+use {
+    super::http::Front,
+    super::{exit_code, print},
+    crate::process,
+    std::io,
+    std::net::Ipv4Addr,
+    std::sync::Arc,
+};
+
+/// Serves http at `address` until a signal stops it.
+#[cfg(feature = "dev")]
+pub(super) fn serve(server: Server, address: SocketAddr) -> ExitCode {
+    exit_code(Front::bind(address).and_then(|front| {
+        print(&format!("http://{}/\n", front.local_addr()));
+        run(server, front)
+    }))
+}
+
+/// Says what the program is, and shows it in a browser.
+#[cfg(feature = "dev")]
+pub(super) fn at_terminal(server: Server) -> ExitCode {
+    let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, 8000));
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let front = Front::bind(usual).or_else(|_| Front::bind(any));
+    exit_code(front.and_then(|front| {
+        print(&format!(
+            "{}Until you press Ctrl-C it answers a browser on this machine:\n\n  http://{}/\n\n",
+            explanation(&program::name()),
+            front.local_addr()
+        ));
+        run(server, front)
+    }))
+}
+
+/// The http server is stopped before the pool: what it has begun still needs the workers.
+#[cfg(feature = "dev")]
+fn run(server: Server, front: Front) -> io::Result<()> {
+    server.own_process(&[])?;
+    let stop = process::stops_front()?;
+    let handle = server.start_on(Vec::new())?;
+    let pool = Arc::clone(&handle.pool);
+    process::stops(&pool);
+    front.run(move || handle.connect(), stop)?;
+    pool.accept().ask_to_stop();
+    pool.join();
+    process::is_done();
+    Ok(())
+}
+
+/// Never asked for: without the feature the flag is refused.
+#[cfg(not(feature = "dev"))]
+pub(super) fn serve(_: Server, address: SocketAddr) -> ExitCode {
+    let why = "the program is built without the feature dev";
+    super::misused(&format!("cannot serve http on {address}: {why}"))
+}
+
+/// Says what the program is.
+#[cfg(not(feature = "dev"))]
+pub(super) fn at_terminal(_: Server) -> ExitCode {
+    super::say(&explanation(&program::name()));
+    ExitCode::from(2)
+}
+
+/// With what stands below it, ten lines.
+fn explanation(name: &str) -> String {
+    let mut text = format!(
+        "{name} is a FastCGI application: a web server starts it and passes requests to it.\n"
+    );
+    for (flags, what, is_built_in) in [
+        (
+            "conf htaccess",
+            "what to put beside it on a shared host",
+            cfg!(feature = "toolbox"),
+        ),
+        ("--listen unix:a.sock", "waits for a web server there", true),
+        ("--help", "all that it can be told", true),
+    ] {
+        if is_built_in {
+            text += &format!("  {name} {flags:<22}{what}\n");
+        }
+    }
+    text
+}
