@@ -407,7 +407,7 @@ impl<'buf> Wire<'buf> {
         let limit = self.limits.write_timeout;
         loop {
             let wait = Wait {
-                readable: self.spare.has_room() && !self.input_ended,
+                readable: self.can_take_in(),
                 writable: true,
             };
             let came = match &self.end {
@@ -435,6 +435,12 @@ impl<'buf> Wire<'buf> {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether there is room for more of what comes: what a request leaves unread has to fit in front of the next one,
+    /// which may have to wait as well.
+    fn can_take_in(&self) -> bool {
+        self.spare.has_room() && self.window.unread().len() <= WINDOW && !self.input_ended
     }
 
     fn take_in(&mut self) -> io::Result<()> {
