@@ -170,6 +170,17 @@ impl Testbed {
         found.remove(0)
     }
 
+    /// Waits until a handler of it spins: something runs for longer than a start or a request takes.
+    #[track_caller]
+    pub fn wait_until_it_spins(&self) {
+        let mut looks = 0;
+        poll("the handler to spin", || {
+            let runs = self.thread_states().contains(&'R');
+            looks = if runs { looks + 1 } else { 0 };
+            looks > 30
+        });
+    }
+
     /// The states of its threads, as /proc has them: `S` sleeps.
     pub fn thread_states(&self) -> Vec<char> {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
