@@ -418,8 +418,7 @@ impl<'buf> Wire<'buf> {
                 return Err(io::Error::new(
                     io::ErrorKind::TimedOut,
                     format!(
-                        "the web server took no byte of the answer for {} s{}",
-                        limit.as_secs_f32(),
+                        "the web server took no byte of the answer for {limit:?}{}",
                         if self.spare.has_room() {
                             ""
                         } else {
@@ -471,10 +470,10 @@ fn aborted() -> io::Error {
 }
 
 fn body_timed_out(limits: &Limits) -> io::Error {
-    let limit = limits.body_timeout.as_secs_f32();
+    let limit = limits.body_timeout;
     Error::new(
         408,
-        format!("no byte of the request's body came for {limit} s"),
+        format!("no byte of the request's body came for {limit:?}"),
     )
     .into()
 }

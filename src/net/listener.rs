@@ -307,9 +307,8 @@ fn lock(folder: &Path, limit: Duration) -> io::Result<File> {
                 return Err(io::Error::new(
                     ErrorKind::TimedOut,
                     format!(
-                        "another process has locked the folder {} for {} s; stop it, or choose another folder",
+                        "another process has locked the folder {} for {limit:?}; stop it, or choose another folder",
                         folder.display(),
-                        limit.as_secs_f32()
                     ),
                 ));
             }
