@@ -271,6 +271,8 @@ fn the_level_of_the_log_is_the_flags_else_the_files_else_the_environments() {
         poll("the testbed to listen", || {
             Wire::try_connect(testbed.address()).is_ok()
         });
+        // From then on a signal is its own.
+        testbed.assert_serves();
         testbed.signal("TERM");
         assert_eq!(testbed.wait().1.code(), Some(0));
         let lines = testbed.last_lines();
@@ -765,9 +767,7 @@ fn http_that_does_not_end_is_cut_at_the_deadline() {
     } = http(home.command(&["--http", "127.0.0.1:0", "--grace", "0.5"]));
     let mut browser = TcpStream::connect(&address).unwrap();
     write!(browser, "GET /spin HTTP/1.0\r\n\r\n").unwrap();
-    poll("the worker to spin", || {
-        testbed.thread_states().contains(&'R')
-    });
+    testbed.wait_until_it_spins();
     testbed.signal("TERM");
     let (elapsed, status) = testbed.wait();
     assert_eq!(status.code(), Some(1));

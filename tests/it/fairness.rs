@@ -93,7 +93,12 @@ fn a_connection_that_never_pauses_delays_nobody_for_ever() {
         scope.spawn(move || (0..MANY / 100).for_each(|_| writer.write(ask.repeat(100))));
         scope.spawn(|| {
             for _ in 0..MANY {
-                assert!(reader.reply(1).is_whole());
+                let reply = reader.reply(1);
+                assert!(
+                    reply.is_whole(),
+                    "{reply:?} {:?}",
+                    server.lines(log::Level::Debug)
+                );
                 *finished.lock().unwrap() += 1;
             }
         });

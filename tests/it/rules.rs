@@ -106,6 +106,26 @@ fn a_close_with_unread_stdin_is_a_half_close_a_bounded_drain_and_a_close() {
     });
 }
 
+/// By TCP a plain close is a reset, and what has not been read of the answer is lost with it.
+#[test]
+fn a_close_with_unread_stdin_is_no_reset_of_a_tcp_connection() {
+    let testbed = Testbed::on_tcp(1);
+    let ask = Ask::post("/noread", vec![b'b'; 600_000]);
+    let (head, stdin) = (ask.head(), ask.stdin());
+    for sent in [0, 8, 1000, 300_000] {
+        let mut wire = Wire::after(testbed.address(), [&head, &stdin[..sent]].concat());
+        poll("the answer", || !wire.is_silent());
+        // It is read after the rest was written, by a web server that writes first.
+        wire.write(&stdin[sent..]);
+        assert_eq!(
+            wire.reply(1).page(),
+            (200, "ok"),
+            "{sent} bytes of STDIN sent"
+        );
+        wire.assert_closed();
+    }
+}
+
 /// `Location` without it is a 200 behind mod_proxy_fcgi, Caddy and h2o.
 #[test]
 fn status_is_always_sent_and_always_first() {

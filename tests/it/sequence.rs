@@ -280,6 +280,26 @@ fn requests_that_come_at_once_are_answered_one_after_the_other() {
     wire.assert_closed();
 }
 
+/// What is taken in while an answer waits is bounded, however many answers wait one after the other.
+#[test]
+fn requests_sent_far_ahead_of_their_answers_are_all_answered() {
+    let page = vec![b'p'; 100_000];
+    let server = serve(move |_, res| res.send(&page));
+    let ask = Ask::get("/").keep().bytes();
+    let all = ask.repeat(6000);
+    let mut wire = server.connect();
+    let mut written = 0;
+    for _ in 0..10 {
+        // As much as goes, and then one answer: the next one waits, and what was sent is taken in.
+        written += wire.write_what_fits(&all[written..]);
+        let reply = wire.reply(1);
+        assert!(reply.is_whole() && reply.body.len() == 100_000);
+    }
+    assert!(written < all.len(), "everything fits somewhere");
+    drop(wire);
+    server.assert_serves();
+}
+
 #[test]
 fn what_comes_after_the_last_request_is_not_answered() {
     let server = mirror();

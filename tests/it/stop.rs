@@ -96,13 +96,15 @@ fn at_the_deadline_it_ends_with_1_and_names_what_it_cuts() {
     let mut spinning = Testbed::listening_with(&["--workers", "1", "--grace", "2"]);
     let mut sleeping = Testbed::listening(4);
     let spin = Wire::after(spinning.address(), Ask::get("/spin").bytes());
-    let sleeps: Vec<Wire> = (0..4)
-        .map(|_| Wire::after(sleeping.address(), Ask::get("/sleep?ms=60000").bytes()))
+    let ask = Ask::get("/chunks?n=2&ms=60000").bytes();
+    let mut chunks: Vec<Wire> = (0..4)
+        .map(|_| Wire::after(sleeping.address(), &ask))
         .collect();
-    poll("the handler to spin", || {
-        spinning.thread_states().contains(&'R')
-    });
-    poll("four workers", || sleeping.thread_states().len() == 4);
+    for wire in &mut chunks {
+        // The head and the first chunk: it runs.
+        assert!(wire.record().is_some() && wire.record().is_some());
+    }
+    spinning.wait_until_it_spins();
     let begun = Instant::now();
     spinning.signal("TERM");
     sleeping.signal("USR1");
@@ -131,9 +133,9 @@ fn at_the_deadline_it_ends_with_1_and_names_what_it_cuts() {
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(is_told(&lines[0], " s: GET /spin"), "{lines:?}");
     let lines = sleeping.last_troubles();
-    let told = lines.iter().filter(|line| is_told(line, " s: GET /sleep"));
+    let told = lines.iter().filter(|line| is_told(line, " s: GET /chunks"));
     assert_eq!((told.count(), lines.len()), (4, 4), "{lines:?}");
-    for mut wire in sleeps.into_iter().chain([spin]) {
+    for mut wire in chunks.into_iter().chain([spin]) {
         assert!(!wire.wait_for_end());
     }
 }
@@ -164,6 +166,36 @@ fn without_a_terminal_a_second_int_changes_nothing() {
         (&b"chunk 0\n"[..], &b"chunk 1\n"[..])
     );
     assert_eq!(testbed.wait().1.code(), Some(0));
+}
+
+/// `script` gives it one.
+#[test]
+fn at_a_terminal_a_second_int_ends_at_once_and_nothing_else_does() {
+    let folder = Folder::new();
+    let address = Address::Unix(folder.path().join("s"));
+    let program = testbed::command().get_program().to_owned();
+    let program = program.to_str().expect("a path of text");
+    let mut command = testbed::command_of("script");
+    let shell = format!("exec '{program}' --listen {address}");
+    command.args(["--quiet", "--return", "--command", &shell, "/dev/null"]);
+    let mut testbed = Testbed::spawn(command, address, folder);
+    poll("the testbed", || {
+        Wire::try_connect(testbed.address()).is_ok()
+    });
+    let pid = testbed.ask(&Ask::get("/pid")).text().parse().unwrap();
+    let mut wire = Wire::after(testbed.address(), Ask::get("/chunks?n=2&ms=60000").bytes());
+    assert!(wire.record().is_some() && wire.record().is_some());
+    for name in ["TERM", "USR1", "TERM", "INT"] {
+        testbed::signal(pid, name);
+    }
+    // Long enough to see that it goes on, far below grace.
+    std::thread::sleep(AT_ONCE * 3);
+    assert!(wire.is_silent() && testbed.is_running());
+    let begun = Instant::now();
+    testbed::signal(pid, "INT");
+    assert_eq!(testbed.wait().1.code(), Some(1));
+    assert!(begun.elapsed() < GRACE / 2);
+    assert_eq!(testbed.folder.names(), [""; 0], "the socket is left");
 }
 
 /// What a web server left on fd 0 is its own, and stays.

@@ -117,10 +117,7 @@ impl Testbed {
     }
 
     pub fn signal(&self, name: &str) {
-        let status = Command::new("sh")
-            .args(["-c", &format!("kill -{name} {}", self.pid())])
-            .status();
-        assert!(status.expect("sh is there").success(), "kill -{name}");
+        signal(self.pid(), name);
     }
 
     pub fn is_running(&mut self) -> bool {
@@ -173,6 +170,17 @@ impl Testbed {
         found.remove(0)
     }
 
+    /// Waits until a handler of it spins: something runs for longer than a start or a request takes.
+    #[track_caller]
+    pub fn wait_until_it_spins(&self) {
+        let mut looks = 0;
+        poll("the handler to spin", || {
+            let runs = self.thread_states().contains(&'R');
+            looks = if runs { looks + 1 } else { 0 };
+            looks > 30
+        });
+    }
+
     /// The states of its threads, as /proc has them: `S` sleeps.
     pub fn thread_states(&self) -> Vec<char> {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
@@ -191,6 +199,13 @@ impl Drop for Testbed {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Signals a process that these tests started.
+pub fn signal(pid: u32, name: &str) {
+    let kill = format!("kill -{name} {pid}");
+    let status = Command::new("sh").args(["-c", &kill]).status();
+    assert!(status.expect("sh is there").success(), "{kill}");
 }
 
 /// The testbed's command line so far: nothing on fd 0, fd 2 caught, an environment without surprises.
