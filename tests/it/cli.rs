@@ -6,7 +6,7 @@ use crate::testbed::{Testbed, command};
 use crate::wire::{Ask, PATIENCE, STDIN, Wire, record, stream};
 use fcgi::Address;
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader, PipeReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, PipeReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
@@ -595,7 +595,8 @@ fn what_the_opening_request_leaves_behind_is_closed_in_time() {
     let mut opening = Wire::after(testbed.address(), head);
     assert_eq!(opening.reply(1).page(), (200, "ok"));
     poll("the connection to be closed", || {
-        opening.try_write(record(STDIN, 1, b"x")).is_err()
+        let written = opening.try_write(record(STDIN, 1, b"x"));
+        written.is_err_and(|error| error.kind() == ErrorKind::BrokenPipe)
     });
 }
 
