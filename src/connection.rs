@@ -7,10 +7,11 @@
 //! One rule for the end: `Ok` ends the answer; an error or panic before its head is on the wire becomes a page of its
 //! status; after that the connection is cut without END_REQUEST, so that we never vouch for half a page.
 
-use crate::buffer::{Buffers, KEPT, Parts, WINDOW, Window};
-use crate::cgi::{Known, Params, ParamsError, Place, Scratch, locate};
+use crate::buffer::{Buffers, KEPT, Parts, WINDOW};
+use crate::cgi::Known;
 use crate::error::Error;
 use crate::exchange::{Exchange, Home, Shared};
+use crate::front::{Front, Frozen};
 use crate::limits::Limits;
 use crate::link::{Head, Kind, Link, Waiting};
 use crate::net::Pipes;
@@ -234,9 +235,14 @@ impl Worker<'_> {
         } = self.buffers.split(head.params.clone(), head.unread());
         let front = Front::freeze(params, joined, spare, self.limits, refusal);
         let wire = Wire::records(link, window, front.spare, self.limits, self.values);
-        let answered = front
-            .request
-            .answer(wire, output, &mut *self.handler, self.home, self.slot);
+        let answered = answer(
+            front.request,
+            wire,
+            output,
+            &mut *self.handler,
+            self.home,
+            self.slot,
+        );
         if answered.large_input || front.touched {
             self.buffers.mark_large_input();
         }
@@ -303,7 +309,7 @@ pub(crate) fn serve_cgi(
         front.spare,
         limits,
     );
-    front.request.answer(wire, output, handler, &NoHome, slot);
+    answer(front.request, wire, output, handler, &NoHome, slot);
 }
 
 /// CGI's connection goes nowhere.
@@ -462,21 +468,6 @@ fn tell_fault(fault: Fault) {
     }
 }
 
-/// A frozen front, and what is left of the parts that it was made of.
-struct Front<'buf> {
-    request: Frozen<'buf>,
-    spare: Window<'buf>,
-    touched: bool,
-}
-
-/// A request before it has a connection to be answered on.
-struct Frozen<'buf> {
-    params: Params<'buf>,
-    place: Place<'buf>,
-    path: &'buf str,
-    refusal: Option<(u16, String)>,
-}
-
 /// What became of an answer.
 struct Answered {
     /// `None` if the handler gave the connection back.
@@ -486,130 +477,51 @@ struct Answered {
     large_output: bool,
 }
 
-impl<'buf> Front<'buf> {
-    /// The front freezes: all that has to be written for a request is written now, into `joined`. The spare window is
-    /// free until an answer has to wait, and serves as a desk.
-    fn freeze(
-        stream: &'buf [u8],
-        joined: &'buf mut [u8],
-        mut spare: Window<'buf>,
-        limits: &Limits,
-        refusal: Option<(u16, String)>,
-    ) -> Front<'buf> {
-        let desk = std::mem::take(&mut spare.bytes);
-        let mut scratch = Scratch::new(joined, desk);
-        let (params, refusal) = match (
-            Params::new(stream, limits.max_pairs, limits.max_pair, &mut scratch),
-            refusal,
-        ) {
-            (Ok(params), None) => {
-                let refusal = refuse(&params);
-                (params, refusal)
-            }
-            (Ok(params), refusal) => (params, refusal),
-            (Err(error), refusal) => (
-                Params::default(),
-                refusal.or_else(|| Some(refuse_stream(error, limits))),
-            ),
-        };
-        let known = |known| params.known(known).unwrap_or_default();
-        let place = locate(
-            known(Known::ScriptName),
-            known(Known::PathInfo),
-            params.known(Known::RequestUri),
-            &mut scratch,
-        );
-        let path = place.and_then(|place| lossy(place.path, &mut scratch));
-        let (place, path, refusal) = match (place, path) {
-            (Some(place), Some(path)) => (place, path, refusal),
-            _ => (
-                Place::default(),
-                "/",
-                refusal.or_else(|| Some((414, "the path is too long to decode".into()))),
-            ),
-        };
-        let touched = scratch.was_touched();
-        spare.bytes = scratch.into_desk();
-        Front {
-            request: Frozen {
-                params,
-                place,
-                path,
-                refusal,
-            },
-            spare,
-            touched,
+/// Runs the handler on a request, and ends its answer.
+fn answer(
+    frozen: Frozen<'_>,
+    wire: Wire<'_>,
+    output: &mut [u8],
+    handler: &mut dyn Handle,
+    home: &dyn Home,
+    slot: &Slot,
+) -> Answered {
+    let Frozen {
+        params,
+        place,
+        path,
+        refusal,
+    } = frozen;
+    let method = params.known(Known::RequestMethod).unwrap_or(b"GET");
+    let shared: Shared<'_> = RefCell::new(Some(Exchange::new(wire, output, method == b"HEAD")));
+    let outcome = match refusal {
+        Some((status, why)) => Err(Failure::Error(Error::new(status, why))),
+        None => {
+            slot.begin(now_ms(), method, place.path);
+            let mut request = Request::new(Role::Responder, params.clone(), place, path, &shared);
+            let outcome = handler.call(&mut request, Response::new(&shared, home));
+            request.body().give_back();
+            slot.end();
+            outcome
         }
-    }
-}
-
-impl<'buf> Frozen<'buf> {
-    fn answer(
-        self,
-        wire: Wire<'_>,
-        output: &mut [u8],
-        handler: &mut dyn Handle,
-        home: &dyn Home,
-        slot: &Slot,
-    ) -> Answered {
-        let Frozen {
-            params,
-            place,
-            path,
-            refusal,
-        } = self;
-        let method = params.known(Known::RequestMethod).unwrap_or(b"GET");
-        let shared: Shared<'_> = RefCell::new(Some(Exchange::new(wire, output, method == b"HEAD")));
-        let outcome = match refusal {
-            Some((status, why)) => Err(Failure::Error(Error::new(status, why))),
-            None => {
-                slot.begin(now_ms(), method, place.path);
-                let mut request =
-                    Request::new(Role::Responder, params.clone(), place, path, &shared);
-                let outcome = handler.call(&mut request, Response::new(&shared, home));
-                request.body().give_back();
-                slot.end();
-                outcome
-            }
-        };
-        let name = || printable(std::str::from_utf8(method).unwrap_or("?"), place.path);
-        let Some(mut exchange) = shared.borrow_mut().take() else {
-            if let Err(failure) = outcome {
-                log::error!("{}: {failure}, after the answer was finished", name());
-            }
-            return Answered {
-                ending: None,
-                large_input: true,
-                large_output: true,
-            };
-        };
-        let whole = conclude(&mut exchange, outcome, &name);
-        let (large_input, large_output) = (exchange.wire.large, exchange.touched_much());
-        Answered {
-            large_input,
-            large_output,
-            ending: Some(exchange.end(!whole)),
+    };
+    let name = || printable(std::str::from_utf8(method).unwrap_or("?"), place.path);
+    let Some(mut exchange) = shared.borrow_mut().take() else {
+        if let Err(failure) = outcome {
+            log::error!("{}: {failure}, after the answer was finished", name());
         }
-    }
-
-    /// How long a CGI request's body is: RFC 3875 section 4.2. Without a length there is none, unless it is chunked.
-    fn cgi_length(&self) -> Option<u64> {
-        let number = |value: &[u8]| std::str::from_utf8(value).ok()?.trim().parse().ok();
-        let length = self
-            .params
-            .known(Known::ContentLength)
-            .filter(|value| !value.is_empty());
-        match length.and_then(number) {
-            Some(length) => Some(length),
-            None if self
-                .params
-                .header("transfer-encoding")
-                .is_some_and(|v| v.eq_ignore_ascii_case(b"chunked")) =>
-            {
-                None
-            }
-            None => Some(0),
-        }
+        return Answered {
+            ending: None,
+            large_input: true,
+            large_output: true,
+        };
+    };
+    let whole = conclude(&mut exchange, outcome, &name);
+    let (large_input, large_output) = (exchange.wire.large, exchange.touched_much());
+    Answered {
+        large_input,
+        large_output,
+        ending: Some(exchange.end(!whole)),
     }
 }
 
@@ -649,64 +561,6 @@ fn conclude(
             false
         }
     }
-}
-
-/// What no handler should have to deal with.
-fn refuse(params: &Params<'_>) -> Option<(u16, String)> {
-    let nothing = [Known::RequestMethod, Known::RequestUri, Known::ScriptName]
-        .iter()
-        .all(|&known| params.known(known).is_none());
-    if nothing {
-        let why = "the web server sent no CGI parameters; nginx: include fastcgi_params";
-        return Some((500, why.into()));
-    }
-    let chunked = params.known(Known::ContentTransferEncoding);
-    if chunked.is_some_and(|value| value.eq_ignore_ascii_case(b"chunked")) {
-        let why = "the web server (cherokee) leaves a chunked body in its chunks, which cannot be told from content";
-        return Some((411, why.into()));
-    }
-    None
-}
-
-fn refuse_stream(error: ParamsError, limits: &Limits) -> (u16, String) {
-    match error {
-        ParamsError::Broken => (
-            400,
-            "a parameter's length points past the end of the parameters".into(),
-        ),
-        ParamsError::TooMany => (
-            431,
-            format!(
-                "there are more parameters than max_pairs, {}",
-                limits.max_pairs
-            ),
-        ),
-        ParamsError::PairTooLarge => (
-            431,
-            format!(
-                "a parameter is larger than max_pair, {} bytes",
-                limits.max_pair
-            ),
-        ),
-    }
-}
-
-/// As text, with `U+FFFD` for what is not UTF-8. `None` if there is no room for it.
-fn lossy<'buf>(bytes: &'buf [u8], scratch: &mut Scratch<'buf>) -> Option<&'buf str> {
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return Some(text);
-    }
-    for chunk in bytes.utf8_chunks() {
-        let replaced: &[u8] = if chunk.invalid().is_empty() {
-            b""
-        } else {
-            "\u{fffd}".as_bytes()
-        };
-        if !(scratch.push(chunk.valid().as_bytes()) && scratch.push(replaced)) {
-            return None;
-        }
-    }
-    std::str::from_utf8(scratch.finish()).ok()
 }
 
 impl Failure {

@@ -19,6 +19,7 @@ pub mod client;
 mod connection;
 mod error;
 mod exchange;
+mod front;
 mod limits;
 mod link;
 mod net;

@@ -138,7 +138,7 @@ pub struct Client {
     /// `at <= filled <= input.len()`
     at: usize,
     filled: usize,
-    /// Whole records; `queue[sent..]` is still to leave. Not above `QUEUE` and a record but for the params.
+    /// Whole records; `queue[sent..]` is still to leave. At most `QUEUE` and a record, or the params.
     queue: Vec<u8>,
     sent: usize,
     /// The application has closed its side for reading: what it should get is dropped, what it says still counts.
@@ -325,7 +325,7 @@ impl Client {
         if self.deaf {
             return Ok(body.len());
         }
-        if body.is_empty() || self.queue.len() - self.sent >= QUEUE {
+        if body.is_empty() || self.queue.len() >= QUEUE {
             return Ok(0);
         }
         let n = body.len().min(BODY_RECORD);
@@ -770,18 +770,19 @@ mod tests {
         let (all_was_taken, wait_until) = std::sync::mpsc::channel();
         let (stream, app) = application(move |mut stub| {
             stub.head();
-            stub.stdout(b"A: b\n\n");
             stub.shut_for_reading();
+            stub.stdout(b"A: b\n\n");
             wait_until.recv().unwrap();
             stub.end();
         });
         let mut client = client(stream);
         client.begin(Begin::default(), NO_PARAMS).unwrap();
+        assert_eq!(client.next_part().unwrap(), Part::Stdout(b"A: b\n\n"));
         let (mut left, piece) = (LARGE, [b'x'; 1 << 16]);
         while left > 0 {
             match client.step(&piece[..left.min(piece.len())]).unwrap() {
                 Step::Took(n) => left -= n,
-                Step::Part(part) => assert_eq!(part, Part::Stdout(b"A: b\n\n")),
+                Step::Part(part) => panic!("{part:?}"),
             }
         }
         all_was_taken.send(()).unwrap();
@@ -893,6 +894,22 @@ mod tests {
         let (stream, app) = application_of(&whole);
         client(stream).request(KEPT, NO_PARAMS, b"").unwrap();
         app.join().unwrap();
+    }
+
+    #[test]
+    fn no_more_than_a_little_is_queued_for_a_slow_reader() {
+        let (stream, mut application) = UnixStream::pair().unwrap();
+        let mut client = client(stream);
+        client.begin(KEPT, NO_PARAMS).unwrap();
+        let (mut left, mut came) = (LARGE, vec![0; BODY_RECORD]);
+        while left > 0 {
+            match client.try_write(&[b'x'; BODY_RECORD]).unwrap() {
+                // So little that there is always something that could not leave yet.
+                0 => application.read_exact(&mut came).unwrap(),
+                n => left -= n,
+            }
+            assert!(client.queue.len() < QUEUE + HEADER_LEN + BODY_RECORD);
+        }
     }
 
     #[test]

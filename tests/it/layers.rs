@@ -19,7 +19,7 @@ const LAYERS: [&[&str]; 15] = [
     &["request", "response", "body", "access"],
     &["exchange"],
     &["wire"],
-    &["link"],
+    &["link", "front"],
     &["buffer", "limits", "slot", "net", "form", "cgi"],
     &["protocol", "error"],
 ];

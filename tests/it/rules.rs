@@ -293,7 +293,7 @@ fn fields_and_statuses_that_break_the_framing_are_refused_with_a_logged_500() {
 fn there_is_no_stderr_record_unless_the_application_writes_one() {
     let server = serve(|req, res| match req.path() {
         "/asked" => {
-            write!(req.stderr(), "a line\n")?;
+            writeln!(req.stderr(), "a line")?;
             res.send("x")
         }
         "/panic" => panic!("as asked"),
@@ -524,8 +524,9 @@ fn in_cgi_content_length_ends_the_body() {
     );
     let ten = ("CONTENT_LENGTH", "10");
     let chunked = ("HTTP_TRANSFER_ENCODING", "chunked");
-    // Standard input stays open, except where its end is what the row is about.
-    let table: [(&[(&str, &str)], &str, bool, &str); 6] = [
+    // The environment, standard input, whether it stays open, the page.
+    type Row<'r> = (&'r [(&'r str, &'r str)], &'r str, bool, &'r str);
+    let table: [Row<'_>; 6] = [
         (&[ten], "ten bytes!", true, TEN),
         (&[ten], "ten bytes! and more", true, TEN),
         (&[], "not a body", true, "0 0"),

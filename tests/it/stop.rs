@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 const SIGNALS: [&str; 3] = ["TERM", "INT", "USR1"];
 
-/// The default of `grace`, and how exact its end has to be.
+/// The default of `--grace`, and how exact its end has to be.
 const GRACE: Duration = Duration::from_secs(5);
 const EXACT: Duration = Duration::from_millis(500);
 
@@ -86,14 +86,14 @@ fn a_running_request_is_answered_before_the_end_and_no_new_one() {
         assert_eq!(status.code(), Some(0), "{signal}");
         assert!(took < GRACE / 2, "{signal}: it waited for the deadline");
         assert_eq!(testbed.folder.names(), [""; 0]);
-        assert_eq!(testbed.last_lines(), [""; 0]);
+        assert_eq!(testbed.last_troubles(), [""; 0]);
     }
 }
 
 /// lighttpd, mod_fastcgi and h2o never send KILL. It needs no free worker, and no worker that ever returns.
 #[test]
 fn at_the_deadline_it_ends_with_1_and_names_what_it_cuts() {
-    let mut spinning = Testbed::listening(1);
+    let mut spinning = Testbed::listening_with(&["--workers", "1", "--grace", "2"]);
     let mut sleeping = Testbed::listening(4);
     let spin = Wire::after(spinning.address(), Ask::get("/spin").bytes());
     let sleeps: Vec<Wire> = (0..4)
@@ -114,22 +114,25 @@ fn at_the_deadline_it_ends_with_1_and_names_what_it_cuts() {
             sleeping.signal(signal);
         }
     }
-    for testbed in [&mut spinning, &mut sleeping] {
+    for (testbed, grace) in [
+        (&mut spinning, Duration::from_secs(2)),
+        (&mut sleeping, GRACE),
+    ] {
         let (_, status) = testbed.wait();
         let took = begun.elapsed();
-        assert!(took.abs_diff(GRACE) < EXACT, "gone after {took:?}");
+        assert!(took.abs_diff(grace) < EXACT, "gone after {took:?}");
         assert_eq!(status.code(), Some(1));
         assert_eq!(testbed.folder.names(), [""; 0], "the socket is left");
     }
     let is_told = |line: &String, request: &str| {
         line.starts_with("fcgi: the time to stop is over; cut after ") && line.ends_with(request)
     };
-    let lines = spinning.last_lines();
+    let lines = spinning.last_troubles();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(is_told(&lines[0], " s: GET /spin"), "{lines:?}");
-    let lines = sleeping.last_lines();
+    let lines = sleeping.last_troubles();
     let told = lines.iter().filter(|line| is_told(line, " s: GET /sleep"));
-    assert_eq!(told.count(), 4, "{lines:?}");
+    assert_eq!((told.count(), lines.len()), (4, 4), "{lines:?}");
     for mut wire in sleeps.into_iter().chain([spin]) {
         assert!(!wire.wait_for_end());
     }

@@ -27,11 +27,15 @@ pub struct Testbed {
 impl Testbed {
     /// Listens on a socket file that it makes itself.
     pub fn listening(workers: usize) -> Testbed {
+        Testbed::listening_with(&["--workers", &workers.to_string()])
+    }
+
+    /// As [`Testbed::listening`], with these flags.
+    pub fn listening_with(flags: &[&str]) -> Testbed {
         let folder = Folder::new();
         let address = Address::Unix(folder.path().join("s"));
         let mut command = command();
-        command.args(["--listen", &address.to_string()]);
-        command.args(["--workers", &workers.to_string()]);
+        command.args(["--listen", &address.to_string()]).args(flags);
         let testbed = Testbed::spawn(command, address, folder);
         poll("the testbed to listen", || {
             Wire::try_connect(&testbed.address).is_ok()
@@ -147,6 +151,13 @@ impl Testbed {
             reader.join().unwrap();
         }
         self.lines()
+    }
+
+    /// Of the last lines those that are not for information only.
+    pub fn last_troubles(&mut self) -> Vec<String> {
+        let mut lines = self.last_lines();
+        lines.retain(|line| !line.contains(" INFO "));
+        lines
     }
 
     /// The one line that has these words; waits for it.

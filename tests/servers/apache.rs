@@ -15,6 +15,10 @@ pub fn missing_fcgid() -> Vec<String> {
     missing(&FCGID)
 }
 
+pub fn missing_rewrite() -> Vec<String> {
+    missing(&REWRITE)
+}
+
 pub fn missing_proxy() -> Vec<String> {
     missing(&PROXY)
 }
@@ -28,6 +32,12 @@ pub fn fcgid_htaccess(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     // The default, 131072, cannot be raised in .htaccess.
     let host = format!("{}\nFcgidMaxRequestLen 20000000", allow_override(folder));
     start(folder, &FCGID, &host)
+}
+
+/// The same `.htaccess` where no module runs programs.
+pub fn bare_htaccess(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    htaccess(folder, testbed, "app.fcgi")?;
+    start(folder, &REWRITE, &allow_override(folder))
 }
 
 pub fn fcgid_script_alias(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
@@ -64,6 +74,7 @@ const ARGUMENTS: &str = "#!/bin/sh\n\
     for argument; do printf '[%s]' \"$argument\"; done\n";
 
 const FCGID: [&str; 2] = ["rewrite", "fcgid"];
+const REWRITE: [&str; 1] = ["rewrite"];
 const PROXY: [&str; 2] = ["proxy", "proxy_fcgi"];
 const CGID: [&str; 2] = ["rewrite", "cgid"];
 

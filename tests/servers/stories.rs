@@ -1,5 +1,5 @@
-//! Checks that are not a request of the table: what a visitor's query cannot do through mod_cgid, and the settings file
-//! beside the program under mod_fcgid. `main.rs` runs each as a row.
+//! Checks that are not a request of the table: what a visitor's query cannot do through mod_cgid, the settings file
+//! beside the program under mod_fcgid, and an Apache that runs no programs. `main.rs` runs each as a row.
 
 use std::fs;
 use std::net::TcpStream;
@@ -54,6 +54,22 @@ fn same_page(http: Http, path: &str, folder: &Folder) -> Outcome {
         ensure!(now == files, "?{query}: files were {files:?}, are {now:?}");
     }
     Ok(())
+}
+
+/// Without a module that runs it a program is a file like any other, and a visitor would download it.
+pub fn without_modules(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    let start = || apache::bare_htaccess(folder, testbed);
+    let Some(running) = report.check("start", start) else {
+        return;
+    };
+    for path in ["/app.fcgi", "/app.fcgi/hello", "/hello", "/sub/hello"] {
+        report.check(&format!("{path} is not the program's file"), || {
+            let answer = running.http.get(path)?;
+            ensure!(answer.status == 503, "status {}", answer.status);
+            Ok(())
+        });
+    }
+    report.check("stop", || running.stop());
 }
 
 /// On a shared host there are no arguments and no environment: settings stand in a file beside the program.

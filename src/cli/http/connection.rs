@@ -324,7 +324,7 @@ struct Exchange<'a> {
     answer: Answer,
     /// The application has ended the request.
     ended: bool,
-    /// For the browser; `output[sent..]` is still to leave.
+    /// For the browser; `output[sent..]` is still to leave. At most `OUTPUT`, a head and a part.
     output: Vec<u8>,
     sent: usize,
 }
@@ -451,8 +451,9 @@ impl Exchange<'_> {
         Ok(())
     }
 
+    /// Counts what has left already as well: only when all has left is it forgotten.
     fn has_room(&self) -> bool {
-        self.output.len() - self.sent < OUTPUT
+        self.output.len() < OUTPUT
     }
 
     /// A page of ours, if it is not too late for one. What the browser should still get is sent if it takes it at once.

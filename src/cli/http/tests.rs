@@ -6,6 +6,7 @@ use crate::client::stub::{Stub, application};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -272,38 +273,74 @@ fn an_answer_may_come_while_the_body_is_sent() {
 }
 
 #[test]
-fn an_unread_body_is_held_back_and_bounded() {
+fn an_unread_body_is_held_back_and_the_answer_is_not() {
     let (go, wait_for_go) = channel();
     let wait_for_go = Mutex::new(wait_for_go);
     let served = front(move |mut stub| {
         stub.head();
         wait_for_go.lock().unwrap().recv().unwrap();
+        // All ways to here are full. This one has to be taken, or nothing will ever move again.
+        stub.stdout(b"A: b\n\n");
+        stub.stdout(&large());
         let mut length = 0;
         while let Some(piece) = stub.body() {
             length += piece.len();
         }
-        stub.stdout(format!("A: b\n\n{length}").as_bytes());
+        stub.stdout(length.to_string().as_bytes());
         stub.end();
     });
     let mut browser = served.browser();
     browser.send(format!(
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {LARGE}\r\n\r\n"
     ));
-    let body = large();
-    let stream = browser.0.get_ref();
-    stream
+    let mut upload = browser.0.get_ref().try_clone().unwrap();
+    upload
         .set_write_timeout(Some(Duration::from_millis(100)))
         .unwrap();
-    let mut sent = 0;
+    let (body, mut sent) = (large(), 0);
     // Until nothing moved for 100 ms: the kernel's buffers and ours are full.
-    while let Ok(n) = (&mut &*stream).write(&body[sent..]) {
+    while let Ok(n) = upload.write(&body[sent..]) {
         sent += n;
         assert!(sent < LARGE, "all of a body that nobody reads was taken");
     }
+    upload.set_write_timeout(Some(PATIENCE)).unwrap();
+    let sending = thread::spawn(move || upload.write_all(&body[sent..]).unwrap());
     go.send(()).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
-    browser.send(&body[sent..]);
-    assert_eq!(browser.page().unwrap().body, LARGE.to_string().as_bytes());
+    let page = browser.page().unwrap();
+    assert_eq!(&page.body[LARGE..], LARGE.to_string().as_bytes());
+    sending.join().unwrap();
+    served.finish();
+}
+
+#[test]
+fn an_answer_that_nobody_takes_is_held_back() {
+    const PIECES: usize = 768; // 48 MiB, far above what the kernel's buffers take
+    let given = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&given);
+    let served = front(move |mut stub| {
+        stub.head();
+        stub.stdout(b"A: b\n\n");
+        for _ in 0..PIECES {
+            stub.stdout(&[b'x'; 64 << 10]);
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        stub.end();
+    });
+    let mut browser = served.browser();
+    browser.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    browser.head().unwrap();
+    let (mut seen, mut since) = (0, Instant::now());
+    while since.elapsed() < Duration::from_millis(200) {
+        let now = given.load(Ordering::Relaxed);
+        assert!(now < PIECES, "all of an answer that nobody reads was taken");
+        if now != seen {
+            (seen, since) = (now, Instant::now());
+        }
+        thread::yield_now();
+    }
+    let mut body = Vec::new();
+    while browser.chunk(&mut body).unwrap() > 0 {}
+    assert_eq!(body.len(), PIECES * (64 << 10));
     served.finish();
 }
 
@@ -678,7 +715,7 @@ fn stopping_ends_idle_connections_at_once_and_running_requests_after_their_answe
     });
     let (mut idle, mut half, mut busy) = (served.browser(), served.browser(), served.browser());
     half.send("GET / HT");
-    busy.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    busy.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(3));
     wait_until_begun.recv_timeout(PATIENCE).unwrap();
     let since = Instant::now();
     (&served.stop).write_all(b"!").unwrap();
@@ -688,8 +725,12 @@ fn stopping_ends_idle_connections_at_once_and_running_requests_after_their_answe
         "idle ones were waited for"
     );
     assert!(!served.thread.is_finished(), "a request runs");
-    stopped.send(()).unwrap();
+    for _ in 0..2 {
+        stopped.send(()).unwrap();
+    }
     assert_eq!(busy.page().unwrap().body, b"body");
+    // What had come with it is answered too, and told to be the last.
+    assert!(busy.page().unwrap().has("Connection: close"));
     assert!(busy.is_closed());
     served.finish();
 }
