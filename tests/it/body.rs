@@ -5,16 +5,18 @@ use crate::wire::{self, Ask, End, PATIENCE, STDIN, STDOUT, Wire, begin, padded, 
 use fcgi::{Request, Response, Server};
 use log::Level;
 use std::io::{BufRead, Read, Write};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Different everywhere, so that a slip by any number of bytes shows.
 fn pattern(len: usize) -> Vec<u8> {
-    (0_u32..)
-        .flat_map(|i| i.wrapping_mul(0x9e37_79b1).to_be_bytes())
-        .take(len)
-        .collect()
+    let mut bytes = Vec::with_capacity(len + 4);
+    for i in 0..=len as u32 / 4 {
+        bytes.extend_from_slice(&i.wrapping_mul(0x9e37_79b1).to_be_bytes());
+    }
+    bytes.truncate(len);
+    bytes
 }
 
 /// The handler of most tests here: by its path, it does something with the body and answers what it read of it.
@@ -301,13 +303,47 @@ fn an_echo_of_10_mib_is_exact() {
     }
 }
 
-/// mod_fcgid 2.3.9 writes the whole body before it reads a byte of the answer: what comes is taken in while the answer
-/// cannot leave, as far as there is room.
+/// mod_fcgid 2.3.9 writes the whole body before it reads a byte of the answer.
+#[test]
+fn while_an_answer_cannot_leave_what_comes_is_taken_in() {
+    let (go, gone) = mpsc::channel::<()>();
+    let gone = Mutex::new(gone);
+    let body = pattern(4 << 20);
+    let page = body.clone();
+    let server = serve(move |req, res| {
+        if req.path() == "/wait" {
+            gone.lock().unwrap().recv().unwrap();
+            return res.send("waited");
+        }
+        res.send(&page)
+    });
+    let fits = |path: &str| {
+        let ask = Ask::post(path, &body[..]);
+        let mut wire = server.after(ask.head());
+        let fits = wire.write_what_fits(&ask.stdin());
+        (wire, fits)
+    };
+    // What the system holds, and what the handler's part holds, when nobody reads and nobody writes.
+    let (mut wire, held) = fits("/wait");
+    go.send(()).unwrap();
+    assert_eq!(wire.reply(1).page(), (200, "waited"));
+    drop(wire);
+    let (mut wire, taken) = fits("/large");
+    // A window is taken in; the system gives room back by whole buffers of its own.
+    let more = taken.saturating_sub(held);
+    assert!(
+        more > 16 << 10,
+        "{taken} bytes, and {held} without an answer"
+    );
+    // It was the answer that waited.
+    let reply = wire.reply(1);
+    assert!(reply.is_whole() && reply.body == body);
+}
+
 #[test]
 fn an_echo_to_a_web_server_that_writes_first_works_as_far_as_there_is_room() {
     let server = Server::new().workers(1).write_timeout(PATIENCE);
     let server = serve_as(server, app);
-    // More than the sockets of this system hold in one direction, which such a program would stand still with.
     let body = pattern(250_000);
     for how in ["/echo", "/echo-lent"] {
         let reply = server.ask(&Ask::post(how, &body[..]));

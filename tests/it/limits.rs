@@ -1,9 +1,12 @@
 //! Everything that grows has a limit and every wait an end: each of them, on both sides.
 
 use crate::served::{Served, poll, serve_as};
+use crate::testbed::Testbed;
 use crate::wire::{Ask, PARAMS, PATIENCE, Wire, begin, pair, record};
 use fcgi::Server;
 use log::Level;
+use std::fs;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -249,6 +252,40 @@ fn over_max_connections_with_none_idle_new_ones_wait() {
     busy[0].write(&Ask::get("/").bytes()[30..]);
     assert_eq!(busy[0].reply(1).page(), (200, "hello"));
     assert_eq!(new.reply(1).page(), (200, "hello"));
+}
+
+/// Weather, for a process on a shared host: one line, and it goes on.
+#[test]
+fn out_of_descriptors_the_longest_idle_connection_makes_room() {
+    let testbed = Testbed::listening(1);
+    let ask = Ask::get("/hello").keep();
+    let mut first = testbed.connect();
+    assert!(first.ask(&ask).is_whole());
+    let open = fs::read_dir(format!("/proc/{}/fd", testbed.pid())).unwrap();
+    let most = format!("--nofile={}", open.count() + 3);
+    let limited = Command::new("prlimit")
+        .args(["--pid", &testbed.pid().to_string(), &most])
+        .status();
+    assert!(limited.expect("prlimit is there").success());
+    let mut kept: Vec<Wire> = Vec::new();
+    for _ in 0..10 {
+        let mut wire = testbed.connect();
+        assert_eq!(wire.ask(&ask).page(), (200, "Hello, world!"));
+        kept.push(wire);
+        older();
+    }
+    first.assert_closed();
+    kept[0].assert_closed();
+    assert!(kept[9].ask(&ask).is_whole());
+    let lines = testbed.lines();
+    let told = lines
+        .iter()
+        .filter(|line| line.contains("no room for another connection"));
+    assert!(told.count() >= 1, "{lines:?}");
+    assert!(
+        !lines.iter().any(|line| line.contains("ERROR")),
+        "{lines:?}"
+    );
 }
 
 /// Thousands of tiny heads that wait cost no one else anything.

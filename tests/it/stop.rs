@@ -166,6 +166,36 @@ fn without_a_terminal_a_second_int_changes_nothing() {
     assert_eq!(testbed.wait().1.code(), Some(0));
 }
 
+/// `script` gives it one.
+#[test]
+fn at_a_terminal_a_second_int_ends_at_once_and_nothing_else_does() {
+    let folder = Folder::new();
+    let address = Address::Unix(folder.path().join("s"));
+    let program = testbed::command().get_program().to_owned();
+    let program = program.to_str().expect("a path of text");
+    let mut command = testbed::command_of("script");
+    let shell = format!("exec '{program}' --listen {address}");
+    command.args(["--quiet", "--return", "--command", &shell, "/dev/null"]);
+    let mut testbed = Testbed::spawn(command, address, folder);
+    poll("the testbed", || {
+        Wire::try_connect(testbed.address()).is_ok()
+    });
+    let pid = testbed.ask(&Ask::get("/pid")).text().parse().unwrap();
+    let mut wire = Wire::after(testbed.address(), Ask::get("/chunks?n=2&ms=60000").bytes());
+    assert!(wire.record().is_some() && wire.record().is_some());
+    for name in ["TERM", "USR1", "TERM", "INT"] {
+        testbed::signal(pid, name);
+    }
+    // Long enough to see that it goes on, far below grace.
+    std::thread::sleep(AT_ONCE * 3);
+    assert!(wire.is_silent() && testbed.is_running());
+    let begun = Instant::now();
+    testbed::signal(pid, "INT");
+    assert_eq!(testbed.wait().1.code(), Some(1));
+    assert!(begun.elapsed() < GRACE / 2);
+    assert_eq!(testbed.folder.names(), [""; 0], "the socket is left");
+}
+
 /// What a web server left on fd 0 is its own, and stays.
 #[test]
 fn a_socket_that_was_inherited_is_left_alone() {

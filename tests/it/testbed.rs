@@ -117,10 +117,7 @@ impl Testbed {
     }
 
     pub fn signal(&self, name: &str) {
-        let status = Command::new("sh")
-            .args(["-c", &format!("kill -{name} {}", self.pid())])
-            .status();
-        assert!(status.expect("sh is there").success(), "kill -{name}");
+        signal(self.pid(), name);
     }
 
     pub fn is_running(&mut self) -> bool {
@@ -191,6 +188,13 @@ impl Drop for Testbed {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Signals a process that these tests started.
+pub fn signal(pid: u32, name: &str) {
+    let kill = format!("kill -{name} {pid}");
+    let status = Command::new("sh").args(["-c", &kill]).status();
+    assert!(status.expect("sh is there").success(), "{kill}");
 }
 
 /// The testbed's command line so far: nothing on fd 0, fd 2 caught, an environment without surprises.

@@ -7,7 +7,7 @@ use fcgi::Address;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 // Section 8.
 pub const BEGIN_REQUEST: u8 = 1;
@@ -328,6 +328,27 @@ impl Wire {
             Socket::Unix(socket) => socket.write_all(bytes.as_ref()),
             Socket::Tcp(socket) => socket.write_all(bytes.as_ref()),
         }
+    }
+
+    /// Writes until nothing has been taken for a while. How much was.
+    pub fn write_what_fits(&mut self, bytes: &[u8]) -> usize {
+        self.set_nonblocking(true);
+        let (mut written, mut since) = (0, Instant::now());
+        while since.elapsed() < Duration::from_millis(100) && written < bytes.len() {
+            let done = match &mut self.socket {
+                Socket::Unix(socket) => socket.write(&bytes[written..]),
+                Socket::Tcp(socket) => socket.write(&bytes[written..]),
+            };
+            match done {
+                Ok(n) => {
+                    written += n;
+                    since = Instant::now();
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+        self.set_nonblocking(false);
+        written
     }
 
     /// Says that nothing more will be written.
