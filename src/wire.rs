@@ -2,7 +2,7 @@
 //! bytes of CGI. `Body` reads through it and the answer leaves through it; nothing else knows which it is.
 
 use crate::buffer::{KEPT, WINDOW, Window};
-use crate::error::Error;
+use crate::error::{Error, Seconds};
 use crate::limits::Limits;
 use crate::link::Link;
 use crate::net::{Pipes, Wait};
@@ -419,7 +419,7 @@ impl<'buf> Wire<'buf> {
                     io::ErrorKind::TimedOut,
                     format!(
                         "the web server took no byte of the answer for {} s{}",
-                        limit.as_secs_f32(),
+                        Seconds(limit),
                         if self.spare.has_room() {
                             ""
                         } else {
@@ -465,7 +465,7 @@ fn aborted() -> io::Error {
 }
 
 fn body_timed_out(limits: &Limits) -> io::Error {
-    let limit = limits.body_timeout.as_secs_f32();
+    let limit = Seconds(limits.body_timeout);
     Error::new(
         408,
         format!("no byte of the request's body came for {limit} s"),

@@ -1,5 +1,6 @@
 //! The flags, as one table: the command line and the settings file are both read by it, and `--help` prints it.
 
+use crate::error::Seconds;
 use crate::net::Address;
 use crate::server::Server;
 use getopts::{Fail, Matches};
@@ -265,7 +266,7 @@ impl Flag {
     fn default(&self, server: &mut Server) -> String {
         match self.kind {
             Kind::Listen | Kind::Http | Kind::Level | Kind::Keepalive => String::new(),
-            Kind::Seconds(_, field) => format!(" [{}]", field(server).as_secs_f32()),
+            Kind::Seconds(_, field) => format!(" [{}]", Seconds(*field(server))),
             Kind::Number(_, _, field) => format!(" [{}]", short(*field(server) as u64)),
             Kind::Bytes(field) => format!(" [{}]", short(*field(server))),
         }
@@ -436,7 +437,7 @@ fn seconds(value: &str, least: u64) -> Result<Duration, String> {
         Some(ms) if (least..=LONGEST).contains(&ms) => Ok(Duration::from_millis(ms)),
         _ => Err(format!(
             "{value:?} cannot be used; write seconds from {} to {}, such as 2.5",
-            Duration::from_millis(least).as_secs_f32(),
+            Seconds(Duration::from_millis(least)),
             LONGEST / 1000
         )),
     }

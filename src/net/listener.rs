@@ -27,6 +27,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::address::{Address, check_path};
 use super::sys;
+use crate::error::Seconds;
 
 /// More than any kernel gives: Linux cuts it to `net.core.somaxconn`, 4096 since 5.4. The backlog is the queue for
 /// busy workers, so there is no reason to want less.
@@ -309,7 +310,7 @@ fn lock(folder: &Path, limit: Duration) -> io::Result<File> {
                     format!(
                         "another process has locked the folder {} for {} s; stop it, or choose another folder",
                         folder.display(),
-                        limit.as_secs_f32()
+                        Seconds(limit)
                     ),
                 ));
             }
