@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::error::Error as StdError;
-use std::time::Duration;
 use std::{fmt, io};
 
 /// What handlers return.
@@ -169,39 +168,9 @@ impl fmt::Debug for Error {
     }
 }
 
-/// A time limit as sentences have it: `2.5`. Printing a float would add 25 KiB to a static program.
-pub(crate) struct Seconds(pub(crate) Duration);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (seconds, ms) = (self.0.as_secs(), self.0.subsec_millis());
-        match ms {
-            0 => write!(f, "{seconds}"),
-            _ if ms % 100 == 0 => write!(f, "{seconds}.{}", ms / 100),
-            _ if ms % 10 == 0 => write!(f, "{seconds}.{:02}", ms / 10),
-            _ => write!(f, "{seconds}.{ms:03}"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn seconds_are_written_without_needless_zeros() {
-        for (ms, text) in [
-            (0, "0"),
-            (1, "0.001"),
-            (10, "0.01"),
-            (100, "0.1"),
-            (1250, "1.25"),
-            (2500, "2.5"),
-            (86_400_000, "86400"),
-        ] {
-            assert_eq!(Seconds(Duration::from_millis(ms)).to_string(), text);
-        }
-    }
 
     #[test]
     fn any_error_is_a_500_with_its_words_and_source() {

@@ -2,7 +2,7 @@
 //! bytes of CGI. `Body` reads through it and the answer leaves through it; nothing else knows which it is.
 
 use crate::buffer::{KEPT, WINDOW, Window};
-use crate::error::{Error, Seconds};
+use crate::error::Error;
 use crate::limits::Limits;
 use crate::link::Link;
 use crate::net::{Pipes, Wait};
@@ -418,8 +418,7 @@ impl<'buf> Wire<'buf> {
                 return Err(io::Error::new(
                     io::ErrorKind::TimedOut,
                     format!(
-                        "the web server took no byte of the answer for {} s{}",
-                        Seconds(limit),
+                        "the web server took no byte of the answer for {limit:?}{}",
                         if self.spare.has_room() {
                             ""
                         } else {
@@ -465,10 +464,10 @@ fn aborted() -> io::Error {
 }
 
 fn body_timed_out(limits: &Limits) -> io::Error {
-    let limit = Seconds(limits.body_timeout);
+    let limit = limits.body_timeout;
     Error::new(
         408,
-        format!("no byte of the request's body came for {limit} s"),
+        format!("no byte of the request's body came for {limit:?}"),
     )
     .into()
 }

@@ -1,6 +1,5 @@
 //! The flags, as one table: the command line and the settings file are both read by it, and `--help` prints it.
 
-use crate::error::Seconds;
 use crate::net::Address;
 use crate::server::Server;
 use getopts::{Fail, Matches};
@@ -266,7 +265,7 @@ impl Flag {
     fn default(&self, server: &mut Server) -> String {
         match self.kind {
             Kind::Listen | Kind::Http | Kind::Level | Kind::Keepalive => String::new(),
-            Kind::Seconds(_, field) => format!(" [{}]", Seconds(*field(server))),
+            Kind::Seconds(_, field) => format!(" [{}]", seconds_of(*field(server))),
             Kind::Number(_, _, field) => format!(" [{}]", short(*field(server) as u64)),
             Kind::Bytes(field) => format!(" [{}]", short(*field(server))),
         }
@@ -437,10 +436,16 @@ fn seconds(value: &str, least: u64) -> Result<Duration, String> {
         Some(ms) if (least..=LONGEST).contains(&ms) => Ok(Duration::from_millis(ms)),
         _ => Err(format!(
             "{value:?} cannot be used; write seconds from {} to {}, such as 2.5",
-            Seconds(Duration::from_millis(least)),
+            seconds_of(Duration::from_millis(least)),
             LONGEST / 1000
         )),
     }
+}
+
+/// As one would write it: `30`, `2.5`. Not by way of a float, which would be the only one in a static program.
+fn seconds_of(time: Duration) -> String {
+    let text = format!("{}.{:03}", time.as_secs(), time.subsec_millis());
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// A number, with K, M or G for 1024, its square and its cube.

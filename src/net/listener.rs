@@ -27,7 +27,6 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::address::{Address, check_path};
 use super::sys;
-use crate::error::Seconds;
 
 /// More than any kernel gives: Linux cuts it to `net.core.somaxconn`, 4096 since 5.4. The backlog is the queue for
 /// busy workers, so there is no reason to want less.
@@ -308,9 +307,8 @@ fn lock(folder: &Path, limit: Duration) -> io::Result<File> {
                 return Err(io::Error::new(
                     ErrorKind::TimedOut,
                     format!(
-                        "another process has locked the folder {} for {} s; stop it, or choose another folder",
+                        "another process has locked the folder {} for {limit:?}; stop it, or choose another folder",
                         folder.display(),
-                        Seconds(limit)
                     ),
                 ));
             }

@@ -61,7 +61,7 @@ fn a_thousand_kept_alive_requests_allocate_nothing() {
             read_answer(&mut web_server, &mut answer);
         }
     };
-    // The first ones start workers, make their handlers and grow the table of parked connections.
+    // The first ones make the handler and the table of parked connections.
     (0..100).for_each(|_| round());
     let before = ALLOCATIONS.load(Ordering::Relaxed);
     (0..250).for_each(|_| round());

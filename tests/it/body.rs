@@ -371,7 +371,7 @@ fn an_echo_that_stands_still_ends_by_write_timeout_with_a_line_and_the_worker_se
         assert_eq!(
             lines[i],
             format!(
-                "POST {how}: the web server took no byte of the answer for 0.3 s, while it goes on sending a body that \
+                "POST {how}: the web server took no byte of the answer for 300ms, while it goes on sending a body that \
                  is not read; the answer is cut, since its head has left"
             )
         );
@@ -400,7 +400,7 @@ fn a_reader_that_takes_nothing_ends_by_write_timeout_with_a_line() {
     // The one worker is free again.
     server.assert_serves();
     assert!(start.elapsed() >= Duration::from_millis(200));
-    let line = server.line(Level::Error, "took no byte of the answer for 0.2 s");
+    let line = server.line(Level::Error, "took no byte of the answer for 200ms");
     assert!(
         line.starts_with("GET /large: ") && !line.contains("goes on sending"),
         "{line}"
