@@ -67,10 +67,6 @@ impl Window<'_> {
     pub(crate) fn unread(&self) -> Range<usize> {
         self.base + self.at..self.base + self.filled
     }
-
-    pub(crate) fn has_room(&self) -> bool {
-        self.filled < self.bytes.len()
-    }
 }
 
 impl Buffers {
