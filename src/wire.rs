@@ -407,7 +407,7 @@ impl<'buf> Wire<'buf> {
         let limit = self.limits.write_timeout;
         loop {
             let wait = Wait {
-                readable: self.room_to_take_in() > 0 && !self.input_ended,
+                readable: self.room() > 0 && !self.input_ended,
                 writable: true,
             };
             let came = match &self.end {
@@ -419,7 +419,7 @@ impl<'buf> Wire<'buf> {
                     io::ErrorKind::TimedOut,
                     format!(
                         "the web server took no byte of the answer for {limit:?}{}",
-                        if self.room_to_take_in() > 0 {
+                        if self.room() > 0 {
                             ""
                         } else {
                             ", while it goes on sending a body that is not read"
@@ -436,17 +436,16 @@ impl<'buf> Wire<'buf> {
         }
     }
 
-    /// What is unread is never more than two windows, for so much can be carried on to the next request: a peer that
-    /// sends one request after the other, and takes no answer, would fill up whatever there is.
-    fn room_to_take_in(&self) -> usize {
-        let unread = self.window.unread().len() + self.spare.filled;
+    /// How much may be taken in: what a kept connection carries over to its next request is never more than two windows.
+    fn room(&self) -> usize {
+        let unread = self.window.unread().len() + self.spare.unread().len();
         let free = self.spare.bytes.len() - self.spare.filled;
-        (2 * WINDOW).saturating_sub(unread).min(free)
+        free.min((2 * WINDOW).saturating_sub(unread))
     }
 
     fn take_in(&mut self) -> io::Result<()> {
-        let (from, room) = (self.spare.filled, self.room_to_take_in());
-        let room = &mut self.spare.bytes[from..from + room];
+        let end = self.spare.filled + self.room();
+        let room = &mut self.spare.bytes[self.spare.filled..end];
         let came = match &self.end {
             End::Records(link) => link.transport.recv(room),
             End::Plain(pipes, _) => pipes.read(room),
