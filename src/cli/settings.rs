@@ -320,5 +320,8 @@ mod tests {
         let second = settings.read().unwrap_err();
         assert_eq!(second.sentence, first.sentence);
         assert_ne!(second, first);
+        // A change of the mode leaves the time of the last write alone.
+        fs::set_permissions(&settings.path, Permissions::from_mode(0o640)).unwrap();
+        assert_ne!(settings.read().unwrap_err(), second);
     }
 }
