@@ -36,6 +36,9 @@ const STEP_MS: u64 = 50;
 /// How long to wait when there is no descriptor or memory for another connection.
 const PAUSE_MS: u64 = 100;
 
+/// How often the log says that there is no room.
+const TOLD_MS: u64 = 60_000;
+
 /// Asks the loop to end; from anywhere, a signal handler included.
 #[derive(Debug)]
 struct Stop {
@@ -83,8 +86,8 @@ struct Parked {
     paused: u64,
     /// Bytes of heads that are not whole.
     head_bytes: usize,
-    /// Whether the log has the line about missing descriptors already.
-    told_full: bool,
+    /// When the log got its last line about missing room, in ms of the monotonic clock; 0 if it has none.
+    told_full: u64,
 }
 
 #[derive(Debug, Default)]
@@ -291,12 +294,13 @@ impl Accept {
     /// Leaves a listener alone for a moment: the backlog keeps what comes.
     fn pause(&self, i: usize, why: &str) {
         let mut parked = self.lock();
-        if !parked.told_full {
+        let now = now_ms();
+        if parked.told_full == 0 || now > parked.told_full + TOLD_MS {
             log::warn!("no room for another connection ({why}): new ones wait");
-            parked.told_full = true;
+            parked.told_full = now;
         }
         parked.paused |= 1 << i;
-        self.set_alarm(&mut parked, now_ms() + PAUSE_MS);
+        self.set_alarm(&mut parked, now + PAUSE_MS);
     }
 
     /// Makes room by ending the idle connection that has waited longest.
@@ -466,7 +470,6 @@ impl Parked {
         entry.generation = entry.generation.wrapping_add(1);
         self.free.push(index as u32);
         self.head_bytes -= waiting.block.len();
-        self.told_full = false;
         Some(waiting)
     }
 

@@ -21,7 +21,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::thread::{self, JoinHandle};
 
 /// A handler as one worker calls it, with the worker's state inside.
@@ -155,7 +155,10 @@ impl Pool {
             if self.accept.nobody_waits() {
                 self.see_to_the_loop();
             }
-            worker.serve(waiting);
+            // Nothing but a bug of ours panics here: it costs one connection, not a worker.
+            if let Err(panic) = contain(|| worker.serve(waiting)) {
+                log::error!("a connection is closed by a bug in fcgi: panicked {panic}");
+            }
             if self.reserve.is_quick() && !self.accept.nobody_waits() {
                 worker.buffers.release();
                 self.reserve.stay(&self.accept);
@@ -268,9 +271,9 @@ thread_local! {
 
 /// Runs `f`; a panic comes back as its place and words.
 fn contain<T>(f: impl FnOnce() -> T) -> std::result::Result<T, String> {
-    CONTAINED.set(true);
+    let outer = CONTAINED.replace(true);
     let done = catch_unwind(AssertUnwindSafe(f));
-    CONTAINED.set(false);
+    CONTAINED.set(outer);
     done.map_err(|payload| {
         let told = PANIC
             .take()
@@ -283,6 +286,11 @@ fn contain<T>(f: impl FnOnce() -> T) -> std::result::Result<T, String> {
 
 /// Takes over panics inside handlers, which become one log line; all others go where they went before.
 pub(crate) fn hook_panics() {
+    static HOOKED: Once = Once::new();
+    HOOKED.call_once(hook);
+}
+
+fn hook() {
     let previous = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         if !CONTAINED.get() {

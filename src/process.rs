@@ -31,7 +31,7 @@ struct Process {
     /// What is asked in the pools' place, by a byte: the http server, which needs them for what it has begun.
     front: OnceLock<PipeWriter>,
     pools: [OnceLock<Arc<Pool>>; POOLS],
-    files: Vec<(CString, SocketFile)>,
+    files: OnceLock<Vec<(CString, SocketFile)>>,
 }
 
 impl Process {
@@ -47,37 +47,42 @@ impl Process {
     }
 }
 
-/// Makes the process ours: signals stop it.
+/// Makes the process ours: signals stop it. Before anything is bound, so that a signal leaves nothing behind.
 ///
 /// # Errors
-/// When it is already: `run` and `main` own the process and serve once.
-pub(crate) fn own(grace: Duration, files: impl Iterator<Item = SocketFile>) -> io::Result<()> {
-    let files = files
-        .filter_map(|file| {
-            CString::new(file.path.as_os_str().as_bytes())
-                .ok()
-                .map(|path| (path, file))
-        })
-        .collect();
-    let process = Process {
-        grace_ms: AtomicU64::new(in_ms(grace)),
+/// When a pool was served already: `run` and `main` own the process and serve once.
+pub(crate) fn own(grace: Duration) -> io::Result<()> {
+    let process = PROCESS.get_or_init(|| Process {
+        grace_ms: AtomicU64::default(),
         foreground: File::open("/dev/tty").is_ok(),
         asked: AtomicUsize::new(0),
         interrupted: AtomicUsize::new(0),
         front: OnceLock::new(),
         pools: Default::default(),
-        files,
-    };
-    if PROCESS.set(process).is_err() {
+        files: OnceLock::new(),
+    });
+    if process.pools[0].get().is_some() {
         return Err(io::Error::other(
             "`run` owns the process and serves once; use `start` to serve several times",
         ));
     }
+    set_grace(grace);
     sys::ignore_sigpipe();
     for signal in [sys::SIGTERM, sys::SIGINT, sys::SIGUSR1] {
         sys::on_signal(signal, stop)?;
     }
     sys::on_signal(sys::SIGALRM, deadline)
+}
+
+/// These files go when the process ends at the deadline.
+pub(crate) fn removes(files: impl Iterator<Item = SocketFile>) {
+    let with_path = |file: SocketFile| {
+        let path = CString::new(file.path.as_os_str().as_bytes()).ok()?;
+        Some((path, file))
+    };
+    if let Some(process) = PROCESS.get() {
+        let _ = process.files.set(files.filter_map(with_path).collect());
+    }
 }
 
 /// A stop signal from now on leaves so much time.
@@ -149,7 +154,7 @@ extern "C" fn stop(signal: i32) {
 
 extern "C" fn deadline(_signal: i32) {
     let Some(process) = PROCESS.get() else { return };
-    for (path, file) in &process.files {
+    for (path, file) in process.files.get().into_iter().flatten() {
         sys::unlink_if(path, file.device, file.inode);
     }
     let now = sys::now_ms();

@@ -277,8 +277,13 @@ impl Server {
     }
 
     pub(crate) fn serve(self, addresses: &[Address]) -> io::Result<()> {
+        self.own_process()?;
         let listeners = listen(addresses)?;
-        self.own_process(&listeners)?;
+        process::removes(
+            listeners
+                .iter()
+                .filter_map(|listener| listener.file().cloned()),
+        );
         for listener in &listeners {
             if listener.is_public() {
                 // Only one that we were given can be: we open none.
@@ -299,13 +304,8 @@ impl Server {
     }
 
     /// Makes the process ours: its signals, and what is said of panics.
-    pub(crate) fn own_process(&self, listeners: &[Listener]) -> io::Result<()> {
-        process::own(
-            self.grace,
-            listeners
-                .iter()
-                .filter_map(|listener| listener.file().cloned()),
-        )?;
+    pub(crate) fn own_process(&self) -> io::Result<()> {
+        process::own(self.grace)?;
         own_panics();
         Ok(())
     }

@@ -32,8 +32,8 @@ pub(super) fn serve(
     wrong: Wrong,
 ) -> io::Result<()> {
     let mut gatekeeper = flags.apply(server.clone()).workers(1);
+    gatekeeper.own_process()?;
     let listeners = listen(&SOCKET)?;
-    gatekeeper.own_process(&listeners)?;
     let gate = Arc::new(Gate {
         server,
         facts,

@@ -44,7 +44,7 @@ pub(super) fn at_terminal(server: Server) -> ExitCode {
 /// The http server is stopped before the pool: what it has begun still needs the workers.
 #[cfg(feature = "dev")]
 fn run(server: Server, front: Front) -> io::Result<()> {
-    server.own_process(&[])?;
+    server.own_process()?;
     let stop = process::stops_front()?;
     let handle = server.start_on(Vec::new())?;
     let pool = Arc::clone(&handle.pool);
