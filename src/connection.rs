@@ -30,6 +30,11 @@ use std::{fmt, io};
 /// After so many requests in a row a connection lets others go first.
 const IN_A_ROW: u32 = 32;
 
+/// After so many misses in a row a kept connection is not looked at again before it is parked; but now and then one is,
+/// to see whether that has changed. A look is a system call of five, if it is in vain, and saves three if not.
+const MISSES: u32 = 8;
+const RETRY: u32 = 64;
+
 /// How often a lingering connection is read from in one go.
 const DRAIN_READS: usize = 64;
 
@@ -59,6 +64,8 @@ pub(crate) struct Worker<'w> {
     pub(crate) values: (usize, usize),
     /// Is told how long each request takes.
     pub(crate) pace: &'w dyn Pace,
+    /// How often in a row a kept connection had no next request yet: `0 <= misses <= MISSES + RETRY`.
+    pub(crate) misses: u32,
 }
 
 /// Is told how long each request took.
@@ -103,8 +110,10 @@ impl Worker<'_> {
         for turn in 1_u32.. {
             let mut refusal = None;
             match self.read_head(&mut link, &mut head, &mut block) {
+                Reading::Whole if turn > 1 => self.misses = 0,
                 Reading::Whole => {}
                 Reading::Waits => {
+                    self.misses += u32::from(turn > 1);
                     self.park(link, head, block);
                     return None;
                 }
@@ -144,6 +153,10 @@ impl Worker<'_> {
             if head.filled == 0 && self.home.is_stopping() {
                 return None;
             }
+            if head.filled == 0 && self.is_look_in_vain() {
+                self.park(link, head, block);
+                return None;
+            }
             if turn.is_multiple_of(IN_A_ROW)
                 && let Some(other) = self.home.other()
             {
@@ -157,6 +170,18 @@ impl Worker<'_> {
             }
         }
         None
+    }
+
+    /// Whether a kept connection is likely to have no next request yet.
+    fn is_look_in_vain(&mut self) -> bool {
+        if self.misses < MISSES {
+            return false;
+        }
+        self.misses += 1;
+        if self.misses == MISSES + RETRY {
+            self.misses = MISSES;
+        }
+        self.misses != MISSES
     }
 
     /// Reads a head where it belongs: into the worker's buffer, or on in the block where its first part waited; then

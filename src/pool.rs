@@ -150,6 +150,7 @@ impl Pool {
             slot: &self.slots[index],
             values: (self.limits.max_connections, self.size.workers),
             pace: &self.reserve,
+            misses: 0,
         };
         while let Some(waiting) = self.accept.next(&mut worker.buffers) {
             if self.accept.nobody_waits() {

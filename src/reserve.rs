@@ -18,8 +18,10 @@ const TICK: Duration = Duration::from_millis(2);
 /// A request that takes longer is slow. Waking a worker costs about a tenth of it.
 const QUICK: Duration = Duration::from_micros(100);
 
-/// After so many quick requests in a row the next is expected to be quick.
-const IN_A_ROW: u32 = 64;
+/// The next request is expected to be quick at half of `MOST` points. A quick one gives one, a slow one takes `SLOW_COST`:
+/// one in a few hundred is a thread that was put aside by the kernel, one in thirty is the application's way.
+const MOST: u32 = 128;
+const SLOW_COST: u32 = 32;
 
 #[derive(Debug, Default)]
 pub(crate) struct Reserve {
@@ -32,7 +34,7 @@ pub(crate) struct Reserve {
     here: AtomicUsize,
     /// Whether the watcher looks in ticks; else it sleeps, since nothing is going on.
     watching: AtomicBool,
-    /// Quick requests since the last slow one, up to `IN_A_ROW`.
+    /// How quick the last requests were, in points: `0 <= quick <= MOST`.
     quick: AtomicU32,
     /// Connections that were taken out of the loop, and requests answered.
     progress: AtomicU32,
@@ -54,13 +56,14 @@ impl Pace for Reserve {
             self.progress.load(Ordering::Relaxed).wrapping_add(1),
             Ordering::Relaxed,
         );
-        if time > QUICK {
-            self.quick.store(0, Ordering::Relaxed);
+        let quick = self.quick.load(Ordering::Relaxed);
+        let now = if time > QUICK {
+            quick.saturating_sub(SLOW_COST)
         } else {
-            let quick = self.quick.load(Ordering::Relaxed);
-            if quick < IN_A_ROW {
-                self.quick.store(quick + 1, Ordering::Relaxed);
-            }
+            MOST.min(quick + 1)
+        };
+        if now != quick {
+            self.quick.store(now, Ordering::Relaxed);
         }
     }
 }
@@ -68,7 +71,7 @@ impl Pace for Reserve {
 impl Reserve {
     /// Whether the next request is expected to be quick.
     pub(crate) fn is_quick(&self) -> bool {
-        self.quick.load(Ordering::Relaxed) == IN_A_ROW
+        self.quick.load(Ordering::Relaxed) >= MOST / 2
     }
 
     pub(crate) fn is_empty(&self) -> bool {

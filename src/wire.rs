@@ -214,6 +214,7 @@ impl<'buf> Wire<'buf> {
                 return Ending::Close;
             }
         };
+        let keep = keep && self.skim();
         let all_read = !keep && self.settle();
         let unread = [self.window.unread(), self.spare.unread()];
         let End::Records(mut link) = self.end else {
@@ -245,6 +246,34 @@ impl<'buf> Wire<'buf> {
             match pipes.read(self.spare.bytes) {
                 Ok(n @ 1..) => left = left.map(|left| left.saturating_sub(n as u64)),
                 Ok(0) | Err(_) => return,
+            }
+        }
+    }
+
+    /// Passes over what is left of the body and has come already: of a GET nearly always its end. `false` if the connection
+    /// cannot go on with what follows.
+    fn skim(&mut self) -> bool {
+        loop {
+            let End::Records(link) = &mut self.end else {
+                return false;
+            };
+            if link.sequence.stdin_ended() {
+                return true;
+            }
+            let here = &self.window.bytes[..self.window.filled];
+            match link.sequence.next(here, &mut self.window.at) {
+                Event::Stdin(n) => {
+                    link.sequence.take(n);
+                    self.window.at += n;
+                }
+                Event::StdinEnd | Event::Abort => return true,
+                Event::More if self.spare.is_used_up() => return true,
+                Event::More => std::mem::swap(&mut self.window, &mut self.spare),
+                event => {
+                    if self.between(event).is_err() {
+                        return false;
+                    }
+                }
             }
         }
     }
