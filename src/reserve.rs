@@ -13,7 +13,7 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// How often the watcher looks, and so how long a connection waits at most behind a request that was expected to be quick.
-const TICK: Duration = Duration::from_millis(2);
+const TICK: Duration = Duration::from_millis(5);
 
 /// A request that takes longer is slow. Waking a worker costs about a tenth of it.
 const QUICK: Duration = Duration::from_micros(100);

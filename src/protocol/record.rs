@@ -207,6 +207,7 @@ pub(crate) enum Step {
 
 impl RecordReader {
     /// Looks at `bytes[*at..]`, and moves `at` over headers and padding, not over content.
+    #[inline]
     pub(crate) fn step(&mut self, bytes: &[u8], at: &mut usize) -> Step {
         if self.content > 0 {
             return match bytes.len() - *at {

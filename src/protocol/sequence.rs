@@ -158,6 +158,7 @@ impl Sequence {
     }
 
     /// The rule book: what a record means, by its type, its id and where we stand.
+    #[inline]
     fn accept(&mut self, header: RecordHeader) -> Option<Event> {
         use RecordType::*;
         let RecordHeader {
