@@ -44,11 +44,10 @@ pub(crate) fn hand_back<'buf>(shared: &'buf Shared<'buf>, home: &'buf dyn Home) 
     let Some(exchange) = shared.borrow_mut().take() else {
         return;
     };
-    let unread = exchange.wire.copy_unread();
-    match exchange.end(false) {
-        Ending::Keep(link, _) => home.go_on(link, unread),
-        Ending::Close => {}
-        Ending::Linger(link) => home.linger(link),
+    match exchange.wire.end_apart() {
+        (Ending::Keep(link, _), unread) => home.go_on(link, unread),
+        (Ending::Close, _) => {}
+        (Ending::Linger(link), _) => home.linger(link),
     }
 }
 

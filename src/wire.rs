@@ -37,6 +37,13 @@ enum End {
     Plain(Pipes, Option<u64>),
 }
 
+/// Whether it goes on, closes at once, or is read from until the peer has closed.
+enum Fate {
+    Keep,
+    Close,
+    Linger,
+}
+
 /// What becomes of the connection after a request.
 pub(crate) enum Ending {
     /// It goes on; the unread bytes lie here, in the worker's input.
@@ -189,20 +196,24 @@ impl<'buf> Wire<'buf> {
         Ok(())
     }
 
-    /// What came and was not looked at, as one block: for a connection that goes on without this worker.
-    pub(crate) fn copy_unread(&self) -> Vec<u8> {
-        let unread = |window: &Window<'_>| {
-            window
-                .bytes
-                .get(window.at..window.filled)
-                .unwrap_or(&[])
-                .to_vec()
-        };
-        [unread(&self.window), unread(&self.spare)].concat()
-    }
-
     /// Ends the request on its connection. `cut`: the answer is not whole, and the connection cannot go on.
     pub(crate) fn end(mut self, cut: bool) -> Ending {
+        let fate = self.fate(cut);
+        self.part(fate)
+    }
+
+    /// As `end`, for a connection that goes on without this worker: with a copy of what came and was not looked at.
+    pub(crate) fn end_apart(mut self) -> (Ending, Vec<u8>) {
+        let fate = self.fate(false);
+        let unread = |window: &Window<'_>| {
+            let unread = window.bytes.get(window.at..window.filled);
+            unread.unwrap_or_default().to_vec()
+        };
+        let unread = [unread(&self.window), unread(&self.spare)].concat();
+        (self.part(fate), unread)
+    }
+
+    fn fate(&mut self, cut: bool) -> Fate {
         let keep = match &self.end {
             End::Records(link) => {
                 link.sequence.keep_conn() && !cut && !self.lent && !self.input_ended
@@ -211,21 +222,29 @@ impl<'buf> Wire<'buf> {
                 if !cut {
                     self.drain_plain();
                 }
-                return Ending::Close;
+                return Fate::Close;
             }
         };
-        let keep = keep && self.skim();
-        let all_read = !keep && self.settle();
+        if keep && self.skim() {
+            Fate::Keep
+        } else if self.settle() {
+            Fate::Close
+        } else {
+            Fate::Linger
+        }
+    }
+
+    fn part(self, fate: Fate) -> Ending {
         let unread = [self.window.unread(), self.spare.unread()];
         let End::Records(mut link) = self.end else {
             return Ending::Close;
         };
         link.sequence.end_request();
         link.served = link.served.saturating_add(1);
-        match (keep, all_read) {
-            (true, _) => Ending::Keep(link, unread),
-            (false, true) => Ending::Close,
-            (false, false) => Ending::Linger(link),
+        match fate {
+            Fate::Keep => Ending::Keep(link, unread),
+            Fate::Close => Ending::Close,
+            Fate::Linger => Ending::Linger(link),
         }
     }
 
