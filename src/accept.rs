@@ -1,8 +1,8 @@
 //! The accept loop: one blocking set that holds the listeners, the stop pipe and the parked connections.
 //!
-//! Every free worker blocks in [`Accept::next`], which yields exactly one connection that has something to read; whoever
-//! gets it serves it on its own thread. So the loop feeds the pool and no connection crosses threads. The kernel's
-//! backlog is the queue.
+//! A free worker blocks in [`Accept::next`] (or is in reserve, see `reserve`), which yields exactly one connection that
+//! has something to read; whoever gets it serves it on its own thread. So the loop feeds the pool and no connection
+//! crosses threads. The kernel's backlog is the queue.
 //!
 //! Listeners are ONESHOT and armed again right after accept4, before serving: level-triggered ones wake two workers for
 //! each connection, and EPOLLEXCLUSIVE cannot be combined with ONESHOT. Parked connections are ONESHOT too. Whoever

@@ -98,6 +98,11 @@ const ROWS: &[Row] = &[
         work: Work::Story(stories::settings),
     },
     Row {
+        name: "apache-fcgid-echo",
+        missing: apache::missing_fcgid,
+        work: Work::Story(stories::echo),
+    },
+    Row {
         name: "apache-without-modules",
         missing: apache::missing_rewrite,
         work: Work::Story(stories::without_modules),

@@ -4,6 +4,7 @@
 use std::fs;
 use std::net::TcpStream;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::folder::Folder;
 use crate::http::Http;
@@ -97,6 +98,56 @@ pub fn settings(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
         mended(report, folder, &running);
         report.check("stop", || running.stop());
     }
+}
+
+/// mod_fcgid 2.3.9 writes a whole body before it reads a byte of the answer, and stands still when the program answers
+/// while it reads, once what both sides hold is full: until its FcgidIOTimeout, 40 s, without a word. We end it before.
+pub fn echo(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    const LIMIT: Duration = Duration::from_secs(2);
+    let start = || {
+        let running = apache::fcgid_htaccess(folder, testbed)?;
+        folder.write("www/.ht.app.fcgi", "workers 1\nwrite-timeout 2\n")?;
+        Ok(running)
+    };
+    let Some(running) = report.check("start", start) else {
+        return;
+    };
+    let body = vec![b'e'; 10 << 20];
+    report.check("POST echoed: 10 MiB ends at write-timeout", || {
+        let begin = Instant::now();
+        // What the visitor sees of an answer that is cut is mod_fcgid's choice.
+        let whole = running
+            .http
+            .post("/echo", &body)
+            .is_ok_and(|answer| answer.status == 200 && answer.body.len() == body.len());
+        let elapsed = begin.elapsed();
+        ensure!(!whole, "it was echoed: nothing stood still");
+        ensure!(
+            elapsed >= LIMIT && elapsed < LIMIT * 5,
+            "it took {elapsed:?}"
+        );
+        Ok(())
+    });
+    report.check("the log says why", || {
+        let log = folder.path("log/apache-error.log");
+        let why = "POST /echo: the web server took no byte of the answer for 2s, while it goes on sending a body \
+                   that is not read";
+        until("a line of Apache's error log", || {
+            let log = fs::read_to_string(&log).unwrap_or_default();
+            log.contains(why).then_some(())
+        })
+    });
+    report.check("the program serves on", || {
+        running.http.get("/hello")?.expect(200, "Hello, world!")
+    });
+    report.check("POST counted: the same 10 MiB", || {
+        let sum = body.len() as u32 * u32::from(b'e');
+        running
+            .http
+            .post("/count", &body)?
+            .expect(200, &format!("{} {sum}", body.len()))
+    });
+    report.check("stop", || running.stop());
 }
 
 fn not_served(http: Http) -> Outcome {
