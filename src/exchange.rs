@@ -11,6 +11,7 @@
 //! without it is a 200 on three web servers). A small answer leaves in one write, its end included.
 
 use crate::cgi::{Illegal, check_field, is_bodiless, reason};
+use crate::decimal::Decimal;
 use crate::error::{Error, Result};
 use crate::limits::{LARGE_RESPONSE_HEAD, MAX_FIELDS, MAX_RESPONSE_HEAD};
 use crate::link::{Link, Waiting};
@@ -147,7 +148,7 @@ impl<'buf> Exchange<'buf> {
         if let Some(length) = self.declared
             && !is_bodiless(self.status)
         {
-            self.push_number_field(b"Content-Length", length);
+            self.push_field(b"Content-Length", Decimal::of(length).as_bytes());
         }
         if let Some(refused) = self.refused.take() {
             return Err(refused);
@@ -321,21 +322,6 @@ impl<'buf> Exchange<'buf> {
         field_value.copy_from_slice(value);
         line_end.copy_from_slice(b"\r\n");
         self.pending.end += len;
-    }
-
-    fn push_number_field(&mut self, name: &[u8], number: u64) {
-        let mut digits = [0; 20];
-        let mut at = digits.len();
-        let mut rest = number;
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        self.push_field(name, &digits[at..]);
     }
 
     /// Writes the blank line, and the status line into the room in front of the fields.

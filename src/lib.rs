@@ -17,6 +17,7 @@ mod cgi;
 pub mod cli;
 pub mod client;
 mod connection;
+mod decimal;
 mod error;
 mod exchange;
 mod front;

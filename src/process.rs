@@ -6,6 +6,7 @@
 //!
 //! All that the signal handlers use is prepared before, and everything that they call is async-signal-safe.
 
+use crate::decimal::Decimal;
 use crate::net::SocketFile;
 use crate::net::sys::{self, Errno};
 use crate::pool::Pool;
@@ -175,18 +176,10 @@ extern "C" fn deadline(_signal: i32) {
 fn tell_cut(request: &[u8], seconds: u64) {
     let mut text = [0; 256];
     let mut len = 0;
-    let (mut digits, mut at, mut rest) = ([0; 20], 20, seconds);
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
+    let seconds = Decimal::of(seconds);
     for part in [
         b"fcgi: the time to stop is over; cut after ",
-        &digits[at..],
+        seconds.as_bytes(),
         b" s: ",
         request,
         b"\n",

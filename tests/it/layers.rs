@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 15] = [
     &["wire"],
     &["link", "front"],
     &["buffer", "limits", "slot", "net", "form", "cgi"],
-    &["protocol", "error"],
+    &["protocol", "error", "decimal"],
 ];
 
 /// These see less than their place allows. The client is the web server's part, and knows nothing of ours; what is pure
