@@ -158,7 +158,7 @@ impl Accept {
 
     /// Takes a connection that came some other way than by a listener.
     pub(crate) fn adopt(&self, transport: Transport) {
-        let deadline = now_ms() + Kind::FirstByte.limit(&self.limits);
+        let deadline = now_ms().saturating_add(Kind::FirstByte.limit(&self.limits));
         let link = Link::new(transport, &self.open);
         self.park(Waiting {
             link,
@@ -259,7 +259,7 @@ impl Accept {
         }
         let accepted = listener.socket().accept();
         if let Err(error) = &accepted
-            && is_shortage(error)
+            && !is_everyday(error)
         {
             self.end_oldest_idle();
             self.pause(i, &error.to_string());
@@ -331,14 +331,16 @@ impl Accept {
         }
         let paused = std::mem::take(&mut parked.paused);
         parked.alarm = 0;
+        // Set or cleared before it is armed: one that has rung stays readable, and would wake somebody at once.
+        match next {
+            u64::MAX => self.clear_alarm(),
+            next => self.set_alarm(&mut parked, next),
+        }
         if let Err(error) = self
             .epoll
             .rearm(self.timer.as_raw_fd(), TIMER, Interest::ReadOnce)
         {
             log::error!("time limits are off: {error}");
-        }
-        if next != u64::MAX {
-            self.set_alarm(&mut parked, next);
         }
         drop(parked);
         (0..self.listeners.len())
@@ -348,13 +350,22 @@ impl Accept {
 
     /// Sets the timer, if it is not set to ring before.
     fn set_alarm(&self, parked: &mut Parked, at: u64) {
-        let at = at.next_multiple_of(STEP_MS);
+        // Nothing is due at the end of time.
+        let Some(at) = at.checked_next_multiple_of(STEP_MS) else {
+            return;
+        };
         if parked.alarm != 0 && parked.alarm <= at {
             return;
         }
         parked.alarm = at;
         let wait = Duration::from_millis(at.saturating_sub(now_ms()).max(1));
         if let Err(error) = self.timer.set(wait) {
+            log::error!("time limits are off: {error}");
+        }
+    }
+
+    fn clear_alarm(&self) {
+        if let Err(error) = self.timer.clear() {
             log::error!("time limits are off: {error}");
         }
     }
@@ -413,6 +424,10 @@ impl Home for Accept {
 
     fn linger(&self, link: Link) {
         if link.transport.shutdown_write().is_ok() {
+            if self.is_stopping() {
+                // Nobody will wait in the loop for it.
+                return link.transport.drain(self.limits.linger_timeout);
+            }
             let deadline = now_ms().saturating_add(Kind::Linger.limit(&self.limits));
             self.park(Waiting {
                 link,
@@ -498,13 +513,13 @@ fn end(waiting: &mut Waiting) -> usize {
     std::mem::take(&mut waiting.block).len()
 }
 
-/// Out of descriptors or memory: weather, not an error of ours or the peer's.
-fn is_shortage(error: &io::Error) -> bool {
+/// A sibling process that shares the listener took the connection, or its peer has gone. All else (no descriptor, no
+/// memory, a listener that a sibling has shut down) is weather: it is waited out, and must not spin.
+fn is_everyday(error: &io::Error) -> bool {
     matches!(
-        error.raw_os_error(),
-        Some(crate::net::sys::EMFILE | crate::net::sys::ENFILE)
-    ) || error.kind() == io::ErrorKind::OutOfMemory
-        || error.raw_os_error() == Some(crate::net::sys::ENOBUFS)
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
+    )
 }
 
 fn tell_expired(kind: Kind) {

@@ -21,7 +21,7 @@ use crate::protocol::{
 };
 use crate::request::Request;
 use crate::response::Response;
-use crate::slot::{Slot, printable};
+use crate::slot::{Slot, one_line, printable};
 use crate::wire::{Ending, Wire};
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -151,6 +151,9 @@ impl Worker<'_> {
                 }
             }
             if head.filled == 0 && self.home.is_stopping() {
+                if link.body_pending {
+                    self.home.linger(link);
+                }
                 return None;
             }
             if head.filled == 0 && self.is_look_in_vain() {
@@ -557,13 +560,21 @@ fn conclude(
     name: &dyn Fn() -> String,
 ) -> bool {
     let outcome = match outcome {
-        _ if exchange.wire.aborted => return exchange.complete_aborted().is_ok(),
+        outcome if exchange.wire.aborted => {
+            if let Err(failure @ Failure::Panic(_)) = outcome {
+                log::error!(
+                    "{}: {failure}, after the web server gave the request up",
+                    name()
+                );
+            }
+            return exchange.complete_aborted().is_ok();
+        }
         Ok(()) => exchange.complete().map_err(Failure::Error),
         failed => failed,
     };
     let Err(failure) = outcome else { return true };
     let status = failure.status();
-    if failure.is_disconnect() {
+    if exchange.wire.has_gone() && failure.is_disconnect() {
         log::debug!("{}: the web server has gone: {failure}", name());
         return false;
     }
@@ -604,8 +615,9 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Error(error) => error.fmt(f),
-            Failure::Panic(panic) => write!(f, "panicked {panic}"),
+            // An application may quote what a visitor sent.
+            Failure::Error(error) => f.write_str(&one_line(&error.to_string())),
+            Failure::Panic(panic) => write!(f, "panicked {}", one_line(panic)),
         }
     }
 }

@@ -343,8 +343,8 @@ impl<'buf> Exchange<'buf> {
     }
 
     fn refuse_field(&mut self, name: &str, why: Illegal) {
-        let name = crate::slot::printable(name, b"");
-        self.refuse(|| format!("the response header {}is refused: {}", name, why.text()));
+        let name = crate::slot::one_line(name);
+        self.refuse(|| format!("the response header {} is refused: {}", name, why.text()));
     }
 
     /// Remembers the first reason.

@@ -16,6 +16,8 @@ pub(crate) struct Link {
     pub(crate) registered: bool,
     /// Requests that were answered on it.
     pub(crate) served: u32,
+    /// Whether the body of the last request may still be on its way.
+    pub(crate) body_pending: bool,
     /// When the head that is being waited for began to come, in ms of the monotonic clock; 0 if none has.
     pub(crate) head_since: u64,
     _open: Open,
@@ -30,6 +32,7 @@ impl Link {
             sequence,
             registered: false,
             served: 0,
+            body_pending: false,
             head_since: 0,
             _open: Open(Arc::clone(open)),
         }

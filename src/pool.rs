@@ -85,11 +85,12 @@ impl Pool {
     /// # Errors
     /// When there is no memory for the worker's buffers.
     pub(crate) fn run(self: &Arc<Pool>) -> io::Result<()> {
+        let buffers = Buffers::new(self.limits.max_params)?;
         self.started.store(1, Ordering::Relaxed);
         self.accept.expect_worker();
-        let done = self.work(0);
+        self.work(0, buffers);
         self.join();
-        done
+        Ok(())
     }
 
     /// Starts the first worker as a thread.
@@ -112,33 +113,27 @@ impl Pool {
         }
     }
 
+    /// One at a time, so that a start that fails gives its place back.
     fn spawn(self: &Arc<Pool>) -> io::Result<()> {
-        let index = self.started.fetch_add(1, Ordering::Relaxed);
+        let mut threads = self.threads();
+        let index = self.started.load(Ordering::Relaxed);
         if index >= self.size.workers {
-            self.started.fetch_sub(1, Ordering::Relaxed);
             return Ok(());
         }
+        let buffers = Buffers::new(self.limits.max_params)?;
         let pool = Arc::clone(self);
         self.accept.expect_worker();
         let thread = thread::Builder::new()
             .name(format!("fcgi-{index}"))
             .stack_size(self.size.stack)
-            .spawn(move || {
-                if let Err(error) = pool.work(index) {
-                    log::error!("a worker ends: {error}");
-                }
-            })
-            .inspect_err(|_| {
-                self.started.fetch_sub(1, Ordering::Relaxed);
-                self.accept.miss_worker();
-            })?;
-        self.threads().push(thread);
+            .spawn(move || pool.work(index, buffers))
+            .inspect_err(|_| self.accept.miss_worker())?;
+        self.started.store(index + 1, Ordering::Relaxed);
+        threads.push(thread);
         Ok(())
     }
 
-    fn work(self: &Arc<Pool>, index: usize) -> io::Result<()> {
-        let buffers =
-            Buffers::new(self.limits.max_params).inspect_err(|_| self.accept.miss_worker())?;
+    fn work(self: &Arc<Pool>, index: usize, buffers: Buffers) {
         let mut worker = Worker {
             buffers,
             handler: Box::new(Application {
@@ -167,7 +162,6 @@ impl Pool {
             self.accept.expect_worker();
         }
         self.reserve.close();
-        Ok(())
     }
 
     /// The loop is empty: a further connection would wait for this one's request.

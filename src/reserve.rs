@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 /// How often the watcher looks, and so how long a connection waits at most behind a request that was expected to be quick.
 const TICK: Duration = Duration::from_millis(5);
 
-/// A request that takes longer is slow. Waking a worker costs about a tenth of it.
-const QUICK: Duration = Duration::from_micros(100);
+/// A request that takes longer is slow. Waking a worker costs about as much, and a handler that computes for 80 µs ran at
+/// half its speed on two cores while it counted as quick.
+const QUICK: Duration = Duration::from_micros(30);
 
 /// The next request is expected to be quick at half of `MOST` points. A quick one gives one, a slow one takes `SLOW_COST`:
 /// one in a few hundred is a thread that was put aside by the kernel, one in thirty is the application's way.

@@ -106,6 +106,16 @@ pub(crate) fn printable(method: &str, path: &[u8]) -> String {
     String::from_utf8_lossy(&text[..len]).into_owned()
 }
 
+/// Text of any length for a log line, its control characters escaped.
+pub(crate) fn one_line(text: &str) -> String {
+    let escape = |c: char| {
+        let escape = c.is_control().then(|| c.escape_default());
+        let plain = escape.is_none().then_some(c);
+        escape.into_iter().flatten().chain(plain)
+    };
+    text.chars().flat_map(escape).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

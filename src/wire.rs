@@ -2,7 +2,7 @@
 //! bytes of CGI. `Body` reads through it and the answer leaves through it; nothing else knows which it is.
 
 use crate::buffer::{KEPT, WINDOW, Window};
-use crate::error::Error;
+use crate::error::{Error, is_disconnect};
 use crate::limits::Limits;
 use crate::link::Link;
 use crate::net::{Pipes, Wait};
@@ -23,6 +23,8 @@ pub(crate) struct Wire<'buf> {
     input_ended: bool,
     /// The web server gave the request up.
     pub(crate) aborted: bool,
+    /// Sending or receiving has failed, with this: what has left may end anywhere in a record.
+    failed: Option<io::ErrorKind>,
     /// More than the worker's first few KiB were touched.
     pub(crate) large: bool,
     body_read: u64,
@@ -91,6 +93,7 @@ impl<'buf> Wire<'buf> {
             lent: false,
             input_ended: false,
             aborted: false,
+            failed: None,
             large: false,
             body_read: 0,
             limits,
@@ -176,7 +179,24 @@ impl<'buf> Wire<'buf> {
 
     /// Sends all of `slices`. While the peer does not take them, what it sends is taken in: mod_fcgid 2.3.9
     /// writes a whole body before it reads a byte of the answer, and would never read it otherwise.
-    pub(crate) fn send(&mut self, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+    pub(crate) fn send(&mut self, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+        if let Some(kind) = self.failed {
+            return Err(io::Error::new(
+                kind,
+                "an earlier write of the answer failed",
+            ));
+        }
+        self.try_send(slices)
+            .inspect_err(|error| self.failed = Some(error.kind()))
+    }
+
+    /// Whether the web server has closed the connection.
+    pub(crate) fn has_gone(&self) -> bool {
+        let is_disconnect = |kind: io::ErrorKind| is_disconnect(&kind.into());
+        self.input_ended || self.failed.is_some_and(is_disconnect)
+    }
+
+    fn try_send(&mut self, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
         IoSlice::advance_slices(&mut slices, 0);
         while !slices.is_empty() {
             let sent = match &self.end {
@@ -214,6 +234,7 @@ impl<'buf> Wire<'buf> {
     }
 
     fn fate(&mut self, cut: bool) -> Fate {
+        let cut = cut || self.failed.is_some();
         let keep = match &self.end {
             End::Records(link) => {
                 link.sequence.keep_conn() && !cut && !self.lent && !self.input_ended
@@ -239,6 +260,7 @@ impl<'buf> Wire<'buf> {
         let End::Records(mut link) = self.end else {
             return Ending::Close;
         };
+        link.body_pending = !link.sequence.stdin_ended();
         link.sequence.end_request();
         link.served = link.served.saturating_add(1);
         match fate {
@@ -256,9 +278,9 @@ impl<'buf> Wire<'buf> {
         };
         let here = self.window.unread().len() + self.spare.unread().len();
         let mut left = left.map(|left| left.saturating_sub(here as u64));
-        let end = Instant::now() + self.limits.linger_timeout;
+        let began = Instant::now();
         while left != Some(0) && !self.input_ended {
-            let time = end.saturating_duration_since(Instant::now());
+            let time = self.limits.linger_timeout.saturating_sub(began.elapsed());
             if !pipes.wait_readable(time).unwrap_or(false) {
                 return;
             }
@@ -378,7 +400,10 @@ impl<'buf> Wire<'buf> {
                         return Err(body_timed_out(self.limits));
                     }
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    self.failed = Some(error.kind());
+                    return Err(error);
+                }
             }
         }
     }

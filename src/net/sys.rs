@@ -255,6 +255,16 @@ impl Timer {
 
     /// Rings once, after `wait`.
     pub(crate) fn set(&self, wait: Duration) -> io::Result<()> {
+        // 0 would disarm it
+        self.set_to(wait.max(Duration::from_nanos(1)))
+    }
+
+    /// Does not ring, and is not readable from having rung.
+    pub(crate) fn clear(&self) -> io::Result<()> {
+        self.set_to(Duration::ZERO)
+    }
+
+    fn set_to(&self, wait: Duration) -> io::Result<()> {
         let spec = libc::itimerspec {
             it_interval: libc::timespec {
                 tv_sec: 0,
@@ -262,8 +272,7 @@ impl Timer {
             },
             it_value: libc::timespec {
                 tv_sec: wait.as_secs() as libc::time_t,
-                // 0 would disarm it
-                tv_nsec: libc::c_long::from(wait.subsec_nanos()).max(1),
+                tv_nsec: libc::c_long::from(wait.subsec_nanos()),
             },
         };
         // SAFETY: the kernel reads `spec` and writes no old value.
@@ -342,7 +351,7 @@ pub(crate) fn now_ms() -> u64 {
 /// A signal handler: it may only do what is async-signal-safe.
 pub(crate) type Handler = extern "C" fn(libc::c_int);
 
-pub(crate) use libc::{EMFILE, ENFILE, ENOBUFS, SIGALRM, SIGINT, SIGTERM, SIGUSR1};
+pub(crate) use libc::{SIGALRM, SIGINT, SIGTERM, SIGUSR1};
 
 /// Sends `signal` to `handler`, and lets it through if whoever started us had blocked it.
 pub(crate) fn on_signal(signal: libc::c_int, handler: Handler) -> io::Result<()> {
@@ -391,9 +400,19 @@ pub(crate) fn exit_now(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// Writes all of `text` if it can; errors are nobody's concern. Async-signal-safe.
+/// Writes all of `text` if it can without waiting, as a full pipe would have it; errors are nobody's concern.
+/// Async-signal-safe. `text` is at most PIPE_BUF long, which a writable pipe takes.
 pub(crate) fn write_quietly(fd: i32, mut text: &[u8]) {
     while !text.is_empty() {
+        let mut room = libc::pollfd {
+            fd,
+            events: libc::POLLOUT,
+            revents: 0,
+        };
+        // SAFETY: one pollfd that lives through the call.
+        if unsafe { libc::poll(&mut room, 1, 0) } != 1 {
+            return;
+        }
         // SAFETY: the kernel reads at most `text.len()` bytes of `text`.
         match usize::try_from(unsafe { libc::write(fd, text.as_ptr().cast(), text.len()) }) {
             Ok(n @ 1..) => text = &text[n..],

@@ -22,3 +22,4 @@ mod rules;
 mod sequence;
 mod sockets;
 mod stop;
+mod troubles;
