@@ -21,6 +21,7 @@ use crate::protocol::{
 };
 use crate::request::Request;
 use crate::response::Response;
+use crate::setup::Setup;
 use crate::slot::{Slot, one_line, printable};
 use crate::wire::{Ending, Wire};
 use std::cell::RefCell;
@@ -59,6 +60,7 @@ pub(crate) struct Worker<'w> {
     pub(crate) handler: Box<dyn Handle + 'w>,
     pub(crate) home: &'w dyn Home,
     pub(crate) limits: &'w Limits,
+    pub(crate) setup: &'w Setup,
     pub(crate) slot: &'w Slot,
     /// What GET_VALUES is answered with: connections, requests.
     pub(crate) values: (usize, usize),
@@ -261,15 +263,18 @@ impl Worker<'_> {
             spare,
             output,
         } = self.buffers.split(head.params.clone(), head.unread());
-        let front = Front::freeze(params, joined, spare, self.limits, refusal);
+        let front = Front::freeze(params, joined, spare, self.limits, self.setup, refusal);
         let wire = Wire::records(link, window, front.spare, self.limits, self.values);
         let answered = answer(
             front.request,
             wire,
             output,
             &mut *self.handler,
-            self.home,
-            self.slot,
+            Around {
+                home: self.home,
+                setup: self.setup,
+                slot: self.slot,
+            },
         );
         if answered.large_input || front.touched {
             self.buffers.mark_large_input();
@@ -306,7 +311,7 @@ pub(crate) fn serve_cgi(
     buffers: &mut Buffers,
     handler: &mut dyn Handle,
     limits: &Limits,
-    slot: &Slot,
+    setup: &Setup,
 ) {
     let mut params = Vec::new();
     environment.for_each(|(name, value)| encode_pair(&name, &value, &mut params));
@@ -329,7 +334,7 @@ pub(crate) fn serve_cgi(
         spare,
         output,
     } = buffers.split(0..params.len(), params.len()..params.len());
-    let front = Front::freeze(params, joined, spare, limits, refusal);
+    let front = Front::freeze(params, joined, spare, limits, setup, refusal);
     let wire = Wire::plain(
         pipes,
         front.request.cgi_length(),
@@ -337,7 +342,12 @@ pub(crate) fn serve_cgi(
         front.spare,
         limits,
     );
-    answer(front.request, wire, output, handler, &NoHome, slot);
+    let around = Around {
+        home: &NoHome,
+        setup,
+        slot: &Slot::default(),
+    };
+    answer(front.request, wire, output, handler, around);
 }
 
 /// CGI's connection goes nowhere.
@@ -505,35 +515,39 @@ struct Answered {
     large_output: bool,
 }
 
+/// What a request is answered in.
+#[derive(Clone, Copy)]
+struct Around<'w> {
+    home: &'w dyn Home,
+    setup: &'w Setup,
+    slot: &'w Slot,
+}
+
 /// Runs the handler on a request, and ends its answer.
 fn answer(
-    frozen: Frozen<'_>,
+    mut front: Frozen<'_>,
     wire: Wire<'_>,
     output: &mut [u8],
     handler: &mut dyn Handle,
-    home: &dyn Home,
-    slot: &Slot,
+    around: Around<'_>,
 ) -> Answered {
-    let Frozen {
-        params,
-        place,
-        path,
-        refusal,
-    } = frozen;
-    let method = params.known(Known::RequestMethod).unwrap_or(b"GET");
+    let refusal = front.refusal.take();
+    let method = front.params.known(Known::RequestMethod).unwrap_or(b"GET");
+    let path = front.place.path;
     let shared: Shared<'_> = RefCell::new(Some(Exchange::new(wire, output, method == b"HEAD")));
     let outcome = match refusal {
         Some((status, why)) => Err(Failure::Error(Error::new(status, why))),
         None => {
-            slot.begin(now_ms(), method, place.path);
-            let mut request = Request::new(Role::Responder, params.clone(), place, path, &shared);
-            let outcome = handler.call(&mut request, Response::new(&shared, home));
+            around.slot.begin(now_ms(), method, path);
+            let mut request = Request::new(Role::Responder, &front, &shared, around.setup);
+            let response = Response::new(&front, &shared, around.home);
+            let outcome = handler.call(&mut request, response);
             request.body().give_back();
-            slot.end();
+            around.slot.end();
             outcome
         }
     };
-    let name = || printable(std::str::from_utf8(method).unwrap_or("?"), place.path);
+    let name = || printable(std::str::from_utf8(method).unwrap_or("?"), path);
     let Some(mut exchange) = shared.borrow_mut().take() else {
         if let Err(failure) = outcome {
             log::error!("{}: {failure}, after the answer was finished", name());

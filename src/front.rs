@@ -4,6 +4,7 @@
 use crate::buffer::Window;
 use crate::cgi::{Known, Params, ParamsError, Place, Scratch, locate};
 use crate::limits::Limits;
+use crate::setup::Setup;
 
 /// A frozen front, and what is left of the parts that it was made of.
 pub(crate) struct Front<'buf> {
@@ -16,6 +17,7 @@ pub(crate) struct Front<'buf> {
 pub(crate) struct Frozen<'buf> {
     pub(crate) params: Params<'buf>,
     pub(crate) place: Place<'buf>,
+    /// `place.path` as text, lossy.
     pub(crate) path: &'buf str,
     pub(crate) refusal: Option<(u16, String)>,
 }
@@ -28,6 +30,7 @@ impl<'buf> Front<'buf> {
         joined: &'buf mut [u8],
         mut spare: Window<'buf>,
         limits: &Limits,
+        setup: &Setup,
         refusal: Option<(u16, String)>,
     ) -> Front<'buf> {
         let desk = std::mem::take(&mut spare.bytes);
@@ -51,6 +54,7 @@ impl<'buf> Front<'buf> {
             known(Known::ScriptName),
             known(Known::PathInfo),
             params.known(Known::RequestUri),
+            setup.mount.as_deref().map(str::as_bytes),
             &mut scratch,
         );
         let path = place.and_then(|place| lossy(place.path, &mut scratch));

@@ -31,6 +31,7 @@ mod request;
 mod reserve;
 mod response;
 mod server;
+mod setup;
 mod slot;
 mod wire;
 

@@ -14,6 +14,7 @@ use crate::protocol::Role;
 use crate::request::Request;
 use crate::reserve::Reserve;
 use crate::response::Response;
+use crate::setup::Setup;
 use crate::slot::Slot;
 use crossbeam_utils::CachePadded;
 use std::any::Any;
@@ -48,6 +49,7 @@ pub(crate) struct Pool {
     accept: Accept,
     handlers: Handlers,
     limits: Limits,
+    setup: Setup,
     size: Size,
     reserve: Reserve,
     started: AtomicUsize,
@@ -58,11 +60,18 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    pub(crate) fn new(accept: Accept, handlers: Handlers, limits: Limits, size: Size) -> Arc<Pool> {
+    pub(crate) fn new(
+        accept: Accept,
+        handlers: Handlers,
+        limits: Limits,
+        setup: Setup,
+        size: Size,
+    ) -> Arc<Pool> {
         Arc::new(Pool {
             accept,
             handlers,
             limits,
+            setup,
             size,
             reserve: Reserve::default(),
             started: AtomicUsize::new(0),
@@ -142,6 +151,7 @@ impl Pool {
             }),
             home: &self.accept,
             limits: &self.limits,
+            setup: &self.setup,
             slot: &self.slots[index],
             values: (self.limits.max_connections, self.size.workers),
             pace: &self.reserve,

@@ -1,9 +1,11 @@
 //! The request as the handler sees it: a view of the worker's buffer.
 
 use crate::body::{Body, connected};
-use crate::cgi::{Known, Params, Place};
+use crate::cgi::Known;
 use crate::exchange::Shared;
+use crate::front::Frozen;
 use crate::protocol::Role;
+use crate::setup::Setup;
 use std::io::{self, Write};
 
 /// A request.
@@ -12,10 +14,8 @@ use std::io::{self, Write};
 /// the answer written, until the handler returns. A value that is not UTF-8 is `None` as text and exact as bytes.
 pub struct Request<'buf> {
     role: Role,
-    params: Params<'buf>,
-    place: Place<'buf>,
-    /// `place.path` as text, lossy.
-    path: &'buf str,
+    front: &'buf Frozen<'buf>,
+    setup: &'buf Setup,
     body: Body<'buf>,
     shared: &'buf Shared<'buf>,
 }
@@ -23,16 +23,14 @@ pub struct Request<'buf> {
 impl<'buf> Request<'buf> {
     pub(crate) fn new(
         role: Role,
-        params: Params<'buf>,
-        place: Place<'buf>,
-        path: &'buf str,
+        front: &'buf Frozen<'buf>,
         shared: &'buf Shared<'buf>,
+        setup: &'buf Setup,
     ) -> Request<'buf> {
         Request {
             role,
-            params,
-            place,
-            path,
+            front,
+            setup,
             body: Body::new(shared),
             shared,
         }
@@ -45,7 +43,7 @@ impl<'buf> Request<'buf> {
 
     /// The request's method, as sent: `GET`, `POST`, …; `GET` if the web server does not say.
     pub fn method(&self) -> &'buf str {
-        text(self.params.known(Known::RequestMethod)).unwrap_or("GET")
+        text(self.front.params.known(Known::RequestMethod)).unwrap_or("GET")
     }
 
     /// The path below [`mount`](Request::mount), decoded; it begins with a slash.
@@ -53,22 +51,22 @@ impl<'buf> Request<'buf> {
     /// The same behind every web server: found from SCRIPT_NAME, PATH_INFO and REQUEST_URI, which no two of them fill in
     /// alike. Bytes that are not UTF-8 are replaced by `U+FFFD`; [`path_bytes`](Request::path_bytes) has them.
     pub fn path(&self) -> &'buf str {
-        self.path
+        self.front.path
     }
 
     /// The path below the mount, decoded, byte for byte.
     pub fn path_bytes(&self) -> &'buf [u8] {
-        self.place.path
+        self.front.place.path
     }
 
     /// What the application is reached under, without a slash at its end: `""` at the root of the site.
     pub fn mount(&self) -> &'buf str {
-        text(Some(self.place.mount)).unwrap_or("")
+        text(Some(self.front.place.mount)).unwrap_or("")
     }
 
     /// The query string, not decoded, without the question mark; empty if there is none.
     pub fn query(&self) -> &'buf str {
-        text(self.params.known(Known::QueryString)).unwrap_or("")
+        text(self.front.params.known(Known::QueryString)).unwrap_or("")
     }
 
     /// A CGI parameter by its name: `SERVER_NAME`, `HTTP_ACCEPT`, …
@@ -81,12 +79,12 @@ impl<'buf> Request<'buf> {
 
     /// As [`param`](Request::param), byte for byte.
     pub fn param_bytes(&self, name: &str) -> Option<&'buf [u8]> {
-        self.params.get(name.as_bytes())
+        self.front.params.get(name.as_bytes())
     }
 
     /// All parameters as received: in order, repeated ones repeated.
     pub fn params(&self) -> impl Iterator<Item = (&'buf [u8], &'buf [u8])> + use<'buf> {
-        self.params.pairs()
+        self.front.params.pairs()
     }
 
     /// A request header by its name in HTTP, in any case: `Accept-Language`.
@@ -94,7 +92,7 @@ impl<'buf> Request<'buf> {
     /// `-`, `_` and, behind most web servers, other characters of the name cannot be told apart in CGI. Authorization is
     /// not passed on by Apache unless `CGIPassAuth On`.
     pub fn header(&self, name: &str) -> Option<&'buf str> {
-        text(self.params.header(name))
+        text(self.front.params.header(name))
     }
 
     /// The length that the web server gives for the body: `None` if it gives none that is a number.
@@ -102,17 +100,19 @@ impl<'buf> Request<'buf> {
     /// A hint: read to the body's end to know. It is 0 or absent for a GET, and absent or -1 for a chunked upload behind
     /// some web servers.
     pub fn content_length(&self) -> Option<u64> {
-        text(self.params.known(Known::ContentLength))?.parse().ok()
+        text(self.front.params.known(Known::ContentLength))?
+            .parse()
+            .ok()
     }
 
     /// The body's type, as sent; `None` if there is none.
     pub fn content_type(&self) -> Option<&'buf str> {
-        text(self.params.known(Known::ContentType)).filter(|value| !value.is_empty())
+        text(self.front.params.known(Known::ContentType)).filter(|value| !value.is_empty())
     }
 
     /// The address that the web server was asked from: a visitor's, or a proxy's in front of it.
     pub fn remote_addr(&self) -> Option<&'buf str> {
-        text(self.params.known(Known::RemoteAddr)).filter(|value| !value.is_empty())
+        text(self.front.params.known(Known::RemoteAddr)).filter(|value| !value.is_empty())
     }
 
     /// The body, streamed.

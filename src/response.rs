@@ -3,6 +3,7 @@
 use crate::body::connected;
 use crate::error::Result;
 use crate::exchange::{Home, Shared, hand_back};
+use crate::front::Frozen;
 use std::io::{self, Write};
 
 /// The answer to one request: set its head, then [`send`](Response::send), [`stream`](Response::stream) or
@@ -14,13 +15,22 @@ use std::io::{self, Write};
 /// Behind a HEAD request, and for status 204 and 304, no body is sent, whatever is written.
 #[must_use = "a request that is not answered is a 500"]
 pub struct Response<'buf> {
+    front: &'buf Frozen<'buf>,
     shared: &'buf Shared<'buf>,
     home: &'buf dyn Home,
 }
 
 impl<'buf> Response<'buf> {
-    pub(crate) fn new(shared: &'buf Shared<'buf>, home: &'buf dyn Home) -> Response<'buf> {
-        Response { shared, home }
+    pub(crate) fn new(
+        front: &'buf Frozen<'buf>,
+        shared: &'buf Shared<'buf>,
+        home: &'buf dyn Home,
+    ) -> Response<'buf> {
+        Response {
+            front,
+            shared,
+            home,
+        }
     }
 
     /// Sets the status: 200 to 599. Another one is refused when the answer is sent.

@@ -10,7 +10,7 @@ use crate::pool::{Application, Call, Handlers, Make, Pool, Size, hook_panics};
 use crate::process;
 use crate::request::Request;
 use crate::response::Response;
-use crate::slot::Slot;
+use crate::setup::Setup;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
@@ -46,6 +46,7 @@ pub struct Server {
     pub(crate) listen: Vec<Address>,
     pub(crate) handlers: Handlers,
     pub(crate) limits: Limits,
+    pub(crate) setup: Setup,
     pub(crate) workers: usize,
     pub(crate) stack_size: usize,
     pub(crate) grace: Duration,
@@ -64,6 +65,7 @@ impl Server {
             listen: Vec::new(),
             handlers: Handlers::default(),
             limits: Limits::default(),
+            setup: Setup::default(),
             workers: 4,
             stack_size: 256 << 10,
             grace: Duration::from_secs(5),
@@ -225,6 +227,27 @@ impl Server {
         self
     }
 
+    /// What the application is reached under: `/app`, or `/` for the root of the site.
+    ///
+    /// Found from what the web server sends, unless it is set here. Two cases cannot be told apart and need it:
+    /// lighttpd's `"/" =>` without `fix-root-scriptname` sends the first part of the path as SCRIPT_NAME (`/`), and a
+    /// mount that is asked for without its slash (`/app`) looks like a path below the root to Apache's `SetHandler`.
+    /// A path that is not below it is taken as without this setting.
+    pub fn mount(mut self, mount: &str) -> Server {
+        let mount = mount.trim_matches('/');
+        self.setup.mount = Some(match mount {
+            "" => String::new(),
+            mount => format!("/{mount}"),
+        });
+        self
+    }
+
+    /// Whether a visitor is shown why a request failed. Default no: the log has it.
+    pub fn debug(mut self, debug: bool) -> Server {
+        self.setup.debug = debug;
+        self
+    }
+
     /// Serves until a signal stops it: `TERM`, `INT` or `USR1`.
     ///
     /// Where requests come from, the first match: a listening socket on fd 0; the environment of a CGI request; the
@@ -273,7 +296,13 @@ impl Server {
             workers: self.workers,
             stack: self.stack_size,
         };
-        Ok(Pool::new(accept, self.handlers, self.limits, size))
+        Ok(Pool::new(
+            accept,
+            self.handlers,
+            self.limits,
+            self.setup,
+            size,
+        ))
     }
 
     pub(crate) fn serve(self, addresses: &[Address]) -> io::Result<()> {
@@ -320,14 +349,13 @@ impl Server {
             std::env::vars_os().map(|(name, value)| (name.into_encoded_bytes(), value.into_vec()));
         let mut buffers = Buffers::new(self.limits.max_params)?;
         let mut application = Application::new(&self.handlers);
-        let slot = Slot::default();
         serve_cgi(
             Pipes::new(input, output),
             environment,
             &mut buffers,
             &mut application,
             &self.limits,
-            &slot,
+            &self.setup,
         );
         Ok(())
     }

@@ -22,6 +22,7 @@ pub(crate) fn locate<'buf>(
     script_name: &'buf [u8],
     path_info: &'buf [u8],
     request_uri: Option<&'buf [u8]>,
+    _mount: Option<&[u8]>,
     scratch: &mut Scratch<'buf>,
 ) -> Option<Place<'buf>> {
     let Some(target) = request_uri.map(target_path) else {
@@ -203,6 +204,7 @@ mod tests {
             script_name.as_bytes(),
             path_info.as_bytes(),
             uri,
+            None,
             &mut scratch,
         )
         .unwrap();
@@ -253,6 +255,6 @@ mod tests {
     #[test]
     fn without_room_there_is_no_place() {
         let mut scratch = Scratch::default();
-        assert_eq!(locate(b"", b"", Some(b"/%20"), &mut scratch), None);
+        assert_eq!(locate(b"", b"", Some(b"/%20"), None, &mut scratch), None);
     }
 }

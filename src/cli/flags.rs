@@ -14,6 +14,7 @@ use std::time::Duration;
 const FLAGS: &[Flag] = &[
     flag("listen", "ADDR", "unix:/path, 127.0.0.1:9000 or fd:3; repeatable", Kind::Listen),
     flag("http", "ADDR", "http, to try it out: 127.0.0.1:8000", Kind::Http),
+    flag("mount", "PATH", "what it is reached under: /app [found]", Kind::Mount),
     flag("workers", "N", "requests answered at once", Kind::Number(1, 1024, |s| &mut s.workers)),
     flag("stack-size", "BYTES", "stack of a worker", Kind::Number(64 << 10, 1 << 30, |s| &mut s.stack_size)),
     flag("grace", "SECONDS", "for what runs when asked to stop", Kind::Seconds(0, |s| &mut s.grace)),
@@ -30,6 +31,7 @@ const FLAGS: &[Flag] = &[
     flag("max-body", "BYTES", "the body of a request", Kind::Bytes(|s| &mut s.limits.max_body)),
     most("max-waiting-heads", "BYTES", "parameters, not whole yet", 0, 1 << 30, |s| &mut s.limits.max_waiting_heads),
     most("max-connections", "N", "open connections", 1, 1 << 20, |s| &mut s.limits.max_connections),
+    flag("debug", "", "show visitors why a request failed", Kind::Debug),
     flag("keepalive", "", "conf: the server keeps connections open", Kind::Keepalive),
 ];
 
@@ -47,6 +49,8 @@ pub(super) struct Options {
     pub(super) http: Option<SocketAddr>,
     pub(super) log_level: Option<LevelFilter>,
     pub(super) keepalive: bool,
+    mount: Option<String>,
+    debug: bool,
     changes: Vec<Change>,
 }
 
@@ -62,9 +66,18 @@ enum Change {
 #[derive(Debug)]
 pub(super) enum Command {
     Serve,
-    Conf(String),
-    Help,
+    /// For which web server, in which of its forms: nothing for the usual one.
+    Conf(String, String),
+    Help(Topic),
     Version,
+}
+
+/// One screen of help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Topic {
+    Serve,
+    Limits,
+    Conf,
 }
 
 /// Where in the server a flag's value is.
@@ -83,6 +96,8 @@ enum Kind {
     Http,
     Level,
     Keepalive,
+    Mount,
+    Debug,
     /// At least so many ms.
     Seconds(u64, Field<Duration>),
     /// From least to most.
@@ -99,7 +114,7 @@ pub(super) fn parse(
 ) -> Result<(Command, Options), String> {
     let matches = grammar().parse(arguments).map_err(explain)?;
     if matches.opt_present("help") {
-        return Ok((Command::Help, Options::default()));
+        return Ok((Command::Help(topic(&matches.free)), Options::default()));
     }
     if matches.opt_present("version") {
         return Ok((Command::Version, Options::default()));
@@ -112,7 +127,7 @@ pub(super) fn parse(
                 .map_err(|reason| format!("--{}: {reason}", flag.name))?;
         }
     }
-    if options.keepalive && !matches!(command, Command::Conf(_)) {
+    if options.keepalive && !matches!(command, Command::Conf(..)) {
         return Err("--keepalive is for the command conf; see --help".into());
     }
     Ok((command, options))
@@ -138,23 +153,42 @@ pub(super) fn parse_file(text: &str, home: &Path) -> Result<Options, (usize, Str
     Ok(options)
 }
 
-/// What fits a screen.
+/// What fits a screen: how it is started and with which flags.
 pub(super) fn help(name: &str, server: &mut Server) -> String {
     let mut text =
-        format!("Usage: {name} [FLAG]...             serves; web servers start it without flags\n");
+        format!("Usage: {name} [FLAG]...    serves; web servers start it without flags\n");
     if cfg!(feature = "toolbox") {
         text += &format!(
-            "       {name} conf SERVER [FLAG]... prints that web server's configuration\n"
+            "       {name} conf SERVER [FLAG]...    prints that web server's configuration;\n       \
+             {name} help conf                which ones there are\n"
         );
     }
-    for flag in FLAGS.iter().filter(|flag| flag.is_built_in()) {
-        let left = format!("--{} {}", flag.name, flag.value);
-        let default = flag.default(server);
-        text += &format!("  {left:<29} {}{default}\n", flag.help);
-    }
+    text += &lines(server, |flag| !flag.is_limit());
     text += "  --help, --version\n";
+    text += &format!("  {:<29} the limits, which are flags too\n", "help limits");
     text += &format!("The file .ht.{name} has the same flags, one a line, without dashes.\n");
     text
+}
+
+/// The limits of time and size.
+pub(super) fn help_limits(name: &str, server: &mut Server) -> String {
+    format!(
+        "{name} limits everything that grows and everything that waits:\n{}\
+         What is not given is as in brackets. {name} --help shows the other flags.\n",
+        lines(server, Flag::is_limit)
+    )
+}
+
+fn lines(server: &mut Server, are_wanted: fn(&Flag) -> bool) -> String {
+    let wanted = FLAGS
+        .iter()
+        .filter(|flag| flag.is_built_in() && are_wanted(flag));
+    let line = |flag: &Flag| {
+        let left = format!("--{} {}", flag.name, flag.value);
+        let default = flag.default(server);
+        format!("  {left:<29} {}{default}\n", flag.help)
+    };
+    wanted.map(line).collect()
 }
 
 const fn flag(name: &'static str, value: &'static str, help: &'static str, kind: Kind) -> Flag {
@@ -196,6 +230,8 @@ impl Options {
             http: self.http.or(below.http),
             log_level: self.log_level.or(below.log_level),
             keepalive: self.keepalive || below.keepalive,
+            mount: self.mount.or(below.mount),
+            debug: self.debug || below.debug,
             changes,
         }
     }
@@ -204,6 +240,12 @@ impl Options {
     pub(super) fn apply(&self, mut server: Server) -> Server {
         if !self.listen.is_empty() {
             server.listen.clone_from(&self.listen);
+        }
+        if let Some(mount) = &self.mount {
+            server = server.mount(mount);
+        }
+        if self.debug {
+            server = server.debug(true);
         }
         for change in &self.changes {
             match *change {
@@ -219,10 +261,14 @@ impl Options {
 impl Flag {
     fn values(&self, matches: &Matches) -> Vec<String> {
         match self.kind {
-            Kind::Keepalive if matches.opt_present(self.name) => vec![String::new()],
-            Kind::Keepalive => Vec::new(),
+            Kind::Keepalive | Kind::Debug if matches.opt_present(self.name) => vec![String::new()],
+            Kind::Keepalive | Kind::Debug => Vec::new(),
             _ => matches.opt_strs(self.name),
         }
+    }
+
+    fn is_limit(&self) -> bool {
+        self.name.starts_with("max-") || self.name.ends_with("-timeout")
     }
 
     /// Whether what it asks for is compiled in.
@@ -244,6 +290,8 @@ impl Flag {
             Kind::Http => options.http = Some(http(value)?),
             Kind::Level => options.log_level = Some(level(value)?),
             Kind::Keepalive => options.keepalive = true,
+            Kind::Mount => options.mount = Some(mount(value)?),
+            Kind::Debug => options.debug = true,
             Kind::Seconds(least, field) => {
                 let change = Change::Seconds(field, seconds(value, least)?);
                 options.changes.push(change);
@@ -264,7 +312,12 @@ impl Flag {
     /// What the application has it at: ` [30]`.
     fn default(&self, server: &mut Server) -> String {
         match self.kind {
-            Kind::Listen | Kind::Http | Kind::Level | Kind::Keepalive => String::new(),
+            Kind::Listen
+            | Kind::Http
+            | Kind::Level
+            | Kind::Keepalive
+            | Kind::Mount
+            | Kind::Debug => String::new(),
             Kind::Seconds(_, field) => format!(" [{}]", seconds_of(*field(server))),
             Kind::Number(_, _, field) => format!(" [{}]", short(*field(server) as u64)),
             Kind::Bytes(field) => format!(" [{}]", short(*field(server))),
@@ -278,7 +331,7 @@ fn grammar() -> getopts::Options {
     for flag in FLAGS {
         match flag.kind {
             Kind::Listen => grammar.optmulti("", flag.name, "", ""),
-            Kind::Keepalive => grammar.optflag("", flag.name, ""),
+            Kind::Keepalive | Kind::Debug => grammar.optflag("", flag.name, ""),
             _ => grammar.optopt("", flag.name, "", ""),
         };
     }
@@ -289,15 +342,26 @@ fn command(matches: &Matches) -> Result<Command, String> {
     let words: Vec<&str> = matches.free.iter().map(String::as_str).collect();
     match words[..] {
         [] => Ok(Command::Serve),
-        ["conf", server] => Ok(Command::Conf(server.into())),
-        ["conf"] => Ok(Command::Conf(String::new())),
-        ["conf", _, word, ..] => Err(format!(
-            "conf takes one web server, and {word:?} is one word more; leave it out"
+        ["conf"] => Ok(Command::Conf(String::new(), String::new())),
+        ["conf", server] => Ok(Command::Conf(server.into(), String::new())),
+        ["conf", server, form] => Ok(Command::Conf(server.into(), form.into())),
+        ["conf", _, _, word, ..] => Err(format!(
+            "conf takes one web server and one form, and {word:?} is one word more; leave it out"
         )),
-        ["help", ..] => Ok(Command::Help),
+        ["help", ..] => Ok(Command::Help(topic(&matches.free))),
         [word, ..] => Err(format!(
             "{word:?} is no command; the only one is conf, and flags begin with --: see --help"
         )),
+    }
+}
+
+/// `help limits`, `conf --help`.
+fn topic(words: &[String]) -> Topic {
+    let has = |wanted| words.iter().any(|word| word == wanted);
+    match () {
+        () if has("limits") => Topic::Limits,
+        () if has("conf") && cfg!(feature = "toolbox") => Topic::Conf,
+        () => Topic::Serve,
     }
 }
 
@@ -319,13 +383,14 @@ fn parse_line(
     let flag = flag.ok_or_else(|| unknown(name, ""))?;
     match flag.kind {
         Kind::Keepalive => return Err("keepalive is for the command conf; leave it out".into()),
+        Kind::Debug if !value.is_empty() => return Err("debug takes no value; write debug".into()),
         Kind::Listen => {}
         _ if seen.contains(&flag.name) => {
             return Err(format!("{name} is given twice; leave one out"));
         }
         _ => seen.push(flag.name),
     }
-    if value.is_empty() {
+    if value.is_empty() && !matches!(flag.kind, Kind::Debug) {
         return Err(format!("{name} needs a value; write {name} {}", flag.value));
     }
     flag.set(options, value.trim())
@@ -396,6 +461,17 @@ fn distance(one: &str, other: &str) -> usize {
         }
     }
     row[other.len()]
+}
+
+/// Only what a URL's path can begin with.
+fn mount(value: &str) -> Result<String, String> {
+    let is_path = value.starts_with('/') && !value.contains("//");
+    match is_path && !value.contains(['?', '#', '%']) && !value.contains(char::is_control) {
+        true => Ok(value.to_owned()),
+        false => Err(format!(
+            "{value:?} is no mount; write the path of the URL that the application is reached under, decoded: /app, or /"
+        )),
+    }
 }
 
 fn address(value: &str) -> Result<Address, String> {
@@ -518,14 +594,15 @@ mod tests {
             ("max-waiting-heads", "0", "[0]"),
             ("max-connections", "1M", "[1M]"),
         ] {
-            let help = help("app", &mut server(&[&format!("--{flag}"), value]));
+            let all = |server: &mut Server| help("app", server) + &help_limits("app", server);
+            let help = all(&mut server(&[&format!("--{flag}"), value]));
             let line = help
                 .lines()
                 .find(|line| line.contains(&format!("--{flag} ")));
             assert!(line.unwrap().ends_with(shown), "{line:?}");
             let text = format!("{flag} {value}");
             let file = parse_file(&text, Path::new("/")).unwrap();
-            let from_file = super::help("app", &mut file.apply(Server::new()));
+            let from_file = all(&mut file.apply(Server::new()));
             assert_eq!(from_file, help, "the file says the same");
         }
         assert_eq!(server(&["--max-params", "16M"]).limits.max_params, 16 << 20);
@@ -667,8 +744,8 @@ mod tests {
                 "\"--workers\" is no command; the only one is conf, and flags begin with --: see --help",
             ),
             (
-                &["conf", "nginx", "x"],
-                "conf takes one web server, and \"x\" is one word more; leave it out",
+                &["conf", "nginx", "x", "y"],
+                "conf takes one web server and one form, and \"y\" is one word more; leave it out",
             ),
         ] {
             let error = parsed(arguments).err().unwrap_or_default();
@@ -764,28 +841,37 @@ mod tests {
         let told = |arguments: &[&str]| format!("{:?}", parsed(arguments).unwrap().0);
         assert_eq!(told(&[]), "Serve");
         assert_eq!(told(&["--workers", "4"]), "Serve");
-        assert_eq!(told(&["--workers", "4", "--help"]), "Help");
-        assert_eq!(told(&["-h"]), "Help");
-        assert_eq!(told(&["help"]), "Help");
+        assert_eq!(told(&["--workers", "4", "--help"]), "Help(Serve)");
+        assert_eq!(told(&["-h"]), "Help(Serve)");
+        assert_eq!(told(&["help"]), "Help(Serve)");
+        assert_eq!(told(&["help", "limits"]), "Help(Limits)");
+        assert_eq!(told(&["help", "conf"]), "Help(Conf)");
+        assert_eq!(told(&["conf", "nginx", "--help"]), "Help(Conf)");
         assert_eq!(told(&["-V"]), "Version");
-        assert_eq!(told(&["conf"]), "Conf(\"\")");
+        assert_eq!(told(&["conf"]), "Conf(\"\", \"\")");
         let (command, options) =
             parsed(&["--listen", "fd:3", "conf", "nginx", "--keepalive"]).unwrap();
-        assert!(matches!(command, Command::Conf(server) if server == "nginx"));
+        assert!(matches!(command, Command::Conf(server, _) if server == "nginx"));
         assert!(options.keepalive);
     }
 
     #[test]
     fn help_fits_a_screen() {
-        let help = help("app.fcgi", &mut Server::new());
-        assert!(help.lines().count() <= 24, "{help}");
-        for line in help.lines() {
-            assert!(line.chars().count() <= 80, "{line}");
+        let serve = help("app.fcgi", &mut Server::new());
+        let limits = help_limits("app.fcgi", &mut Server::new());
+        for help in [&serve, &limits] {
+            assert!(help.lines().count() <= 24, "{help}");
+            for line in help.lines() {
+                assert!(line.chars().count() <= 80, "{line}");
+            }
         }
-        assert!(
-            help.contains("[256K]") && help.contains("[unlimited]") && help.contains("[30]"),
-            "{help}"
-        );
+        for default in ["[256K]", "[unlimited]", "[30]"] {
+            assert!(limits.contains(default), "{limits}");
+        }
+        for flag in FLAGS {
+            let name = format!("--{} ", flag.name);
+            assert_ne!(serve.contains(&name), limits.contains(&name), "{name}");
+        }
     }
 
     #[test]

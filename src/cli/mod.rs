@@ -19,7 +19,7 @@ use crate::net::{Facts, Origin, sys};
 use crate::request::Request;
 use crate::response::Response;
 use crate::server::Server;
-use flags::{Command, Options};
+use flags::{Command, Options, Topic};
 use settings::{Settings, Wrong};
 use std::env;
 use std::io::{self, Write};
@@ -52,8 +52,8 @@ impl Server {
         }
         match flags::parse(env::args_os().skip(1)) {
             Ok((Command::Serve, flags)) => serve(self, facts, flags),
-            Ok((Command::Conf(server), flags)) => print_conf(self, &server, flags),
-            Ok((Command::Help, _)) => print(&flags::help(&program::name(), &mut { self })),
+            Ok((Command::Conf(server, form), flags)) => print_conf(self, &server, &form, flags),
+            Ok((Command::Help(topic), _)) => print(&help(topic, self)),
             Ok((Command::Version, _)) => print(&format!(
                 "{}, with fcgi {}\n",
                 program::name(),
@@ -61,6 +61,18 @@ impl Server {
             )),
             Err(sentence) => misused(&sentence),
         }
+    }
+}
+
+fn help(topic: Topic, mut server: Server) -> String {
+    let name = program::name();
+    match topic {
+        Topic::Serve => flags::help(&name, &mut server),
+        Topic::Limits => flags::help_limits(&name, &mut server),
+        #[cfg(feature = "toolbox")]
+        Topic::Conf => conf::help(&name),
+        #[cfg(not(feature = "toolbox"))]
+        Topic::Conf => flags::help(&name, &mut server),
     }
 }
 
@@ -111,7 +123,7 @@ fn read_settings() -> Result<Options, (Settings, Wrong)> {
 }
 
 #[cfg(feature = "toolbox")]
-fn print_conf(server: Server, web_server: &str, flags: Options) -> ExitCode {
+fn print_conf(server: Server, web_server: &str, form: &str, flags: Options) -> ExitCode {
     let settings = match read_settings() {
         Ok(settings) => settings,
         Err((_, wrong)) => return misused(&wrong.sentence),
@@ -133,25 +145,16 @@ fn print_conf(server: Server, web_server: &str, flags: Options) -> ExitCode {
         listen: &listen,
         workers: server.workers,
         keepalive: options.keepalive,
+        mount: server.setup.mount.as_deref().unwrap_or(""),
     };
-    match conf::text(web_server, &site) {
-        Some(text) => print(&text),
-        None => misused(&unknown_web_server(web_server)),
-    }
-}
-
-#[cfg(feature = "toolbox")]
-fn unknown_web_server(name: &str) -> String {
-    let known: Vec<&str> = conf::SERVERS.iter().map(|(known, _)| *known).collect();
-    let known = known.join(", ");
-    match name {
-        "" => format!("conf needs a web server; write one of {known} behind it"),
-        _ => format!("conf knows no web server {name:?}; write one of {known}"),
+    match conf::text(web_server, form, &site) {
+        Ok(text) => print(&text),
+        Err(sentence) => misused(&sentence),
     }
 }
 
 #[cfg(not(feature = "toolbox"))]
-fn print_conf(_: Server, _: &str, _: Options) -> ExitCode {
+fn print_conf(_: Server, _: &str, _: &str, _: Options) -> ExitCode {
     misused("this program is built without conf; build it with the feature toolbox")
 }
 

@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 15] = [
     &["exchange"],
     &["wire"],
     &["link", "front"],
-    &["buffer", "limits", "slot", "net", "form", "cgi"],
+    &["buffer", "limits", "setup", "slot", "net", "form", "cgi"],
     &["protocol", "error", "decimal"],
 ];
 

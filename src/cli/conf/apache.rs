@@ -99,6 +99,7 @@ mod tests {
             listen: &listen,
             workers: 4,
             keepalive,
+            mount: "",
         })
     }
 

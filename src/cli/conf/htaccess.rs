@@ -82,6 +82,7 @@ mod tests {
             listen: &[],
             workers: 4,
             keepalive: false,
+            mount: "",
         })
     }
 

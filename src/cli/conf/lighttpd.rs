@@ -113,6 +113,7 @@ mod tests {
             listen: &listen,
             workers: 8,
             keepalive: false,
+            mount: "",
         })
     }
 

@@ -19,36 +19,78 @@ pub(crate) struct Site<'a> {
     pub workers: usize,
     /// Whether the web server keeps its connections to the program open.
     pub keepalive: bool,
+    /// What the program is reached under, `/app`; empty for the root of the site.
+    pub mount: &'a str,
 }
 
-/// The web servers that [`text`] knows, each with one line on what it prints.
-pub(crate) const SERVERS: &[(&str, &str)] = &[
+/// What [`text`] can print: web server, form, one line on it. The usual form of each web server has no name.
+pub(crate) const CONFS: &[(&str, &str, &str)] = &[
     (
         "htaccess",
-        "Apache on a shared host: a .htaccess beside the program (mod_fcgid, else CGI)",
+        "",
+        "a .htaccess beside the program (mod_fcgid, else CGI)",
     ),
     (
         "apache",
-        "Apache's own configuration: mod_fcgid, or with --listen mod_proxy_fcgi",
+        "",
+        "ScriptAlias and mod_fcgid; --listen: mod_proxy_fcgi",
     ),
-    (
-        "nginx",
-        "blocks for nginx; --keepalive keeps its connections open",
-    ),
+    ("nginx", "", "blocks for nginx, which only connects"),
     (
         "lighttpd",
-        "lighttpd, which starts the program; with --listen it only connects to it",
+        "",
+        "starts the program; --listen: connects to it",
     ),
 ];
 
-/// The configuration that puts `site` behind `server`; `None` for a server that is not in [`SERVERS`].
-pub(crate) fn text(server: &str, site: &Site) -> Option<String> {
-    match server {
-        "htaccess" => Some(htaccess::text(site)),
-        "apache" => Some(apache::text(site)),
-        "nginx" => Some(nginx::text(site)),
-        "lighttpd" => Some(lighttpd::text(site)),
-        _ => None,
+/// The configuration that puts `site` behind `server`.
+///
+/// # Errors
+/// One sentence, for a web server or form that is not in [`CONFS`].
+pub(crate) fn text(server: &str, form: &str, site: &Site) -> Result<String, String> {
+    match (server, form) {
+        ("htaccess", "") => Ok(htaccess::text(site)),
+        ("apache", "") => Ok(apache::text(site)),
+        ("nginx", "") => Ok(nginx::text(site)),
+        ("lighttpd", "") => Ok(lighttpd::text(site)),
+        _ => Err(unknown(server, form)),
+    }
+}
+
+/// One screen: what can be printed.
+pub(crate) fn help(name: &str) -> String {
+    let mut text = format!(
+        "Usage: {name} conf SERVER [FORM] [FLAG]...    prints a configuration for {name}\n"
+    );
+    for (server, form, line) in CONFS {
+        text += &format!("  {:<20} {line}\n", format!("{server} {form}"));
+    }
+    text += "Flags: those of --help; --listen for a program that is started by somebody else,\n\
+             --mount /app for one that is not at the root of its site, --workers, and\n\
+             --keepalive for connections that are kept open.\n";
+    text
+}
+
+fn unknown(server: &str, form: &str) -> String {
+    let servers = CONFS.iter().filter(|(_, form, _)| form.is_empty());
+    let servers: Vec<&str> = servers.map(|(server, ..)| *server).collect();
+    let known = servers.join(", ");
+    if server.is_empty() {
+        return format!("conf needs a web server; write one of {known} behind it");
+    }
+    if !servers.contains(&server) {
+        return format!("conf knows no web server {server:?}; write one of {known}");
+    }
+    let forms = CONFS
+        .iter()
+        .filter(|(of, form, _)| *of == server && !form.is_empty());
+    let forms: Vec<&str> = forms.map(|(_, form, _)| *form).collect();
+    match forms[..] {
+        [] => format!("conf {server} has no form {form:?}; leave it out"),
+        _ => format!(
+            "conf {server} has no form {form:?}; leave it out, or write one of {}",
+            forms.join(", ")
+        ),
     }
 }
 
@@ -185,23 +227,26 @@ mod tests {
             listen,
             workers: 4,
             keepalive: false,
+            mount: "",
         }
     }
 
     #[test]
     fn every_server_of_the_list_has_a_text_and_no_other() {
         let site = site("/srv/www/app.fcgi", &[]);
-        for (server, line) in SERVERS {
-            let text = text(server, &site).expect(server);
+        for (server, form, line) in CONFS {
+            let text = text(server, form, &site).expect(server);
             assert!(text.ends_with('\n'), "{server}");
             assert!(
                 text.lines().all(|line| line.len() <= 120),
                 "{server}: a line is too long"
             );
             assert!(text.contains("/srv/www/app.fcgi"), "{server}");
-            assert!(line.len() <= 80, "{server}");
+            assert!(line.len() <= 57, "{server}: help would not fit a screen");
         }
-        assert_eq!(text("iis", &site), None);
+        for (server, form) in [("iis", ""), ("nginx", "square"), ("", "")] {
+            assert!(text(server, form, &site).is_err());
+        }
     }
 
     #[test]
@@ -247,8 +292,8 @@ mod tests {
                         keepalive,
                         ..site(program, &listen)
                     };
-                    for (server, _) in SERVERS {
-                        let text = text(server, &site).expect(server);
+                    for (server, form, _) in CONFS {
+                        let text = text(server, form, &site).expect(server);
                         for line in text.lines() {
                             assert!(!line.starts_with("Deny from"), "{server}: {text}");
                             let code = line.trim_start();

@@ -104,6 +104,7 @@ mod tests {
             listen: &listen,
             workers: 8,
             keepalive,
+            mount: "",
         })
     }
 
