@@ -7,5 +7,5 @@ mod mount;
 mod params;
 
 pub(crate) use head::{Illegal, check_field, is_bodiless, reason};
-pub(crate) use mount::{Place, locate};
+pub(crate) use mount::{Place, Target, locate, raw_path};
 pub(crate) use params::{Known, Params, ParamsError, Scratch};
