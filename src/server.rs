@@ -5,7 +5,7 @@ use crate::buffer::Buffers;
 use crate::connection::serve_cgi;
 use crate::error::Result;
 use crate::limits::{Limits, MIN_PARAMS};
-use crate::net::{Address, Facts, Listener, Origin, Pipes, Transport, refuse_public, sys};
+use crate::net::{Address, Facts, Listener, Origin, Pipes, Prefix, Transport, refuse_public, sys};
 use crate::pool::{Application, Call, Handlers, Make, Pool, Size, hook_panics};
 use crate::process;
 use crate::request::Request;
@@ -239,6 +239,22 @@ impl Server {
             "" => String::new(),
             mount => format!("/{mount}"),
         });
+        self
+    }
+
+    /// Adds a proxy, or several by their prefix, whose `X-Forwarded-For`, `-Proto` and `-Host` are believed. Default none.
+    ///
+    /// Only for proxies in front of the web server that this program is behind, and only if they set these headers
+    /// themselves: anybody can send them. The web server says in REMOTE_ADDR who asked it.
+    ///
+    /// ```
+    /// # fn main() -> fcgi::Result {
+    /// fcgi::Server::new().trusted_proxy("127.0.0.1".parse()?).trusted_proxy("10.0.0.0/8".parse()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn trusted_proxy(mut self, proxy: Prefix) -> Server {
+        self.setup.trusted_proxies.push(proxy);
         self
     }
 

@@ -5,7 +5,9 @@
 mod head;
 mod mount;
 mod params;
+mod url;
 
 pub(crate) use head::{Illegal, check_field, is_bodiless, reason};
 pub(crate) use mount::{Place, Target, locate, raw_path};
 pub(crate) use params::{Known, Params, ParamsError, Scratch};
+pub(crate) use url::{below, encode_path, encode_target, request_target};

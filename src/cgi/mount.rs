@@ -147,7 +147,7 @@ pub(crate) fn raw_path<'buf>(uri: &'buf [u8], mount: &[u8]) -> &'buf [u8] {
 }
 
 /// The path of a request target: origin form, absolute form, without the query.
-fn target_path(uri: &[u8]) -> &[u8] {
+pub(super) fn target_path(uri: &[u8]) -> &[u8] {
     let uri = match uri.iter().position(|&b| b == b'?') {
         Some(query) => &uri[..query],
         None => uri,

@@ -1,6 +1,6 @@
 //! The flags, as one table: the command line and the settings file are both read by it, and `--help` prints it.
 
-use crate::net::Address;
+use crate::net::{Address, Prefix};
 use crate::server::Server;
 use getopts::{Fail, Matches};
 use log::LevelFilter;
@@ -15,6 +15,7 @@ const FLAGS: &[Flag] = &[
     flag("listen", "ADDR", "unix:/path, 127.0.0.1:9000 or fd:3; repeatable", Kind::Listen),
     flag("http", "ADDR", "http, to try it out: 127.0.0.1:8000", Kind::Http),
     flag("mount", "PATH", "what it is reached under: /app [found]", Kind::Mount),
+    flag("trusted-proxy", "PREFIX", "its X-Forwarded-* count; repeatable", Kind::TrustedProxy),
     flag("workers", "N", "requests answered at once", Kind::Number(1, 1024, |s| &mut s.workers)),
     flag("stack-size", "BYTES", "stack of a worker", Kind::Number(64 << 10, 1 << 30, |s| &mut s.stack_size)),
     flag("grace", "SECONDS", "for what runs when asked to stop", Kind::Seconds(0, |s| &mut s.grace)),
@@ -50,6 +51,7 @@ pub(super) struct Options {
     pub(super) log_level: Option<LevelFilter>,
     pub(super) keepalive: bool,
     mount: Option<String>,
+    trusted_proxies: Vec<Prefix>,
     debug: bool,
     changes: Vec<Change>,
 }
@@ -97,6 +99,7 @@ enum Kind {
     Level,
     Keepalive,
     Mount,
+    TrustedProxy,
     Debug,
     /// At least so many ms.
     Seconds(u64, Field<Duration>),
@@ -223,6 +226,10 @@ impl Options {
         } else {
             self.listen
         };
+        let trusted_proxies = match self.trusted_proxies.is_empty() {
+            true => below.trusted_proxies,
+            false => self.trusted_proxies,
+        };
         let mut changes = below.changes;
         changes.extend(self.changes);
         Options {
@@ -231,6 +238,7 @@ impl Options {
             log_level: self.log_level.or(below.log_level),
             keepalive: self.keepalive || below.keepalive,
             mount: self.mount.or(below.mount),
+            trusted_proxies,
             debug: self.debug || below.debug,
             changes,
         }
@@ -243,6 +251,12 @@ impl Options {
         }
         if let Some(mount) = &self.mount {
             server = server.mount(mount);
+        }
+        if !self.trusted_proxies.is_empty() {
+            server
+                .setup
+                .trusted_proxies
+                .clone_from(&self.trusted_proxies);
         }
         if self.debug {
             server = server.debug(true);
@@ -291,6 +305,7 @@ impl Flag {
             Kind::Level => options.log_level = Some(level(value)?),
             Kind::Keepalive => options.keepalive = true,
             Kind::Mount => options.mount = Some(mount(value)?),
+            Kind::TrustedProxy => options.trusted_proxies.push(prefix(value)?),
             Kind::Debug => options.debug = true,
             Kind::Seconds(least, field) => {
                 let change = Change::Seconds(field, seconds(value, least)?);
@@ -317,6 +332,7 @@ impl Flag {
             | Kind::Level
             | Kind::Keepalive
             | Kind::Mount
+            | Kind::TrustedProxy
             | Kind::Debug => String::new(),
             Kind::Seconds(_, field) => format!(" [{}]", seconds_of(*field(server))),
             Kind::Number(_, _, field) => format!(" [{}]", short(*field(server) as u64)),
@@ -330,7 +346,7 @@ fn grammar() -> getopts::Options {
     grammar.optflag("h", "help", "").optflag("V", "version", "");
     for flag in FLAGS {
         match flag.kind {
-            Kind::Listen => grammar.optmulti("", flag.name, "", ""),
+            Kind::Listen | Kind::TrustedProxy => grammar.optmulti("", flag.name, "", ""),
             Kind::Keepalive | Kind::Debug => grammar.optflag("", flag.name, ""),
             _ => grammar.optopt("", flag.name, "", ""),
         };
@@ -384,7 +400,7 @@ fn parse_line(
     match flag.kind {
         Kind::Keepalive => return Err("keepalive is for the command conf; leave it out".into()),
         Kind::Debug if !value.is_empty() => return Err("debug takes no value; write debug".into()),
-        Kind::Listen => {}
+        Kind::Listen | Kind::TrustedProxy => {}
         _ if seen.contains(&flag.name) => {
             return Err(format!("{name} is given twice; leave one out"));
         }
@@ -472,6 +488,12 @@ fn mount(value: &str) -> Result<String, String> {
             "{value:?} is no mount; write the path of the URL that the application is reached under, decoded: /app, or /"
         )),
     }
+}
+
+fn prefix(value: &str) -> Result<Prefix, String> {
+    value
+        .parse()
+        .map_err(|error: std::io::Error| error.to_string())
 }
 
 fn address(value: &str) -> Result<Address, String> {

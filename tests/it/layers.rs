@@ -19,7 +19,7 @@ const LAYERS: [&[&str]; 15] = [
     &["request", "response", "body", "access"],
     &["exchange"],
     &["wire"],
-    &["link", "front"],
+    &["link", "front", "visitor"],
     &["buffer", "limits", "setup", "slot", "net", "form", "cgi"],
     &["protocol", "error", "decimal"],
 ];
@@ -34,13 +34,15 @@ const ONLY: [(&str, &[&str]); 4] = [
 ];
 
 /// Where a foreign crate may be named. crossbeam's parts serve what crosses threads.
-const FOREIGN: [(&str, &[&str]); 6] = [
+const FOREIGN: [(&str, &[&str]); 8] = [
     ("socket2", &["net"]),
     ("libc", &["net"]),
     ("crossbeam_utils", &["pool", "accept", "reserve"]),
     ("getopts", &["cli"]),
     ("env_logger", &["cli"]),
     ("httparse", &["cli"]),
+    ("form_urlencoded", &["form"]),
+    ("percent_encoding", &["cgi"]),
 ];
 
 const TOP_LEVEL: [&str; 16] = [
@@ -63,15 +65,17 @@ const TOP_LEVEL: [&str; 16] = [
     "target",
 ];
 
-/// What the default features bring in: the six of the manifest and what they need, and httparse for `dev`.
-const CRATES: [&str; 8] = [
+/// What the default features bring in: the six of the card, form_urlencoded, what these need, and httparse for `dev`.
+const CRATES: [&str; 10] = [
     "crossbeam-utils",
     "env_filter",
     "env_logger",
+    "form_urlencoded",
     "getopts",
     "httparse",
     "libc",
     "log",
+    "percent-encoding",
     "socket2",
 ];
 
