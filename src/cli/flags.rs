@@ -634,6 +634,40 @@ mod tests {
         );
     }
 
+    #[test]
+    fn mount_proxies_and_debug_are_settings_too() {
+        let asked = [
+            "--mount",
+            "/app",
+            "--debug",
+            "--trusted-proxy",
+            "127.0.0.1",
+            "--trusted-proxy=fd00::/8",
+        ];
+        let file =
+            "mount /app\ndebug\ntrusted-proxy 127.0.0.1\ntrusted-proxy fd00::/8 # all of ours\n";
+        let file = parse_file(file, Path::new("/")).unwrap();
+        for server in [server(&asked), file.clone().apply(Server::new())] {
+            assert_eq!(server.setup.mount.as_deref(), Some("/app"));
+            assert!(server.setup.debug);
+            let proxies: Vec<String> = server
+                .setup
+                .trusted_proxies
+                .iter()
+                .map(Prefix::to_string)
+                .collect();
+            assert_eq!(proxies, ["127.0.0.1", "fd00::/8"]);
+        }
+        let (_, over) = parsed(&["--trusted-proxy", "::1", "--mount", "/"]).unwrap();
+        let server = over.over(file).apply(Server::new());
+        assert_eq!(server.setup.mount.as_deref(), Some(""));
+        assert_eq!(
+            server.setup.trusted_proxies,
+            ["::1".parse().unwrap()],
+            "they replace those of the file"
+        );
+    }
+
     /// The builder clamps; what is refused here must not be looser than that.
     #[test]
     fn every_range_lies_within_the_builders() {
@@ -691,6 +725,12 @@ mod tests {
             ("grace", "1.2345", "seconds from 0 to 86400"),
             ("grace", "18446744073709551616", "seconds from 0 to 86400"),
             ("head-timeout", "0.099", "seconds from 0.1 to 86400"),
+            ("mount", "app", "is no mount; write the path"),
+            ("mount", "//app", "is no mount; write the path"),
+            ("mount", "/a%20b", "is no mount; write the path"),
+            ("mount", "/app?x", "is no mount; write the path"),
+            ("trusted-proxy", "localhost", "is no address and no prefix"),
+            ("trusted-proxy", "10.1.0.0/8", "has bits behind its first 8"),
             (
                 "log-level",
                 "loud",

@@ -16,6 +16,7 @@ mod fairness;
 mod layers;
 mod limits;
 mod panics;
+mod request;
 mod reserve;
 mod response;
 mod rules;
