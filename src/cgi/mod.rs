@@ -5,7 +5,9 @@
 mod head;
 mod mount;
 mod params;
+mod url;
 
-pub(crate) use head::{Illegal, check_field, is_bodiless, reason};
+pub(crate) use head::{Illegal, check_field, is_bodiless, is_token, reason};
 pub(crate) use mount::{Place, locate};
 pub(crate) use params::{Known, Params, ParamsError, Scratch};
+pub(crate) use url::{below, encoded, encoded_file};
