@@ -1,9 +1,9 @@
 //! The request as the handler sees it: a view of the worker's buffer.
 
 use crate::body::{Body, connected};
-use crate::cgi::{Known, below, encode_path, encode_target, raw_path, request_target};
+use crate::cgi::{Known, below, encode_path, encoded, raw_path, request_target};
 use crate::exchange::Shared;
-use crate::form;
+use crate::form::{cookie_pairs, query_pairs};
 use crate::front::Frozen;
 use crate::protocol::Role;
 use crate::setup::Setup;
@@ -109,7 +109,7 @@ impl<'buf> Request<'buf> {
         &self,
     ) -> impl Iterator<Item = (Cow<'buf, str>, Cow<'buf, str>)> + use<'buf> {
         let query = self.front.params.known(Known::QueryString);
-        form::pairs(query.unwrap_or_default())
+        query_pairs(query.unwrap_or_default())
     }
 
     /// The first value of that name in the query, decoded.
@@ -223,13 +223,13 @@ impl<'buf> Request<'buf> {
         let mut url = self.visitor().origin();
         let place = self.front.place;
         match self.front.params.known(Known::RequestUri) {
-            Some(uri) => encode_target(request_target(uri), &mut url),
+            Some(uri) => url += &encoded(request_target(uri)),
             None => {
                 encode_path(place.mount, &mut url);
                 encode_path(place.path, &mut url);
                 if !self.query().is_empty() {
                     url.push('?');
-                    encode_target(self.query().as_bytes(), &mut url);
+                    url += &encoded(self.query().as_bytes());
                 }
             }
         }
@@ -242,6 +242,20 @@ impl<'buf> Request<'buf> {
     /// an address on this site whatever `path` is: slashes at its start are made one.
     pub fn url_for(&self, path: &str) -> String {
         below(self.mount(), path)
+    }
+
+    /// The cookies, in order: names and values as sent, quotes around a value taken off.
+    ///
+    /// They may be separated by commas too, as Apache and Caddy join several Cookie headers.
+    pub fn cookies(&self) -> impl Iterator<Item = (&'buf str, &'buf str)> + use<'buf> {
+        cookie_pairs(self.header("Cookie").unwrap_or(""))
+    }
+
+    /// The first cookie of that name, which is the one that was set for the longest path (RFC 6265, section 5.4).
+    pub fn cookie(&self, name: &str) -> Option<&'buf str> {
+        self.cookies()
+            .find(|(found, _)| *found == name)
+            .map(|(_, value)| value)
     }
 
     /// The body, streamed.

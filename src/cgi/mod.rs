@@ -7,7 +7,7 @@ mod mount;
 mod params;
 mod url;
 
-pub(crate) use head::{Illegal, check_field, is_bodiless, reason};
+pub(crate) use head::{Illegal, check_field, is_bodiless, is_token, reason};
 pub(crate) use mount::{Place, Target, locate, raw_path};
 pub(crate) use params::{Known, Params, ParamsError, Scratch};
-pub(crate) use url::{below, encode_path, encode_target, request_target};
+pub(crate) use url::{below, encode_path, encoded, encoded_file, request_target};

@@ -1,35 +1,36 @@
-//! URLs of the application, written: what a URL cannot hold is escaped (RFC 3986).
+//! URLs as an answer may hold them: where a page links to, and where it sends a visitor. Called by
+//! `Request::url_for` and `Response::redirect`.
 
 use super::mount::target_path;
+use percent_encoding::percent_encode_byte;
 
-/// `path` as an address on this site, with `mount` in front.
-///
-/// `path` may have a query and a fragment, and escapes of its own. Slashes at its start are made one, and a backslash is
-/// escaped: browsers take `//host` and `/\host` for another site.
+/// The absolute path of a URL: `path` below `mount`, which is decoded text. One slash stands in front, so that no path
+/// is taken for another host's (`//host/`), and what a URL may not hold is percent-encoded: `\` too, which browsers
+/// read as a slash. A query and a fragment of `path`, and what is encoded in it, stay as they are.
 pub(crate) fn below(mount: &str, path: &str) -> String {
-    let mut url = String::with_capacity(mount.len() + path.len() + 1);
-    encode_path(mount.as_bytes(), &mut url);
+    let mount = mount.trim_matches('/');
+    let mut url = String::with_capacity(mount.len() + path.len() + 2);
+    if !mount.is_empty() {
+        url.push('/');
+        encode_path(mount.as_bytes(), &mut url);
+    }
     url.push('/');
-    encode_target(path.trim_start_matches('/').as_bytes(), &mut url);
+    push_reference(
+        &mut url,
+        path.trim_start_matches('/').as_bytes(),
+        is_of_path,
+    );
     url
 }
 
-/// Appends a decoded path: everything is escaped that would mean something else.
-pub(crate) fn encode_path(path: &[u8], url: &mut String) {
-    encode(
-        path,
-        |byte| UNRESERVED[usize::from(byte)] || b"/!$&'()*+,;=:@".contains(&byte),
-        url,
-    );
-}
-
-/// Appends what is a part of a URL already: only what stands in none is escaped.
-pub(crate) fn encode_target(target: &[u8], url: &mut String) {
-    encode(
-        target,
-        |byte| UNRESERVED[usize::from(byte)] || b"/!$&'()*+,;=:@%?#[]".contains(&byte),
-        url,
-    );
+/// A URL or a part of one as it was given, with what no URL may hold percent-encoded.
+pub(crate) fn encoded(reference: impl AsRef<[u8]>) -> String {
+    let reference = reference.as_ref();
+    let mut url = String::with_capacity(reference.len());
+    // Brackets stand around an IPv6 address.
+    let is_kept = |byte| is_of_path(byte) || matches!(byte, b'[' | b']');
+    push_reference(&mut url, reference, is_kept);
+    url
 }
 
 /// Path and query of a request target, without the scheme and host of the absolute form.
@@ -46,59 +47,110 @@ pub(crate) fn request_target(uri: &[u8]) -> &[u8] {
     }
 }
 
-fn encode(bytes: &[u8], is_legal: impl Fn(u8) -> bool, url: &mut String) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for &byte in bytes {
-        if is_legal(byte) {
-            url.push(char::from(byte));
-        } else {
-            url.extend([
-                '%',
-                char::from(HEX[usize::from(byte >> 4)]),
-                char::from(HEX[usize::from(byte & 15)]),
-            ]);
-        }
+/// Appends a decoded path: all that would mean something else is encoded.
+pub(crate) fn encode_path(path: &[u8], url: &mut String) {
+    path.iter()
+        .for_each(|&byte| push(url, byte, is_of_path(byte)));
+}
+
+/// The path of a file, in a header that the web server decodes: only letters, digits, `-._~` and slashes stay.
+pub(crate) fn encoded_file(path: &[u8]) -> String {
+    let mut encoded = String::with_capacity(path.len());
+    let is_kept = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    path.iter()
+        .for_each(|&byte| push(&mut encoded, byte, is_kept(byte)));
+    encoded
+}
+
+/// Keeps escapes, `?`, and the `#` that begins the fragment.
+fn push_reference(url: &mut String, reference: &[u8], is_kept: impl Fn(u8) -> bool) {
+    let mut in_fragment = false;
+    for (at, &byte) in reference.iter().enumerate() {
+        let is_kept = match byte {
+            b'?' => true,
+            b'#' => !std::mem::replace(&mut in_fragment, true),
+            b'%' => is_escape(&reference[at..]),
+            _ => is_kept(byte),
+        };
+        push(url, byte, is_kept);
     }
 }
 
-/// Letters, digits and `-._~`, which are never escaped.
-static UNRESERVED: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        let is_mark = byte == b'-' || byte == b'.' || byte == b'_' || byte == b'~';
-        table[byte as usize] = is_mark || byte.is_ascii_alphanumeric();
-        byte += 1;
+fn is_escape(bytes: &[u8]) -> bool {
+    matches!(bytes, [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
+}
+
+/// RFC 3986, section 3.3: unreserved characters, sub-delims, colon, at sign, and the slash between segments.
+fn is_of_path(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte)
+}
+
+fn push(url: &mut String, byte: u8, is_kept: bool) {
+    if is_kept {
+        url.push(char::from(byte));
+    } else {
+        url.push_str(percent_encode_byte(byte));
     }
-    table
-};
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_address_below_the_mount_stays_on_this_site() {
+    fn a_path_below_a_mount_is_a_legal_absolute_path_of_this_host() {
         for (mount, path, url) in [
-            ("", "/login", "/login"),
-            (
-                "/app",
-                "/login?next=/x&y=%2F#top",
-                "/app/login?next=/x&y=%2F#top",
-            ),
-            ("/app", "login", "/app/login"),
-            ("/app", "", "/app/"),
+            ("", "/news", "/news"),
             ("", "", "/"),
+            ("", "news", "/news"),
+            ("/app", "/news", "/app/news"),
+            ("/app", "news", "/app/news"),
+            ("/app", "", "/app/"),
+            ("/app", "/", "/app/"),
+            ("/app/", "/news", "/app/news"),
+            ("/app", "?page=2", "/app/?page=2"),
+            // A query, a fragment and escapes are the application's.
+            ("", "/a?b=c d&e=%20#f", "/a?b=c%20d&e=%20#f"),
+            ("", "/a#b?c#d", "/a#b?c%23d"),
+            ("", "/100%", "/100%25"),
+            ("", "/%zz%4", "/%25zz%254"),
+            ("", "/%2f%2F", "/%2f%2F"),
+            // A mount is decoded text.
+            ("/a b", "/c", "/a%20b/c"),
+            ("/50%20?#", "/c", "/50%2520%3F%23/c"),
+            ("/~user", "/c", "/~user/c"),
+            // Nothing leads to another host.
             ("", "//evil.example/x", "/evil.example/x"),
-            ("", "/\\evil.example", "/%5Cevil.example"),
-            ("", "\\\\evil.example", "/%5C%5Cevil.example"),
-            ("", "https://evil.example", "/https://evil.example"),
-            ("/a b", "/\u{e9} \"<>", "/a%20b/%C3%A9%20%22%3C%3E"),
-            ("/100%/a?b#c", "/x", "/100%25/a%3Fb%23c/x"),
-            ("", "/a\r\nSet-Cookie: b", "/a%0D%0ASet-Cookie:%20b"),
+            ("", "////evil.example", "/evil.example"),
+            ("", r"/\evil.example", "/%5Cevil.example"),
+            ("", r"\\evil.example", "/%5C%5Cevil.example"),
+            ("", "/\t/evil.example", "/%09/evil.example"),
+            ("", "\n//evil.example", "/%0A//evil.example"),
+            ("//evil.example", "/x", "/evil.example/x"),
+            (r"/\evil.example", "/x", "/%5Cevil.example/x"),
+            ("", "javascript:alert(1)", "/javascript:alert(1)"),
+            ("", "https:evil.example", "/https:evil.example"),
+            // What a URL may not hold.
+            ("", "/x\r\nSet-Cookie: a=1", "/x%0D%0ASet-Cookie:%20a=1"),
+            ("", "/\u{e9}\0\x7f", "/%C3%A9%00%7F"),
+            ("", "/\"<>^`{|}[]", "/%22%3C%3E%5E%60%7B%7C%7D%5B%5D"),
         ] {
-            assert_eq!(below(mount, path), url);
+            assert_eq!(below(mount, path), url, "{mount:?} {path:?}");
         }
+    }
+
+    #[test]
+    fn a_url_stays_as_it_is_where_it_is_legal() {
+        for (given, url) in [
+            ("https://[::1]:80/a?b#c", "https://[::1]:80/a?b#c"),
+            ("http://host/a b\r\n", "http://host/a%20b%0D%0A"),
+            (r"http://host\@evil", "http://host%5C@evil"),
+            ("?page=2", "?page=2"),
+            ("#top", "#top"),
+        ] {
+            assert_eq!(encoded(given), url);
+        }
+        assert_eq!(encoded_file(b"/srv/a b%;?\xe9"), "/srv/a%20b%25%3B%3F%E9");
     }
 
     #[test]

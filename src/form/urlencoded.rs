@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 /// Names and values, decoded; bytes that are no UTF-8 are replaced by `U+FFFD`.
-pub(crate) fn pairs(text: &[u8]) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> + use<'_> {
+pub(crate) fn query_pairs(
+    text: &[u8],
+) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> + use<'_> {
     form_urlencoded::parse(text)
 }
 
@@ -15,7 +17,7 @@ mod tests {
     fn a_query_is_names_and_values() {
         let all = |text: &'static str| -> Vec<(String, String)> {
             let owned = |(name, value): (Cow<str>, Cow<str>)| (name.into(), value.into());
-            pairs(text.as_bytes()).map(owned).collect()
+            query_pairs(text.as_bytes()).map(owned).collect()
         };
         let expected = [
             ("a", "1 2"),

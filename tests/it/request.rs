@@ -175,3 +175,33 @@ fn the_query_is_decoded() {
         "[Some(\"John \u{e9}\"), Some(\"\"), None] 3"
     );
 }
+
+/// Apache and Caddy join several Cookie headers by commas, lighttpd by `; `, h2o by `;`, and nginx sends them one by one.
+#[test]
+fn cookies_are_found_however_they_were_joined() {
+    let show = |req: &Request<'_>| {
+        let all: Vec<String> = req
+            .cookies()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        format!(
+            "{} {:?} {:?}",
+            all.join("|"),
+            req.cookie("a"),
+            req.cookie("x")
+        )
+    };
+    for joined in ["a=1; b=2", "a=1, b=2", "a=1;b=2", "a=1,b=2", "a=\"1\";b=2;"] {
+        let ask = Ask::get("/").param("HTTP_COOKIE", joined);
+        assert_eq!(
+            shown(Server::new(), &ask, show),
+            "a=1|b=2 Some(\"1\") None",
+            "{joined}"
+        );
+    }
+    let ask = Ask::get("/")
+        .param("HTTP_COOKIE", "a=1")
+        .param("HTTP_COOKIE", "b=2");
+    assert_eq!(shown(Server::new(), &ask, show), "a=1|b=2 Some(\"1\") None");
+    assert_eq!(shown(Server::new(), &Ask::get("/"), show), " None None");
+}
