@@ -463,7 +463,11 @@ impl HeadReader<'_> {
                     tell_fault(fault);
                     return Reading::Over;
                 }
-                Event::Params(_) | Event::Stdin(_) | Event::StdinEnd => continue,
+                Event::Params(_)
+                | Event::Stdin(_)
+                | Event::StdinEnd
+                | Event::Data(_)
+                | Event::DataEnd => continue,
             };
             if !sent {
                 return Reading::Over;

@@ -164,6 +164,18 @@ pub(crate) fn poll<const N: usize>(
     Ok(came)
 }
 
+/// Whether the other end of a socket is gone. Does not wait.
+pub(crate) fn has_hung_up(fd: BorrowedFd<'_>) -> bool {
+    let mut asked = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: 0,
+        revents: 0,
+    };
+    // SAFETY: `asked` is one pollfd that lives through the call.
+    let n = unsafe { libc::poll(&mut asked, 1, 0) };
+    n > 0 && asked.revents & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0
+}
+
 /// What an entry of an [`Epoll`] waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interest {
