@@ -546,7 +546,7 @@ fn answer(
             let mut request = Request::new(Role::Responder, &front, &shared, around.setup);
             let response = Response::new(&front, &shared, around.home);
             let outcome = handler.call(&mut request, response);
-            request.body().give_back();
+            request.give_back();
             around.slot.end();
             outcome
         }

@@ -20,6 +20,7 @@ pub struct Request<'buf> {
     front: &'buf Frozen<'buf>,
     setup: &'buf Setup,
     body: Body<'buf>,
+    data: Body<'buf>,
     shared: &'buf Shared<'buf>,
 }
 
@@ -35,6 +36,7 @@ impl<'buf> Request<'buf> {
             front,
             setup,
             body: Body::new(shared),
+            data: Body::of_data(shared),
             shared,
         }
     }
@@ -269,7 +271,41 @@ impl<'buf> Request<'buf> {
     /// }
     /// ```
     pub fn body(&mut self) -> &mut Body<'buf> {
+        self.data.give_back();
         &mut self.body
+    }
+
+    /// A filter's second stream, the file that it is to change (section 6.4); empty in every other role. What is left of
+    /// the body, which comes before it, is passed over at the first read.
+    ///
+    /// How long it is and when the file was changed last is said by `param("FCGI_DATA_LENGTH")`, in bytes, and
+    /// `param("FCGI_DATA_LAST_MOD")`, in seconds since 1970. No web server of those that were tried asks for a filter.
+    pub fn data(&mut self) -> &mut Body<'buf> {
+        self.body.give_back();
+        &mut self.data
+    }
+
+    /// Whether nobody waits for the answer any more, as far as is known: looks, without waiting for anything.
+    ///
+    /// For work that takes its time. The web server has given the request up (HAProxy does when the visitor leaves in the
+    /// middle of an upload), or has closed the connection: nginx does at once when the visitor leaves, mod_fcgid,
+    /// mod_proxy_fcgi, lighttpd and h2o do not tell. By TCP a closed connection is known only once something was
+    /// written to it. Reading and writing fail with `ConnectionAborted` then.
+    pub fn is_aborted(&mut self) -> bool {
+        self.give_back();
+        match &mut *self.shared.borrow_mut() {
+            Some(exchange) => {
+                exchange.wire.look();
+                exchange.wire.is_given_up()
+            }
+            None => false,
+        }
+    }
+
+    /// Gives back what a `fill_buf` without `consume` still holds.
+    pub(crate) fn give_back(&mut self) {
+        self.body.give_back();
+        self.data.give_back();
     }
 
     /// The web server's error log, as FastCGI's stderr stream: one record a `write`.
