@@ -220,8 +220,8 @@ impl Server {
         self
     }
 
-    /// The most connections, busy or not. Default: the limit of open files less 64, at most 16,384. Over it the
-    /// connection that has been idle longest is closed; if there is none, new ones wait in the backlog.
+    /// The most connections, busy or not. Default: the limit of open files less 64, at most 16,384; [`run`](Server::run)
+    /// first raises the soft limit to the hard one. It is never more than open files less 64. Over it the connection that has been idle longest is closed; if there is none, new ones wait in the backlog.
     pub fn max_connections(mut self, connections: usize) -> Server {
         self.limits.max_connections = connections.max(1);
         self
@@ -307,18 +307,13 @@ impl Server {
     }
 
     pub(crate) fn pool(self, listeners: Vec<Listener>) -> io::Result<Arc<Pool>> {
-        let accept = Accept::new(listeners, self.limits.clone())?;
+        let limits = self.limits.in_this_process();
+        let accept = Accept::new(listeners, limits.clone())?;
         let size = Size {
             workers: self.workers,
             stack: self.stack_size,
         };
-        Ok(Pool::new(
-            accept,
-            self.handlers,
-            self.limits,
-            self.setup,
-            size,
-        ))
+        Ok(Pool::new(accept, self.handlers, limits, self.setup, size))
     }
 
     pub(crate) fn serve(self, addresses: &[Address]) -> io::Result<()> {
