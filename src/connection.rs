@@ -17,12 +17,13 @@ use crate::link::{Head, Kind, Link, Waiting};
 use crate::net::Pipes;
 use crate::net::sys::now_ms;
 use crate::protocol::{
-    EndRequest, Event, Fault, ProtocolStatus, Role, encode_pair, unknown_type, values_result,
+    EndRequest, Event, ProtocolStatus, Role, encode_pair, unknown_type, values_result,
 };
 use crate::request::Request;
 use crate::response::Response;
 use crate::setup::Setup;
 use crate::slot::{Slot, one_line, printable};
+use crate::stranger::Strangers;
 use crate::wire::{Ending, Wire};
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -62,6 +63,7 @@ pub(crate) struct Worker<'w> {
     pub(crate) limits: &'w Limits,
     pub(crate) setup: &'w Setup,
     pub(crate) slot: &'w Slot,
+    pub(crate) strangers: &'w Strangers,
     /// What GET_VALUES is answered with: connections, requests.
     pub(crate) values: (usize, usize),
     /// Is told how long each request takes.
@@ -195,6 +197,7 @@ impl Worker<'_> {
         let reader = HeadReader {
             handler: &*self.handler,
             limits: self.limits,
+            strangers: self.strangers,
             values: self.values,
         };
         if block.is_empty() {
@@ -369,6 +372,7 @@ impl Home for NoHome {
 struct HeadReader<'r> {
     handler: &'r dyn Handle,
     limits: &'r Limits,
+    strangers: &'r Strangers,
     values: (usize, usize),
 }
 
@@ -460,8 +464,11 @@ impl HeadReader<'_> {
                     ))
                 }
                 Event::Fault(fault) => {
-                    tell_fault(fault);
-                    return Reading::Over;
+                    let answer = self.strangers.turn_away(fault).filter(|_| link.served == 0);
+                    return match answer {
+                        Some(answer) if link.send_short(answer) => Reading::Refused,
+                        _ => Reading::Over,
+                    };
                 }
                 Event::Params(_)
                 | Event::Stdin(_)
@@ -485,28 +492,6 @@ fn end_early(link: &mut Link, status: ProtocolStatus) -> Option<Reading> {
         (false, _) => Some(Reading::Over),
         (true, false) => Some(Reading::Refused),
         (true, true) => None,
-    }
-}
-
-fn tell_fault(fault: Fault) {
-    match fault {
-        Fault::Version(22) => {
-            log::warn!(
-                "a connection is closed: TLS came where FastCGI was expected; the web server has to end TLS"
-            );
-        }
-        Fault::Version(byte) if byte.is_ascii_uppercase() => log::warn!(
-            "a connection is closed: what came looks like http, not FastCGI; use fastcgi_pass (nginx) or \
-             proxy:fcgi:// (Apache), not proxy_pass or http://"
-        ),
-        Fault::Version(byte) => {
-            log::warn!(
-                "a connection is closed: its record has version {byte}, FastCGI has version 1"
-            );
-        }
-        fault => log::warn!(
-            "a connection is closed: the web server broke the FastCGI protocol: {fault:?}"
-        ),
     }
 }
 

@@ -35,6 +35,7 @@ mod response;
 mod server;
 mod setup;
 mod slot;
+mod stranger;
 mod visitor;
 mod wire;
 

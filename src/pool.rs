@@ -16,6 +16,7 @@ use crate::reserve::Reserve;
 use crate::response::Response;
 use crate::setup::Setup;
 use crate::slot::Slot;
+use crate::stranger::Strangers;
 use crossbeam_utils::CachePadded;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -56,6 +57,7 @@ pub(crate) struct Pool {
     /// Whether the log has the line about threads that cannot be started.
     told_short: AtomicBool,
     slots: Box<[CachePadded<Slot>]>,
+    strangers: Strangers,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -77,6 +79,7 @@ impl Pool {
             started: AtomicUsize::new(0),
             told_short: AtomicBool::new(false),
             slots: (0..size.workers).map(|_| CachePadded::default()).collect(),
+            strangers: Strangers::default(),
             threads: Mutex::default(),
         })
     }
@@ -153,6 +156,7 @@ impl Pool {
             limits: &self.limits,
             setup: &self.setup,
             slot: &self.slots[index],
+            strangers: &self.strangers,
             values: (self.limits.max_connections, self.size.workers),
             pace: &self.reserve,
             misses: 0,

@@ -4,7 +4,7 @@
 //! the few bytes of BEGIN_REQUEST and of a management record: PARAMS and STDIN stay where they landed.
 
 use super::bodies::BeginRequest;
-use super::record::{RecordHeader, RecordReader, RecordType, Role, Step};
+use super::record::{HEADER_LEN, RecordHeader, RecordReader, RecordType, Role, Step};
 
 /// The most bytes of one GET_VALUES record that are looked at. The three names that exist take 59.
 const MANAGEMENT_LIMIT: usize = 1024;
@@ -89,8 +89,8 @@ pub(crate) enum Event {
 /// Why a connection cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The first byte of a record is not 1.
-    Version(u8),
+    /// The first byte of a record is not 1: what stands in its header's place.
+    Version([u8; HEADER_LEN]),
     /// STDIN before the end of PARAMS.
     StdinBeforeParamsEnd,
     /// BEGIN_REQUEST of less than eight bytes.
@@ -108,7 +108,7 @@ impl Sequence {
         loop {
             let event = match self.reader.step(bytes, at) {
                 Step::More => Some(Event::More),
-                Step::BadVersion(version) => Some(Event::Fault(Fault::Version(version))),
+                Step::BadVersion(header) => Some(Event::Fault(Fault::Version(header))),
                 Step::Header(header) => self.accept(header),
                 Step::Content(n) => self.content(&bytes[*at..*at + n], at),
             };
@@ -407,7 +407,10 @@ mod tests {
 
     #[test]
     fn what_cannot_go_on_is_a_fault() {
-        assert_events(b"GET / HTTP/1.1\r\n", &[Event::Fault(Fault::Version(b'G'))]);
+        assert_events(
+            b"GET / HTTP/1.1\r\n",
+            &[Event::Fault(Fault::Version(*b"GET / HT"))],
+        );
         let early = [GET[0], GET[3]].concat();
         let fault = Event::Fault(Fault::StdinBeforeParamsEnd);
         assert_events(&early, &[Event::Begin(1), fault]);

@@ -19,7 +19,7 @@ const LAYERS: [&[&str]; 15] = [
     &["request", "response", "body", "access"],
     &["exchange"],
     &["wire"],
-    &["link", "front", "visitor"],
+    &["link", "front", "visitor", "stranger"],
     &[
         "buffer", "limits", "setup", "slot", "net", "form", "cgi", "page",
     ],
