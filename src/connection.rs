@@ -44,6 +44,8 @@ pub(crate) trait Handle {
     fn has_role(&self, role: Role) -> bool;
     /// Runs the handler, contained: a panic is a failure too.
     fn call(&mut self, request: &mut Request<'_>, response: Response<'_>) -> Result<(), Failure>;
+    /// Is told why a request failed, before the visitor is.
+    fn failed(&mut self, failure: &Failure);
 }
 
 /// Why a handler did not answer.
@@ -550,6 +552,7 @@ fn answer(
     let name = || printable(std::str::from_utf8(method).unwrap_or("?"), path);
     let Some(mut exchange) = shared.borrow_mut().take() else {
         if let Err(failure) = outcome {
+            handler.failed(&failure);
             log::error!("{}: {failure}, after the answer was finished", name());
         }
         return Answered {
@@ -558,7 +561,7 @@ fn answer(
             large_output: true,
         };
     };
-    let whole = conclude(&mut exchange, outcome, &name);
+    let whole = conclude(&mut exchange, outcome, handler, &name);
     let (large_input, large_output) = (exchange.wire.large, exchange.touched_much());
     Answered {
         large_input,
@@ -571,6 +574,7 @@ fn answer(
 fn conclude(
     exchange: &mut Exchange<'_>,
     outcome: Result<(), Failure>,
+    handler: &mut dyn Handle,
     name: &dyn Fn() -> String,
 ) -> bool {
     let outcome = match outcome {
@@ -587,6 +591,7 @@ fn conclude(
         failed => failed,
     };
     let Err(failure) = outcome else { return true };
+    handler.failed(&failure);
     let status = failure.status();
     if exchange.wire.has_gone() && failure.is_disconnect() {
         log::debug!("{}: the web server has gone: {failure}", name());

@@ -35,7 +35,12 @@ pub(crate) type Make = Arc<dyn Fn() -> Result<Call> + Send + Sync>;
 #[derive(Clone, Default)]
 pub(crate) struct Handlers {
     pub(crate) responder: Option<Make>,
+    /// Is told why requests fail, beside the log.
+    pub(crate) failed: Option<Failed>,
 }
+
+/// Takes note of a failure.
+pub(crate) type Failed = Arc<dyn Fn(&Failure) + Send + Sync>;
 
 /// How a pool is made.
 #[derive(Clone, Copy, Debug)]
@@ -266,6 +271,12 @@ impl Handle for Application<'_> {
             }
         }
     }
+
+    fn failed(&mut self, failure: &Failure) {
+        if let Some(failed) = &self.handlers.failed {
+            failed(failure);
+        }
+    }
 }
 
 thread_local! {
@@ -275,7 +286,7 @@ thread_local! {
 }
 
 /// Runs `f`; a panic comes back as its place and words.
-fn contain<T>(f: impl FnOnce() -> T) -> std::result::Result<T, String> {
+pub(crate) fn contain<T>(f: impl FnOnce() -> T) -> std::result::Result<T, String> {
     let outer = CONTAINED.replace(true);
     let done = catch_unwind(AssertUnwindSafe(f));
     CONTAINED.set(outer);
