@@ -636,7 +636,7 @@ impl fmt::Display for Failure {
         match self {
             // An application may quote what a visitor sent.
             Failure::Error(error) => f.write_str(&one_line(&error.to_string())),
-            Failure::Panic(panic) => write!(f, "panicked {}", one_line(panic)),
+            Failure::Panic(panic) => write!(f, "panicked{}", one_line(panic)),
         }
     }
 }

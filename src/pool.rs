@@ -168,7 +168,7 @@ impl Pool {
             }
             // Nothing but a bug of ours panics here: it costs one connection, not a worker.
             if let Err(panic) = contain(|| worker.serve(waiting)) {
-                log::error!("a connection is closed by a bug in fcgi: panicked {panic}");
+                log::error!("a connection is closed by a bug in fcgi: panicked{panic}");
             }
             if self.reserve.is_quick() && !self.accept.nobody_waits() {
                 worker.buffers.release();
@@ -265,7 +265,7 @@ impl Handle for Application<'_> {
             Err(panic) => {
                 // What the panic left half done is not used again.
                 if let Err(again) = contain(|| self.responder = None) {
-                    log::error!("the state that a panic left behind panicked {again}");
+                    log::error!("the state that a panic left behind panicked{again}");
                 }
                 Err(Failure::Panic(panic))
             }
@@ -285,7 +285,7 @@ thread_local! {
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs `f`; a panic comes back as its place and words.
+/// Runs `f`; a panic comes back as its place and words, to stand behind `panicked`: ` at src/app.rs:5:9: out of paper`.
 pub(crate) fn contain<T>(f: impl FnOnce() -> T) -> std::result::Result<T, String> {
     let outer = CONTAINED.replace(true);
     let done = catch_unwind(AssertUnwindSafe(f));
@@ -314,7 +314,7 @@ fn hook() {
         }
         let place = info
             .location()
-            .map(|at| format!("at {at}"))
+            .map(|at| format!(" at {at}"))
             .unwrap_or_default();
         PANIC.set(Some(format!("{place}: {}", words(info.payload()))));
     }));

@@ -81,11 +81,11 @@ pub(super) fn params(behind: Option<Behind<'_>>, sketch: &Sketch<'_>) -> Vec<Pai
         assert!(begins, "the target {target:?} has to begin with a slash");
         return plain(sketch);
     };
+    assert!(target != "*", "what web servers send for * is not known");
     assert!(
         target.starts_with('/') || !behind.mount().is_empty(),
         "the target {target:?} has to begin with a slash: only behind a preset with a mount can it be left out"
     );
-    assert!(target != "*", "what web servers send for * is not known");
     match behind.params(sketch) {
         Ok(params) => params.0,
         Err(status) => panic!(

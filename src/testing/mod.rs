@@ -262,6 +262,11 @@ impl<'a> Ask<'a> {
     /// As [`call`](Ask::call); and if the answer, or the end of the handler after it, takes more than 10 s.
     #[track_caller]
     pub fn serve(self, server: &Server) -> Answer {
+        self.serve_within(server, LIMIT)
+    }
+
+    #[track_caller]
+    fn serve_within(self, server: &Server, limit: Duration) -> Answer {
         let params = self.all_params();
         let body = self.body.unwrap_or_default();
         let why = Arc::new(Mutex::new(None));
@@ -275,10 +280,10 @@ impl<'a> Ask<'a> {
         let handle = handle.unwrap_or_else(|error| cannot("start the server", error));
         let heard = handle
             .connect()
-            .and_then(|stream| ask(Client::from(stream), &params, &body, LIMIT));
+            .and_then(|stream| ask(Client::from(stream), &params, &body, limit));
         handle.stop();
         let heard = heard.unwrap_or_else(|error| panic!("the server cannot be asked: {error}"));
-        expect_end(handle);
+        expect_end(handle, limit);
         let why = why.lock().unwrap_or_else(PoisonError::into_inner).take();
         Answer::new(heard, why)
     }
@@ -383,7 +388,7 @@ fn serve_one(
 }
 
 #[track_caller]
-fn expect_end(handle: Handle) {
+fn expect_end(handle: Handle, limit: Duration) {
     let (done, ended) = mpsc::channel();
     let join = move || {
         handle.join();
@@ -393,8 +398,8 @@ fn expect_end(handle: Handle) {
         cannot("start a thread", error);
     }
     assert!(
-        ended.recv_timeout(LIMIT).is_ok(),
-        "the handler still runs {LIMIT:?} after its answer"
+        ended.recv_timeout(limit).is_ok(),
+        "the handler still runs {limit:?} after its answer"
     );
 }
 
@@ -474,4 +479,54 @@ where
 
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    /// The handler is let go afterwards, so that nothing of it stays.
+    #[test]
+    fn a_server_that_does_not_come_to_an_end_is_told_after_a_time() {
+        let (go, gone) = mpsc::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        let gone = Mutex::new(gone);
+        let server = Server::new().workers(1).responder(move |req, res| {
+            if req.path() == "/finish" {
+                res.finish("answered")?;
+            }
+            let _ = gone.lock().unwrap().recv();
+            tell.send(()).unwrap();
+            Ok(())
+        });
+        for (path, words) in [
+            ("/", "the application sent nothing for 500ms"),
+            ("/finish", "the handler still runs 500ms after its answer"),
+        ] {
+            let serve = || request("GET", path).serve_within(&server, Duration::from_millis(500));
+            let panic = catch_unwind(AssertUnwindSafe(serve)).unwrap_err();
+            let panic = panic.downcast::<String>().unwrap();
+            assert!(panic.contains(words), "{panic}");
+        }
+        drop(go);
+        told.recv().unwrap();
+        told.recv().unwrap();
+    }
+
+    #[test]
+    fn an_answer_without_an_end_is_told_after_a_time() {
+        let server = Server::new().responder(|_, res| {
+            let mut body = res.stream()?;
+            loop {
+                body.write_all(b"x")?;
+                body.flush()?;
+            }
+        });
+        let serve = || request("GET", "/").serve_within(&server, Duration::from_millis(500));
+        let panic = catch_unwind(AssertUnwindSafe(serve)).unwrap_err();
+        let panic = panic.downcast::<String>().unwrap();
+        assert!(panic.contains("has not ended after 500ms"), "{panic}");
+    }
 }
