@@ -30,8 +30,8 @@
 /// | `H2oMount("/app")` | the same at `"/app"`, which is not told: [`Server::mount`](crate::Server::mount) | empty | `/app/news/today` |
 ///
 /// Below a mount REQUEST_URI begins with it. Headers come as that server passes them on: nginx, HAProxy and h2o repeat those that
-/// are repeated, others join them; Apache and HAProxy keep Authorization back; nginx and Caddy have `Content-Type` twice. The
-/// application is `/srv/www/app.fcgi` or listens on `127.0.0.1:9000`, the site is `http://localhost`, without TLS.
+/// are repeated, others join them; Apache and HAProxy keep Authorization back; nginx and Caddy have `Content-Type` twice; Debian's
+/// nginx names the host without its port. The application is `/srv/www/app.fcgi` or listens on `127.0.0.1:9000`, the site is `http://localhost`, without TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[allow(missing_docs)] // The table says it.

@@ -248,7 +248,7 @@ impl<'a> Ask<'a> {
         });
         match heard {
             Ok(heard) => Answer::new(heard, why.into_inner()),
-            Err(error) => panic!("the handler cannot be asked: {error}"),
+            Err(error) => panic!("{error}"),
         }
     }
 
@@ -282,7 +282,7 @@ impl<'a> Ask<'a> {
             .connect()
             .and_then(|stream| ask(Client::from(stream), &params, &body, limit));
         handle.stop();
-        let heard = heard.unwrap_or_else(|error| panic!("the server cannot be asked: {error}"));
+        let heard = heard.unwrap_or_else(|error| panic!("{error}"));
         expect_end(handle, limit);
         let why = why.lock().unwrap_or_else(PoisonError::into_inner).take();
         Answer::new(heard, why)
@@ -328,7 +328,7 @@ fn ask(client: Client, params: &[Pair], body: &[u8], limit: Duration) -> io::Res
         }
         match began.elapsed() > limit {
             true => Err(io::Error::other(format!(
-                "its answer has not ended after {limit:?}"
+                "the answer has not ended after {limit:?}"
             ))),
             false => Ok(()),
         }

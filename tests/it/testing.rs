@@ -310,21 +310,23 @@ fn a_head_has_no_body() {
     assert_eq!(answer.header("Content-Length"), Some("4"));
 }
 
-/// A body that `fill_buf` lent and a body that was not read at all give no trouble at the end.
 #[test]
 fn a_handler_may_leave_the_body_as_it_likes() {
-    for leave in 0..3 {
-        let answer = request("POST", "/")
-            .body(vec![b'x'; 300_000])
-            .call(|req, res| {
-                if leave > 0 {
-                    let lent = req.body().fill_buf()?.len();
-                    req.body().consume(lent / leave);
-                }
-                res.send("left")
-            });
+    let uses: [fn(&[u8]) -> usize; 3] = [|lent| lent.len(), |lent| lent.len() / 2, |_| 0];
+    for used in uses {
+        let ask = request("POST", "/").body(vec![b'x'; 300_000]);
+        let answer = ask.call(|req, res| {
+            let n = used(req.body().fill_buf()?);
+            req.body().consume(n);
+            res.send("left")
+        });
         assert_eq!(answer.text(), "left");
     }
+    let lent = |req: &mut Request, res: Response| {
+        req.body().fill_buf()?;
+        res.send("left")
+    };
+    assert_eq!(request("POST", "/").body("lent").call(lent).text(), "left");
 }
 
 #[test]
