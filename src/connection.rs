@@ -45,6 +45,8 @@ pub(crate) trait Handle {
     fn has_role(&self, role: Role) -> bool;
     /// Runs the handler, contained: a panic is a failure too.
     fn call(&mut self, request: &mut Request<'_>, response: Response<'_>) -> Result<(), Failure>;
+    /// Is told why a request failed, before the visitor is.
+    fn failed(&mut self, failure: &Failure);
 }
 
 /// Why a handler did not answer.
@@ -539,6 +541,7 @@ fn answer(
     let name = || printable(std::str::from_utf8(method).unwrap_or("?"), path);
     let Some(mut exchange) = shared.borrow_mut().take() else {
         if let Err(failure) = outcome {
+            handler.failed(&failure);
             log::error!("{}: {failure}, after the answer was finished", name());
         }
         return Answered {
@@ -547,7 +550,7 @@ fn answer(
             large_output: true,
         };
     };
-    let whole = conclude(&mut exchange, outcome, &name);
+    let whole = conclude(&mut exchange, outcome, handler, &name);
     let (large_input, large_output) = (exchange.wire.large, exchange.touched_much());
     Answered {
         large_input,
@@ -560,6 +563,7 @@ fn answer(
 fn conclude(
     exchange: &mut Exchange<'_>,
     outcome: Result<(), Failure>,
+    handler: &mut dyn Handle,
     name: &dyn Fn() -> String,
 ) -> bool {
     let outcome = match outcome {
@@ -576,6 +580,7 @@ fn conclude(
         failed => failed,
     };
     let Err(failure) = outcome else { return true };
+    handler.failed(&failure);
     let status = failure.status();
     if exchange.wire.has_gone() && failure.is_disconnect() {
         log::debug!("{}: the web server has gone: {failure}", name());
@@ -620,7 +625,7 @@ impl fmt::Display for Failure {
         match self {
             // An application may quote what a visitor sent.
             Failure::Error(error) => f.write_str(&one_line(&error.to_string())),
-            Failure::Panic(panic) => write!(f, "panicked {}", one_line(panic)),
+            Failure::Panic(panic) => write!(f, "panicked{}", one_line(panic)),
         }
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! A handler is a function of a [`Request`] and a [`Response`] that returns a [`Result`]; [`Error`] carries the status that
 //! answers a request that failed. [`cli::main`] makes a program of it, [`run`] does for a program with flags of its own, and
-//! [`Server`] sets limits, or serves in threads beside something else.
+//! [`Server`] sets limits, or serves in threads beside something else. [`testing`] calls a handler in a test.
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 // What only one feature uses is not marked line by line; with all of them nothing may lie about.
@@ -36,6 +36,7 @@ mod server;
 mod setup;
 mod slot;
 mod stranger;
+pub mod testing;
 mod visitor;
 mod wire;
 

@@ -36,7 +36,12 @@ pub(crate) type Make = Arc<dyn Fn() -> Result<Call> + Send + Sync>;
 #[derive(Clone, Default)]
 pub(crate) struct Handlers {
     pub(crate) responder: Option<Make>,
+    /// Is told why requests fail, beside the log.
+    pub(crate) failed: Option<Failed>,
 }
+
+/// Takes note of a failure.
+pub(crate) type Failed = Arc<dyn Fn(&Failure) + Send + Sync>;
 
 /// How a pool is made.
 #[derive(Clone, Copy, Debug)]
@@ -167,7 +172,7 @@ impl Pool {
             }
             // Nothing but a bug of ours panics here: it costs one connection, not a worker.
             if let Err(panic) = contain(|| worker.serve(waiting)) {
-                log::error!("a connection is closed by a bug in fcgi: panicked {panic}");
+                log::error!("a connection is closed by a bug in fcgi: panicked{panic}");
             }
             if self.reserve.is_quick() && !self.accept.nobody_waits() {
                 worker.buffers.release();
@@ -264,10 +269,16 @@ impl Handle for Application<'_> {
             Err(panic) => {
                 // What the panic left half done is not used again.
                 if let Err(again) = contain(|| self.responder = None) {
-                    log::error!("the state that a panic left behind panicked {again}");
+                    log::error!("the state that a panic left behind panicked{again}");
                 }
                 Err(Failure::Panic(panic))
             }
+        }
+    }
+
+    fn failed(&mut self, failure: &Failure) {
+        if let Some(failed) = &self.handlers.failed {
+            failed(failure);
         }
     }
 }
@@ -278,8 +289,8 @@ thread_local! {
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs `f`; a panic comes back as its place and words.
-fn contain<T>(f: impl FnOnce() -> T) -> std::result::Result<T, String> {
+/// Runs `f`; a panic comes back as its place and words, to stand behind `panicked`: ` at src/app.rs:5:9: out of paper`.
+pub(crate) fn contain<T>(f: impl FnOnce() -> T) -> std::result::Result<T, String> {
     let outer = CONTAINED.replace(true);
     let done = catch_unwind(AssertUnwindSafe(f));
     CONTAINED.set(outer);
@@ -307,7 +318,7 @@ fn hook() {
         }
         let place = info
             .location()
-            .map(|at| format!("at {at}"))
+            .map(|at| format!(" at {at}"))
             .unwrap_or_default();
         PANIC.set(Some(format!("{place}: {}", words(info.payload()))));
     }));

@@ -86,7 +86,10 @@ impl Gate {
             let gated: Make = Arc::new(move || Ok(gate.guard(Arc::clone(&make))));
             gated
         });
-        Handlers { responder }
+        Handlers {
+            responder,
+            failed: handlers.failed.clone(),
+        }
     }
 
     fn guard(self: &Arc<Gate>, make: Make) -> Call {

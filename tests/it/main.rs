@@ -23,4 +23,5 @@ mod rules;
 mod sequence;
 mod sockets;
 mod stop;
+mod testing;
 mod troubles;
