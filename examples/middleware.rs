@@ -41,3 +41,21 @@ fn guard(password: &'static str, next: impl Handler) -> impl Handler {
 fn main() -> std::process::ExitCode {
     fcgi::cli::main(log(guard("Basic bWU6c2VjcmV0", app)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fcgi::testing::request;
+
+    #[test]
+    fn nobody_comes_in_without_the_password() {
+        let app = log(guard("Basic bWU6c2VjcmV0", app));
+        let stranger = request("GET", "/").call(&app);
+        assert_eq!(stranger.status(), 401);
+        assert!(stranger.header("WWW-Authenticate").is_some());
+        let member = request("GET", "/")
+            .header("Authorization", "Basic bWU6c2VjcmV0")
+            .call(&app);
+        assert_eq!((member.status(), member.text()), (200, "You are in."));
+    }
+}
