@@ -31,28 +31,47 @@
 ///
 /// Below a mount REQUEST_URI begins with it. Headers come as that server passes them on: nginx, HAProxy and h2o repeat those that
 /// are repeated, others join them; Apache and HAProxy keep Authorization back; nginx and Caddy have `Content-Type` twice; Debian's
-/// nginx names the host without its port. The application is `/srv/www/app.fcgi` or listens on `127.0.0.1:9000`, the site is `http://localhost`, without TLS.
+/// nginx names the host without its port. Paths are cleaned up and escapes refused as by that server.
+///
+/// The application is `/srv/www/app.fcgi` or listens on `127.0.0.1:9000`; the site is `http://localhost`, without TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-#[allow(missing_docs)] // The table says it.
 pub enum Behind<'a> {
+    /// mod_fcgid starts it, by an `.htaccess` in the site's root.
     ApacheHtaccess,
+    /// By an `.htaccess` in this folder.
     ApacheHtaccessIn(&'a str),
+    /// mod_fcgid starts it, by ScriptAlias for the whole site.
     ApacheScriptAlias,
+    /// By ScriptAlias for this path.
     ApacheScriptAliasMount(&'a str),
+    /// mod_proxy_fcgi connects to it, by a plain ProxyPass for the whole site.
     ApacheProxyPass,
+    /// By SetHandler in the Location of this path, of one part.
     ApacheSetHandler(&'a str),
+    /// nginx connects to it, for the whole site.
     Nginx,
+    /// For this path.
     NginxMount(&'a str),
+    /// lighttpd, with a rewrite of the whole site.
     Lighttpd,
+    /// With `fix-root-scriptname`.
     LighttpdRoot,
+    /// For this path.
     LighttpdPrefix(&'a str),
+    /// HAProxy connects to it, for the whole site.
     HaProxy,
+    /// For this path.
     HaProxyMount(&'a str),
+    /// Caddy connects to it, for the whole site.
     CaddyTransport,
+    /// For this path.
     CaddyTransportMount(&'a str),
+    /// As if it were PHP, which leaves the path to REQUEST_URI alone.
     CaddyPhp,
+    /// h2o connects to it, for the whole site.
     H2o,
+    /// For this path, of which it says nothing.
     H2oMount(&'a str),
 }
 
