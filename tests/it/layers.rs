@@ -21,9 +21,9 @@ const LAYERS: [&[&str]; 15] = [
     &["wire"],
     &["link", "front"],
     &[
-        "buffer", "limits", "setup", "slot", "net", "form", "cgi", "page",
+        "buffer", "limits", "setup", "sendfile", "slot", "net", "form", "cgi", "page",
     ],
-    &["protocol", "error", "decimal"],
+    &["protocol", "error", "decimal", "date"],
 ];
 
 /// These see less than their place allows. The client is the web server's part, and knows nothing of ours; what is pure
@@ -37,13 +37,14 @@ const ONLY: [(&str, &[&str]); 5] = [
 ];
 
 /// Where a foreign crate may be named. crossbeam's parts serve what crosses threads.
-const FOREIGN: [(&str, &[&str]); 6] = [
+const FOREIGN: [(&str, &[&str]); 7] = [
     ("socket2", &["net"]),
     ("libc", &["net"]),
     ("crossbeam_utils", &["pool", "accept", "reserve"]),
     ("getopts", &["cli"]),
     ("env_logger", &["cli"]),
     ("httparse", &["cli"]),
+    ("httpdate", &["date", "cgi"]),
 ];
 
 const TOP_LEVEL: [&str; 16] = [
@@ -66,13 +67,14 @@ const TOP_LEVEL: [&str; 16] = [
     "target",
 ];
 
-/// What the default features bring in: the six of the manifest and what they need, and httparse for `dev`.
-const CRATES: [&str; 8] = [
+/// What the default features bring in: what the manifest names and what that needs, httparse for `dev`.
+const CRATES: [&str; 9] = [
     "crossbeam-utils",
     "env_filter",
     "env_logger",
     "getopts",
     "httparse",
+    "httpdate",
     "libc",
     "log",
     "socket2",
