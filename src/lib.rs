@@ -17,6 +17,7 @@ mod cgi;
 pub mod cli;
 pub mod client;
 mod connection;
+mod date;
 mod decimal;
 mod error;
 mod exchange;
@@ -32,6 +33,7 @@ mod protocol;
 mod request;
 mod reserve;
 mod response;
+mod sendfile;
 mod server;
 mod setup;
 mod slot;
@@ -49,6 +51,7 @@ pub use page::html_escape;
 pub use protocol::Role;
 pub use request::{Request, Stderr};
 pub use response::{Response, ResponseBody};
+pub use sendfile::Sendfile;
 pub use server::{Handle, Handler, Server};
 
 /// Serves `app` until a signal stops it: [`Server::run`] with the defaults.

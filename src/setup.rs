@@ -2,6 +2,7 @@
 //! `Server` of the same names, which document it; read by requests and responses.
 
 use crate::net::Prefix;
+use crate::sendfile::Sendfile;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Setup {
@@ -11,4 +12,6 @@ pub(crate) struct Setup {
     pub(crate) trusted_proxies: Vec<Prefix>,
     /// Whether visitors are shown why a request failed.
     pub(crate) debug: bool,
+    /// Whether the web server sends files, and how it is asked to.
+    pub(crate) sendfile: Option<Sendfile>,
 }

@@ -1,6 +1,7 @@
 //! The flags, as one table: the command line and the settings file are both read by it, and `--help` prints it.
 
 use crate::net::{Address, Prefix};
+use crate::sendfile::Sendfile;
 use crate::server::Server;
 use getopts::{Fail, Matches};
 use log::LevelFilter;
@@ -32,6 +33,7 @@ const FLAGS: &[Flag] = &[
     flag("max-body", "BYTES", "the body of a request", Kind::Bytes(|s| &mut s.limits.max_body)),
     most("max-waiting-heads", "BYTES", "parameters, not whole yet", 0, 1 << 30, |s| &mut s.limits.max_waiting_heads),
     most("max-connections", "N", "open connections", 1, 1 << 20, |s| &mut s.limits.max_connections),
+    flag("sendfile", "HOW", "x-sendfile, or x-accel:/folder=/location", Kind::Sendfile),
     flag("debug", "", "show visitors why a request failed", Kind::Debug),
     flag("keepalive", "", "conf: the server keeps connections open", Kind::Keepalive),
 ];
@@ -52,6 +54,7 @@ pub(super) struct Options {
     pub(super) keepalive: bool,
     mount: Option<String>,
     trusted_proxies: Vec<Prefix>,
+    sendfile: Option<Sendfile>,
     debug: bool,
     changes: Vec<Change>,
 }
@@ -100,6 +103,7 @@ enum Kind {
     Keepalive,
     Mount,
     TrustedProxy,
+    Sendfile,
     Debug,
     /// At least so many ms.
     Seconds(u64, Field<Duration>),
@@ -152,6 +156,9 @@ pub(super) fn parse_file(text: &str, home: &Path) -> Result<Options, (usize, Str
     }
     for address in &mut options.listen {
         *address = address.resolved(home);
+    }
+    if let Some(Sendfile::Accel { folder, .. }) = &mut options.sendfile {
+        *folder = home.join(&*folder);
     }
     Ok(options)
 }
@@ -239,6 +246,7 @@ impl Options {
             keepalive: self.keepalive || below.keepalive,
             mount: self.mount.or(below.mount),
             trusted_proxies,
+            sendfile: self.sendfile.or(below.sendfile),
             debug: self.debug || below.debug,
             changes,
         }
@@ -257,6 +265,9 @@ impl Options {
                 .setup
                 .trusted_proxies
                 .clone_from(&self.trusted_proxies);
+        }
+        if let Some(sendfile) = &self.sendfile {
+            server = server.sendfile(sendfile.clone());
         }
         if self.debug {
             server = server.debug(true);
@@ -306,6 +317,7 @@ impl Flag {
             Kind::Keepalive => options.keepalive = true,
             Kind::Mount => options.mount = Some(mount(value)?),
             Kind::TrustedProxy => options.trusted_proxies.push(prefix(value)?),
+            Kind::Sendfile => options.sendfile = Some(sendfile(value)?),
             Kind::Debug => options.debug = true,
             Kind::Seconds(least, field) => {
                 let change = Change::Seconds(field, seconds(value, least)?);
@@ -333,6 +345,7 @@ impl Flag {
             | Kind::Keepalive
             | Kind::Mount
             | Kind::TrustedProxy
+            | Kind::Sendfile
             | Kind::Debug => String::new(),
             Kind::Seconds(_, field) => format!(" [{}]", seconds_of(*field(server))),
             Kind::Number(_, _, field) => format!(" [{}]", short(*field(server) as u64)),
@@ -494,6 +507,28 @@ fn prefix(value: &str) -> Result<Prefix, String> {
     value
         .parse()
         .map_err(|error: std::io::Error| error.to_string())
+}
+
+/// A path may have an equals sign: the last one ends the folder.
+fn sendfile(value: &str) -> Result<Sendfile, String> {
+    if value == "x-sendfile" {
+        return Ok(Sendfile::Header);
+    }
+    let parts = value
+        .strip_prefix("x-accel:")
+        .and_then(|v| v.rsplit_once('='));
+    match parts {
+        Some((folder, location)) if !folder.is_empty() && location.starts_with('/') => {
+            Ok(Sendfile::Accel {
+                folder: folder.into(),
+                location: location.to_owned(),
+            })
+        }
+        _ => Err(format!(
+            "{value:?} names no way; write x-sendfile (lighttpd, mod_xsendfile), or for nginx its internal location: \
+             x-accel:/srv/files=/protected"
+        )),
+    }
 }
 
 fn address(value: &str) -> Result<Address, String> {
@@ -895,6 +930,46 @@ mod tests {
         assert_eq!(
             (server.workers, server.grace, server.limits.max_pairs),
             (9, Duration::from_secs(2), 5)
+        );
+    }
+
+    #[test]
+    fn a_web_server_is_told_to_send_files_in_its_own_way() {
+        let accel = |folder: &str, location: &str| Sendfile::Accel {
+            folder: folder.into(),
+            location: location.into(),
+        };
+        for (value, way) in [
+            ("x-sendfile", Sendfile::Header),
+            (
+                "x-accel:/srv/files=/protected",
+                accel("/srv/files", "/protected"),
+            ),
+            ("x-accel:/srv/a=b=/p/", accel("/srv/a=b", "/p/")),
+        ] {
+            assert_eq!(server(&["--sendfile", value]).setup.sendfile, Some(way));
+        }
+        for value in [
+            "",
+            "x",
+            "X-Sendfile",
+            "x-accel",
+            "x-accel:",
+            "x-accel:/a",
+            "x-accel:=/a",
+            "x-accel:/a=b",
+        ] {
+            let error = parsed(&["--sendfile", value]).unwrap_err();
+            assert!(
+                error.starts_with("--sendfile: ")
+                    && error.contains("x-accel:/srv/files=/protected")
+            );
+        }
+        let file = parse_file("sendfile x-accel:files=/protected", Path::new("/srv/www")).unwrap();
+        let below = server(&["--sendfile", "x-sendfile"]);
+        assert_eq!(
+            file.apply(below).setup.sendfile,
+            Some(accel("/srv/www/files", "/protected"))
         );
     }
 

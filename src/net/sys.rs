@@ -321,6 +321,17 @@ pub(crate) fn duplicate(fd: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
+/// Makes descriptor `fd`, one of the three standard ones, the same as `as_this` from now on.
+pub(crate) fn point(fd: i32, as_this: BorrowedFd<'_>) -> io::Result<()> {
+    debug_assert!((0..3).contains(&fd));
+    // SAFETY: the call takes integers and touches no memory of ours. Nobody owns a standard descriptor, so that nobody's
+    // is closed, and it is open all the time.
+    match unsafe { libc::dup2(as_this.as_raw_fd(), fd) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
 /// Closes descriptor `fd` when another program is executed.
 pub(crate) fn close_on_exec(fd: i32) -> io::Result<()> {
     // SAFETY: the call takes integers and touches no memory of ours; a number that is not open is an EBADF.

@@ -21,9 +21,9 @@ const LAYERS: [&[&str]; 15] = [
     &["wire"],
     &["link", "front", "visitor", "stranger"],
     &[
-        "buffer", "limits", "setup", "slot", "net", "form", "cgi", "page",
+        "buffer", "limits", "setup", "sendfile", "slot", "net", "form", "cgi", "page",
     ],
-    &["protocol", "error", "decimal"],
+    &["protocol", "error", "decimal", "date"],
 ];
 
 /// These see less than their place allows. The client is the web server's part, and knows nothing of ours; what is pure
@@ -37,7 +37,7 @@ const ONLY: [(&str, &[&str]); 5] = [
 ];
 
 /// Where a foreign crate may be named. crossbeam's parts serve what crosses threads.
-const FOREIGN: [(&str, &[&str]); 8] = [
+const FOREIGN: [(&str, &[&str]); 9] = [
     ("socket2", &["net"]),
     ("libc", &["net"]),
     ("crossbeam_utils", &["pool", "accept", "reserve"]),
@@ -46,6 +46,7 @@ const FOREIGN: [(&str, &[&str]); 8] = [
     ("httparse", &["cli"]),
     ("form_urlencoded", &["form"]),
     ("percent_encoding", &["cgi"]),
+    ("httpdate", &["date", "cgi"]),
 ];
 
 const TOP_LEVEL: [&str; 16] = [
@@ -69,13 +70,14 @@ const TOP_LEVEL: [&str; 16] = [
 ];
 
 /// What the default features bring in: the six of the card, form_urlencoded, what these need, and httparse for `dev`.
-const CRATES: [&str; 10] = [
+const CRATES: [&str; 11] = [
     "crossbeam-utils",
     "env_filter",
     "env_logger",
     "form_urlencoded",
     "getopts",
     "httparse",
+    "httpdate",
     "libc",
     "log",
     "percent-encoding",
