@@ -57,7 +57,8 @@ impl<'buf> Access<'buf> {
     /// The request ends with this status: 401 with a `WWW-Authenticate` header, 403, or a redirect. Not 200, which is what
     /// grants; it counts as 403.
     pub fn deny(self, status: u16) -> Response<'buf> {
-        self.response.status(if status == 200 { 403 } else { status })
+        self.response
+            .status(if status == 200 { 403 } else { status })
     }
 }
 
@@ -67,7 +68,12 @@ impl Grant<'_> {
     /// [`send`](Grant::send).
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         if name.is_empty() || !is_token(name.as_bytes()) {
-            let why = || Error::new(500, format!("the variable {name:?} is refused: its name is not legal in HTTP"));
+            let why = || {
+                Error::new(
+                    500,
+                    format!("the variable {name:?} is refused: its name is not legal in HTTP"),
+                )
+            };
             self.refused.get_or_insert_with(why);
             return self;
         }

@@ -528,21 +528,24 @@ struct Around<'w> {
 /// Runs the handler on a request, and ends its answer.
 fn answer(
     mut front: Frozen<'_>,
-    wire: Wire<'_>,
+    mut wire: Wire<'_>,
     output: &mut [u8],
     handler: &mut dyn Handle,
     around: Around<'_>,
 ) -> Answered {
+    let now = now_ms();
+    wire.looked = now;
     let refusal = front.refusal.take();
     let method = front.params.known(Known::RequestMethod).unwrap_or(b"GET");
     let path = front.place.path;
+    let role = wire.role();
     let shared: Shared<'_> = RefCell::new(Some(Exchange::new(wire, output, method == b"HEAD")));
-    let mut request = Request::new(Role::Responder, &front, &shared, around.setup);
+    let mut request = Request::new(role, &front, &shared, around.setup);
     let response = || Response::new(&front, &shared, around.home, around.setup);
     let outcome = match refusal {
         Some((status, why)) => Err(Failure::Error(Error::new(status, why))),
         None => {
-            around.slot.begin(now_ms(), method, path);
+            around.slot.begin(now, method, path);
             let outcome = handler.call(&mut request, response());
             request.give_back();
             around.slot.end();
@@ -612,7 +615,7 @@ fn conclude(
         return Standing::Whole;
     };
     let outcome = match outcome {
-        outcome if exchange.wire.aborted => {
+        outcome if exchange.wire.is_given_up() => {
             if let Err(failure @ Failure::Panic(_)) = outcome {
                 let name = name();
                 safely(|| {

@@ -248,6 +248,21 @@ impl<'buf> Exchange<'buf> {
         Ok(())
     }
 
+    /// As `write_body`, for one piece of many.
+    pub(crate) fn write_piece(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.wire.look_now_and_then()?;
+        self.write_body(piece)
+    }
+
+    /// As `flush`, between two pieces.
+    ///
+    /// # Errors
+    /// When the request was given up meanwhile, or the connection fails.
+    pub(crate) fn flush_piece(&mut self) -> io::Result<()> {
+        self.wire.look_for_abort()?;
+        self.flush()
+    }
+
     /// Says that the body is whole: nothing more is written.
     pub(crate) fn close_body(&mut self) {
         self.stage = Stage::Whole;

@@ -11,6 +11,7 @@
 #![cfg_attr(not(all(feature = "toolbox", feature = "dev")), allow(dead_code))]
 
 mod accept;
+mod access;
 mod body;
 mod buffer;
 mod cgi;
@@ -42,6 +43,7 @@ pub mod testing;
 mod visitor;
 mod wire;
 
+pub use access::{Access, Grant};
 pub use body::Body;
 pub use cli::home;
 pub use error::{Error, Result};

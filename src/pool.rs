@@ -35,10 +35,11 @@ pub(crate) type Make = Arc<dyn Fn() -> Result<Call> + Send + Sync>;
 /// The application's own page for what went wrong.
 pub(crate) type ErrorPage = Arc<dyn Fn(&Error, &Request<'_>, Response<'_>) -> Result + Send + Sync>;
 
-/// What the application does, by role.
+/// What the application does.
 #[derive(Clone, Default)]
 pub(crate) struct Handlers {
-    pub(crate) responder: Option<Make>,
+    /// By role: [`Role::index`].
+    pub(crate) roles: [Option<Make>; Role::COUNT],
     /// Is told why requests fail, beside the log.
     pub(crate) failed: Option<Failed>,
     pub(crate) error_page: Option<ErrorPage>,
@@ -157,10 +158,7 @@ impl Pool {
     fn work(self: &Arc<Pool>, index: usize, buffers: Buffers) {
         let mut worker = Worker {
             buffers,
-            handler: Box::new(Application {
-                handlers: &self.handlers,
-                responder: None,
-            }),
+            handler: Box::new(Application::new(&self.handlers)),
             home: &self.accept,
             limits: &self.limits,
             setup: &self.setup,
@@ -218,29 +216,30 @@ impl Pool {
 /// The application, as one worker calls it.
 pub(crate) struct Application<'p> {
     handlers: &'p Handlers,
-    /// Made at the first request.
-    responder: Option<Call>,
+    /// By role, each made at its first request.
+    roles: [Option<Call>; Role::COUNT],
 }
 
 impl<'p> Application<'p> {
     pub(crate) fn new(handlers: &'p Handlers) -> Application<'p> {
         Application {
             handlers,
-            responder: None,
+            roles: Default::default(),
         }
     }
 
     fn answer(&mut self, request: &mut Request<'_>, response: Response<'_>) -> Result {
-        let responder = match &mut self.responder {
-            Some(responder) => responder,
+        let role = request.role().index();
+        let handler = match &mut self.roles[role] {
+            Some(handler) => handler,
             none => {
-                let Some(make) = &self.handlers.responder else {
+                let Some(make) = &self.handlers.roles[role] else {
                     return Err(Error::new(500, "the application has no responder"));
                 };
                 none.insert(start_up(make)?)
             }
         };
-        responder(request, response)
+        handler(request, response)
     }
 }
 
@@ -260,7 +259,7 @@ pub(crate) fn start_up(make: &Make) -> Result<Call> {
 
 impl Handle for Application<'_> {
     fn has_role(&self, role: Role) -> bool {
-        role == Role::Responder && self.handlers.responder.is_some()
+        self.handlers.roles[role.index()].is_some()
     }
 
     fn call(
@@ -272,7 +271,8 @@ impl Handle for Application<'_> {
             Ok(answered) => answered.map_err(Failure::Error),
             Err(panic) => {
                 // What the panic left half done is not used again.
-                if let Err(again) = contain(|| self.responder = None) {
+                let left = &mut self.roles[request.role().index()];
+                if let Err(again) = contain(|| *left = None) {
                     log::error!("the state that a panic left behind panicked{again}");
                 }
                 Err(Failure::Panic(panic))

@@ -296,7 +296,7 @@ impl<'buf> Request<'buf> {
         match &mut *self.shared.borrow_mut() {
             Some(exchange) => {
                 exchange.wire.look();
-                exchange.wire.is_given_up()
+                exchange.wire.is_given_up() || exchange.wire.is_cut_short()
             }
             None => false,
         }

@@ -1,6 +1,7 @@
 //! `Server`: the builder, and the ways to serve.
 
 use crate::accept::Accept;
+use crate::access::Access;
 use crate::buffer::Buffers;
 use crate::connection::serve_cgi;
 use crate::error::{Error, Result};
@@ -8,6 +9,7 @@ use crate::limits::{Limits, MIN_PARAMS};
 use crate::net::{Address, Facts, Listener, Origin, Pipes, Prefix, Transport, refuse_public, sys};
 use crate::pool::{Application, Call, Handlers, Make, Pool, Size, hook_panics};
 use crate::process;
+use crate::protocol::Role;
 use crate::request::Request;
 use crate::response::Response;
 use crate::sendfile::Sendfile;
@@ -80,7 +82,54 @@ impl Server {
     }
 
     /// The handler for ordinary requests.
-    pub fn responder<F>(mut self, handler: F) -> Server
+    pub fn responder<F>(self, handler: F) -> Server
+    where
+        F: Fn(&mut Request<'_>, Response<'_>) -> Result + Send + Sync + 'static,
+    {
+        self.role(Role::Responder, handler)
+    }
+
+    /// The handler that says whether a request may go on: FastCGI's authorizer (section 6.3). [`Access`] has an example, and
+    /// what each web server makes of the answer.
+    ///
+    /// It is called with the request's head alone; there is no body. Without one a web server that asks for an authorizer
+    /// is told that there is none, and most of them answer 500.
+    pub fn authorizer<F>(self, handler: F) -> Server
+    where
+        F: Fn(&mut Request<'_>, Access<'_>) -> Result + Send + Sync + 'static,
+    {
+        self.role(Role::Authorizer, move |request, response| {
+            handler(request, Access::new(response))
+        })
+    }
+
+    /// The handler for filters (section 6.4): requests with a second stream, [`Request::data`].
+    ///
+    /// ```
+    /// # use fcgi::{Request, Response, Server};
+    /// # use std::io::{BufRead, Write};
+    /// fn shout(req: &mut Request, res: Response) -> fcgi::Result {
+    ///     let mut out = res.content_type("text/plain").stream()?;
+    ///     loop {
+    ///         let piece = req.data().fill_buf()?.to_ascii_uppercase();
+    ///         if piece.is_empty() {
+    ///             return Ok(());
+    ///         }
+    ///         req.data().consume(piece.len());
+    ///         out.write_all(&piece)?;
+    ///     }
+    /// }
+    /// # let _ =
+    /// Server::new().filter(shout);
+    /// ```
+    pub fn filter<F>(self, handler: F) -> Server
+    where
+        F: Fn(&mut Request<'_>, Response<'_>) -> Result + Send + Sync + 'static,
+    {
+        self.role(Role::Filter, handler)
+    }
+
+    fn role<F>(mut self, role: Role, handler: F) -> Server
     where
         F: Fn(&mut Request<'_>, Response<'_>) -> Result + Send + Sync + 'static,
     {
@@ -90,7 +139,7 @@ impl Server {
             let call: Call = Box::new(move |request, response| handler(request, response));
             Ok(call)
         });
-        self.handlers.responder = Some(make);
+        self.handlers.roles[role.index()] = Some(make);
         self
     }
 
@@ -120,7 +169,7 @@ impl Server {
                 Box::new(move |request, response| handler(&mut state, request, response));
             Ok(call)
         });
-        self.handlers.responder = Some(make);
+        self.handlers.roles[Role::Responder.index()] = Some(make);
         self
     }
 

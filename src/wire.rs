@@ -5,8 +5,9 @@ use crate::buffer::{KEPT, WINDOW, Window};
 use crate::error::{Error, is_disconnect};
 use crate::limits::Limits;
 use crate::link::Link;
+use crate::net::sys::now_ms;
 use crate::net::{Pipes, Wait};
-use crate::protocol::{EndRequest, Event, ProtocolStatus, unknown_type, values_result};
+use crate::protocol::{EndRequest, Event, ProtocolStatus, Role, unknown_type, values_result};
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::time::Instant;
@@ -25,6 +26,8 @@ pub(crate) struct Wire<'buf> {
     pub(crate) aborted: bool,
     /// The web server closed the connection altogether: nobody waits for the answer.
     hung_up: bool,
+    /// When it was last looked for an early end, in ms of the monotonic clock.
+    pub(crate) looked: u64,
     /// Sending or receiving has failed, with this: what has left may end anywhere in a record.
     failed: Option<io::ErrorKind>,
     /// More than the worker's first few KiB were touched.
@@ -47,6 +50,9 @@ enum Stream {
     Stdin,
     Data,
 }
+
+/// How long after a look a write looks again, in ms.
+const LOOK_AFTER: u64 = 100;
 
 /// How often in one look the connection is read from.
 const LOOKS: usize = 16;
@@ -106,6 +112,7 @@ impl<'buf> Wire<'buf> {
             input_ended: false,
             aborted: false,
             hung_up: false,
+            looked: 0,
             failed: None,
             large: false,
             body_read: 0,
@@ -119,6 +126,14 @@ impl<'buf> Wire<'buf> {
         match &self.end {
             End::Records(link) => Some(link.sequence.request_id()),
             End::Plain(..) => None,
+        }
+    }
+
+    /// What the web server asks the application to be; CGI knows one role.
+    pub(crate) fn role(&self) -> Role {
+        match &self.end {
+            End::Records(link) => link.sequence.role().unwrap_or(Role::Responder),
+            End::Plain(..) => Role::Responder,
         }
     }
 
@@ -231,22 +246,47 @@ impl<'buf> Wire<'buf> {
         self.input_ended || self.failed.is_some_and(is_disconnect)
     }
 
-    /// Whether nobody waits for the answer any more, as far as was seen.
+    /// Whether the web server has given the request up or closed the connection altogether, as far as was seen.
     pub(crate) fn is_given_up(&self) -> bool {
-        let body_is_cut = match &self.end {
-            End::Records(link) => self.input_ended && !link.sequence.input_ended(),
-            End::Plain(..) => false,
-        };
-        self.aborted || self.hung_up || body_is_cut
+        self.aborted || self.hung_up
     }
 
+    /// Whether the connection ended before the request did. By TCP that may be a visitor who left in the middle of an
+    /// upload, or a web server that ended its side and still waits for the answer.
+    pub(crate) fn is_cut_short(&self) -> bool {
+        match &self.end {
+            End::Records(link) => self.input_ended && !link.sequence.input_ended(),
+            End::Plain(..) => false,
+        }
+    }
+
+    /// Looks for an early end.
+    ///
     /// # Errors
-    /// `ConnectionAborted` if the request was given up, as far as was seen.
-    pub(crate) fn check_aborted(&self) -> io::Result<()> {
-        match self.aborted || self.hung_up {
+    /// `ConnectionAborted` if the request was given up.
+    pub(crate) fn look_for_abort(&mut self) -> io::Result<()> {
+        self.look();
+        self.check_aborted()
+    }
+
+    fn check_aborted(&self) -> io::Result<()> {
+        match self.is_given_up() {
             true => Err(aborted()),
             false => Ok(()),
         }
+    }
+
+    /// Looks if that was long ago: a handler that only writes would not notice that nobody listens.
+    ///
+    /// # Errors
+    /// `ConnectionAborted` if the request was given up.
+    pub(crate) fn look_now_and_then(&mut self) -> io::Result<()> {
+        let now = now_ms();
+        if now.saturating_sub(self.looked) < LOOK_AFTER {
+            return Ok(());
+        }
+        self.looked = now;
+        self.look_for_abort()
     }
 
     /// Looks, without waiting, for what is no body: an end of the request before its time, questions, further requests.

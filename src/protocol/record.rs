@@ -80,6 +80,13 @@ pub enum Role {
 }
 
 impl Role {
+    pub(crate) const COUNT: usize = 3;
+
+    /// Its place in a list of all of them.
+    pub(crate) fn index(self) -> usize {
+        self as usize
+    }
+
     pub(crate) fn from_number(number: u16) -> Option<Role> {
         match number {
             1 => Some(Role::Responder),
