@@ -8,7 +8,7 @@
 //! status; after that the connection is cut without END_REQUEST, so that we never vouch for half a page.
 
 use crate::buffer::{Buffers, KEPT, Parts, WINDOW};
-use crate::cgi::Known;
+use crate::cgi::{Known, reason};
 use crate::error::Error;
 use crate::exchange::{Exchange, Home, Shared};
 use crate::front::{Front, Frozen};
@@ -16,15 +16,18 @@ use crate::limits::Limits;
 use crate::link::{Head, Kind, Link, Waiting};
 use crate::net::Pipes;
 use crate::net::sys::now_ms;
+use crate::page::error_page;
 use crate::protocol::{
-    EndRequest, Event, Fault, ProtocolStatus, Role, encode_pair, unknown_type, values_result,
+    EndRequest, Event, ProtocolStatus, Role, encode_pair, unknown_type, values_result,
 };
 use crate::request::Request;
 use crate::response::Response;
 use crate::setup::Setup;
 use crate::slot::{Slot, one_line, printable};
+use crate::stranger::Strangers;
 use crate::wire::{Ending, Wire};
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
@@ -46,6 +49,15 @@ pub(crate) trait Handle {
     fn call(&mut self, request: &mut Request<'_>, response: Response<'_>) -> Result<(), Failure>;
     /// Is told why a request failed, before the visitor is.
     fn failed(&mut self, failure: &Failure);
+    /// Runs the application's own error page, contained. `None` if it has none.
+    fn error_page(
+        &self,
+        _error: &Error,
+        _request: &Request<'_>,
+        _response: Response<'_>,
+    ) -> Option<Result<(), Failure>> {
+        None
+    }
 }
 
 /// Why a handler did not answer.
@@ -64,6 +76,7 @@ pub(crate) struct Worker<'w> {
     pub(crate) limits: &'w Limits,
     pub(crate) setup: &'w Setup,
     pub(crate) slot: &'w Slot,
+    pub(crate) strangers: &'w Strangers,
     /// What GET_VALUES is answered with: connections, requests.
     pub(crate) values: (usize, usize),
     /// Is told how long each request takes.
@@ -197,6 +210,7 @@ impl Worker<'_> {
         let reader = HeadReader {
             handler: &*self.handler,
             limits: self.limits,
+            strangers: self.strangers,
             values: self.values,
         };
         if block.is_empty() {
@@ -371,6 +385,7 @@ impl Home for NoHome {
 struct HeadReader<'r> {
     handler: &'r dyn Handle,
     limits: &'r Limits,
+    strangers: &'r Strangers,
     values: (usize, usize),
 }
 
@@ -462,10 +477,17 @@ impl HeadReader<'_> {
                     ))
                 }
                 Event::Fault(fault) => {
-                    tell_fault(fault);
-                    return Reading::Over;
+                    let answer = self.strangers.turn_away(fault).filter(|_| link.served == 0);
+                    return match answer {
+                        Some(answer) if link.send_short(answer) => Reading::Refused,
+                        _ => Reading::Over,
+                    };
                 }
-                Event::Params(_) | Event::Stdin(_) | Event::StdinEnd => continue,
+                Event::Params(_)
+                | Event::Stdin(_)
+                | Event::StdinEnd
+                | Event::Data(_)
+                | Event::DataEnd => continue,
             };
             if !sent {
                 return Reading::Over;
@@ -483,28 +505,6 @@ fn end_early(link: &mut Link, status: ProtocolStatus) -> Option<Reading> {
         (false, _) => Some(Reading::Over),
         (true, false) => Some(Reading::Refused),
         (true, true) => None,
-    }
-}
-
-fn tell_fault(fault: Fault) {
-    match fault {
-        Fault::Version(22) => {
-            log::warn!(
-                "a connection is closed: TLS came where FastCGI was expected; the web server has to end TLS"
-            );
-        }
-        Fault::Version(byte) if byte.is_ascii_uppercase() => log::warn!(
-            "a connection is closed: what came looks like http, not FastCGI; use fastcgi_pass (nginx) or \
-             proxy:fcgi:// (Apache), not proxy_pass or http://"
-        ),
-        Fault::Version(byte) => {
-            log::warn!(
-                "a connection is closed: its record has version {byte}, FastCGI has version 1"
-            );
-        }
-        fault => log::warn!(
-            "a connection is closed: the web server broke the FastCGI protocol: {fault:?}"
-        ),
     }
 }
 
@@ -537,84 +537,186 @@ fn answer(
     let method = front.params.known(Known::RequestMethod).unwrap_or(b"GET");
     let path = front.place.path;
     let shared: Shared<'_> = RefCell::new(Some(Exchange::new(wire, output, method == b"HEAD")));
+    let mut request = Request::new(Role::Responder, &front, &shared, around.setup);
+    let response = || Response::new(&front, &shared, around.home, around.setup);
     let outcome = match refusal {
         Some((status, why)) => Err(Failure::Error(Error::new(status, why))),
         None => {
             around.slot.begin(now_ms(), method, path);
-            let mut request = Request::new(Role::Responder, &front, &shared, around.setup);
-            let response = Response::new(&front, &shared, around.home);
-            let outcome = handler.call(&mut request, response);
-            request.body().give_back();
+            let outcome = handler.call(&mut request, response());
+            request.give_back();
             around.slot.end();
             outcome
         }
     };
     let name = || printable(std::str::from_utf8(method).unwrap_or("?"), path);
-    let Some(mut exchange) = shared.borrow_mut().take() else {
-        if let Err(failure) = outcome {
-            handler.failed(&failure);
-            log::error!("{}: {failure}, after the answer was finished", name());
-        }
+    let mut standing = conclude(
+        &shared,
+        outcome,
+        &mut |failure| handler.failed(failure),
+        &name,
+    );
+    if let Standing::Open(failure) = standing {
+        let accept = front.params.header("accept");
+        let details = around.setup.debug.then(|| failure.to_string());
+        let status = failure.status();
+        tell_failure(&failure, &name);
+        let error = failure.into_error();
+        let paged = page(&shared, &error, handler, &request, response, &name);
+        standing = paged.unwrap_or_else(|| {
+            let (kind, text) = error_page(status, reason(status), details.as_deref(), accept);
+            answer_with(&shared, status, kind, &text, &name)
+        });
+        // It may hold what the application made, and that may panic when it is dropped.
+        safely(|| drop(error));
+    }
+    let Some(exchange) = shared.borrow_mut().take() else {
         return Answered {
             ending: None,
             large_input: true,
             large_output: true,
         };
     };
-    let whole = conclude(&mut exchange, outcome, handler, &name);
     let (large_input, large_output) = (exchange.wire.large, exchange.touched_much());
     Answered {
         large_input,
         large_output,
-        ending: Some(exchange.end(!whole)),
+        ending: Some(exchange.end(!matches!(standing, Standing::Whole))),
     }
 }
 
-/// Ends the answer as the handler's outcome asks. Whether it is whole.
+/// How an answer stands when whoever made it is done.
+enum Standing {
+    /// Sent, with its end.
+    Whole,
+    /// Not whole, and nothing can be done about it.
+    Cut,
+    /// Nothing has left yet: an error page may.
+    Open(Failure),
+}
+
+/// Ends the answer as the outcome of its maker asks.
 fn conclude(
-    exchange: &mut Exchange<'_>,
+    shared: &Shared<'_>,
     outcome: Result<(), Failure>,
-    handler: &mut dyn Handle,
+    failed: &mut dyn FnMut(&Failure),
     name: &dyn Fn() -> String,
-) -> bool {
+) -> Standing {
+    let mut shared = shared.borrow_mut();
+    let Some(exchange) = &mut *shared else {
+        if let Err(failure) = outcome {
+            failed(&failure);
+            safely(|| log::error!("{}: {failure}, after the answer was finished", name()));
+            safely(|| drop(failure));
+        }
+        return Standing::Whole;
+    };
     let outcome = match outcome {
         outcome if exchange.wire.aborted => {
             if let Err(failure @ Failure::Panic(_)) = outcome {
-                log::error!(
-                    "{}: {failure}, after the web server gave the request up",
-                    name()
-                );
+                let name = name();
+                safely(|| {
+                    log::error!("{name}: {failure}, after the web server gave the request up");
+                });
             }
-            return exchange.complete_aborted().is_ok();
+            return match exchange.complete_aborted() {
+                Ok(()) => Standing::Whole,
+                Err(_) => Standing::Cut,
+            };
         }
         Ok(()) => exchange.complete().map_err(Failure::Error),
         failed => failed,
     };
-    let Err(failure) = outcome else { return true };
-    handler.failed(&failure);
-    let status = failure.status();
+    let Err(failure) = outcome else {
+        return Standing::Whole;
+    };
+    failed(&failure);
     if exchange.wire.has_gone() && failure.is_disconnect() {
-        log::debug!("{}: the web server has gone: {failure}", name());
-        return false;
-    }
-    if !exchange.can_change() {
-        log::error!(
-            "{}: {failure}; the answer is cut, since its head has left",
-            name()
-        );
-        return false;
-    }
-    if status >= 500 {
-        log::error!("{}: {failure}; answered {status}", name());
+        safely(|| log::debug!("{}: the web server has gone: {failure}", name()));
+    } else if exchange.can_change() {
+        return Standing::Open(failure);
     } else {
-        log::info!("{}: {failure}; answered {status}", name());
+        safely(|| {
+            log::error!(
+                "{}: {failure}; the answer is cut, since its head has left",
+                name()
+            );
+        });
     }
-    match exchange.complete_with(status) {
-        Ok(()) => true,
-        Err(error) => {
-            log::debug!("{}: the error page was not sent: {error}", name());
-            false
+    safely(|| drop(failure));
+    Standing::Cut
+}
+
+/// Answers with the application's own error page. `None` if it has none, or that went wrong in turn.
+fn page<'buf>(
+    shared: &Shared<'_>,
+    error: &Error,
+    handler: &dyn Handle,
+    request: &Request<'_>,
+    response: impl Fn() -> Response<'buf>,
+    name: &dyn Fn() -> String,
+) -> Option<Standing> {
+    start_over(shared, error.status());
+    let outcome = handler.error_page(error, request, response())?;
+    match conclude(shared, outcome, &mut |_| {}, name) {
+        Standing::Open(failure) => {
+            safely(|| {
+                log::error!(
+                    "{}: {failure}, in the error page; the built-in one is sent",
+                    name()
+                );
+            });
+            safely(|| drop(failure));
+            None
         }
+        standing => Some(standing),
+    }
+}
+
+/// Answers with a page of the library's own.
+fn answer_with(
+    shared: &Shared<'_>,
+    status: u16,
+    kind: &str,
+    text: &str,
+    name: &dyn Fn() -> String,
+) -> Standing {
+    start_over(shared, status);
+    let mut shared = shared.borrow_mut();
+    match shared
+        .as_mut()
+        .map(|exchange| exchange.complete_with(kind, text))
+    {
+        Some(Err(error)) => {
+            safely(|| log::debug!("{}: the error page was not sent: {error}", name()));
+            Standing::Cut
+        }
+        _ => Standing::Whole,
+    }
+}
+
+fn start_over(shared: &Shared<'_>, status: u16) {
+    if let Some(exchange) = &mut *shared.borrow_mut() {
+        exchange.start_over(status);
+    }
+}
+
+fn tell_failure(failure: &Failure, name: &dyn Fn() -> String) {
+    let status = failure.status();
+    let level = match status {
+        500.. => log::Level::Error,
+        _ => log::Level::Info,
+    };
+    if !failure.is_told() {
+        safely(|| log::log!(level, "{}: {failure}; answered {status}", name()));
+    }
+}
+
+/// Runs what is the application's in truth: a logger, a destructor. Its panic must not cost the visitor the answer.
+fn safely(f: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+        // Which may panic, too, when it is dropped.
+        std::mem::forget(payload);
     }
 }
 
@@ -628,6 +730,17 @@ impl Failure {
 
     fn is_disconnect(&self) -> bool {
         matches!(self, Failure::Error(error) if error.is_disconnect())
+    }
+
+    fn is_told(&self) -> bool {
+        matches!(self, Failure::Error(error) if error.is_told())
+    }
+
+    fn into_error(self) -> Error {
+        match self {
+            Failure::Error(error) => error,
+            Failure::Panic(panic) => Error::new(500, format!("panicked{panic}")),
+        }
     }
 }
 

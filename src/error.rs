@@ -9,8 +9,9 @@ pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
 /// Why a request failed: a status for the visitor, and details for the log.
 ///
-/// Any error converts into one by `?`, as status 500. The visitor sees the status and its words, never the
-/// details. It does not implement [`std::error::Error`] itself, which is what lets `?` convert all that do.
+/// Any error converts into one by `?`, as status 500. The visitor sees the status and its words, never the message, which
+/// is for the log: it may say what a stranger should not read. Only [`Server::debug`](crate::Server::debug) shows it, and
+/// an [`error page`](crate::Server::error_page) of the application's own sees both. It does not implement [`std::error::Error`] itself, which is what lets `?` convert all that do.
 ///
 /// ```
 /// use fcgi::{Error, Request, Response};
@@ -27,6 +28,8 @@ struct Inner {
     status: u16,
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    /// The log has it already.
+    told: bool,
 }
 
 impl Error {
@@ -43,6 +46,7 @@ impl Error {
             status,
             message: message.into(),
             source: None,
+            told: false,
         }))
     }
 
@@ -67,6 +71,16 @@ impl Error {
             .source
             .as_deref()
             .map(|source| source as &(dyn StdError + 'static))
+    }
+
+    /// An error that was said already, or need not be: it leaves no line in the log.
+    pub(crate) fn told(mut self) -> Error {
+        self.0.told = true;
+        self
+    }
+
+    pub(crate) fn is_told(&self) -> bool {
+        self.0.told
     }
 
     /// Whether the connection is gone: everyday, and nobody's fault.
@@ -111,6 +125,7 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Error {
             status: 500,
             message,
             source: Some(Box::new(error)),
+            told: false,
         }))
     }
 }

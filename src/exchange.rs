@@ -20,7 +20,7 @@ use crate::protocol::{
 };
 use crate::wire::{Ending, Wire};
 use std::cell::RefCell;
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::ops::Range;
 
 /// What a request and its response share; `None` once the answer is finished.
@@ -68,6 +68,8 @@ pub(crate) struct Exchange<'buf> {
     written: u64,
     /// The first refused field or status, told by `send` and `stream`.
     refused: Option<Error>,
+    /// It is an error page: a 503 says when to try again.
+    is_page: bool,
     /// Something of the answer has left.
     on_wire: bool,
     /// How much of `output` was touched.
@@ -103,6 +105,7 @@ impl<'buf> Exchange<'buf> {
             declared: None,
             written: 0,
             refused: None,
+            is_page: false,
             on_wire: false,
             high: 0,
         }
@@ -127,14 +130,48 @@ impl<'buf> Exchange<'buf> {
         self.push_field(name.as_bytes(), value);
     }
 
+    pub(crate) fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The value of the first field of this name in the head so far.
+    pub(crate) fn field(&self, name: &[u8]) -> Option<&[u8]> {
+        let line = &self.output[self.find_field(name)?];
+        Some(&line[name.len() + 2..line.len() - 2])
+    }
+
+    /// Adds a field of the library's own, whose value is legal, in place of all of its name.
+    pub(crate) fn replace_field(&mut self, name: &[u8], value: &[u8]) {
+        self.remove_fields(name);
+        self.push_field(name, value);
+    }
+
+    pub(crate) fn remove_fields(&mut self, name: &[u8]) {
+        while let Some(line) = self.find_field(name) {
+            self.output
+                .copy_within(line.end..self.pending.end, line.start);
+            self.pending.end -= line.len();
+            self.fields -= 1;
+        }
+    }
+
+    /// Asks nginx not to gather the body; whoever else gets it passes it on, and browsers do not know it. The
+    /// application's own word counts, and no answer is refused for it.
+    pub(crate) fn ask_not_to_buffer(&mut self) {
+        const NAME: &[u8] = b"X-Accel-Buffering";
+        let fits = self.fields < MAX_FIELDS && self.pending.len() + 32 <= LARGE_RESPONSE_HEAD;
+        if fits && self.find_field(NAME).is_none() {
+            self.push_field(NAME, b"no");
+        }
+    }
+
     /// Closes the head, with a Content-Length if one is known: what is written now is the body.
     ///
     /// # Errors
     /// What was refused since the response began.
-    pub(crate) fn begin_body(&mut self, length: Option<usize>) -> Result {
+    pub(crate) fn begin_body(&mut self, length: Option<u64>) -> Result {
         self.bodiless = self.is_head || is_bodiless(self.status);
         if let Some(length) = length {
-            let length = length as u64;
             match self.declared {
                 Some(declared) if declared != length && !self.bodiless => {
                     self.refuse(|| {
@@ -144,6 +181,9 @@ impl<'buf> Exchange<'buf> {
                 Some(_) => {}
                 None => self.declared = Some(length),
             }
+        }
+        if self.is_page && self.status == 503 && self.find_field(b"Retry-After").is_none() {
+            self.push_field(b"Retry-After", b"5");
         }
         if let Some(length) = self.declared
             && !is_bodiless(self.status)
@@ -176,6 +216,34 @@ impl<'buf> Exchange<'buf> {
             return Err(io::Error::other(format!(
                 "the body is longer than its Content-Length of {declared} bytes; the rest is not sent"
             )));
+        }
+        Ok(())
+    }
+
+    /// Writes what `source` gives as body, up to `length` bytes, by way of the room in which an answer gathers. Without a
+    /// body nothing is read.
+    ///
+    /// # Errors
+    /// When the source or the connection fails.
+    pub(crate) fn write_from(&mut self, source: &mut dyn Read, length: u64) -> io::Result<()> {
+        let mut left = if self.bodiless { 0 } else { length };
+        while left > 0 {
+            let room = self.output.len() - TAIL_ROOM - self.pending.end;
+            if room == 0 {
+                self.transmit(&[], false)?;
+                continue;
+            }
+            let most = usize::try_from(left).map_or(room, |left| left.min(room));
+            match source.read(&mut self.output[self.pending.end..][..most]) {
+                Ok(0) => break,
+                Ok(n) => {
+                    self.pending.end += n;
+                    self.written += n as u64;
+                    left -= n as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -237,22 +305,19 @@ impl<'buf> Exchange<'buf> {
         Ok(())
     }
 
-    /// Answers with an error instead of what has gathered. Only while [`Exchange::can_change`].
-    pub(crate) fn complete_with(&mut self, status: u16) -> Result {
+    /// Takes back what has gathered, for an error page of this status. Only while [`Exchange::can_change`].
+    pub(crate) fn start_over(&mut self, status: u16) {
         self.pending = FIELDS_START..FIELDS_START;
-        (self.fields, self.declared, self.written, self.refused) = (0, None, 0, None);
-        self.status = status;
-        self.push_field(b"Content-Type", b"text/plain; charset=utf-8");
-        if status == 503 {
-            self.push_field(b"Retry-After", b"5");
-        }
-        let mut page = [0; STATUS_ROOM];
-        let mut rest = &mut page[..];
-        // The longest reason fits.
-        let _ = writeln!(rest, "{status} {}", reason(status));
-        let len = STATUS_ROOM - rest.len();
-        self.begin_body(Some(len))?;
-        self.write_body(&page[..len])?;
+        (self.stage, self.status, self.fields) = (Stage::Head, status, 0);
+        (self.declared, self.written, self.refused) = (None, 0, None);
+        self.is_page = true;
+    }
+
+    /// Answers with a whole body of the library's own.
+    pub(crate) fn complete_with(&mut self, content_type: &str, body: &str) -> Result {
+        self.push_field(b"Content-Type", content_type.as_bytes());
+        self.begin_body(Some(body.len() as u64))?;
+        self.write_body(body.as_bytes())?;
         self.complete()
     }
 
@@ -278,6 +343,25 @@ impl<'buf> Exchange<'buf> {
     /// Whether more than a few KiB of the worker's output were touched.
     pub(crate) fn touched_much(&self) -> bool {
         self.high > crate::buffer::KEPT
+    }
+
+    /// Where the first field of this name stands in the head, with its end of line.
+    fn find_field(&self, name: &[u8]) -> Option<Range<usize>> {
+        if self.stage != Stage::Head {
+            return None;
+        }
+        let mut at = self.pending.start;
+        loop {
+            let lines = &self.output[at..self.pending.end];
+            // A value has no end of line.
+            let len = lines.iter().position(|&byte| byte == b'\n')? + 1;
+            if lines.get(name.len()) == Some(&b':')
+                && lines[..name.len()].eq_ignore_ascii_case(name)
+            {
+                return Some(at..at + len);
+            }
+            at += len;
+        }
     }
 
     fn declare(&mut self, value: &[u8]) {
@@ -348,7 +432,7 @@ impl<'buf> Exchange<'buf> {
     }
 
     /// Remembers the first reason.
-    fn refuse(&mut self, why: impl FnOnce() -> String) {
+    pub(crate) fn refuse(&mut self, why: impl FnOnce() -> String) {
         if self.refused.is_none() {
             self.refused = Some(Error::new(500, why()));
         }

@@ -17,7 +17,7 @@ fn page(req: &mut Request, res: Response) -> fcgi::Result {
         ("web server", req.param("SERVER_SOFTWARE").unwrap_or("")),
     ];
     let rows: String = facts
-        .map(|(name, value)| format!("<tr><th>{name}<td>{}\n", escape(value)))
+        .map(|(name, value)| format!("<tr><th>{name}<td>{}\n", fcgi::html_escape(value)))
         .concat();
     res.content_type("text/html; charset=utf-8").send(format!(
         "<!DOCTYPE html>\n<html lang=en><meta charset=utf-8><title>It works</title>\n\
@@ -28,23 +28,4 @@ fn page(req: &mut Request, res: Response) -> fcgi::Result {
          <p>Put your own application in its place: <code>fcgi::cli::main(app)</code> is all of its main function.\n\
          <p><code>fcgi conf htaccess</code> prints the configuration for a web server, <code>fcgi --help</code> the rest.\n"
     ))
-}
-
-/// What a visitor sent, as text in HTML.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn what_a_visitor_sends_stays_text() {
-        assert_eq!(
-            super::escape("<b a=\"&lt;\">"),
-            "&lt;b a=&quot;&amp;lt;&quot;&gt;"
-        );
-    }
 }

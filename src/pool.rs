@@ -16,6 +16,7 @@ use crate::reserve::Reserve;
 use crate::response::Response;
 use crate::setup::Setup;
 use crate::slot::Slot;
+use crate::stranger::Strangers;
 use crossbeam_utils::CachePadded;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -31,12 +32,16 @@ pub(crate) type Call = Box<dyn FnMut(&mut Request<'_>, Response<'_>) -> Result>;
 /// Makes a worker's handler: once for each worker, and anew after a panic.
 pub(crate) type Make = Arc<dyn Fn() -> Result<Call> + Send + Sync>;
 
+/// The application's own page for what went wrong.
+pub(crate) type ErrorPage = Arc<dyn Fn(&Error, &Request<'_>, Response<'_>) -> Result + Send + Sync>;
+
 /// What the application does, by role.
 #[derive(Clone, Default)]
 pub(crate) struct Handlers {
     pub(crate) responder: Option<Make>,
     /// Is told why requests fail, beside the log.
     pub(crate) failed: Option<Failed>,
+    pub(crate) error_page: Option<ErrorPage>,
 }
 
 /// Takes note of a failure.
@@ -61,6 +66,7 @@ pub(crate) struct Pool {
     /// Whether the log has the line about threads that cannot be started.
     told_short: AtomicBool,
     slots: Box<[CachePadded<Slot>]>,
+    strangers: Strangers,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -82,6 +88,7 @@ impl Pool {
             started: AtomicUsize::new(0),
             told_short: AtomicBool::new(false),
             slots: (0..size.workers).map(|_| CachePadded::default()).collect(),
+            strangers: Strangers::default(),
             threads: Mutex::default(),
         })
     }
@@ -158,6 +165,7 @@ impl Pool {
             limits: &self.limits,
             setup: &self.setup,
             slot: &self.slots[index],
+            strangers: &self.strangers,
             values: (self.limits.max_connections, self.size.workers),
             pace: &self.reserve,
             misses: 0,
@@ -276,6 +284,19 @@ impl Handle for Application<'_> {
         if let Some(failed) = &self.handlers.failed {
             failed(failure);
         }
+    }
+
+    fn error_page(
+        &self,
+        error: &Error,
+        request: &Request<'_>,
+        response: Response<'_>,
+    ) -> Option<std::result::Result<(), Failure>> {
+        let page = self.handlers.error_page.as_ref()?;
+        Some(match contain(|| page(error, request, response)) {
+            Ok(answered) => answered.map_err(Failure::Error),
+            Err(panic) => Err(Failure::Panic(panic)),
+        })
     }
 }
 

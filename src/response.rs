@@ -1,10 +1,19 @@
 //! The answer, as the handler makes it: a head, then a body, and nothing twice.
 
 use crate::body::connected;
-use crate::error::Result;
-use crate::exchange::{Home, Shared, hand_back};
+use crate::cgi::{Known, Version, below, encoded, entity_tag, is_current, reason};
+use crate::date::http_date;
+use crate::error::{Error, Result};
+use crate::exchange::{Exchange, Home, Shared, hand_back};
+use crate::form::Cookie;
 use crate::front::Frozen;
-use std::io::{self, Write};
+use crate::page::{HTML, redirect_page};
+use crate::setup::Setup;
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::SystemTime;
 
 /// The answer to one request: set its head, then [`send`](Response::send), [`stream`](Response::stream) or
 /// [`finish`](Response::finish) it.
@@ -18,6 +27,7 @@ pub struct Response<'buf> {
     front: &'buf Frozen<'buf>,
     shared: &'buf Shared<'buf>,
     home: &'buf dyn Home,
+    setup: &'buf Setup,
 }
 
 impl<'buf> Response<'buf> {
@@ -25,11 +35,13 @@ impl<'buf> Response<'buf> {
         front: &'buf Frozen<'buf>,
         shared: &'buf Shared<'buf>,
         home: &'buf dyn Home,
+        setup: &'buf Setup,
     ) -> Response<'buf> {
         Response {
             front,
             shared,
             home,
+            setup,
         }
     }
 
@@ -47,12 +59,173 @@ impl<'buf> Response<'buf> {
     ///
     /// A Content-Length that is set is kept: bytes beyond it are not sent, and an answer shorter than it is cut.
     pub fn header(self, name: &str, value: impl AsRef<[u8]>) -> Response<'buf> {
-        self.change(|exchange| exchange.add_field(name, value.as_ref()))
+        let value = value.as_ref();
+        self.change(|exchange| exchange.add_field(name, value))
     }
 
     /// Sets the Content-Type: `text/html; charset=utf-8`.
     pub fn content_type(self, value: &str) -> Response<'buf> {
         self.header("Content-Type", value)
+    }
+
+    /// Sets a cookie: a `Set-Cookie` header of its own.
+    ///
+    /// Its path is the mount, unless it names another. One that [`Cookie`] says is not allowed is refused as
+    /// [`header`](Response::header) refuses.
+    pub fn set_cookie(self, cookie: Cookie) -> Response<'buf> {
+        let field = cookie.field(self.mount());
+        self.change(|exchange| match field {
+            Ok(field) => exchange.add_field("Set-Cookie", field.as_bytes()),
+            Err(why) => {
+                exchange.refuse(|| format!("the cookie {:?} is refused: {why}", cookie.name()));
+            }
+        })
+    }
+
+    /// Sets the `ETag`: what this version of the page is known by. `"v2"`, or `W/"v2"` for one that is only much the same;
+    /// without quotes it gets them. A blank, quote or control character inside is refused as
+    /// [`header`](Response::header) refuses.
+    pub fn etag(self, tag: &str) -> Response<'buf> {
+        self.change(|exchange| match entity_tag(tag) {
+            Some(tag) => exchange.replace_field(b"ETag", tag.as_bytes()),
+            None => exchange.refuse(|| {
+                format!("the ETag {tag:?} is refused: it has a blank, quote or control character")
+            }),
+        })
+    }
+
+    /// Sets `Last-Modified`, in whole seconds. A time to come counts as now (RFC 9110, section 8.8.2.1).
+    pub fn last_modified(self, time: SystemTime) -> Response<'buf> {
+        let date = http_date(time.min(SystemTime::now())).to_string();
+        self.change(|exchange| exchange.replace_field(b"Last-Modified", date.as_bytes()))
+    }
+
+    /// Whether the visitor has this version of the page already: what [`etag`](Response::etag) and
+    /// [`last_modified`](Response::last_modified) have set, compared with the request's If-None-Match, or else
+    /// If-Modified-Since (RFC 9110, section 13). Only a GET or HEAD can be answered so.
+    ///
+    /// ```
+    /// # use fcgi::{Request, Response};
+    /// fn report(_: &mut Request, res: Response) -> fcgi::Result {
+    ///     let res = res.etag(&format!("v{}", version()));
+    ///     if res.is_not_modified() {
+    ///         return res.not_modified();
+    ///     }
+    ///     res.send(render()) // only now the work is done
+    /// }
+    /// # fn version() -> u32 { 1 }
+    /// # fn render() -> String { String::new() }
+    /// ```
+    pub fn is_not_modified(&self) -> bool {
+        if !matches!(self.method(), b"GET" | b"HEAD") {
+            return false;
+        }
+        let exchange = self.shared.borrow();
+        let field = |name: &[u8]| exchange.as_ref()?.field(name);
+        let is = Version {
+            tag: field(b"ETag"),
+            date: field(b"Last-Modified"),
+        };
+        let has = Version {
+            tag: self.front.params.header("if-none-match"),
+            date: self.front.params.header("if-modified-since"),
+        };
+        is_current(is, has)
+    }
+
+    /// Answers 304: the visitor goes on with what it has. The other headers that were set go along, as the page's would,
+    /// without the Content-Type.
+    ///
+    /// # Errors
+    /// A header that was refused; a connection that is gone.
+    pub fn not_modified(self) -> Result {
+        let res = self.change(|exchange| {
+            exchange.set_status(304);
+            exchange.remove_fields(b"Content-Type");
+        });
+        res.send("")
+    }
+
+    /// Sends the visitor elsewhere: 303, or the 3xx status that was set, and its Location. With a page that has the link,
+    /// for who does not follow.
+    ///
+    /// A path is meant below the mount: `redirect("/list")` leads to `/app/list` of an application that is reached under
+    /// `/app`. `?page=2` and `#top` are relative to the page that was asked for. What begins with `http://` or `https://` is
+    /// taken as it is; give it nothing that a visitor sent, who would choose where your links lead. Anything else stays on
+    /// this host: `//elsewhere` is the path `/elsewhere`. What a URL may not hold is percent-encoded, line breaks too.
+    ///
+    /// ```
+    /// # use fcgi::{Request, Response};
+    /// fn save(_: &mut Request, res: Response) -> fcgi::Result {
+    ///     res.redirect("/list?saved=1")
+    /// }
+    ///
+    /// fn moved(_: &mut Request, res: Response) -> fcgi::Result {
+    ///     res.status(308).redirect("https://example.org/new")
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// A header that was refused, such as a Location of several KiB; a connection that is gone.
+    pub fn redirect(self, to: &str) -> Result {
+        let to = if is_absolute(to) || to.starts_with(['?', '#']) {
+            encoded(to)
+        } else {
+            below(self.mount(), to)
+        };
+        let mut page = String::new();
+        let res = self.change(|exchange| {
+            if !matches!(exchange.status(), 300..=303 | 305..=399) {
+                exchange.set_status(303);
+            }
+            exchange.replace_field(b"Location", to.as_bytes());
+            exchange.replace_field(b"Content-Type", HTML.as_bytes());
+            page = redirect_page(exchange.status(), reason(exchange.status()), &to);
+        });
+        res.send(page)
+    }
+
+    /// Answers with a file.
+    ///
+    /// Where the owner has said that the web server sends files ([`Server::sendfile`](crate::Server::sendfile)), it is only
+    /// told which. Else the file is streamed, with its Content-Length; a HEAD reads nothing, and there are no ranges. Either
+    /// way a visitor who has the file's current version is answered 304, by `ETag` and `Last-Modified`, which are made of its
+    /// time and size unless the application sets them. It sets no Content-Type.
+    ///
+    /// A relative path is one of the process' working folder, which a web server chooses: begin with
+    /// [`fcgi::home()`](crate::home). A path that a visitor has a say in has to be checked before (`..`).
+    ///
+    /// ```
+    /// # use fcgi::{Request, Response};
+    /// fn manual(_: &mut Request, res: Response) -> fcgi::Result {
+    ///     res.content_type("application/pdf").send_file(fcgi::home().join("manual.pdf"))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// 404 if there is no such file, or it is no regular file; 403 if this user may not read it. A header that was refused,
+    /// a connection that is gone.
+    pub fn send_file(self, path: impl AsRef<Path>) -> Result {
+        let path = path.as_ref();
+        let (mut file, found) = open(path)?;
+        let is_plain = self.current_status() == 200;
+        let res = self.known_by(&found);
+        if is_plain && res.is_not_modified() {
+            return res.not_modified();
+        }
+        let sendfile = res.setup.sendfile.as_ref().filter(|_| is_plain);
+        let field = sendfile.and_then(|sendfile| sendfile.field(path));
+        let mut exchange = connected(res.shared)?;
+        if let Some((name, value)) = field {
+            exchange.replace_field(name, value.as_bytes());
+            // Without a length: the file's is the web server's to say.
+            exchange.begin_body(None)?;
+        } else {
+            exchange.begin_body(Some(found.len()))?;
+            exchange.write_from(&mut file, found.len())?;
+        }
+        exchange.close_body();
+        Ok(())
     }
 
     /// Answers with a whole body, and its Content-Length. A small answer leaves in one write, when the handler returns; a
@@ -63,7 +236,7 @@ impl<'buf> Response<'buf> {
     pub fn send(self, body: impl AsRef<[u8]>) -> Result {
         let body = body.as_ref();
         let mut exchange = connected(self.shared)?;
-        exchange.begin_body(Some(body.len()))?;
+        exchange.begin_body(Some(body.len() as u64))?;
         exchange.write_body(body)?;
         exchange.close_body();
         Ok(())
@@ -71,10 +244,14 @@ impl<'buf> Response<'buf> {
 
     /// Sends the head now, and gives a writer for the body.
     ///
+    /// The header `X-Accel-Buffering: no` asks nginx to pass pieces on as they come, unless the application has set it
+    /// itself: `yes` lets nginx gather them, which frees the worker from a slow visitor. Other web servers pass it on.
+    ///
     /// # Errors
     /// A header or status that was refused; a connection that is gone.
     pub fn stream(self) -> Result<ResponseBody<'buf>> {
         let mut exchange = connected(self.shared)?;
+        exchange.ask_not_to_buffer();
         exchange.begin_body(None)?;
         exchange.flush()?;
         Ok(ResponseBody {
@@ -107,7 +284,40 @@ impl<'buf> Response<'buf> {
         Ok(())
     }
 
-    fn change(self, change: impl FnOnce(&mut crate::exchange::Exchange<'buf>)) -> Response<'buf> {
+    /// Sets a file's validators, as far as the application has not.
+    fn known_by(self, file: &Metadata) -> Response<'buf> {
+        let has = |name: &[u8]| {
+            let exchange = self.shared.borrow();
+            exchange.as_ref().is_some_and(|e| e.field(name).is_some())
+        };
+        let (has_tag, has_date) = (has(b"ETag"), has(b"Last-Modified"));
+        let mut res = self;
+        if !has_tag {
+            // A second is long enough for two versions of one length.
+            let (seconds, nanos) = (file.mtime(), file.mtime_nsec());
+            res = res.etag(&format!("{:x}-{seconds:x}.{nanos:x}", file.len()));
+        }
+        match file.modified() {
+            Ok(time) if !has_date => res.last_modified(time),
+            _ => res,
+        }
+    }
+
+    fn mount(&self) -> &'buf str {
+        std::str::from_utf8(self.front.place.mount).unwrap_or("")
+    }
+
+    fn method(&self) -> &'buf [u8] {
+        let method = self.front.params.known(Known::RequestMethod);
+        method.unwrap_or(b"GET")
+    }
+
+    fn current_status(&self) -> u16 {
+        let exchange = self.shared.borrow();
+        exchange.as_ref().map_or(0, |exchange| exchange.status())
+    }
+
+    fn change(self, change: impl FnOnce(&mut Exchange<'buf>)) -> Response<'buf> {
         if let Some(exchange) = &mut *self.shared.borrow_mut() {
             change(exchange);
         }
@@ -115,10 +325,41 @@ impl<'buf> Response<'buf> {
     }
 }
 
+fn is_absolute(url: &str) -> bool {
+    ["http://", "https://"].iter().any(|scheme| {
+        let start = url.get(..scheme.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    })
+}
+
+/// A regular file, opened.
+fn open(path: &Path) -> Result<(File, Metadata)> {
+    let not_there = |why: &str| Error::new(404, format!("cannot send {}: {why}", path.display()));
+    let failed = |error: io::Error| match error.kind() {
+        ErrorKind::NotFound
+        | ErrorKind::NotADirectory
+        | ErrorKind::InvalidInput
+        | ErrorKind::InvalidFilename => not_there("there is no such file"),
+        ErrorKind::PermissionDenied => Error::new(
+            403,
+            format!("cannot send {}: this user may not read it", path.display()),
+        ),
+        _ => Error::new(500, format!("cannot send {}: {error}", path.display())),
+    };
+    // Before it is opened: a named pipe would keep us waiting for a writer.
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(not_there("it is no regular file"));
+    }
+    let file = File::open(path).map_err(failed)?;
+    let found = file.metadata().map_err(failed)?;
+    Ok((file, found))
+}
+
 /// The body of an answer that is written piece by piece.
 ///
 /// Pieces gather and leave in records; [`flush`](Write::flush) sends what has gathered as one record, now. Whether the
-/// visitor sees it now is the web server's choice: mod_fcgid holds up to 64 KiB back, nginx unless `fastcgi_buffering off`.
+/// visitor sees it now is the web server's choice: nginx passes it on, mod_fcgid holds up to 64 KiB back, lighttpd all of it
+/// unless `server.stream-response-body` is 1 or 2.
 ///
 /// # Errors
 /// Writing fails when the connection is gone, when the web server takes nothing for `write_timeout`, and beyond a declared

@@ -3,16 +3,16 @@
 use crate::accept::Accept;
 use crate::buffer::Buffers;
 use crate::connection::serve_cgi;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::limits::{Limits, MIN_PARAMS};
-use crate::net::{Address, Facts, Listener, Origin, Pipes, Transport, refuse_public, sys};
+use crate::net::{Address, Facts, Listener, Origin, Pipes, Prefix, Transport, refuse_public, sys};
 use crate::pool::{Application, Call, Handlers, Make, Pool, Size, hook_panics};
 use crate::process;
 use crate::request::Request;
 use crate::response::Response;
+use crate::sendfile::Sendfile;
 use crate::setup::Setup;
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -124,6 +124,33 @@ impl Server {
         self
     }
 
+    /// A page of the application's own for what went wrong, in place of the built-in one, which is the status and its words
+    /// as html or text.
+    ///
+    /// It is called when a handler fails or panics, and for what no handler sees (parameters over a limit), with the
+    /// response's status set already. What the handler had set is gone. If the page fails, panics or answers nothing, the
+    /// built-in one goes out, and the log says so. An answer whose head has left gets no page: it is cut.
+    ///
+    /// ```
+    /// # use fcgi::{Server, html_escape};
+    /// Server::new()
+    ///     .responder(|_, _| Err(fcgi::Error::new(404, "no such page")))
+    ///     .error_page(|error, req, res| {
+    ///         let path = html_escape(req.path());
+    ///         let page = format!("<!DOCTYPE html><title>Sorry</title><h1>{}</h1><p>{path}", error.status());
+    ///         res.content_type("text/html; charset=utf-8").send(page)
+    ///     });
+    /// ```
+    ///
+    /// The error's message is for the log: it may say more than a stranger should read.
+    pub fn error_page<F>(mut self, page: F) -> Server
+    where
+        F: Fn(&Error, &Request<'_>, Response<'_>) -> Result + Send + Sync + 'static,
+    {
+        self.handlers.error_page = Some(Arc::new(page));
+        self
+    }
+
     /// The most requests that are answered at once: the size of the fixed pool. Default 4, at least 1.
     ///
     /// A thread starts when it is first needed; with 1 everything runs on the calling thread. A slow body or a slow
@@ -220,8 +247,8 @@ impl Server {
         self
     }
 
-    /// The most connections, busy or not. Default: the limit of open files less 64, at most 16,384. Over it the
-    /// connection that has been idle longest is closed; if there is none, new ones wait in the backlog.
+    /// The most connections, busy or not. Default: the limit of open files less 64, at most 16,384; [`run`](Server::run)
+    /// first raises the soft limit to the hard one. It is never more than open files less 64. Over it the connection that has been idle longest is closed; if there is none, new ones wait in the backlog.
     pub fn max_connections(mut self, connections: usize) -> Server {
         self.limits.max_connections = connections.max(1);
         self
@@ -242,9 +269,40 @@ impl Server {
         self
     }
 
-    /// Whether a visitor is shown why a request failed. Default no: the log has it.
+    /// Adds a proxy, or several by their prefix, whose `X-Forwarded-For`, `-Proto` and `-Host` are believed. Default none.
+    ///
+    /// Only for proxies in front of the web server that this program is behind, and only if they set these headers
+    /// themselves: anybody can send them. The web server says in REMOTE_ADDR who asked it.
+    ///
+    /// ```
+    /// # fn main() -> fcgi::Result {
+    /// fcgi::Server::new().trusted_proxy("127.0.0.1".parse()?).trusted_proxy("10.0.0.0/8".parse()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn trusted_proxy(mut self, proxy: Prefix) -> Server {
+        self.setup.trusted_proxies.push(proxy);
+        self
+    }
+
+    /// Whether a visitor is shown why a request failed: the error's message, the place of a panic. Default no: the log has
+    /// it, and a stranger should not. It changes the built-in error page alone.
     pub fn debug(mut self, debug: bool) -> Server {
         self.setup.debug = debug;
+        self
+    }
+
+    /// Which web server sends files that [`Response::send_file`] names, and how it is asked to. Default none: the application
+    /// sends them itself, which holds a worker until a visitor has them.
+    ///
+    /// Only for a web server that is set up for it: another one shows the visitor an empty page and the path of the file.
+    ///
+    /// ```
+    /// # use fcgi::{Sendfile, Server};
+    /// Server::new().sendfile(Sendfile::Accel { folder: "/srv/files".into(), location: "/protected".into() });
+    /// ```
+    pub fn sendfile(mut self, sendfile: Sendfile) -> Server {
+        self.setup.sendfile = Some(sendfile);
         self
     }
 
@@ -291,18 +349,13 @@ impl Server {
     }
 
     pub(crate) fn pool(self, listeners: Vec<Listener>) -> io::Result<Arc<Pool>> {
-        let accept = Accept::new(listeners, self.limits.clone())?;
+        let limits = self.limits.in_this_process();
+        let accept = Accept::new(listeners, limits.clone())?;
         let size = Size {
             workers: self.workers,
             stack: self.stack_size,
         };
-        Ok(Pool::new(
-            accept,
-            self.handlers,
-            self.limits,
-            self.setup,
-            size,
-        ))
+        Ok(Pool::new(accept, self.handlers, limits, self.setup, size))
     }
 
     pub(crate) fn serve(self, addresses: &[Address]) -> io::Result<()> {
@@ -343,14 +396,13 @@ impl Server {
     pub(crate) fn serve_cgi(self) -> io::Result<()> {
         sys::ignore_sigpipe();
         own_panics();
-        let input = io::stdin().as_fd().try_clone_to_owned()?;
-        let output = io::stdout().as_fd().try_clone_to_owned()?;
+        let pipes = Pipes::standard()?;
         let environment =
             std::env::vars_os().map(|(name, value)| (name.into_encoded_bytes(), value.into_vec()));
-        let mut buffers = Buffers::new(self.limits.max_params)?;
+        let mut buffers = Buffers::new(self.limits.max_params).inspect_err(|_| refuse(&pipes))?;
         let mut application = Application::new(&self.handlers);
         serve_cgi(
-            Pipes::new(input, output),
+            pipes,
             environment,
             &mut buffers,
             &mut application,
@@ -394,6 +446,15 @@ impl Handle {
         self.pool.accept().adopt(Transport::from(theirs));
         Ok(ours)
     }
+}
+
+/// What a CGI request is answered when there is no memory for anything else.
+fn refuse(pipes: &Pipes) {
+    const PAGE: &[u8] =
+        b"Status: 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
+        Retry-After: 5\r\n\r\n503 Service Unavailable\n";
+    // If it cannot be written, nobody is there to read it.
+    let _ = pipes.write(&[io::IoSlice::new(PAGE)]);
 }
 
 pub(crate) fn listen(addresses: &[Address]) -> io::Result<Vec<Listener>> {

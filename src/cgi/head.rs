@@ -23,7 +23,7 @@ impl Illegal {
 
 /// Whether a field may be sent as it is.
 pub(crate) fn check_field(name: &[u8], value: &[u8]) -> Result<(), Illegal> {
-    if name.is_empty() || !name.iter().all(|&b| TOKEN[usize::from(b)]) {
+    if !is_token(name) {
         return Err(Illegal::Name);
     }
     // Folded, not searched: the compiler looks at 16 bytes at once.
@@ -46,6 +46,11 @@ pub(crate) fn check_field(name: &[u8], value: &[u8]) -> Result<(), Illegal> {
         return Err(Illegal::Reserved);
     }
     Ok(())
+}
+
+/// A token of RFC 9110, section 5.6.2.
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|&b| TOKEN[usize::from(b)])
 }
 
 /// Whether the answer to `method` with `status` has no body: HAProxy 2.6 makes a 502 of one, h2o 2.2 sends

@@ -1,6 +1,7 @@
 //! The flags, as one table: the command line and the settings file are both read by it, and `--help` prints it.
 
-use crate::net::Address;
+use crate::net::{Address, Prefix};
+use crate::sendfile::Sendfile;
 use crate::server::Server;
 use getopts::{Fail, Matches};
 use log::LevelFilter;
@@ -15,6 +16,7 @@ const FLAGS: &[Flag] = &[
     flag("listen", "ADDR", "unix:/path, 127.0.0.1:9000 or fd:3; repeatable", Kind::Listen),
     flag("http", "ADDR", "http, to try it out: 127.0.0.1:8000", Kind::Http),
     flag("mount", "PATH", "what it is reached under: /app [found]", Kind::Mount),
+    flag("trusted-proxy", "PREFIX", "its X-Forwarded-* count; repeatable", Kind::TrustedProxy),
     flag("workers", "N", "requests answered at once", Kind::Number(1, 1024, |s| &mut s.workers)),
     flag("stack-size", "BYTES", "stack of a worker", Kind::Number(64 << 10, 1 << 30, |s| &mut s.stack_size)),
     flag("grace", "SECONDS", "for what runs when asked to stop", Kind::Seconds(0, |s| &mut s.grace)),
@@ -31,6 +33,7 @@ const FLAGS: &[Flag] = &[
     flag("max-body", "BYTES", "the body of a request", Kind::Bytes(|s| &mut s.limits.max_body)),
     most("max-waiting-heads", "BYTES", "parameters, not whole yet", 0, 1 << 30, |s| &mut s.limits.max_waiting_heads),
     most("max-connections", "N", "open connections", 1, 1 << 20, |s| &mut s.limits.max_connections),
+    flag("sendfile", "HOW", "x-sendfile, or x-accel:/folder=/location", Kind::Sendfile),
     flag("debug", "", "show visitors why a request failed", Kind::Debug),
     flag("keepalive", "", "conf: the server keeps connections open", Kind::Keepalive),
 ];
@@ -50,6 +53,8 @@ pub(super) struct Options {
     pub(super) log_level: Option<LevelFilter>,
     pub(super) keepalive: bool,
     mount: Option<String>,
+    trusted_proxies: Vec<Prefix>,
+    sendfile: Option<Sendfile>,
     debug: bool,
     changes: Vec<Change>,
 }
@@ -97,6 +102,8 @@ enum Kind {
     Level,
     Keepalive,
     Mount,
+    TrustedProxy,
+    Sendfile,
     Debug,
     /// At least so many ms.
     Seconds(u64, Field<Duration>),
@@ -149,6 +156,9 @@ pub(super) fn parse_file(text: &str, home: &Path) -> Result<Options, (usize, Str
     }
     for address in &mut options.listen {
         *address = address.resolved(home);
+    }
+    if let Some(Sendfile::Accel { folder, .. }) = &mut options.sendfile {
+        *folder = home.join(&*folder);
     }
     Ok(options)
 }
@@ -223,6 +233,10 @@ impl Options {
         } else {
             self.listen
         };
+        let trusted_proxies = match self.trusted_proxies.is_empty() {
+            true => below.trusted_proxies,
+            false => self.trusted_proxies,
+        };
         let mut changes = below.changes;
         changes.extend(self.changes);
         Options {
@@ -231,6 +245,8 @@ impl Options {
             log_level: self.log_level.or(below.log_level),
             keepalive: self.keepalive || below.keepalive,
             mount: self.mount.or(below.mount),
+            trusted_proxies,
+            sendfile: self.sendfile.or(below.sendfile),
             debug: self.debug || below.debug,
             changes,
         }
@@ -243,6 +259,15 @@ impl Options {
         }
         if let Some(mount) = &self.mount {
             server = server.mount(mount);
+        }
+        if !self.trusted_proxies.is_empty() {
+            server
+                .setup
+                .trusted_proxies
+                .clone_from(&self.trusted_proxies);
+        }
+        if let Some(sendfile) = &self.sendfile {
+            server = server.sendfile(sendfile.clone());
         }
         if self.debug {
             server = server.debug(true);
@@ -291,6 +316,8 @@ impl Flag {
             Kind::Level => options.log_level = Some(level(value)?),
             Kind::Keepalive => options.keepalive = true,
             Kind::Mount => options.mount = Some(mount(value)?),
+            Kind::TrustedProxy => options.trusted_proxies.push(prefix(value)?),
+            Kind::Sendfile => options.sendfile = Some(sendfile(value)?),
             Kind::Debug => options.debug = true,
             Kind::Seconds(least, field) => {
                 let change = Change::Seconds(field, seconds(value, least)?);
@@ -317,6 +344,8 @@ impl Flag {
             | Kind::Level
             | Kind::Keepalive
             | Kind::Mount
+            | Kind::TrustedProxy
+            | Kind::Sendfile
             | Kind::Debug => String::new(),
             Kind::Seconds(_, field) => format!(" [{}]", seconds_of(*field(server))),
             Kind::Number(_, _, field) => format!(" [{}]", short(*field(server) as u64)),
@@ -330,7 +359,7 @@ fn grammar() -> getopts::Options {
     grammar.optflag("h", "help", "").optflag("V", "version", "");
     for flag in FLAGS {
         match flag.kind {
-            Kind::Listen => grammar.optmulti("", flag.name, "", ""),
+            Kind::Listen | Kind::TrustedProxy => grammar.optmulti("", flag.name, "", ""),
             Kind::Keepalive | Kind::Debug => grammar.optflag("", flag.name, ""),
             _ => grammar.optopt("", flag.name, "", ""),
         };
@@ -384,7 +413,7 @@ fn parse_line(
     match flag.kind {
         Kind::Keepalive => return Err("keepalive is for the command conf; leave it out".into()),
         Kind::Debug if !value.is_empty() => return Err("debug takes no value; write debug".into()),
-        Kind::Listen => {}
+        Kind::Listen | Kind::TrustedProxy => {}
         _ if seen.contains(&flag.name) => {
             return Err(format!("{name} is given twice; leave one out"));
         }
@@ -470,6 +499,34 @@ fn mount(value: &str) -> Result<String, String> {
         true => Ok(value.to_owned()),
         false => Err(format!(
             "{value:?} is no mount; write the path of the URL that the application is reached under, decoded: /app, or /"
+        )),
+    }
+}
+
+fn prefix(value: &str) -> Result<Prefix, String> {
+    value
+        .parse()
+        .map_err(|error: std::io::Error| error.to_string())
+}
+
+/// A path may have an equals sign: the last one ends the folder.
+fn sendfile(value: &str) -> Result<Sendfile, String> {
+    if value == "x-sendfile" {
+        return Ok(Sendfile::Header);
+    }
+    let parts = value
+        .strip_prefix("x-accel:")
+        .and_then(|v| v.rsplit_once('='));
+    match parts {
+        Some((folder, location)) if !folder.is_empty() && location.starts_with('/') => {
+            Ok(Sendfile::Accel {
+                folder: folder.into(),
+                location: location.to_owned(),
+            })
+        }
+        _ => Err(format!(
+            "{value:?} names no way; write x-sendfile (lighttpd, mod_xsendfile), or for nginx its internal location: \
+             x-accel:/srv/files=/protected"
         )),
     }
 }
@@ -612,6 +669,40 @@ mod tests {
         );
     }
 
+    #[test]
+    fn mount_proxies_and_debug_are_settings_too() {
+        let asked = [
+            "--mount",
+            "/app",
+            "--debug",
+            "--trusted-proxy",
+            "127.0.0.1",
+            "--trusted-proxy=fd00::/8",
+        ];
+        let file =
+            "mount /app\ndebug\ntrusted-proxy 127.0.0.1\ntrusted-proxy fd00::/8 # all of ours\n";
+        let file = parse_file(file, Path::new("/")).unwrap();
+        for server in [server(&asked), file.clone().apply(Server::new())] {
+            assert_eq!(server.setup.mount.as_deref(), Some("/app"));
+            assert!(server.setup.debug);
+            let proxies: Vec<String> = server
+                .setup
+                .trusted_proxies
+                .iter()
+                .map(Prefix::to_string)
+                .collect();
+            assert_eq!(proxies, ["127.0.0.1", "fd00::/8"]);
+        }
+        let (_, over) = parsed(&["--trusted-proxy", "::1", "--mount", "/"]).unwrap();
+        let server = over.over(file).apply(Server::new());
+        assert_eq!(server.setup.mount.as_deref(), Some(""));
+        assert_eq!(
+            server.setup.trusted_proxies,
+            ["::1".parse().unwrap()],
+            "they replace those of the file"
+        );
+    }
+
     /// The builder clamps; what is refused here must not be looser than that.
     #[test]
     fn every_range_lies_within_the_builders() {
@@ -669,6 +760,12 @@ mod tests {
             ("grace", "1.2345", "seconds from 0 to 86400"),
             ("grace", "18446744073709551616", "seconds from 0 to 86400"),
             ("head-timeout", "0.099", "seconds from 0.1 to 86400"),
+            ("mount", "app", "is no mount; write the path"),
+            ("mount", "//app", "is no mount; write the path"),
+            ("mount", "/a%20b", "is no mount; write the path"),
+            ("mount", "/app?x", "is no mount; write the path"),
+            ("trusted-proxy", "localhost", "is no address and no prefix"),
+            ("trusted-proxy", "10.1.0.0/8", "has bits behind its first 8"),
             (
                 "log-level",
                 "loud",
@@ -833,6 +930,46 @@ mod tests {
         assert_eq!(
             (server.workers, server.grace, server.limits.max_pairs),
             (9, Duration::from_secs(2), 5)
+        );
+    }
+
+    #[test]
+    fn a_web_server_is_told_to_send_files_in_its_own_way() {
+        let accel = |folder: &str, location: &str| Sendfile::Accel {
+            folder: folder.into(),
+            location: location.into(),
+        };
+        for (value, way) in [
+            ("x-sendfile", Sendfile::Header),
+            (
+                "x-accel:/srv/files=/protected",
+                accel("/srv/files", "/protected"),
+            ),
+            ("x-accel:/srv/a=b=/p/", accel("/srv/a=b", "/p/")),
+        ] {
+            assert_eq!(server(&["--sendfile", value]).setup.sendfile, Some(way));
+        }
+        for value in [
+            "",
+            "x",
+            "X-Sendfile",
+            "x-accel",
+            "x-accel:",
+            "x-accel:/a",
+            "x-accel:=/a",
+            "x-accel:/a=b",
+        ] {
+            let error = parsed(&["--sendfile", value]).unwrap_err();
+            assert!(
+                error.starts_with("--sendfile: ")
+                    && error.contains("x-accel:/srv/files=/protected")
+            );
+        }
+        let file = parse_file("sendfile x-accel:files=/protected", Path::new("/srv/www")).unwrap();
+        let below = server(&["--sendfile", "x-sendfile"]);
+        assert_eq!(
+            file.apply(below).setup.sendfile,
+            Some(accel("/srv/www/files", "/protected"))
         );
     }
 

@@ -11,11 +11,10 @@
 use super::flags::Options;
 use super::lines;
 use super::settings::{Settings, Wrong};
-use crate::error::Result;
+use crate::error::Error;
 use crate::net::{Address, Facts};
 use crate::pool::{Call, Handlers, Make, Pool, start_up};
 use crate::process;
-use crate::response::Response;
 use crate::server::{Server, listen};
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -89,6 +88,7 @@ impl Gate {
         Handlers {
             responder,
             failed: handlers.failed.clone(),
+            error_page: handlers.error_page.clone(),
         }
     }
 
@@ -96,7 +96,7 @@ impl Gate {
         let (gate, mut application) = (Arc::clone(self), None);
         Box::new(move |request, response| {
             if !gate.is_open() {
-                return refuse(response);
+                return Err(gate.refusal());
             }
             let application = match &mut application {
                 Some(application) => application,
@@ -135,6 +135,17 @@ impl Gate {
         }
     }
 
+    /// What the log has already.
+    fn refusal(&self) -> Error {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let why = told
+            .as_ref()
+            .map_or("the settings cannot be followed yet", |wrong| {
+                &wrong.sentence
+            });
+        Error::new(503, why).told()
+    }
+
     fn open(&self, settings: Options) -> io::Result<()> {
         let options = self.flags.clone().over(settings);
         let server = options.apply(self.server.clone());
@@ -154,13 +165,4 @@ impl Gate {
         let _ = self.second.set(Second { pool, has_threads });
         Ok(())
     }
-}
-
-/// The library's own page, without its line in the log.
-fn refuse(response: Response<'_>) -> Result {
-    response
-        .status(503)
-        .content_type("text/plain; charset=utf-8")
-        .header("Retry-After", "5")
-        .send("503 Service Unavailable\n")
 }

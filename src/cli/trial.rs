@@ -43,7 +43,9 @@ pub(super) fn at_terminal(server: Server) -> ExitCode {
 
 /// The http server is stopped before the pool: what it has begun still needs the workers.
 #[cfg(feature = "dev")]
-fn run(server: Server, front: Front) -> io::Result<()> {
+fn run(mut server: Server, front: Front) -> io::Result<()> {
+    // It is no web server that sends files.
+    server.setup.sendfile = None;
     server.own_process()?;
     let stop = process::stops_front()?;
     let handle = server.start_on(Vec::new())?;

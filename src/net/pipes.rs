@@ -25,6 +25,22 @@ impl Pipes {
         }
     }
 
+    /// Takes standard input and standard output away from the rest of the process: what the application prints would stand
+    /// in front of the answer's head, and what it reads would be missing from the body. It prints to standard error
+    /// then, and reads nothing.
+    ///
+    /// # Errors
+    /// When there is no descriptor left.
+    pub(crate) fn standard() -> io::Result<Pipes> {
+        let pipes = Pipes::new(sys::duplicate(0)?, sys::duplicate(1)?);
+        sys::point(1, io::stderr().as_fd())?;
+        // A place without /dev/null has its standard input as it was.
+        if let Ok(nothing) = File::open("/dev/null") {
+            sys::point(0, nothing.as_fd())?;
+        }
+        Ok(pipes)
+    }
+
     pub(crate) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         loop {
             match (&self.input).read(into) {

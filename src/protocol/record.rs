@@ -201,8 +201,8 @@ pub(crate) enum Step {
     Content(usize),
     /// Nothing: all bytes are used up.
     More,
-    /// The version is not 1.
-    BadVersion(u8),
+    /// A header whose version is not 1.
+    BadVersion([u8; HEADER_LEN]),
 }
 
 impl RecordReader {
@@ -237,7 +237,7 @@ impl RecordReader {
                 self.padding = header.padding;
                 Step::Header(header)
             }
-            None => Step::BadVersion(header[0]),
+            None => Step::BadVersion(header),
         }
     }
 
@@ -331,7 +331,7 @@ mod tests {
                         at += n;
                     }
                     Step::More => break,
-                    Step::BadVersion(v) => panic!("version {v}"),
+                    Step::BadVersion(header) => panic!("{header:?}"),
                 }
             }
             assert_eq!(at, piece.len());

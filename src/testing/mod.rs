@@ -73,6 +73,7 @@ use crate::response::Response;
 use crate::server::{Handle, Server};
 use crate::setup::Setup;
 use crate::slot::Slot;
+use crate::stranger::Strangers;
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::io;
@@ -362,6 +363,7 @@ fn serve_one(
         limits,
         setup,
         slot: &Slot::default(),
+        strangers: &Strangers::default(),
         values: (1, 1),
         pace: &NoPace,
         misses: 0,

@@ -655,6 +655,25 @@ fn conf_asks_the_settings_file_too() {
 }
 
 #[test]
+fn flag_and_settings_say_the_mount() {
+    let ask = Ask::new("GET", "/app/path");
+    for (settings, flags, page) in [
+        (
+            "",
+            &["--mount", "/app"][..],
+            "mount /app\npath /path\nquery \n",
+        ),
+        ("mount /app\n", &[], "mount /app\npath /path\nquery \n"),
+        ("mount /app\n", &["--mount", "/"], "not found"),
+        ("", &[], "not found"),
+    ] {
+        let home = Home::with(settings);
+        let testbed = home.start(flags);
+        assert_eq!(testbed.ask(&ask).page().1, page, "{settings:?} {flags:?}");
+    }
+}
+
+#[test]
 fn a_reader_who_has_seen_enough_is_no_failure() {
     let home = Home::new();
     let (reader, writer) = std::io::pipe().unwrap();

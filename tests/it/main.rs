@@ -8,6 +8,7 @@ mod served;
 mod testbed;
 mod wire;
 
+mod answers;
 mod bad_input;
 mod body;
 mod cli;
@@ -15,7 +16,10 @@ mod cuts;
 mod fairness;
 mod layers;
 mod limits;
+mod pages;
 mod panics;
+mod premature;
+mod request;
 mod reserve;
 mod response;
 mod rules;

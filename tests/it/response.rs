@@ -369,7 +369,10 @@ fn the_head_leaves_with_stream_and_each_flush_is_one_record_now() {
         assert_eq!(record.kind, STDOUT);
         String::from_utf8(record.content).unwrap()
     };
-    assert_eq!(next(), "Status: 200 OK\r\nX-Head: 1\r\n\r\n");
+    assert_eq!(
+        next(),
+        "Status: 200 OK\r\nX-Head: 1\r\nX-Accel-Buffering: no\r\n\r\n"
+    );
     go.send(()).unwrap();
     assert_eq!(next(), "one, two, three");
     go.send(()).unwrap();

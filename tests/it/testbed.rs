@@ -218,7 +218,7 @@ pub fn signal(pid: u32, name: &str) {
 
 /// The testbed's command line so far: nothing on fd 0, fd 2 caught, an environment without surprises.
 pub fn command() -> Command {
-    command_of(program())
+    command_of(example("testbed"))
 }
 
 /// As [`command`], with another program in front.
@@ -232,21 +232,23 @@ pub fn command_of(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// The example's binary beside this test's. `cargo test` builds it, `cargo test --test it` alone does not.
-fn program() -> &'static PathBuf {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
+/// An example's binary beside this test's. `cargo test` builds it, `cargo test --test it` alone does not.
+pub fn example(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
         let test = env::current_exe().unwrap();
         let folder = test.ancestors().nth(2).expect("target/PROFILE/deps/it");
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--offline", "--example", "testbed"]);
+        build.args(["build", "--quiet", "--offline"]);
+        build.args(["--example", "testbed", "--example", "rogue"]);
         if folder.ends_with("release") {
             build.arg("--release");
         }
         build.arg("--target-dir").arg(folder.parent().unwrap());
         build.current_dir(env!("CARGO_MANIFEST_DIR"));
         let status = build.status().expect("cargo runs");
-        assert!(status.success(), "the testbed does not build");
-        folder.join("examples/testbed")
-    })
+        assert!(status.success(), "the examples do not build");
+        folder.join("examples")
+    });
+    folder.join(name)
 }

@@ -1,9 +1,9 @@
 //! The application's answer as a browser gets it: a CGI response in, HTTP/1.1 out. Pure.
 
 use super::SOFTWARE;
-use super::date::http_date;
 use crate::cgi::{is_bodiless, reason};
 use crate::client::{End, Head, HeadReader};
+use crate::date::http_date;
 use std::fmt::Write;
 use std::time::SystemTime;
 
@@ -146,7 +146,11 @@ impl Answer {
             write_field(name, value, out);
         }
         if head.field("date").is_none() {
-            write_field("Date", http_date(SystemTime::now()).as_bytes(), out);
+            write_field(
+                "Date",
+                http_date(SystemTime::now()).to_string().as_bytes(),
+                out,
+            );
         }
         if head.field("server").is_none() {
             write_field("Server", SOFTWARE.as_bytes(), out);
@@ -197,7 +201,11 @@ impl Begun {
 pub(super) fn write_page(status: u16, sentence: &str, is_head: bool, out: &mut Vec<u8>) -> usize {
     let page = format!("{status} {}\n\n{sentence}\n", reason(status));
     write_status(status, b"", out);
-    write_field("Date", http_date(SystemTime::now()).as_bytes(), out);
+    write_field(
+        "Date",
+        http_date(SystemTime::now()).to_string().as_bytes(),
+        out,
+    );
     write_field("Server", SOFTWARE.as_bytes(), out);
     write_field("Content-Type", b"text/plain; charset=utf-8", out);
     // A sentence may quote what came from outside: it is text, whatever it looks like.

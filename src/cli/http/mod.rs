@@ -10,7 +10,6 @@
 mod answer;
 mod body;
 mod connection;
-mod date;
 mod request;
 #[cfg(test)]
 mod tests;
