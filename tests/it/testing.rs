@@ -363,6 +363,22 @@ fn mount_and_path_come_out_right_behind_each_web_server() {
 }
 
 #[test]
+fn a_call_has_the_settings_of_a_server() {
+    let place: App = |req, res| res.send(format!("{} {}", req.mount(), req.path()));
+    let ask = || request("GET", "/news").behind(Behind::H2oMount("/app"));
+    assert_eq!(ask().call(place).text(), " /app/news");
+    let server = Server::new().mount("/app").responder(place);
+    assert_eq!(ask().settings(&server).call(place).text(), "/app /news");
+    assert_eq!(ask().serve(&server).text(), "/app /news");
+    let wrong: App = |_, _| Err(Error::new(404, "the reason"));
+    let answer = request("GET", "/").call(wrong);
+    assert!(!answer.text().contains("the reason"), "{answer:?}");
+    let debug = Server::new().debug(true);
+    let answer = request("GET", "/").settings(&debug).call(wrong);
+    assert!(answer.text().contains("the reason"), "{answer:?}");
+}
+
+#[test]
 fn what_cannot_be_asked_is_one_sentence() {
     let ask = |method: &'static str, target: &'static str| {
         refusal(|| request(method, target).call(nothing))
