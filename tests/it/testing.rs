@@ -96,8 +96,8 @@ fn a_request_has_what_a_handler_may_look_for() {
                 assert_eq!(req.param(name), Some(value), "{name}");
             }
             // This process has it, and a request does not.
-            assert!(std::env::var("CARGO").is_ok());
-            assert_eq!(req.param("CARGO"), None);
+            assert!(std::env::var_os("PATH").is_some());
+            assert_eq!(req.param("PATH"), None);
             assert_eq!(io::read_to_string(req.body())?, "a=1");
             res.send("")
         });
@@ -360,6 +360,22 @@ fn mount_and_path_come_out_right_behind_each_web_server() {
             .call(|req, res| res.send(format!("{} {} {}", req.mount(), req.path(), req.query())));
         assert_eq!(answer.text(), format!("{mount} {path} x=1"), "{behind:?}");
     }
+}
+
+#[test]
+fn a_call_has_the_settings_of_a_server() {
+    let place: App = |req, res| res.send(format!("{} {}", req.mount(), req.path()));
+    let ask = || request("GET", "/news").behind(Behind::H2oMount("/app"));
+    assert_eq!(ask().call(place).text(), " /app/news");
+    let server = Server::new().mount("/app").responder(place);
+    assert_eq!(ask().settings(&server).call(place).text(), "/app /news");
+    assert_eq!(ask().serve(&server).text(), "/app /news");
+    let wrong: App = |_, _| Err(Error::new(404, "the reason"));
+    let answer = request("GET", "/").call(wrong);
+    assert!(!answer.text().contains("the reason"), "{answer:?}");
+    let debug = Server::new().debug(true);
+    let answer = request("GET", "/").settings(&debug).call(wrong);
+    assert!(answer.text().contains("the reason"), "{answer:?}");
 }
 
 #[test]
