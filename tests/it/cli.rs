@@ -162,7 +162,7 @@ fn wrong_usage_is_one_sentence_and_exit_code_2() {
         ),
         (
             &["conf", "iis"],
-            "conf knows no web server \"iis\"; write one of htaccess, apache, nginx, lighttpd, haproxy",
+            "conf knows no web server \"iis\"; write one of htaccess, apache, nginx, lighttpd, haproxy, caddy, h2o, cherokee",
         ),
     ] {
         let told = home.run(arguments);

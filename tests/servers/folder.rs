@@ -3,8 +3,9 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process;
+use std::process::{self, Command};
 
 use crate::Outcome;
 
@@ -52,6 +53,13 @@ impl Folder {
     /// `None`: the servers run as whoever runs the tests.
     pub fn user(&self) -> Option<&User> {
         self.user.as_ref()
+    }
+
+    /// For a server that does not give up root by itself.
+    pub fn give_up_root(&self, command: &mut Command) {
+        if let Some(user) = self.user() {
+            command.uid(user.uid).gid(user.gid);
+        }
     }
 
     pub fn write(&self, name: &str, content: &str) -> Outcome<PathBuf> {

@@ -3,7 +3,9 @@
 //! installed is a row skipped, by name in the last lines; with `REQUIRE_SERVERS=1` it is a failure.
 
 mod apache;
+mod caddy;
 mod folder;
+mod h2o;
 mod haproxy;
 mod http;
 mod lighttpd;
@@ -40,6 +42,7 @@ macro_rules! ensure {
 const COMMON: Traits = Traits {
     echoes_large: true,
     takes_chunks: true,
+    names_cgi: true,
     streams: false,
     cut: Cut::Hidden,
     keeps_connections: Some(false),
@@ -78,6 +81,19 @@ const NGINX_KEPT: Traits = Traits {
 const HAPROXY: Traits = Traits {
     takes_chunks: false,
     cut: Cut::Noticed,
+    ..COMMON
+};
+
+/// Caddy 2.6 writes the whole body before it reads the answer, as mod_fcgid does.
+const CADDY: Traits = Traits {
+    echoes_large: false,
+    ..COMMON
+};
+
+/// h2o 2.2 passes pieces on as they come.
+const H2O: Traits = Traits {
+    names_cgi: false,
+    streams: true,
     ..COMMON
 };
 
@@ -235,6 +251,54 @@ const ROWS: &[Row] = &[
                 keeps_connections: Some(true),
                 ..HAPROXY
             },
+        },
+    },
+    Row {
+        name: "caddy-unix",
+        missing: caddy::missing,
+        work: Work::Table {
+            start: caddy::unix,
+            traits: CADDY,
+        },
+    },
+    Row {
+        name: "caddy-tcp",
+        missing: caddy::missing,
+        work: Work::Table {
+            start: caddy::tcp,
+            traits: CADDY,
+        },
+    },
+    Row {
+        name: "caddy-php",
+        missing: caddy::missing,
+        work: Work::Table {
+            start: caddy::php,
+            traits: CADDY,
+        },
+    },
+    Row {
+        name: "h2o-spawned",
+        missing: h2o::missing,
+        work: Work::Table {
+            start: h2o::spawned,
+            traits: H2O,
+        },
+    },
+    Row {
+        name: "h2o-unix",
+        missing: h2o::missing,
+        work: Work::Table {
+            start: h2o::unix,
+            traits: H2O,
+        },
+    },
+    Row {
+        name: "h2o-tcp",
+        missing: h2o::missing,
+        work: Work::Table {
+            start: h2o::tcp,
+            traits: H2O,
         },
     },
 ];

@@ -111,8 +111,12 @@ fn parameters(asked: &Asked) -> Outcome {
         "QUERY_STRING=x=1&y=%20",
         "REQUEST_URI=/env?x=1&y=%20",
         "SERVER_PROTOCOL=HTTP/1.1",
-        "GATEWAY_INTERFACE=CGI/1.1",
         "REMOTE_ADDR=127.0.0.1",
+        if asked.traits.names_cgi {
+            "GATEWAY_INTERFACE=CGI/1.1"
+        } else {
+            "SCRIPT_NAME="
+        },
     ] {
         ensure!(
             text.lines().any(|line| line == wanted),
@@ -190,6 +194,10 @@ fn head(asked: &Asked) -> Outcome {
     let head = visitor.exchange(&request("HEAD", "/hello", &keep, b""), Pace::Fast)?;
     ensure!(head.status == 200, "status {}", head.status);
     ensure!(head.body.is_empty(), "a body: {:?}", head.text());
+    // h2o 2.2 closes after a HEAD.
+    if head.header("Connection").eq_ignore_ascii_case("close") {
+        return Ok(());
+    }
     visitor
         .exchange(&request("GET", "/hello", &[], b""), Pace::Fast)?
         .expect(200, "Hello, world!")

@@ -36,6 +36,8 @@ pub struct Traits {
     /// Whether a chunked body of 100,000 bytes arrives. HAProxy 2.6.12 refuses, with 400, one that exceeds its buffer of
     /// 16 KiB.
     pub takes_chunks: bool,
+    /// Whether GATEWAY_INTERFACE is sent. h2o 2.2 does not.
+    pub names_cgi: bool,
     /// Whether pieces of an answer arrive as they are written.
     pub streams: bool,
     /// What the visitor gets when the program cuts an answer short.

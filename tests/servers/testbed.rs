@@ -6,7 +6,6 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -107,9 +106,7 @@ impl Program {
         command
             .args(["--listen", &upstream.listen(), "--workers", WORKERS])
             .current_dir(folder.path("www"));
-        if let Some(user) = folder.user() {
-            command.uid(user.uid).gid(user.gid);
-        }
+        folder.give_up_root(&mut command);
         let mut process = Process::start("testbed", &mut command, &folder.path("log/testbed.log"))?;
         process.await_ready(|| upstream.accepts())?;
         Ok(process)

@@ -2,6 +2,9 @@
 //! line's `conf` prints them, and the server tests run exactly what it prints.
 
 mod apache;
+mod caddy;
+mod cherokee;
+mod h2o;
 mod haproxy;
 mod htaccess;
 mod lighttpd;
@@ -43,6 +46,18 @@ pub(crate) const CONFS: &[(&str, &str, &str)] = &[
         "starts the program; --listen: connects to it",
     ),
     ("haproxy", "", "a section and a backend; it only connects"),
+    ("caddy", "", "reverse_proxy; it only connects"),
+    (
+        "caddy",
+        "php",
+        "php_fastcgi, where files lie beside the program",
+    ),
+    ("h2o", "", "starts the program; --listen: connects to it"),
+    (
+        "cherokee",
+        "",
+        "starts the program; --listen: connects to it",
+    ),
 ];
 
 /// The configuration that puts `site` behind `server`.
@@ -54,6 +69,10 @@ pub(crate) fn text(server: &str, form: &str, site: &Site) -> Result<String, Stri
         ("htaccess", "") => Ok(htaccess::text(site)),
         ("apache", "") => Ok(apache::text(site)),
         ("nginx", "") => Ok(nginx::text(site)),
+        ("caddy", "") => Ok(caddy::text(site)),
+        ("caddy", "php") => Ok(caddy::php(site)),
+        ("h2o", "") => Ok(h2o::text(site)),
+        ("cherokee", "") => Ok(cherokee::text(site)),
         ("haproxy", "") => Ok(haproxy::text(site)),
         ("lighttpd", "") => Ok(lighttpd::text(site)),
         _ => Err(unknown(server, form)),

@@ -1,0 +1,98 @@
+//! Caddy, which only connects, in the two forms that it has for FastCGI. Called by [`text`](super::text).
+
+use super::{Site, Upstream, plain};
+
+/// `reverse_proxy` with the FastCGI transport: every address, or those below the mount.
+pub(super) fn text(site: &Site) -> String {
+    let upstream = site.upstream_or_default();
+    let address = address(&upstream);
+    let block = match site.mount {
+        "" => format!(
+            r#"# The program stands at the root: the whole path is PATH_INFO.
+reverse_proxy {address} {{
+    transport fastcgi
+}}
+"#
+        ),
+        mount => {
+            let mount = plain(mount);
+            format!(
+                r#"@fcgi path "{mount}" "{mount}/*"
+handle @fcgi {{
+    reverse_proxy {address} {{
+        transport fastcgi {{
+            # What the program is reached under: SCRIPT_NAME ends behind it, and PATH_INFO begins.
+            split "{mount}"
+        }}
+    }}
+}}
+"#
+            )
+        }
+    };
+    format!("{}{block}", head(site, &upstream))
+}
+
+/// The form that is meant for PHP: the path is in REQUEST_URI alone, where the program finds it.
+pub(super) fn php(site: &Site) -> String {
+    let upstream = site.upstream_or_default();
+    let address = address(&upstream);
+    let file = site.file_name();
+    let folder = site.folder();
+    let folder = plain(&folder.to_string_lossy());
+    format!(
+        r#"{head}# In this form Caddy has to find the program below a root. With a file_server visitors could download it then: leave
+# that out, or write: file_server {{ hide {file} .ht* }}
+root * "{folder}"
+php_fastcgi {address} {{
+    # Every address goes to the program; `try_files {{path}} {file}` leaves those to file_server that are files.
+    try_files "{file}"
+    index "{file}"
+    split "{file}"
+}}
+"#,
+        head = head(site, &upstream)
+    )
+}
+
+fn head(site: &Site, upstream: &Upstream) -> String {
+    let path = site.path();
+    let command = site.command(upstream);
+    format!(
+        "# Caddy connects to {path}. Inside the block of its site:\n\
+         # Caddy does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
+         #   {command}\n\
+         # On a unix socket Caddy's user must be allowed to write, or each request is a 502.\n\
+         # Caddy opens a connection for each request. It reads no answer before it has sent the whole body.\n\
+         # For answers that come in pieces: flush_interval -1, in the block of the program.\n\n"
+    )
+}
+
+/// A unix socket has three slashes there: `unix/` and the path.
+fn address(upstream: &Upstream) -> String {
+    match upstream {
+        Upstream::Unix(path) => format!("\"unix/{path}\""),
+        Upstream::Tcp(..) => upstream.authority(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn a_socket_and_a_mount_are_written_as_caddy_reads_them() {
+        let listen = ["unix:/run/app.sock".to_owned()];
+        let site = |mount| Site {
+            program: Path::new("/srv/www/app.fcgi"),
+            listen: &listen,
+            workers: 4,
+            keepalive: false,
+            mount,
+        };
+        assert!(text(&site("")).contains("\nreverse_proxy \"unix//run/app.sock\" {\n"));
+        assert!(text(&site("/app")).contains("            split \"/app\"\n"));
+        assert!(php(&site("")).contains("    index \"app.fcgi\"\n"));
+    }
+}

@@ -1,0 +1,99 @@
+//! h2o, which connects or starts the program. Called by [`text`](super::text).
+
+use super::{Site, Upstream, in_shell, plain};
+
+pub(super) fn text(site: &Site) -> String {
+    let path = site.path();
+    let place = match site.mount {
+        "" => "/".to_owned(),
+        mount => plain(mount),
+    };
+    let mount = mount_flag(site);
+    let about_mount = match site.mount {
+        "" => "",
+        _ => "# h2o does not tell the program what it is reached under: --mount does.\n",
+    };
+    let (head, handler) = match site.upstream() {
+        Some(upstream) => {
+            let command = site.command(&upstream);
+            let head = format!(
+                "# h2o connects to {path}. Inside the entry of its host:\n\
+                 # h2o does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
+                 #   {command}{mount}\n\
+                 # On a unix socket h2o's user must be allowed to write, or each request is a 502.\n"
+            );
+            (head, connects(&upstream))
+        }
+        None => {
+            let command = format!("exec {} --workers {}{mount}", in_shell(&path), site.workers);
+            let head = format!(
+                "# h2o starts {path}, once, at its own start. Inside the entry of its host:\n\
+                 # When the program crashes h2o 2.2 does not start it again: better start it by systemd and add --listen.\n"
+            );
+            (
+                head,
+                format!("        fastcgi.spawn: \"{}\"\n", in_yaml(&command)),
+            )
+        }
+    };
+    format!(
+        r#"{head}{about_mount}# h2o opens a connection for each request, and gathers a body until it is whole.
+    paths:
+      "{place}":
+{handler}"#
+    )
+}
+
+fn connects(upstream: &Upstream) -> String {
+    match upstream {
+        Upstream::Unix(path) => {
+            format!("        fastcgi.connect:\n          port: \"{path}\"\n          type: unix\n")
+        }
+        Upstream::Tcp(host, port) => format!(
+            "        fastcgi.connect:\n          host: \"{host}\"\n          port: {port}\n          type: tcp\n"
+        ),
+    }
+}
+
+fn mount_flag(site: &Site) -> String {
+    match site.mount {
+        "" => String::new(),
+        mount => format!(" --mount {}", in_shell(&plain(mount))),
+    }
+}
+
+/// Between double quotes a backslash and a quote are written with a backslash.
+fn in_yaml(text: &str) -> String {
+    super::escaped(text, "\\\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn for_site(listen: &[&str], mount: &str) -> String {
+        let listen: Vec<String> = listen.iter().map(|&address| address.to_owned()).collect();
+        text(&Site {
+            program: Path::new("/srv/my www/app.fcgi"),
+            listen: &listen,
+            workers: 4,
+            keepalive: false,
+            mount,
+        })
+    }
+
+    #[test]
+    fn it_is_started_or_connected_to() {
+        let started = for_site(&[], "/app");
+        let spawn =
+            "        fastcgi.spawn: \"exec '/srv/my www/app.fcgi' --workers 4 --mount /app\"\n";
+        assert!(started.contains(spawn), "{started}");
+        let connected = for_site(&["127.0.0.1:9000"], "");
+        assert!(
+            connected.contains("          host: \"127.0.0.1\"\n          port: 9000\n"),
+            "{connected}"
+        );
+        assert!(connected.contains("      \"/\":\n"), "{connected}");
+    }
+}

@@ -1,0 +1,66 @@
+//! Caddy, started privately with the printed directives in the block of its site.
+
+use std::net::TcpStream;
+use std::process::Command;
+
+use crate::Outcome;
+use crate::folder::Folder;
+use crate::http::Http;
+use crate::process::Process;
+use crate::row::Running;
+use crate::testbed::{Testbed, Upstream, WORKERS, free_address, installed};
+
+pub fn missing() -> Vec<String> {
+    match installed(&["caddy"]) {
+        Some(_) => Vec::new(),
+        None => vec!["caddy".to_owned()],
+    }
+}
+
+pub fn unix(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    start(folder, testbed, Upstream::unix(folder), &[])
+}
+
+pub fn tcp(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    start(folder, testbed, Upstream::tcp()?, &[])
+}
+
+pub fn php(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    start(folder, testbed, Upstream::unix(folder), &["php"])
+}
+
+fn start(
+    folder: &Folder,
+    testbed: &Testbed,
+    upstream: Upstream,
+    flags: &[&str],
+) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let app = program.serve(folder, &upstream)?;
+    let listen = upstream.listen();
+    let flags = [flags, &["--listen", listen.as_str(), "--workers", WORKERS]].concat();
+    let directives = program.conf("caddy", &flags)?;
+    let at = free_address()?;
+    let (host, port) = (at.ip(), at.port());
+    let outer = format!(
+        "{{\nadmin off\nauto_https off\n}}\nhttp://:{port} {{\nbind {host}\n{directives}}}\n"
+    );
+    let conf = folder.write("etc/Caddyfile", &outer)?;
+    let binary = installed(&["caddy"]).ok_or("Caddy is not installed")?;
+    let mut command = Command::new(binary);
+    command
+        .args(["run", "--adapter", "caddyfile", "--config"])
+        .arg(conf)
+        // It keeps things for the user that it runs as.
+        .env("HOME", folder.path("tmp"))
+        .env("XDG_DATA_HOME", folder.path("tmp"))
+        .env("XDG_CONFIG_HOME", folder.path("tmp"));
+    folder.give_up_root(&mut command);
+    let mut process = Process::start("Caddy", &mut command, &folder.path("log/caddy.out"))?;
+    process.await_ready(|| TcpStream::connect(at).is_ok())?;
+    Ok(Running {
+        http: Http { at },
+        upstream: Some(upstream),
+        processes: vec![process, app],
+    })
+}
