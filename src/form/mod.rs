@@ -2,6 +2,5 @@
 
 mod cookie;
 
-#[allow(unused_imports)] // until requests lend cookies
 pub(crate) use cookie::pairs;
 pub use cookie::{Cookie, SameSite};

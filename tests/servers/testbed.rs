@@ -102,10 +102,11 @@ impl Program {
     }
 
     /// Starts the program for a web server that only connects, as the user that the web server runs as.
-    pub fn serve(&self, folder: &Folder, upstream: &Upstream) -> Outcome<Process> {
+    pub fn serve(&self, folder: &Folder, upstream: &Upstream, flags: &[&str]) -> Outcome<Process> {
         let mut command = Command::new(&self.path);
         command
             .args(["--listen", &upstream.listen(), "--workers", WORKERS])
+            .args(flags)
             .current_dir(folder.path("www"));
         if let Some(user) = folder.user() {
             command.uid(user.uid).gid(user.gid);
