@@ -200,9 +200,9 @@ fn argument(query: &str, name: &str) -> fcgi::Result<Vec<u8>> {
         decoded.push(match byte {
             b'+' => b' ',
             b'%' => {
-                let digits: String = bytes.by_ref().take(2).map(char::from).collect();
-                u8::from_str_radix(&digits, 16)
-                    .map_err(|_| Error::new(400, "broken percent-encoding"))?
+                let mut digit = || char::from(bytes.next()?).to_digit(16);
+                let byte = digit().zip(digit()).map(|(high, low)| high << 4 | low);
+                byte.ok_or_else(|| Error::new(400, "broken percent-encoding"))? as u8
             }
             other => other,
         });
@@ -212,4 +212,74 @@ fn argument(query: &str, name: &str) -> fcgi::Result<Vec<u8>> {
 
 fn main() -> std::process::ExitCode {
     fcgi::cli::main(app)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::app;
+    use fcgi::Server;
+    use fcgi::testing::{Behind, request};
+
+    #[test]
+    fn arguments_are_decoded_and_missed() {
+        for (target, status, text) in [
+            ("/status?code=404", 404, "status 404"),
+            ("/status?code=99", 500, "500 "),
+            ("/status?code=x", 400, "400 "),
+            ("/status", 400, "400 "),
+            ("/header?name=X&value=a%2", 400, "400 "),
+            ("/header?name=X&value=a%0D%0Ab", 500, "500 "),
+            ("/nowhere", 404, "not found"),
+        ] {
+            let answer = request("GET", target).call(app);
+            assert_eq!(answer.status(), status, "{target}: {answer:?}");
+            assert!(answer.text().starts_with(text), "{target}: {answer:?}");
+        }
+        let answer = request("GET", "/header?name=X&value=a%2Bb+c").call(app);
+        assert_eq!(answer.header("X"), Some("a+b c"));
+    }
+
+    #[test]
+    fn bodies_are_echoed_and_counted() {
+        let body: Vec<u8> = (0..100_000_u32).map(|i| i as u8).collect();
+        let sum: u64 = body.iter().map(|&byte| u64::from(byte)).sum();
+        let answer = request("POST", "/echo").body(&body[..]).call(app);
+        assert_eq!(answer.header("X-Body-Length"), Some("100000"));
+        assert!(answer.body() == body);
+        let answer = request("POST", "/count").body(body).call(app);
+        assert_eq!(answer.text(), format!("100000 {sum}"));
+        let answer = request("GET", "/bytes?n=600000").call(app);
+        assert!(answer.body() == [b'x'; 600_000]);
+    }
+
+    #[test]
+    fn the_path_is_the_same_behind_every_web_server() {
+        for behind in [
+            Behind::ApacheHtaccessIn("/a"),
+            Behind::NginxMount("/a"),
+            Behind::LighttpdPrefix("/a"),
+            Behind::HaProxyMount("/a"),
+            Behind::CaddyTransportMount("/a"),
+        ] {
+            let answer = request("GET", "/path?q").behind(behind).call(app);
+            assert_eq!(
+                answer.text(),
+                "mount /a\npath /path\nquery q\n",
+                "{behind:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_answer_that_breaks_off_is_seen_to() {
+        let server = Server::new().responder(app);
+        let answer = request("GET", "/panic-late").serve(&server);
+        assert!(answer.is_cut());
+        assert_eq!((answer.status(), answer.text()), (200, "part"));
+        let answer = request("GET", "/panic").serve(&server);
+        assert_eq!((answer.status(), answer.is_cut()), (500, false));
+        assert_eq!(answer.error(), Some("panicked: as asked"));
+        let answer = request("GET", "/stderr?msg=oh").serve(&server);
+        assert_eq!((answer.text(), answer.stderr()), ("ok", &b"oh\n"[..]));
+    }
 }

@@ -5,7 +5,7 @@ use std::cell::RefMut;
 use std::io::{self, BufRead, Read};
 use std::ops::Range;
 
-/// The body of a request: [`Read`] and [`BufRead`], streamed from the worker's buffer.
+/// The body of a request, or a filter's data: [`Read`] and [`BufRead`], streamed from the worker's buffer.
 ///
 /// Memory does not grow with its length. Only the end of the stream ends it, not CONTENT_LENGTH, which is absent,
 /// empty, -1 or wrong on five web servers; a connection that ends before is an error, never a short body.
@@ -16,13 +16,26 @@ use std::ops::Range;
 /// or `max_body` is over.
 pub struct Body<'buf> {
     shared: &'buf Shared<'buf>,
+    /// Whether it is a filter's second stream.
+    is_data: bool,
     /// The bytes that `fill_buf` lends, and which of them are content not used yet.
     lent: Option<(&'buf mut [u8], Range<usize>)>,
 }
 
 impl<'buf> Body<'buf> {
     pub(crate) fn new(shared: &'buf Shared<'buf>) -> Body<'buf> {
-        Body { shared, lent: None }
+        Body {
+            shared,
+            is_data: false,
+            lent: None,
+        }
+    }
+
+    pub(crate) fn of_data(shared: &'buf Shared<'buf>) -> Body<'buf> {
+        Body {
+            is_data: true,
+            ..Body::new(shared)
+        }
     }
 
     /// Gives back what a `fill_buf` without `consume` still holds.
@@ -37,6 +50,13 @@ impl<'buf> Body<'buf> {
         self.give_back();
         connected(self.shared)
     }
+
+    fn fill(&self, exchange: &mut Exchange<'buf>) -> io::Result<usize> {
+        match self.is_data {
+            false => exchange.wire.fill(),
+            true => exchange.wire.fill_data(),
+        }
+    }
 }
 
 impl Read for Body<'_> {
@@ -45,7 +65,7 @@ impl Read for Body<'_> {
             return Ok(0);
         }
         let mut exchange = self.exchange()?;
-        let n = exchange.wire.fill()?.min(into.len());
+        let n = self.fill(&mut exchange)?.min(into.len());
         into[..n].copy_from_slice(exchange.wire.content(n));
         exchange.wire.take(n);
         Ok(n)
@@ -55,7 +75,7 @@ impl Read for Body<'_> {
 impl BufRead for Body<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let mut exchange = self.exchange()?;
-        let n = exchange.wire.fill()?;
+        let n = self.fill(&mut exchange)?;
         let lent = exchange.wire.lend(n);
         drop(exchange);
         let (bytes, content) = self.lent.insert(lent);

@@ -54,6 +54,8 @@ pub(crate) struct Window<'buf> {
     pub(crate) at: usize,
     /// `filled <= bytes.len()`
     pub(crate) filled: usize,
+    /// So many bytes from `at` on are content whose records were looked at already: `at + ready <= filled`.
+    pub(crate) ready: usize,
     /// Where in the worker's input `bytes` begins.
     base: usize,
 }
@@ -63,7 +65,12 @@ impl Window<'_> {
         self.at == self.filled
     }
 
-    /// The place of what was not looked at, in the worker's input.
+    /// Passes over the content that is ready.
+    pub(crate) fn skip_ready(&mut self) {
+        self.at += std::mem::take(&mut self.ready);
+    }
+
+    /// The place of what was not used, in the worker's input.
     pub(crate) fn unread(&self) -> Range<usize> {
         self.base + self.at..self.base + self.filled
     }
@@ -100,12 +107,14 @@ impl Buffers {
             window: Window {
                 at: unread.start - params.end,
                 filled: unread.end - params.end,
+                ready: 0,
                 base: params.end,
                 bytes: window,
             },
             spare: Window {
                 at: 0,
                 filled: 0,
+                ready: 0,
                 base: spare_base,
                 bytes: spare,
             },

@@ -18,12 +18,13 @@ use crate::net::Pipes;
 use crate::net::sys::now_ms;
 use crate::page::error_page;
 use crate::protocol::{
-    EndRequest, Event, Fault, ProtocolStatus, Role, encode_pair, unknown_type, values_result,
+    EndRequest, Event, ProtocolStatus, Role, encode_pair, unknown_type, values_result,
 };
 use crate::request::Request;
 use crate::response::Response;
 use crate::setup::Setup;
 use crate::slot::{Slot, one_line, printable};
+use crate::stranger::Strangers;
 use crate::wire::{Ending, Wire};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -46,13 +47,17 @@ pub(crate) trait Handle {
     fn has_role(&self, role: Role) -> bool;
     /// Runs the handler, contained: a panic is a failure too.
     fn call(&mut self, request: &mut Request<'_>, response: Response<'_>) -> Result<(), Failure>;
+    /// Is told why a request failed, before the visitor is.
+    fn failed(&mut self, failure: &Failure);
     /// Runs the application's own error page, contained. `None` if it has none.
     fn error_page(
         &self,
-        error: &Error,
-        request: &Request<'_>,
-        response: Response<'_>,
-    ) -> Option<Result<(), Failure>>;
+        _error: &Error,
+        _request: &Request<'_>,
+        _response: Response<'_>,
+    ) -> Option<Result<(), Failure>> {
+        None
+    }
 }
 
 /// Why a handler did not answer.
@@ -71,6 +76,7 @@ pub(crate) struct Worker<'w> {
     pub(crate) limits: &'w Limits,
     pub(crate) setup: &'w Setup,
     pub(crate) slot: &'w Slot,
+    pub(crate) strangers: &'w Strangers,
     /// What GET_VALUES is answered with: connections, requests.
     pub(crate) values: (usize, usize),
     /// Is told how long each request takes.
@@ -204,6 +210,7 @@ impl Worker<'_> {
         let reader = HeadReader {
             handler: &*self.handler,
             limits: self.limits,
+            strangers: self.strangers,
             values: self.values,
         };
         if block.is_empty() {
@@ -378,6 +385,7 @@ impl Home for NoHome {
 struct HeadReader<'r> {
     handler: &'r dyn Handle,
     limits: &'r Limits,
+    strangers: &'r Strangers,
     values: (usize, usize),
 }
 
@@ -469,10 +477,17 @@ impl HeadReader<'_> {
                     ))
                 }
                 Event::Fault(fault) => {
-                    tell_fault(fault);
-                    return Reading::Over;
+                    let answer = self.strangers.turn_away(fault).filter(|_| link.served == 0);
+                    return match answer {
+                        Some(answer) if link.send_short(answer) => Reading::Refused,
+                        _ => Reading::Over,
+                    };
                 }
-                Event::Params(_) | Event::Stdin(_) | Event::StdinEnd => continue,
+                Event::Params(_)
+                | Event::Stdin(_)
+                | Event::StdinEnd
+                | Event::Data(_)
+                | Event::DataEnd => continue,
             };
             if !sent {
                 return Reading::Over;
@@ -490,28 +505,6 @@ fn end_early(link: &mut Link, status: ProtocolStatus) -> Option<Reading> {
         (false, _) => Some(Reading::Over),
         (true, false) => Some(Reading::Refused),
         (true, true) => None,
-    }
-}
-
-fn tell_fault(fault: Fault) {
-    match fault {
-        Fault::Version(22) => {
-            log::warn!(
-                "a connection is closed: TLS came where FastCGI was expected; the web server has to end TLS"
-            );
-        }
-        Fault::Version(byte) if byte.is_ascii_uppercase() => log::warn!(
-            "a connection is closed: what came looks like http, not FastCGI; use fastcgi_pass (nginx) or \
-             proxy:fcgi:// (Apache), not proxy_pass or http://"
-        ),
-        Fault::Version(byte) => {
-            log::warn!(
-                "a connection is closed: its record has version {byte}, FastCGI has version 1"
-            );
-        }
-        fault => log::warn!(
-            "a connection is closed: the web server broke the FastCGI protocol: {fault:?}"
-        ),
     }
 }
 
@@ -535,29 +528,37 @@ struct Around<'w> {
 /// Runs the handler on a request, and ends its answer.
 fn answer(
     mut front: Frozen<'_>,
-    wire: Wire<'_>,
+    mut wire: Wire<'_>,
     output: &mut [u8],
     handler: &mut dyn Handle,
     around: Around<'_>,
 ) -> Answered {
+    let now = now_ms();
+    wire.looked = now;
     let refusal = front.refusal.take();
     let method = front.params.known(Known::RequestMethod).unwrap_or(b"GET");
     let path = front.place.path;
+    let role = wire.role();
     let shared: Shared<'_> = RefCell::new(Some(Exchange::new(wire, output, method == b"HEAD")));
-    let mut request = Request::new(Role::Responder, &front, &shared, around.setup);
+    let mut request = Request::new(role, &front, &shared, around.setup);
     let response = || Response::new(&front, &shared, around.home, around.setup);
     let outcome = match refusal {
         Some((status, why)) => Err(Failure::Error(Error::new(status, why))),
         None => {
-            around.slot.begin(now_ms(), method, path);
+            around.slot.begin(now, method, path);
             let outcome = handler.call(&mut request, response());
-            request.body().give_back();
+            request.give_back();
             around.slot.end();
             outcome
         }
     };
     let name = || printable(std::str::from_utf8(method).unwrap_or("?"), path);
-    let mut standing = conclude(&shared, outcome, &name);
+    let mut standing = conclude(
+        &shared,
+        outcome,
+        &mut |failure| handler.failed(failure),
+        &name,
+    );
     if let Standing::Open(failure) = standing {
         tell_failure(&failure, &name);
         let error = failure.into_error();
@@ -599,18 +600,20 @@ enum Standing {
 fn conclude(
     shared: &Shared<'_>,
     outcome: Result<(), Failure>,
+    failed: &mut dyn FnMut(&Failure),
     name: &dyn Fn() -> String,
 ) -> Standing {
     let mut shared = shared.borrow_mut();
     let Some(exchange) = &mut *shared else {
         if let Err(failure) = outcome {
+            failed(&failure);
             safely(|| log::error!("{}: {failure}, after the answer was finished", name()));
             safely(|| drop(failure));
         }
         return Standing::Whole;
     };
     let outcome = match outcome {
-        outcome if exchange.wire.aborted => {
+        outcome if exchange.wire.is_given_up() => {
             if let Err(failure @ Failure::Panic(_)) = outcome {
                 let name = name();
                 safely(|| {
@@ -628,6 +631,7 @@ fn conclude(
     let Err(failure) = outcome else {
         return Standing::Whole;
     };
+    failed(&failure);
     if exchange.wire.has_gone() && failure.is_disconnect() {
         safely(|| log::debug!("{}: the web server has gone: {failure}", name()));
     } else if exchange.can_change() {
@@ -655,7 +659,7 @@ fn page<'buf>(
 ) -> Option<Standing> {
     start_over(shared, error.status());
     let outcome = handler.error_page(error, request, response())?;
-    match conclude(shared, outcome, name) {
+    match conclude(shared, outcome, &mut |_| {}, name) {
         Standing::Open(failure) => {
             safely(|| {
                 log::error!(
@@ -741,7 +745,7 @@ impl Failure {
     fn into_error(self) -> Error {
         match self {
             Failure::Error(error) => error,
-            Failure::Panic(panic) => Error::new(500, format!("panicked {panic}")),
+            Failure::Panic(panic) => Error::new(500, format!("panicked{panic}")),
         }
     }
 }
@@ -751,7 +755,7 @@ impl fmt::Display for Failure {
         match self {
             // An application may quote what a visitor sent.
             Failure::Error(error) => f.write_str(&one_line(&error.to_string())),
-            Failure::Panic(panic) => write!(f, "panicked {}", one_line(panic)),
+            Failure::Panic(panic) => write!(f, "panicked{}", one_line(panic)),
         }
     }
 }

@@ -7,8 +7,8 @@
 //! output  [ 8: record header ][ 48: status line, set right ][ fields, blank line, body … ][ 31: padding, end ]
 //! ```
 //!
-//! The status line is written last and comes first, since `Status:` must be the first field (a `Location`
-//! without it is a 200 on three web servers). A small answer leaves in one write, its end included.
+//! The status line is written last and comes first: `Status:` always stands there, since a `Location` without it is a 200 on
+//! three web servers. Only with a `Location` it stands last, for HAProxy's sake. A small answer leaves in one write, its end included.
 
 use crate::cgi::{Illegal, check_field, is_bodiless, reason};
 use crate::decimal::Decimal;
@@ -72,6 +72,8 @@ pub(crate) struct Exchange<'buf> {
     is_page: bool,
     /// Something of the answer has left.
     on_wire: bool,
+    /// A Location is among the fields.
+    has_location: bool,
     /// How much of `output` was touched.
     high: usize,
 }
@@ -107,6 +109,7 @@ impl<'buf> Exchange<'buf> {
             refused: None,
             is_page: false,
             on_wire: false,
+            has_location: false,
             high: 0,
         }
     }
@@ -248,6 +251,21 @@ impl<'buf> Exchange<'buf> {
         Ok(())
     }
 
+    /// As `write_body`, for one piece of many.
+    pub(crate) fn write_piece(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.wire.look_now_and_then()?;
+        self.write_body(piece)
+    }
+
+    /// As `flush`, between two pieces.
+    ///
+    /// # Errors
+    /// When the request was given up meanwhile, or the connection fails.
+    pub(crate) fn flush_piece(&mut self) -> io::Result<()> {
+        self.wire.look_for_abort()?;
+        self.flush()
+    }
+
     /// Says that the body is whole: nothing more is written.
     pub(crate) fn close_body(&mut self) {
         self.stage = Stage::Whole;
@@ -310,7 +328,7 @@ impl<'buf> Exchange<'buf> {
         self.pending = FIELDS_START..FIELDS_START;
         (self.stage, self.status, self.fields) = (Stage::Head, status, 0);
         (self.declared, self.written, self.refused) = (None, 0, None);
-        self.is_page = true;
+        (self.has_location, self.is_page) = (false, true);
     }
 
     /// Answers with a whole body of the library's own.
@@ -397,6 +415,7 @@ impl<'buf> Exchange<'buf> {
             );
         }
         self.fields += 1;
+        self.has_location |= name.eq_ignore_ascii_case(b"location");
         let field = &mut self.output[self.pending.end..][..len];
         let (field_name, rest) = field.split_at_mut(name.len());
         let (colon, rest) = rest.split_at_mut(2);
@@ -410,6 +429,20 @@ impl<'buf> Exchange<'buf> {
 
     /// Writes the blank line, and the status line into the room in front of the fields.
     fn close_head(&mut self) {
+        if self.has_location {
+            // HAProxy 2.6.12 makes a 302 of whatever status stands before a Location.
+            let (status, reason) = (Decimal::of(self.status.into()), reason(self.status));
+            for part in [
+                b"Status: ",
+                status.as_bytes(),
+                b" ",
+                reason.as_bytes(),
+                b"\r\n\r\n",
+            ] {
+                self.gather(part);
+            }
+            return;
+        }
         self.gather(b"\r\n");
         const OK: &[u8; 16] = b"Status: 200 OK\r\n";
         if self.status == 200 {

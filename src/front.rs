@@ -2,7 +2,7 @@
 //! to be written for a request (joined values, a decoded path) is written here, once. Called by `connection`.
 
 use crate::buffer::Window;
-use crate::cgi::{Known, Params, ParamsError, Place, Scratch, locate};
+use crate::cgi::{Known, Params, ParamsError, Place, Scratch, Target, locate};
 use crate::limits::Limits;
 use crate::setup::Setup;
 
@@ -50,10 +50,13 @@ impl<'buf> Front<'buf> {
             ),
         };
         let known = |known| params.known(known).unwrap_or_default();
+        let target = Target {
+            script_name: known(Known::ScriptName),
+            path_info: known(Known::PathInfo),
+            request_uri: params.known(Known::RequestUri),
+        };
         let place = locate(
-            known(Known::ScriptName),
-            known(Known::PathInfo),
-            params.known(Known::RequestUri),
+            target,
             setup.mount.as_deref().map(str::as_bytes),
             &mut scratch,
         );

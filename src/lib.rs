@@ -4,7 +4,7 @@
 //!
 //! A handler is a function of a [`Request`] and a [`Response`] that returns a [`Result`]; [`Error`] carries the status that
 //! answers a request that failed. [`cli::main`] makes a program of it, [`run`] does for a program with flags of its own, and
-//! [`Server`] sets limits, or serves in threads beside something else.
+//! [`Server`] sets limits, or serves in threads beside something else. [`testing`] calls a handler in a test.
 //!
 //! # Routes
 //!
@@ -33,6 +33,7 @@
 #![cfg_attr(not(all(feature = "toolbox", feature = "dev")), allow(dead_code))]
 
 mod accept;
+mod access;
 mod body;
 mod buffer;
 mod cgi;
@@ -59,13 +60,17 @@ mod sendfile;
 mod server;
 mod setup;
 mod slot;
+mod stranger;
+pub mod testing;
+mod visitor;
 mod wire;
 
+pub use access::{Access, Grant};
 pub use body::Body;
 pub use cli::home;
 pub use error::{Error, Result};
 pub use form::{Cookie, SameSite};
-pub use net::Address;
+pub use net::{Address, Prefix};
 pub use page::html_escape;
 pub use protocol::Role;
 pub use request::{Request, Stderr};

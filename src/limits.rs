@@ -35,7 +35,7 @@ impl Default for Limits {
             max_pairs: 4096,
             max_pair: 224 << 10,
             max_waiting_heads: 1 << 20,
-            max_connections: default_connections(crate::net::sys::descriptor_limit()),
+            max_connections: default_connections(crate::net::sys::descriptor_limits().1),
             max_body: u64::MAX,
         }
     }
@@ -49,6 +49,15 @@ pub(crate) const MIN_PARAMS: usize = WINDOW;
 pub(crate) const MAX_FIELDS: usize = 100;
 pub(crate) const MAX_RESPONSE_HEAD: usize = 8 << 10;
 pub(crate) const LARGE_RESPONSE_HEAD: usize = 4 << 10;
+
+impl Limits {
+    /// With no more connections than there may be descriptors now.
+    pub(crate) fn in_this_process(mut self) -> Limits {
+        let (descriptors, _) = crate::net::sys::descriptor_limits();
+        self.max_connections = self.max_connections.min(default_connections(descriptors));
+        self
+    }
+}
 
 fn default_connections(descriptors: usize) -> usize {
     descriptors.saturating_sub(64).clamp(1, 16_384)

@@ -16,6 +16,7 @@ use crate::reserve::Reserve;
 use crate::response::Response;
 use crate::setup::Setup;
 use crate::slot::Slot;
+use crate::stranger::Strangers;
 use crossbeam_utils::CachePadded;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -34,12 +35,18 @@ pub(crate) type Make = Arc<dyn Fn() -> Result<Call> + Send + Sync>;
 /// The application's own page for what went wrong.
 pub(crate) type ErrorPage = Arc<dyn Fn(&Error, &Request<'_>, Response<'_>) -> Result + Send + Sync>;
 
-/// What the application does, by role.
+/// What the application does.
 #[derive(Clone, Default)]
 pub(crate) struct Handlers {
-    pub(crate) responder: Option<Make>,
+    /// By role: [`Role::index`].
+    pub(crate) roles: [Option<Make>; Role::COUNT],
+    /// Is told why requests fail, beside the log.
+    pub(crate) failed: Option<Failed>,
     pub(crate) error_page: Option<ErrorPage>,
 }
+
+/// Takes note of a failure.
+pub(crate) type Failed = Arc<dyn Fn(&Failure) + Send + Sync>;
 
 /// How a pool is made.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +67,7 @@ pub(crate) struct Pool {
     /// Whether the log has the line about threads that cannot be started.
     told_short: AtomicBool,
     slots: Box<[CachePadded<Slot>]>,
+    strangers: Strangers,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -81,6 +89,7 @@ impl Pool {
             started: AtomicUsize::new(0),
             told_short: AtomicBool::new(false),
             slots: (0..size.workers).map(|_| CachePadded::default()).collect(),
+            strangers: Strangers::default(),
             threads: Mutex::default(),
         })
     }
@@ -149,14 +158,12 @@ impl Pool {
     fn work(self: &Arc<Pool>, index: usize, buffers: Buffers) {
         let mut worker = Worker {
             buffers,
-            handler: Box::new(Application {
-                handlers: &self.handlers,
-                responder: None,
-            }),
+            handler: Box::new(Application::new(&self.handlers)),
             home: &self.accept,
             limits: &self.limits,
             setup: &self.setup,
             slot: &self.slots[index],
+            strangers: &self.strangers,
             values: (self.limits.max_connections, self.size.workers),
             pace: &self.reserve,
             misses: 0,
@@ -167,7 +174,7 @@ impl Pool {
             }
             // Nothing but a bug of ours panics here: it costs one connection, not a worker.
             if let Err(panic) = contain(|| worker.serve(waiting)) {
-                log::error!("a connection is closed by a bug in fcgi: panicked {panic}");
+                log::error!("a connection is closed by a bug in fcgi: panicked{panic}");
             }
             if self.reserve.is_quick() && !self.accept.nobody_waits() {
                 worker.buffers.release();
@@ -209,29 +216,30 @@ impl Pool {
 /// The application, as one worker calls it.
 pub(crate) struct Application<'p> {
     handlers: &'p Handlers,
-    /// Made at the first request.
-    responder: Option<Call>,
+    /// By role, each made at its first request.
+    roles: [Option<Call>; Role::COUNT],
 }
 
 impl<'p> Application<'p> {
     pub(crate) fn new(handlers: &'p Handlers) -> Application<'p> {
         Application {
             handlers,
-            responder: None,
+            roles: Default::default(),
         }
     }
 
     fn answer(&mut self, request: &mut Request<'_>, response: Response<'_>) -> Result {
-        let responder = match &mut self.responder {
-            Some(responder) => responder,
+        let role = request.role().index();
+        let handler = match &mut self.roles[role] {
+            Some(handler) => handler,
             none => {
-                let Some(make) = &self.handlers.responder else {
+                let Some(make) = &self.handlers.roles[role] else {
                     return Err(Error::new(500, "the application has no responder"));
                 };
                 none.insert(start_up(make)?)
             }
         };
-        responder(request, response)
+        handler(request, response)
     }
 }
 
@@ -251,7 +259,7 @@ pub(crate) fn start_up(make: &Make) -> Result<Call> {
 
 impl Handle for Application<'_> {
     fn has_role(&self, role: Role) -> bool {
-        role == Role::Responder && self.handlers.responder.is_some()
+        self.handlers.roles[role.index()].is_some()
     }
 
     fn call(
@@ -263,11 +271,18 @@ impl Handle for Application<'_> {
             Ok(answered) => answered.map_err(Failure::Error),
             Err(panic) => {
                 // What the panic left half done is not used again.
-                if let Err(again) = contain(|| self.responder = None) {
-                    log::error!("the state that a panic left behind panicked {again}");
+                let left = &mut self.roles[request.role().index()];
+                if let Err(again) = contain(|| *left = None) {
+                    log::error!("the state that a panic left behind panicked{again}");
                 }
                 Err(Failure::Panic(panic))
             }
+        }
+    }
+
+    fn failed(&mut self, failure: &Failure) {
+        if let Some(failed) = &self.handlers.failed {
+            failed(failure);
         }
     }
 
@@ -291,8 +306,8 @@ thread_local! {
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs `f`; a panic comes back as its place and words.
-fn contain<T>(f: impl FnOnce() -> T) -> std::result::Result<T, String> {
+/// Runs `f`; a panic comes back as its place and words, to stand behind `panicked`: ` at src/app.rs:5:9: out of paper`.
+pub(crate) fn contain<T>(f: impl FnOnce() -> T) -> std::result::Result<T, String> {
     let outer = CONTAINED.replace(true);
     let done = catch_unwind(AssertUnwindSafe(f));
     CONTAINED.set(outer);
@@ -320,7 +335,7 @@ fn hook() {
         }
         let place = info
             .location()
-            .map(|at| format!("at {at}"))
+            .map(|at| format!(" at {at}"))
             .unwrap_or_default();
         PANIC.set(Some(format!("{place}: {}", words(info.payload()))));
     }));

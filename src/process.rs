@@ -68,6 +68,7 @@ pub(crate) fn own(grace: Duration) -> io::Result<()> {
         ));
     }
     set_grace(grace);
+    sys::raise_descriptor_limit();
     sys::ignore_sigpipe();
     for signal in [sys::SIGTERM, sys::SIGINT, sys::SIGUSR1] {
         sys::on_signal(signal, stop)?;

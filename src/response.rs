@@ -373,11 +373,11 @@ pub struct ResponseBody<'buf> {
 
 impl Write for ResponseBody<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        connected(self.shared)?.write_body(bytes)?;
+        connected(self.shared)?.write_piece(bytes)?;
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        connected(self.shared)?.flush()
+        connected(self.shared)?.flush_piece()
     }
 }

@@ -1,13 +1,15 @@
 //! `Server`: the builder, and the ways to serve.
 
 use crate::accept::Accept;
+use crate::access::Access;
 use crate::buffer::Buffers;
 use crate::connection::serve_cgi;
 use crate::error::{Error, Result};
 use crate::limits::{Limits, MIN_PARAMS};
-use crate::net::{Address, Facts, Listener, Origin, Pipes, Transport, refuse_public, sys};
+use crate::net::{Address, Facts, Listener, Origin, Pipes, Prefix, Transport, refuse_public, sys};
 use crate::pool::{Application, Call, Handlers, Make, Pool, Size, hook_panics};
 use crate::process;
+use crate::protocol::Role;
 use crate::request::Request;
 use crate::response::Response;
 use crate::sendfile::Sendfile;
@@ -85,7 +87,54 @@ impl Server {
     }
 
     /// The handler for ordinary requests.
-    pub fn responder<F>(mut self, handler: F) -> Server
+    pub fn responder<F>(self, handler: F) -> Server
+    where
+        F: Fn(&mut Request<'_>, Response<'_>) -> Result + Send + Sync + 'static,
+    {
+        self.role(Role::Responder, handler)
+    }
+
+    /// The handler that says whether a request may go on: FastCGI's authorizer (section 6.3). [`Access`] has an example, and
+    /// what each web server makes of the answer.
+    ///
+    /// It is called with the request's head alone; there is no body. Without one a web server that asks for an authorizer
+    /// is told that there is none, and most of them answer 500.
+    pub fn authorizer<F>(self, handler: F) -> Server
+    where
+        F: Fn(&mut Request<'_>, Access<'_>) -> Result + Send + Sync + 'static,
+    {
+        self.role(Role::Authorizer, move |request, response| {
+            handler(request, Access::new(response))
+        })
+    }
+
+    /// The handler for filters (section 6.4): requests with a second stream, [`Request::data`].
+    ///
+    /// ```
+    /// # use fcgi::{Request, Response, Server};
+    /// # use std::io::{BufRead, Write};
+    /// fn shout(req: &mut Request, res: Response) -> fcgi::Result {
+    ///     let mut out = res.content_type("text/plain").stream()?;
+    ///     loop {
+    ///         let piece = req.data().fill_buf()?.to_ascii_uppercase();
+    ///         if piece.is_empty() {
+    ///             return Ok(());
+    ///         }
+    ///         req.data().consume(piece.len());
+    ///         out.write_all(&piece)?;
+    ///     }
+    /// }
+    /// # let _ =
+    /// Server::new().filter(shout);
+    /// ```
+    pub fn filter<F>(self, handler: F) -> Server
+    where
+        F: Fn(&mut Request<'_>, Response<'_>) -> Result + Send + Sync + 'static,
+    {
+        self.role(Role::Filter, handler)
+    }
+
+    fn role<F>(mut self, role: Role, handler: F) -> Server
     where
         F: Fn(&mut Request<'_>, Response<'_>) -> Result + Send + Sync + 'static,
     {
@@ -95,7 +144,7 @@ impl Server {
             let call: Call = Box::new(move |request, response| handler(request, response));
             Ok(call)
         });
-        self.handlers.responder = Some(make);
+        self.handlers.roles[role.index()] = Some(make);
         self
     }
 
@@ -125,7 +174,7 @@ impl Server {
                 Box::new(move |request, response| handler(&mut state, request, response));
             Ok(call)
         });
-        self.handlers.responder = Some(make);
+        self.handlers.roles[Role::Responder.index()] = Some(make);
         self
     }
 
@@ -252,8 +301,8 @@ impl Server {
         self
     }
 
-    /// The most connections, busy or not. Default: the limit of open files less 64, at most 16,384. Over it the
-    /// connection that has been idle longest is closed; if there is none, new ones wait in the backlog.
+    /// The most connections, busy or not. Default: the limit of open files less 64, at most 16,384; [`run`](Server::run)
+    /// first raises the soft limit to the hard one. It is never more than open files less 64. Over it the connection that has been idle longest is closed; if there is none, new ones wait in the backlog.
     pub fn max_connections(mut self, connections: usize) -> Server {
         self.limits.max_connections = connections.max(1);
         self
@@ -271,6 +320,22 @@ impl Server {
             "" => String::new(),
             mount => format!("/{mount}"),
         });
+        self
+    }
+
+    /// Adds a proxy, or several by their prefix, whose `X-Forwarded-For`, `-Proto` and `-Host` are believed. Default none.
+    ///
+    /// Only for proxies in front of the web server that this program is behind, and only if they set these headers
+    /// themselves: anybody can send them. The web server says in REMOTE_ADDR who asked it.
+    ///
+    /// ```
+    /// # fn main() -> fcgi::Result {
+    /// fcgi::Server::new().trusted_proxy("127.0.0.1".parse()?).trusted_proxy("10.0.0.0/8".parse()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn trusted_proxy(mut self, proxy: Prefix) -> Server {
+        self.setup.trusted_proxies.push(proxy);
         self
     }
 
@@ -341,18 +406,13 @@ impl Server {
     }
 
     pub(crate) fn pool(self, listeners: Vec<Listener>) -> io::Result<Arc<Pool>> {
-        let accept = Accept::new(listeners, self.limits.clone())?;
+        let limits = self.limits.in_this_process();
+        let accept = Accept::new(listeners, limits.clone())?;
         let size = Size {
             workers: self.workers,
             stack: self.stack_size,
         };
-        Ok(Pool::new(
-            accept,
-            self.handlers,
-            self.limits,
-            self.setup,
-            size,
-        ))
+        Ok(Pool::new(accept, self.handlers, limits, self.setup, size))
     }
 
     pub(crate) fn serve(self, addresses: &[Address]) -> io::Result<()> {

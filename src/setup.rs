@@ -1,12 +1,15 @@
 //! What the application's owner knows of the place that it runs in and no web server says: set by the builder methods of
 //! `Server` of the same names, which document it; read by requests and responses.
 
+use crate::net::Prefix;
 use crate::sendfile::Sendfile;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Setup {
     /// What the application is reached under, without a slash at its end. `None`: found from what the web server sends.
     pub(crate) mount: Option<String>,
+    /// Whose `X-Forwarded-*` headers are believed.
+    pub(crate) trusted_proxies: Vec<Prefix>,
     /// Whether visitors are shown why a request failed.
     pub(crate) debug: bool,
     /// Whether the web server sends files, and how it is asked to.

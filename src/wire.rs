@@ -5,8 +5,9 @@ use crate::buffer::{KEPT, WINDOW, Window};
 use crate::error::{Error, is_disconnect};
 use crate::limits::Limits;
 use crate::link::Link;
+use crate::net::sys::now_ms;
 use crate::net::{Pipes, Wait};
-use crate::protocol::{EndRequest, Event, ProtocolStatus, unknown_type, values_result};
+use crate::protocol::{EndRequest, Event, ProtocolStatus, Role, unknown_type, values_result};
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::time::Instant;
@@ -23,6 +24,10 @@ pub(crate) struct Wire<'buf> {
     input_ended: bool,
     /// The web server gave the request up.
     pub(crate) aborted: bool,
+    /// The web server closed the connection altogether: nobody waits for the answer.
+    hung_up: bool,
+    /// When it was last looked for an early end, in ms of the monotonic clock.
+    pub(crate) looked: u64,
     /// Sending or receiving has failed, with this: what has left may end anywhere in a record.
     failed: Option<io::ErrorKind>,
     /// More than the worker's first few KiB were touched.
@@ -38,6 +43,19 @@ enum End {
     /// CGI: standard input and output, and how much of a body is still to come.
     Plain(Pipes, Option<u64>),
 }
+
+/// One of the two streams that a request can bring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stream {
+    Stdin,
+    Data,
+}
+
+/// How long after a look a write looks again, in ms.
+const LOOK_AFTER: u64 = 100;
+
+/// How often in one look the connection is read from.
+const LOOKS: usize = 16;
 
 /// Whether it goes on, closes at once, or is read from until the peer has closed.
 enum Fate {
@@ -93,6 +111,8 @@ impl<'buf> Wire<'buf> {
             lent: false,
             input_ended: false,
             aborted: false,
+            hung_up: false,
+            looked: 0,
             failed: None,
             large: false,
             body_read: 0,
@@ -109,9 +129,17 @@ impl<'buf> Wire<'buf> {
         }
     }
 
+    /// What the web server asks the application to be; CGI knows one role.
+    pub(crate) fn role(&self) -> Role {
+        match &self.end {
+            End::Records(link) => link.sequence.role().unwrap_or(Role::Responder),
+            End::Plain(..) => Role::Responder,
+        }
+    }
+
     /// Waits until there is content of the body in front. Its length; 0 at the body's end.
     pub(crate) fn fill(&mut self) -> io::Result<usize> {
-        let n = self.find()?;
+        let n = self.find(Stream::Stdin)?;
         if self.body_read + n as u64 > self.limits.max_body {
             let message = format!(
                 "the body is longer than max_body, {} bytes",
@@ -122,10 +150,19 @@ impl<'buf> Wire<'buf> {
         Ok(n)
     }
 
-    fn find(&mut self) -> io::Result<usize> {
-        if self.aborted {
-            return Err(aborted());
+    /// As `fill`, of a filter's second stream. What is left of the body is passed over.
+    pub(crate) fn fill_data(&mut self) -> io::Result<usize> {
+        while self.request_id().is_some() {
+            match self.find(Stream::Stdin)? {
+                0 => return self.find(Stream::Data),
+                n => self.take(n),
+            }
         }
+        Ok(0)
+    }
+
+    fn find(&mut self, stream: Stream) -> io::Result<usize> {
+        self.check_aborted()?;
         if let End::Plain(..) = self.end {
             return self.fill_plain();
         }
@@ -133,15 +170,27 @@ impl<'buf> Wire<'buf> {
             let End::Records(link) = &mut self.end else {
                 unreachable!("BUG: an end does not change")
             };
-            if link.sequence.stdin_ended() {
+            let has_ended = match stream {
+                Stream::Stdin => link.sequence.stdin_ended(),
+                Stream::Data => link.sequence.input_ended(),
+            };
+            // What is ready is of the stream that ended last, or goes on.
+            if self.window.ready > 0 {
+                return Ok(self.window.ready);
+            }
+            if has_ended && self.spare.ready == 0 {
                 return Ok(0);
+            }
+            if has_ended {
+                self.more()?;
+                continue;
             }
             match link.sequence.next(
                 &self.window.bytes[..self.window.filled],
                 &mut self.window.at,
             ) {
-                Event::Stdin(n) => return Ok(n),
-                Event::StdinEnd => return Ok(0),
+                Event::Stdin(n) | Event::Data(n) => return Ok(n),
+                Event::StdinEnd | Event::DataEnd => return Ok(0),
                 Event::More => self.more()?,
                 event => self.between(event)?,
             }
@@ -157,6 +206,7 @@ impl<'buf> Wire<'buf> {
     pub(crate) fn take(&mut self, n: usize) {
         self.window.at += n;
         match &mut self.end {
+            End::Records(_) if self.window.ready > 0 => self.window.ready -= n,
             End::Records(link) => link.sequence.take(n),
             End::Plain(_, left) => *left = left.map(|left| left - n as u64),
         }
@@ -194,6 +244,121 @@ impl<'buf> Wire<'buf> {
     pub(crate) fn has_gone(&self) -> bool {
         let is_disconnect = |kind: io::ErrorKind| is_disconnect(&kind.into());
         self.input_ended || self.failed.is_some_and(is_disconnect)
+    }
+
+    /// Whether the web server has given the request up or closed the connection altogether, as far as was seen.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.aborted || self.hung_up
+    }
+
+    /// Whether the connection ended before the request did. By TCP that may be a visitor who left in the middle of an
+    /// upload, or a web server that ended its side and still waits for the answer.
+    pub(crate) fn is_cut_short(&self) -> bool {
+        match &self.end {
+            End::Records(link) => self.input_ended && !link.sequence.input_ended(),
+            End::Plain(..) => false,
+        }
+    }
+
+    /// Looks for an early end.
+    ///
+    /// # Errors
+    /// `ConnectionAborted` if the request was given up.
+    pub(crate) fn look_for_abort(&mut self) -> io::Result<()> {
+        self.look();
+        self.check_aborted()
+    }
+
+    fn check_aborted(&self) -> io::Result<()> {
+        match self.is_given_up() {
+            true => Err(aborted()),
+            false => Ok(()),
+        }
+    }
+
+    /// Looks if that was long ago: a handler that only writes would not notice that nobody listens.
+    ///
+    /// # Errors
+    /// `ConnectionAborted` if the request was given up.
+    pub(crate) fn look_now_and_then(&mut self) -> io::Result<()> {
+        let now = now_ms();
+        if now.saturating_sub(self.looked) < LOOK_AFTER {
+            return Ok(());
+        }
+        self.looked = now;
+        self.look_for_abort()
+    }
+
+    /// Looks, without waiting, for what is no body: an end of the request before its time, questions, further requests.
+    /// Body that has come meanwhile is kept, its records taken off.
+    pub(crate) fn look(&mut self) {
+        if self.lent || self.aborted || self.failed.is_some() {
+            return;
+        }
+        if let End::Plain(..) = self.end {
+            return;
+        }
+        let mut window = std::mem::take(&mut self.window);
+        let mut go_on = self.sift(&mut window);
+        self.window = window;
+        // Nobody has more than a few windows of records that are all overhead under way.
+        for _ in 0..LOOKS {
+            if !go_on {
+                break;
+            }
+            let mut spare = std::mem::take(&mut self.spare);
+            go_on = self.sift(&mut spare);
+            self.spare = spare;
+            let before = self.spare.filled;
+            if self.room() > 0 && !self.input_ended && self.take_in().is_err() {
+                self.hung_up = true;
+            }
+            go_on &= self.spare.filled > before;
+        }
+        if let End::Records(link) = &self.end {
+            self.hung_up |= self.input_ended && link.transport.has_hung_up();
+        }
+    }
+
+    /// Looks at the records in `window`, and leaves nothing of them but content. `false` if no more may be looked at.
+    fn sift(&mut self, window: &mut Window<'buf>) -> bool {
+        let mut at = window.at + window.ready;
+        let mut kept = at;
+        let go_on = loop {
+            let End::Records(link) = &mut self.end else {
+                break false;
+            };
+            if at == window.filled {
+                break true;
+            }
+            // A filter's DATA is another stream, and must not be taken for more of the body.
+            let in_data = link.sequence.stdin_ended() && !link.sequence.input_ended();
+            if in_data
+                || link
+                    .sequence
+                    .is_next_request(&window.bytes[at..window.filled])
+            {
+                break false;
+            }
+            match link.sequence.next(&window.bytes[..window.filled], &mut at) {
+                Event::Stdin(n) => {
+                    window.bytes.copy_within(at..at + n, kept);
+                    link.sequence.take(n);
+                    at += n;
+                    kept += n;
+                }
+                Event::More => break true,
+                event => {
+                    if self.between(event).is_err() {
+                        break false;
+                    }
+                }
+            }
+        };
+        window.bytes.copy_within(at..window.filled, kept);
+        window.ready = kept - window.at;
+        window.filled = kept + (window.filled - at);
+        go_on
     }
 
     fn try_send(&mut self, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
@@ -234,6 +399,8 @@ impl<'buf> Wire<'buf> {
     }
 
     fn fate(&mut self, cut: bool) -> Fate {
+        self.window.skip_ready();
+        self.spare.skip_ready();
         let cut = cut || self.failed.is_some();
         let keep = match &self.end {
             End::Records(link) => {
@@ -260,7 +427,7 @@ impl<'buf> Wire<'buf> {
         let End::Records(mut link) = self.end else {
             return Ending::Close;
         };
-        link.body_pending = !link.sequence.stdin_ended();
+        link.body_pending = !link.sequence.input_ended();
         link.sequence.end_request();
         link.served = link.served.saturating_add(1);
         match fate {
@@ -298,16 +465,17 @@ impl<'buf> Wire<'buf> {
             let End::Records(link) = &mut self.end else {
                 return false;
             };
-            if link.sequence.stdin_ended() {
+            if link.sequence.input_ended() {
                 return true;
             }
             let here = &self.window.bytes[..self.window.filled];
             match link.sequence.next(here, &mut self.window.at) {
-                Event::Stdin(n) => {
+                Event::Stdin(n) | Event::Data(n) => {
                     link.sequence.take(n);
                     self.window.at += n;
                 }
-                Event::StdinEnd | Event::Abort => return true,
+                Event::Abort => return true,
+                Event::StdinEnd | Event::DataEnd => {}
                 Event::More if self.spare.is_used_up() => return true,
                 Event::More => std::mem::swap(&mut self.window, &mut self.spare),
                 event => {
@@ -326,7 +494,7 @@ impl<'buf> Wire<'buf> {
         };
         let mut tried = false;
         while !self.lent {
-            let ended = link.sequence.stdin_ended();
+            let ended = link.sequence.input_ended();
             let event = match ended && self.window.is_used_up() {
                 true => Event::More,
                 false => link.sequence.next(
@@ -335,11 +503,11 @@ impl<'buf> Wire<'buf> {
                 ),
             };
             match event {
-                Event::Stdin(n) => {
+                Event::Stdin(n) | Event::Data(n) => {
                     link.sequence.take(n);
                     self.window.at += n;
                 }
-                Event::StdinEnd => {}
+                Event::StdinEnd | Event::DataEnd => {}
                 Event::More if !self.spare.is_used_up() => {
                     std::mem::swap(&mut self.window, &mut self.spare);
                 }
@@ -468,6 +636,8 @@ impl<'buf> Wire<'buf> {
             | Event::Params(_)
             | Event::Stdin(_)
             | Event::StdinEnd
+            | Event::Data(_)
+            | Event::DataEnd
             | Event::More => {
                 return Ok(());
             }

@@ -9,7 +9,7 @@ mod url;
 mod validators;
 
 pub(crate) use head::{Illegal, check_field, is_bodiless, is_token, reason};
-pub(crate) use mount::{Place, locate};
+pub(crate) use mount::{Place, Target, locate, raw_path};
 pub(crate) use params::{Known, Params, ParamsError, Scratch};
-pub(crate) use url::{below, encoded, encoded_file};
+pub(crate) use url::{below, encode_path, encoded, encoded_file, request_target};
 pub(crate) use validators::{Version, entity_tag, is_current};

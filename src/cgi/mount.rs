@@ -1,90 +1,153 @@
 //! Which path is it? Every web server splits the request's path into SCRIPT_NAME and PATH_INFO in a way of its
 //! own; this finds the mount (what the application is reached under) and the path below it in one way for all.
+//!
+//! Two cases cannot be told apart by what is sent, and take the setting `mount`: lighttpd's `"/" =>` without
+//! `fix-root-scriptname` sends the first part of the path as SCRIPT_NAME, as a program that is mounted there would; and the
+//! mount itself, asked for without its slash, arrives as a path below the root does from ProxyPass.
 
 use super::params::Scratch;
 
 /// Where a request points: `mount` + `path` is the path of the URL, decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place<'buf> {
+    /// Without a slash at its end.
     pub(crate) mount: &'buf [u8],
-    /// Begins with a slash.
+    /// Begins with a slash, unless it is the `*` of `OPTIONS *`.
     pub(crate) path: &'buf [u8],
 }
 
-/// Finds the place from what the web server sent.
-///
-/// A PATH_INFO that the URL ends in is the path, and what precedes it the mount: also after a rewrite, when
-/// SCRIPT_NAME is the name of a file that no visitor sees. Else SCRIPT_NAME is the mount if the URL goes on below
-/// it. Else nothing is known but that there is a path.
+/// What a web server says of where a request points. Absent and empty SCRIPT_NAME and PATH_INFO are the same.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Target<'buf> {
+    pub(crate) script_name: &'buf [u8],
+    pub(crate) path_info: &'buf [u8],
+    pub(crate) request_uri: Option<&'buf [u8]>,
+}
+
+/// Finds the place from what the web server sent, and `mount`, if its owner said what the application is reached under.
 ///
 /// `None` if a value would have to be written and there is no room for it.
 pub(crate) fn locate<'buf>(
-    script_name: &'buf [u8],
-    path_info: &'buf [u8],
-    request_uri: Option<&'buf [u8]>,
-    _mount: Option<&[u8]>,
+    target: Target<'buf>,
+    mount: Option<&[u8]>,
     scratch: &mut Scratch<'buf>,
 ) -> Option<Place<'buf>> {
-    let Some(target) = request_uri.map(target_path) else {
-        let path = with_slash(path_info, scratch)?;
-        return Some(Place {
-            mount: script_name,
-            path,
-        });
-    };
-    let path_info = if path_info.is_empty() {
-        path_info
-    } else {
-        with_slash(path_info, scratch)?
-    };
-    // The common case, which writes nothing: no escapes, nothing to clean up.
-    if !path_info.is_empty()
-        && let Some(mount) = target.strip_suffix(path_info)
-        && is_plain(target)
-    {
-        return Some(Place {
-            mount,
-            path: path_info,
-        });
+    let found = find(target, scratch)?;
+    match mount {
+        Some(mount) if mount != found.mount => under(mount, found, scratch),
+        _ => Some(found),
     }
-    let decoded = decode(target, scratch)?;
+}
+
+/// A PATH_INFO that the URL ends in is the path, and what precedes it the mount: also after a rewrite, when
+/// SCRIPT_NAME is the name of a file that no visitor sees. Else SCRIPT_NAME is the mount if the URL goes on below
+/// it. Else nothing is known but that there is a path.
+fn find<'buf>(target: Target<'buf>, scratch: &mut Scratch<'buf>) -> Option<Place<'buf>> {
+    let Target {
+        script_name,
+        path_info,
+        request_uri,
+    } = target;
+    let Some(uri) = request_uri.map(target_path) else {
+        let (mount, path) = (without_slash(script_name), with_slash(path_info, scratch)?);
+        return Some(Place { mount, path });
+    };
     if path_info.is_empty() {
-        return Some(below(script_name, decoded).unwrap_or(Place {
-            mount: b"",
-            path: decoded,
-        }));
+        return without_path_info(script_name, uri, scratch);
     }
-    if let Some(mount) = decoded.strip_suffix(path_info) {
-        return Some(Place {
-            mount,
-            path: path_info,
-        });
-    }
-    // Apache, nginx and lighttpd clean the path before they split it; REQUEST_URI is as it was sent.
-    let cleaned = clean(decoded, scratch)?;
-    if let Some(mount) = cleaned.strip_suffix(path_info) {
-        return Some(Place {
-            mount,
-            path: path_info,
-        });
-    }
-    if let [mount @ .., b'/'] = path_info
-        && let Some(mount) = cleaned.strip_suffix(mount)
+    let path = with_slash(path_info, scratch)?;
+    // The common case, which writes nothing: no escapes, nothing to clean up.
+    if let Some(mount) = uri.strip_suffix(path)
+        && is_plain(uri)
     {
-        // nginx's block for the mount itself: `/yourapplication` becomes `/yourapplication/` inside.
-        return Some(Place {
-            mount,
-            path: path_info,
-        });
+        return Some(Place { mount, path });
     }
-    Some(below(script_name, decoded).unwrap_or(Place {
-        mount: b"",
-        path: path_info,
-    }))
+    let decoded = decode(uri, scratch)?;
+    if let Some(mount) = decoded.strip_suffix(path) {
+        let mount = without_slash(clean(mount, scratch)?);
+        return Some(Place { mount, path });
+    }
+    // Apache, nginx and lighttpd clean the path before they split it; REQUEST_URI is as it was sent. And nginx's block
+    // for the mount itself makes `/yourapplication/` of `/yourapplication`.
+    let cleaned = clean(decoded, scratch)?;
+    let slashed = path.strip_suffix(b"/");
+    if let Some(mount) = cleaned
+        .strip_suffix(path)
+        .or_else(|| cleaned.strip_suffix(slashed?))
+    {
+        return Some(Place { mount, path });
+    }
+    Some(below(script_name, decoded).unwrap_or(Place { mount: b"", path }))
+}
+
+/// Apache's ProxyPass sends the whole path as SCRIPT_NAME; Caddy's `php_fastcgi` sends the program's name there, and the
+/// path only in the URL.
+fn without_path_info<'buf>(
+    script_name: &'buf [u8],
+    uri: &'buf [u8],
+    scratch: &mut Scratch<'buf>,
+) -> Option<Place<'buf>> {
+    let decoded = decode(uri, scratch)?;
+    if let Some(place) = below(script_name, decoded) {
+        return Some(place);
+    }
+    let mut path = decoded;
+    if !script_name.is_empty() && !is_plain(decoded) && clean(decoded, scratch)? == script_name {
+        path = script_name;
+    }
+    Some(Place { mount: b"", path })
+}
+
+/// The same place with `mount` as the mount, if it lies below it.
+fn under<'buf>(
+    mount: &[u8],
+    found: Place<'buf>,
+    scratch: &mut Scratch<'buf>,
+) -> Option<Place<'buf>> {
+    if !(scratch.push(found.mount) && scratch.push(found.path)) {
+        return None;
+    }
+    let whole = scratch.finish();
+    Some(match whole.strip_prefix(mount) {
+        Some(b"") => Place {
+            mount: whole,
+            path: b"/",
+        },
+        Some(path @ [b'/', ..]) => Place {
+            mount: &whole[..mount.len()],
+            path,
+        },
+        _ => found,
+    })
+}
+
+/// The path below `mount` as it was sent, not decoded; all of it if the mount is none of what was sent.
+pub(crate) fn raw_path<'buf>(uri: &'buf [u8], mount: &[u8]) -> &'buf [u8] {
+    let sent = target_path(uri);
+    let mut rest = sent;
+    for &wanted in mount {
+        let (byte, behind) = match *rest {
+            [b'%', high, low, ref behind @ ..] => match unescape(high, low) {
+                Some(byte) => (byte, behind),
+                None => return sent,
+            },
+            [byte, ref behind @ ..] => (byte, behind),
+            [] => return sent,
+        };
+        if byte != wanted {
+            return sent;
+        }
+        rest = behind;
+    }
+    match rest {
+        [] => b"/",
+        [b'/', ..] => rest,
+        _ => sent,
+    }
 }
 
 /// The path of a request target: origin form, absolute form, without the query.
-fn target_path(uri: &[u8]) -> &[u8] {
+pub(super) fn target_path(uri: &[u8]) -> &[u8] {
     let uri = match uri.iter().position(|&b| b == b'?') {
         Some(query) => &uri[..query],
         None => uri,
@@ -124,6 +187,13 @@ fn below<'buf>(script_name: &'buf [u8], decoded: &'buf [u8]) -> Option<Place<'bu
     })
 }
 
+fn without_slash(mut mount: &[u8]) -> &[u8] {
+    while let [rest @ .., b'/'] = mount {
+        mount = rest;
+    }
+    mount
+}
+
 fn with_slash<'buf>(path: &'buf [u8], scratch: &mut Scratch<'buf>) -> Option<&'buf [u8]> {
     match path {
         [] => Some(b"/"),
@@ -133,9 +203,10 @@ fn with_slash<'buf>(path: &'buf [u8], scratch: &mut Scratch<'buf>) -> Option<&'b
     }
 }
 
-/// Decodes `%XX`; what is no escape stays. A target without a leading slash (`*`) gets one.
+/// Decodes `%XX`; what is no escape stays. A target without a leading slash gets one, but for the `*` of `OPTIONS *`.
 fn decode<'buf>(target: &'buf [u8], scratch: &mut Scratch<'buf>) -> Option<&'buf [u8]> {
-    if target.first() == Some(&b'/') && !target.contains(&b'%') {
+    let is_whole = target.first() == Some(&b'/') || target == b"*";
+    if is_whole && !target.contains(&b'%') {
         return Some(target);
     }
     let mut whole = target.first() == Some(&b'/') || scratch.push(b"/");
@@ -144,7 +215,7 @@ fn decode<'buf>(target: &'buf [u8], scratch: &mut Scratch<'buf>) -> Option<&'buf
         whole &= scratch.push(&rest[..escape]);
         rest = &rest[escape..];
         let byte = match *rest {
-            [_, high, low, ..] => hex(high).zip(hex(low)).map(|(high, low)| high << 4 | low),
+            [_, high, low, ..] => unescape(high, low),
             _ => None,
         };
         whole &= scratch.push(&[byte.unwrap_or(b'%')]);
@@ -154,8 +225,10 @@ fn decode<'buf>(target: &'buf [u8], scratch: &mut Scratch<'buf>) -> Option<&'buf
     whole.then(|| scratch.finish())
 }
 
-fn hex(digit: u8) -> Option<u8> {
-    (digit as char).to_digit(16).map(|value| value as u8)
+/// The byte of `%XX`.
+fn unescape(high: u8, low: u8) -> Option<u8> {
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    Some((digit(high)? << 4 | digit(low)?) as u8)
 }
 
 /// Merges slashes and removes dot segments, as Apache, nginx and lighttpd do.
@@ -196,65 +269,195 @@ fn clean<'buf>(path: &'buf [u8], scratch: &mut Scratch<'buf>) -> Option<&'buf [u
 mod tests {
     use super::*;
 
-    fn place(script_name: &str, path_info: &str, uri: Option<&str>) -> (String, String) {
+    fn place(
+        script_name: &str,
+        path_info: &str,
+        uri: Option<&str>,
+        mount: Option<&str>,
+    ) -> [String; 2] {
         let (mut room, mut desk) = ([0; 1024], [0; 0]);
         let mut scratch = Scratch::new(&mut room, &mut desk);
-        let uri = uri.map(str::as_bytes);
-        let place = locate(
-            script_name.as_bytes(),
-            path_info.as_bytes(),
-            uri,
-            None,
-            &mut scratch,
-        )
-        .unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (text(place.mount), text(place.path))
+        let target = Target {
+            script_name: script_name.as_bytes(),
+            path_info: path_info.as_bytes(),
+            request_uri: uri.map(str::as_bytes),
+        };
+        let place = locate(target, mount.map(str::as_bytes), &mut scratch).unwrap();
+        [place.mount, place.path].map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
 
-    /// What each configuration sends for `/app/news/today?x=1`, and what is wanted of it.
+    type Row<'a> = (&'a str, &'a str, &'a str, &'a str, &'a str, &'a str);
+
+    /// What, SCRIPT_NAME, PATH_INFO, REQUEST_URI, and the mount and path that are wanted.
+    fn assert_rows(rows: &[Row<'_>]) {
+        for &(what, script_name, path_info, uri, mount, path) in rows {
+            let found = place(script_name, path_info, Some(uri), None);
+            assert_eq!(found, [mount, path], "{what}");
+            let named = place(script_name, path_info, Some(uri), Some(mount));
+            assert_eq!(
+                named,
+                [mount, path],
+                "{what}, with its mount as the setting"
+            );
+        }
+    }
+
+    const NEWS: &str = "/app/news/today?x=1";
+
+    /// What each configuration sends for `/app/news/today?x=1`.
     #[test]
     fn the_place_is_the_same_behind_every_web_server() {
-        let uri = Some("/app/news/today?x=1");
+        #[rustfmt::skip]
+        assert_rows(&[
+            ("mod_fcgid, the guides' .htaccess", "/app.fcgi", "/app/news/today", NEWS, "", "/app/news/today"),
+            ("in a subfolder", "/sub/app.fcgi", "/news", "/sub/news", "/sub", "/news"),
+            ("ScriptAlias /", "", "/app/news/today", NEWS, "", "/app/news/today"),
+            ("ScriptAlias /app", "/app", "/news/today", NEWS, "/app", "/news/today"),
+            ("AddHandler", "/app.fcgi", "/news/today", "/app.fcgi/news/today", "/app.fcgi", "/news/today"),
+            ("FcgidWrapper .foo", "/page.foo", "/news", "/page.foo/news", "/page.foo", "/news"),
+            ("FcgidWrapper virtual, SetHandler", "/app", "/news/today", NEWS, "/app", "/news/today"),
+            ("ProxyPass", "/app/news/today", "", NEWS, "", "/app/news/today"),
+            ("nginx root", "", "/app/news/today", NEWS, "", "/app/news/today"),
+            ("nginx mount", "/app", "/news/today", NEWS, "/app", "/news/today"),
+            ("nginx mount, a line break in the path", "/app/a\nb", "", "/app/a%0Ab", "", "/app/a\nb"),
+            ("nginx, the guides' old block", "/app", "news/today", NEWS, "/app", "/news/today"),
+            ("the same, which encodes again", "/app", "a%20b%2Bc", "/app/a%20b+c", "/app", "/a b+c"),
+            ("the same, which ends at a line break", "/app", "a", "/app/a%0Ab", "/app", "/a\nb"),
+            ("nginx, location /app/ without SCRIPT_NAME", "", "/app/news/today", NEWS, "", "/app/news/today"),
+            ("nginx fastcgi.conf", "/app/news/today", "/app/news/today", NEWS, "", "/app/news/today"),
+            ("lighttpd, the guides' rewrite", "/app.fcgi", "/app/news/today", NEWS, "", "/app/news/today"),
+            ("lighttpd by prefix", "/app", "/news/today", NEWS, "/app", "/news/today"),
+            ("lighttpd / with fix-root-scriptname", "", "/app/news/today", NEWS, "", "/app/news/today"),
+            ("HAProxy", "/app", "/news/today", NEWS, "/app", "/news/today"),
+            ("Caddy transport fastcgi", "/app", "/news/today", NEWS, "/app", "/news/today"),
+            ("Caddy php_fastcgi", "/app.fcgi", "", NEWS, "", "/app/news/today"),
+            ("h2o", "", "/app/news/today", NEWS, "", "/app/news/today"),
+        ]);
+    }
+
+    #[test]
+    fn the_mount_itself_has_a_path_too() {
+        #[rustfmt::skip]
+        assert_rows(&[
+            ("the root", "", "/", "/", "", "/"),
+            ("the root behind .htaccess", "/app.fcgi", "/", "/", "", "/"),
+            ("a subfolder behind .htaccess", "/sub/app.fcgi", "/", "/sub/", "/sub", "/"),
+            ("nginx mount", "/app", "/", "/app/", "/app", "/"),
+            ("nginx mount, without its slash", "/app", "/", "/app", "/app", "/"),
+            ("SetHandler", "/app", "/", "/app/", "/app", "/"),
+            ("ProxyPass", "/", "", "/", "", "/"),
+            ("Caddy php_fastcgi", "/app.fcgi", "", "/", "", "/"),
+        ]);
+    }
+
+    /// Each web server decodes and cleans the path in its own way before it splits it; REQUEST_URI is as it was sent.
+    #[test]
+    fn escapes_and_dots_do_not_hide_the_path() {
+        #[rustfmt::skip]
+        assert_rows(&[
+            ("escapes", "", "/a b/\u{e9}", "/a%20b/%C3%A9", "", "/a b/\u{e9}"),
+            ("an escaped slash", "/m", "/a/b", "/m/a%2Fb", "/m", "/a/b"),
+            ("an escaped question mark", "/m", "/a?q", "/m/a%3Fq?x", "/m", "/a?q"),
+            ("an escaped percent sign", "/m", "/a%b", "/m/a%25b", "/m", "/a%b"),
+            ("a plus is a plus", "/m", "/a+b", "/m/a+b", "/m", "/a+b"),
+            ("a semicolon", "/m", "/a;p=1/b", "/m/a;p=1/b", "/m", "/a;p=1/b"),
+            ("NUL, which only h2o passes on", "", "/a\0b", "/a%00b", "", "/a\0b"),
+            ("escapes in a mount", "/a b", "/c", "/a%20b/c", "/a b", "/c"),
+            ("slashes merged by the server", "", "/x/y", "//x//y", "", "/x/y"),
+            ("the first ones alone", "", "/news", "//news", "", "/news"),
+            ("below a mount", "/app", "/news", "/app//news", "/app", "/news"),
+            ("before a mount", "/app", "/news", "//app/news", "/app", "/news"),
+            ("by ProxyPass", "/x/y", "", "//x/./y", "", "/x/y"),
+            ("dots removed by the server", "/m", "/a/c", "/m/a/./b/../c", "/m", "/a/c"),
+            ("dots before the mount", "/m", "/c", "/a/../m/c", "/m", "/c"),
+            ("dots at the end", "/m", "/a/", "/m/a/b/..", "/m", "/a/"),
+            ("HAProxy and Caddy keep them", "", "//x/../y", "//x/../y", "", "//x/../y"),
+            ("an empty query", "", "/news", "/news?", "", "/news"),
+            ("a question mark in the query", "", "/news", "/news?a?b", "", "/news"),
+            ("absolute form", "", "/news", "http://host:80/news?x", "", "/news"),
+            ("absolute form without a path", "", "/", "http://host", "", "/"),
+            ("absolute form below a mount", "/app", "/news", "HTTP://host/app/news", "/app", "/news"),
+            ("a URL in the query is no absolute form", "", "/", "/?to=http://host/x", "", "/"),
+            ("asterisk form", "", "", "*", "", "*"),
+            ("a percent that is no escape", "", "", "/100%/%zz%4", "", "/100%/%zz%4"),
+            ("no slash in front", "", "", "news", "", "/news"),
+            ("a path that another rewrite made", "/app.fcgi", "/shown/news", "/news", "", "/shown/news"),
+        ]);
+    }
+
+    #[test]
+    fn without_a_url_the_two_parts_are_taken_as_they_are() {
+        for (script_name, path_info, mount, path) in [
+            ("/app", "/news", "/app", "/news"),
+            ("/app", "", "/app", "/"),
+            ("/app/", "/news", "/app", "/news"),
+            ("/", "/news", "", "/news"),
+            ("", "news", "", "/news"),
+            ("", "", "", "/"),
+        ] {
+            assert_eq!(place(script_name, path_info, None, None), [mount, path]);
+        }
+    }
+
+    /// The documented cases in which nothing that is sent tells: what is found, and with the setting.
+    #[test]
+    fn what_cannot_be_told_takes_the_setting() {
         #[rustfmt::skip]
         let rows = [
-            ("mod_fcgid, the guides' .htaccess", "/app.fcgi", "/app/news/today", uri, "", "/app/news/today"),
-            ("the same in a subfolder", "/sub/app.fcgi", "/news", Some("/sub/news"), "/sub", "/news"),
-            ("ScriptAlias /", "", "/app/news/today", uri, "", "/app/news/today"),
-            ("AddHandler", "/app.fcgi", "/news/today", Some("/app.fcgi/news/today"), "/app.fcgi", "/news/today"),
-            ("FcgidWrapper virtual, SetHandler", "/app", "/news/today", uri, "/app", "/news/today"),
-            ("ProxyPass", "/app/news/today", "", uri, "", "/app/news/today"),
-            ("nginx root", "", "/app/news/today", uri, "", "/app/news/today"),
-            ("nginx mount", "/app", "/news/today", uri, "/app", "/news/today"),
-            ("nginx mount, bare", "/app", "/", Some("/app"), "/app", "/"),
-            ("nginx, the guides' old block", "/app", "news/today", uri, "/app", "/news/today"),
-            ("nginx fastcgi.conf", "/app/news/today", "/app/news/today", uri, "", "/app/news/today"),
-            ("lighttpd, the guides' rewrite", "/app.fcgi", "/app/news/today", uri, "", "/app/news/today"),
-            ("lighttpd by prefix", "/app", "/news/today", uri, "/app", "/news/today"),
-            ("Caddy php_fastcgi", "/app.fcgi", "", uri, "", "/app/news/today"),
-            ("no REQUEST_URI", "/app", "/news", None, "/app", "/news"),
-            ("nothing but SCRIPT_NAME", "/app", "", None, "/app", "/"),
-            ("escapes", "", "/a b/\u{e9}", Some("/a%20b/%C3%A9"), "", "/a b/\u{e9}"),
-            ("escapes in a mount", "/a b", "/c", Some("/a%20b/c"), "/a b", "/c"),
-            ("slashes merged by the server", "", "/x/y", Some("//x//y"), "", "/x/y"),
-            ("dots removed by the server", "/m", "/a/c", Some("/m/a/./b/../c"), "/m", "/a/c"),
-            ("HAProxy keeps them", "", "//x//y", Some("//x//y"), "", "//x//y"),
-            ("absolute form", "", "/news", Some("http://host:80/news?x"), "", "/news"),
-            ("asterisk form", "", "", Some("*"), "", "/*"),
-            ("a percent that is no escape", "", "", Some("/100%/%zz"), "", "/100%/%zz"),
+            ("lighttpd / without fix-root-scriptname", "/app", "/news/today", NEWS, ["/app", "/news/today"], "", ["", "/app/news/today"]),
+            ("SetHandler, the mount without its slash", "/app", "", "/app", ["", "/app"], "/app", ["/app", "/"]),
+            ("AddHandler, the program alone", "/app.fcgi", "", "/app.fcgi", ["", "/app.fcgi"], "/app.fcgi", ["/app.fcgi", "/"]),
+            ("ScriptAlias /app, the mount without its slash", "/app", "", "/app?x", ["", "/app"], "/app", ["/app", "/"]),
+            ("ProxyPass /app/", "/app/news", "", "/app/news", ["", "/app/news"], "/app", ["/app", "/news"]),
+            ("h2o below a path", "", "/app/news", "/app/news", ["", "/app/news"], "/app", ["/app", "/news"]),
+            ("nginx mount, a line break in the path", "/app/a\nb", "", "/app/a%0Ab", ["", "/app/a\nb"], "/app", ["/app", "/a\nb"]),
+            ("escapes in the mount", "", "/a b/c", "/a%20b/c", ["", "/a b/c"], "/a b", ["/a b", "/c"]),
         ];
-        for (what, script_name, path_info, uri, mount, path) in rows {
-            assert_eq!(
-                place(script_name, path_info, uri),
-                (mount.into(), path.into()),
-                "{what}"
-            );
+        for (what, script_name, path_info, uri, found, mount, wanted) in rows {
+            let place = |mount| place(script_name, path_info, Some(uri), mount);
+            assert_eq!(place(None), found, "{what}");
+            assert_eq!(place(Some(mount)), wanted, "{what}, set");
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_not_below_the_setting_is_taken_as_found() {
+        for uri in ["/other/news", "/application/news", "/ap"] {
+            let path = uri;
+            assert_eq!(place("", path, Some(uri), Some("/app")), ["", path]);
+        }
+        assert_eq!(place("/app", "/news", None, Some("")), ["", "/app/news"]);
+    }
+
+    #[test]
+    fn the_raw_path_is_as_it_was_sent() {
+        for (uri, mount, raw) in [
+            ("/a%2Fb/c?x", "", "/a%2Fb/c"),
+            ("/app/a%2Fb?x", "/app", "/a%2Fb"),
+            ("/%61pp/a%2Fb", "/app", "/a%2Fb"),
+            ("/app", "/app", "/"),
+            ("/application", "/app", "/application"),
+            ("/%6", "/app", "/%6"),
+            ("//x", "/app", "//x"),
+            ("http://host/app/x", "/app", "/x"),
+            ("*", "", "*"),
+        ] {
+            let found = raw_path(uri.as_bytes(), mount.as_bytes());
+            assert_eq!(found, raw.as_bytes(), "{uri} below {mount:?}");
         }
     }
 
     #[test]
     fn without_room_there_is_no_place() {
         let mut scratch = Scratch::default();
-        assert_eq!(locate(b"", b"", Some(b"/%20"), None, &mut scratch), None);
+        for uri in [&b"/%20"[..], b"//x"] {
+            let target = Target {
+                path_info: b"/y",
+                request_uri: Some(uri),
+                ..Target::default()
+            };
+            assert_eq!(locate(target, None, &mut scratch), None);
+        }
+        assert_eq!(locate(Target::default(), Some(b"/app"), &mut scratch), None);
     }
 }

@@ -1,6 +1,9 @@
 //! URLs as an answer may hold them: where a page links to, and where it sends a visitor. Called by
 //! `Request::url_for` and `Response::redirect`.
 
+use super::mount::target_path;
+use percent_encoding::percent_encode_byte;
+
 /// The absolute path of a URL: `path` below `mount`, which is decoded text. One slash stands in front, so that no path
 /// is taken for another host's (`//host/`), and what a URL may not hold is percent-encoded: `\` too, which browsers
 /// read as a slash. A query and a fragment of `path`, and what is encoded in it, stay as they are.
@@ -9,22 +12,45 @@ pub(crate) fn below(mount: &str, path: &str) -> String {
     let mut url = String::with_capacity(mount.len() + path.len() + 2);
     if !mount.is_empty() {
         url.push('/');
-        mount
-            .bytes()
-            .for_each(|byte| push(&mut url, byte, is_of_path(byte)));
+        encode_path(mount.as_bytes(), &mut url);
     }
     url.push('/');
-    push_reference(&mut url, path.trim_start_matches('/'), is_of_path);
+    push_reference(
+        &mut url,
+        path.trim_start_matches('/').as_bytes(),
+        is_of_path,
+    );
     url
 }
 
 /// A URL or a part of one as it was given, with what no URL may hold percent-encoded.
-pub(crate) fn encoded(reference: &str) -> String {
+pub(crate) fn encoded(reference: impl AsRef<[u8]>) -> String {
+    let reference = reference.as_ref();
     let mut url = String::with_capacity(reference.len());
     // Brackets stand around an IPv6 address.
     let is_kept = |byte| is_of_path(byte) || matches!(byte, b'[' | b']');
     push_reference(&mut url, reference, is_kept);
     url
+}
+
+/// Path and query of a request target, without the scheme and host of the absolute form.
+pub(crate) fn request_target(uri: &[u8]) -> &[u8] {
+    let query = uri
+        .iter()
+        .position(|&b| b == b'?')
+        .map_or(0, |at| uri.len() - at);
+    let path = target_path(uri);
+    match uri.strip_suffix(&uri[uri.len() - query..]) {
+        // The path is the last thing before the query.
+        Some(before) if before.ends_with(path) => &uri[before.len() - path.len()..],
+        _ => path,
+    }
+}
+
+/// Appends a decoded path: all that would mean something else is encoded.
+pub(crate) fn encode_path(path: &[u8], url: &mut String) {
+    path.iter()
+        .for_each(|&byte| push(url, byte, is_of_path(byte)));
 }
 
 /// The path of a file, in a header that the web server decodes: only letters, digits, `-._~` and slashes stay.
@@ -37,13 +63,13 @@ pub(crate) fn encoded_file(path: &[u8]) -> String {
 }
 
 /// Keeps escapes, `?`, and the `#` that begins the fragment.
-fn push_reference(url: &mut String, reference: &str, is_kept: impl Fn(u8) -> bool) {
+fn push_reference(url: &mut String, reference: &[u8], is_kept: impl Fn(u8) -> bool) {
     let mut in_fragment = false;
-    for (at, byte) in reference.bytes().enumerate() {
+    for (at, &byte) in reference.iter().enumerate() {
         let is_kept = match byte {
             b'?' => true,
             b'#' => !std::mem::replace(&mut in_fragment, true),
-            b'%' => is_escape(&reference.as_bytes()[at..]),
+            b'%' => is_escape(&reference[at..]),
             _ => is_kept(byte),
         };
         push(url, byte, is_kept);
@@ -60,12 +86,10 @@ fn is_of_path(byte: u8) -> bool {
 }
 
 fn push(url: &mut String, byte: u8, is_kept: bool) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
     if is_kept {
         url.push(char::from(byte));
     } else {
-        let digits = [byte >> 4, byte & 15].map(|digit| char::from(HEX[usize::from(digit)]));
-        url.extend(['%', digits[0], digits[1]]);
+        url.push_str(percent_encode_byte(byte));
     }
 }
 
@@ -127,5 +151,37 @@ mod tests {
             assert_eq!(encoded(given), url);
         }
         assert_eq!(encoded_file(b"/srv/a b%;?\xe9"), "/srv/a%20b%25%3B%3F%E9");
+    }
+
+    #[test]
+    fn a_request_target_is_path_and_query() {
+        for (uri, target) in [
+            ("/a?b=c?d", "/a?b=c?d"),
+            ("/", "/"),
+            ("http://host/a?b", "/a?b"),
+            ("http://host?b", "/"),
+            ("*", "*"),
+        ] {
+            assert_eq!(request_target(uri.as_bytes()), target.as_bytes(), "{uri}");
+        }
+    }
+
+    /// Every byte, escaped, is itself again for whoever decodes it.
+    #[test]
+    fn a_path_survives_the_way_through_a_url() {
+        let path: Vec<u8> = (0..=255).collect();
+        let mut url = String::new();
+        encode_path(&path, &mut url);
+        assert!(
+            url.bytes()
+                .all(|b| b.is_ascii_graphic() && !b"?#\"<>\\^`{|}".contains(&b))
+        );
+        let (mut decoded, mut rest) = (Vec::new(), url.as_bytes());
+        while let [byte, behind @ ..] = rest {
+            let escape = (*byte == b'%').then(|| std::str::from_utf8(&behind[..2]).unwrap());
+            decoded.push(escape.map_or(*byte, |digits| u8::from_str_radix(digits, 16).unwrap()));
+            rest = &behind[if escape.is_some() { 2 } else { 0 }..];
+        }
+        assert_eq!(decoded, path);
     }
 }

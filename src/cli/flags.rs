@@ -1,6 +1,6 @@
 //! The flags, as one table: the command line and the settings file are both read by it, and `--help` prints it.
 
-use crate::net::Address;
+use crate::net::{Address, Prefix};
 use crate::sendfile::Sendfile;
 use crate::server::Server;
 use getopts::{Fail, Matches};
@@ -16,6 +16,7 @@ const FLAGS: &[Flag] = &[
     flag("listen", "ADDR", "unix:/path, 127.0.0.1:9000 or fd:3; repeatable", Kind::Listen),
     flag("http", "ADDR", "http, to try it out: 127.0.0.1:8000", Kind::Http),
     flag("mount", "PATH", "what it is reached under: /app [found]", Kind::Mount),
+    flag("trusted-proxy", "PREFIX", "its X-Forwarded-* count; repeatable", Kind::TrustedProxy),
     flag("workers", "N", "requests answered at once", Kind::Number(1, 1024, |s| &mut s.workers)),
     flag("stack-size", "BYTES", "stack of a worker", Kind::Number(64 << 10, 1 << 30, |s| &mut s.stack_size)),
     flag("grace", "SECONDS", "for what runs when asked to stop", Kind::Seconds(0, |s| &mut s.grace)),
@@ -52,6 +53,7 @@ pub(super) struct Options {
     pub(super) log_level: Option<LevelFilter>,
     pub(super) keepalive: bool,
     mount: Option<String>,
+    trusted_proxies: Vec<Prefix>,
     sendfile: Option<Sendfile>,
     debug: bool,
     changes: Vec<Change>,
@@ -100,6 +102,7 @@ enum Kind {
     Level,
     Keepalive,
     Mount,
+    TrustedProxy,
     Sendfile,
     Debug,
     /// At least so many ms.
@@ -230,6 +233,10 @@ impl Options {
         } else {
             self.listen
         };
+        let trusted_proxies = match self.trusted_proxies.is_empty() {
+            true => below.trusted_proxies,
+            false => self.trusted_proxies,
+        };
         let mut changes = below.changes;
         changes.extend(self.changes);
         Options {
@@ -238,6 +245,7 @@ impl Options {
             log_level: self.log_level.or(below.log_level),
             keepalive: self.keepalive || below.keepalive,
             mount: self.mount.or(below.mount),
+            trusted_proxies,
             sendfile: self.sendfile.or(below.sendfile),
             debug: self.debug || below.debug,
             changes,
@@ -251,6 +259,12 @@ impl Options {
         }
         if let Some(mount) = &self.mount {
             server = server.mount(mount);
+        }
+        if !self.trusted_proxies.is_empty() {
+            server
+                .setup
+                .trusted_proxies
+                .clone_from(&self.trusted_proxies);
         }
         if let Some(sendfile) = &self.sendfile {
             server = server.sendfile(sendfile.clone());
@@ -302,6 +316,7 @@ impl Flag {
             Kind::Level => options.log_level = Some(level(value)?),
             Kind::Keepalive => options.keepalive = true,
             Kind::Mount => options.mount = Some(mount(value)?),
+            Kind::TrustedProxy => options.trusted_proxies.push(prefix(value)?),
             Kind::Sendfile => options.sendfile = Some(sendfile(value)?),
             Kind::Debug => options.debug = true,
             Kind::Seconds(least, field) => {
@@ -329,6 +344,7 @@ impl Flag {
             | Kind::Level
             | Kind::Keepalive
             | Kind::Mount
+            | Kind::TrustedProxy
             | Kind::Sendfile
             | Kind::Debug => String::new(),
             Kind::Seconds(_, field) => format!(" [{}]", seconds_of(*field(server))),
@@ -343,7 +359,7 @@ fn grammar() -> getopts::Options {
     grammar.optflag("h", "help", "").optflag("V", "version", "");
     for flag in FLAGS {
         match flag.kind {
-            Kind::Listen => grammar.optmulti("", flag.name, "", ""),
+            Kind::Listen | Kind::TrustedProxy => grammar.optmulti("", flag.name, "", ""),
             Kind::Keepalive | Kind::Debug => grammar.optflag("", flag.name, ""),
             _ => grammar.optopt("", flag.name, "", ""),
         };
@@ -397,7 +413,7 @@ fn parse_line(
     match flag.kind {
         Kind::Keepalive => return Err("keepalive is for the command conf; leave it out".into()),
         Kind::Debug if !value.is_empty() => return Err("debug takes no value; write debug".into()),
-        Kind::Listen => {}
+        Kind::Listen | Kind::TrustedProxy => {}
         _ if seen.contains(&flag.name) => {
             return Err(format!("{name} is given twice; leave one out"));
         }
@@ -485,6 +501,12 @@ fn mount(value: &str) -> Result<String, String> {
             "{value:?} is no mount; write the path of the URL that the application is reached under, decoded: /app, or /"
         )),
     }
+}
+
+fn prefix(value: &str) -> Result<Prefix, String> {
+    value
+        .parse()
+        .map_err(|error: std::io::Error| error.to_string())
 }
 
 /// A path may have an equals sign: the last one ends the folder.
@@ -647,6 +669,40 @@ mod tests {
         );
     }
 
+    #[test]
+    fn mount_proxies_and_debug_are_settings_too() {
+        let asked = [
+            "--mount",
+            "/app",
+            "--debug",
+            "--trusted-proxy",
+            "127.0.0.1",
+            "--trusted-proxy=fd00::/8",
+        ];
+        let file =
+            "mount /app\ndebug\ntrusted-proxy 127.0.0.1\ntrusted-proxy fd00::/8 # all of ours\n";
+        let file = parse_file(file, Path::new("/")).unwrap();
+        for server in [server(&asked), file.clone().apply(Server::new())] {
+            assert_eq!(server.setup.mount.as_deref(), Some("/app"));
+            assert!(server.setup.debug);
+            let proxies: Vec<String> = server
+                .setup
+                .trusted_proxies
+                .iter()
+                .map(Prefix::to_string)
+                .collect();
+            assert_eq!(proxies, ["127.0.0.1", "fd00::/8"]);
+        }
+        let (_, over) = parsed(&["--trusted-proxy", "::1", "--mount", "/"]).unwrap();
+        let server = over.over(file).apply(Server::new());
+        assert_eq!(server.setup.mount.as_deref(), Some(""));
+        assert_eq!(
+            server.setup.trusted_proxies,
+            ["::1".parse().unwrap()],
+            "they replace those of the file"
+        );
+    }
+
     /// The builder clamps; what is refused here must not be looser than that.
     #[test]
     fn every_range_lies_within_the_builders() {
@@ -704,6 +760,12 @@ mod tests {
             ("grace", "1.2345", "seconds from 0 to 86400"),
             ("grace", "18446744073709551616", "seconds from 0 to 86400"),
             ("head-timeout", "0.099", "seconds from 0.1 to 86400"),
+            ("mount", "app", "is no mount; write the path"),
+            ("mount", "//app", "is no mount; write the path"),
+            ("mount", "/a%20b", "is no mount; write the path"),
+            ("mount", "/app?x", "is no mount; write the path"),
+            ("trusted-proxy", "localhost", "is no address and no prefix"),
+            ("trusted-proxy", "10.1.0.0/8", "has bits behind its first 8"),
             (
                 "log-level",
                 "loud",

@@ -80,13 +80,14 @@ struct Second {
 impl Gate {
     /// The same handlers, with the gate before them.
     fn before(self: &Arc<Gate>, handlers: &Handlers) -> Handlers {
-        let responder = handlers.responder.clone().map(|make| {
-            let gate = Arc::clone(self);
+        let roles = handlers.roles.clone().map(|make| {
+            let (gate, make) = (Arc::clone(self), make?);
             let gated: Make = Arc::new(move || Ok(gate.guard(Arc::clone(&make))));
-            gated
+            Some(gated)
         });
         Handlers {
-            responder,
+            roles,
+            failed: handlers.failed.clone(),
             error_page: handlers.error_page.clone(),
         }
     }

@@ -45,7 +45,7 @@ impl Records {
         loop {
             match self.reader.step(bytes, at) {
                 Step::More => return Ok(None),
-                Step::BadVersion(version) => {
+                Step::BadVersion([version, ..]) => {
                     return Err(format!(
                         "the application sent a record of version {version}, not 1: that is not FastCGI"
                     ));

@@ -202,7 +202,7 @@ fn is_cookie_octet(byte: u8) -> bool {
 ///
 /// `;` separates them, and `,` where a further `name=` follows: Apache and Caddy join repeated headers with it, and
 /// browsers put one into a value. What has no name is passed over.
-pub(crate) fn pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
+pub(crate) fn cookie_pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut rest = Some(header);
     std::iter::from_fn(move || {
         loop {
@@ -352,7 +352,11 @@ mod tests {
             ("a=; a=2;", &[("a", ""), ("a", "2")]),
         ];
         for (header, expected) in rows {
-            assert_eq!(pairs(header).collect::<Vec<_>>(), expected, "{header:?}");
+            assert_eq!(
+                cookie_pairs(header).collect::<Vec<_>>(),
+                expected,
+                "{header:?}"
+            );
         }
     }
 }

@@ -7,6 +7,7 @@ mod connect;
 mod listener;
 mod origin;
 mod pipes;
+mod prefix;
 pub(crate) mod sys;
 mod transport;
 
@@ -15,5 +16,6 @@ pub(crate) use address::refuse_public;
 pub(crate) use listener::{Listener, SocketFile};
 pub(crate) use origin::{Facts, Origin};
 pub(crate) use pipes::Pipes;
+pub use prefix::Prefix;
 pub(crate) use sys::{Epoll, Interest, Mapping, Timer, Wait};
 pub(crate) use transport::Transport;

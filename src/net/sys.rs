@@ -164,6 +164,18 @@ pub(crate) fn poll<const N: usize>(
     Ok(came)
 }
 
+/// Whether the other end of a socket is gone. Does not wait.
+pub(crate) fn has_hung_up(fd: BorrowedFd<'_>) -> bool {
+    let mut asked = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: 0,
+        revents: 0,
+    };
+    // SAFETY: `asked` is one pollfd that lives through the call.
+    let n = unsafe { libc::poll(&mut asked, 1, 0) };
+    n > 0 && asked.revents & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0
+}
+
 /// What an entry of an [`Epoll`] waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interest {
@@ -329,17 +341,33 @@ pub(crate) fn close_on_exec(fd: i32) -> io::Result<()> {
     }
 }
 
-/// The most descriptors that this process may have open (the soft `RLIMIT_NOFILE`).
-pub(crate) fn descriptor_limit() -> usize {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
+/// The most descriptors that this process may have open, and the most that it may allow itself: the soft and the hard
+/// `RLIMIT_NOFILE`.
+pub(crate) fn descriptor_limits() -> (usize, usize) {
+    let limit = descriptor_rlimit();
+    let number = |limit| usize::try_from(limit).unwrap_or(usize::MAX);
+    (number(limit.rlim_cur), number(limit.rlim_max))
+}
+
+/// Allows as many descriptors as may be allowed. Where that is refused the limit stays as it is.
+pub(crate) fn raise_descriptor_limit() {
+    let limit = descriptor_rlimit();
+    let raised = libc::rlimit {
+        rlim_cur: limit.rlim_max,
+        ..limit
     };
-    // SAFETY: the kernel fills `limit`.
-    match unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } {
-        0 => usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX),
-        _ => 1024,
-    }
+    // SAFETY: the kernel reads `raised`.
+    unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) };
+}
+
+fn descriptor_rlimit() -> libc::rlimit {
+    let mut limit = libc::rlimit {
+        rlim_cur: 1024,
+        rlim_max: 1024,
+    };
+    // SAFETY: the kernel fills `limit`; if it does not, the usual one stands there.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    limit
 }
 
 /// The user that this process may do things as.

@@ -36,6 +36,11 @@ impl Transport {
         sys::poll([(self.0.as_fd(), wait)], Some(limit)).map(|[came]| came)
     }
 
+    /// Whether the peer has closed both directions, or is gone. By TCP that shows only once we have written.
+    pub(crate) fn has_hung_up(&self) -> bool {
+        sys::has_hung_up(self.0.as_fd())
+    }
+
     /// Says that we send nothing more; the peer's last bytes can still be read.
     pub(crate) fn shutdown_write(&self) -> io::Result<()> {
         self.0.shutdown(Shutdown::Write)

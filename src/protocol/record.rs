@@ -80,6 +80,13 @@ pub enum Role {
 }
 
 impl Role {
+    pub(crate) const COUNT: usize = 3;
+
+    /// Its place in a list of all of them.
+    pub(crate) fn index(self) -> usize {
+        self as usize
+    }
+
     pub(crate) fn from_number(number: u16) -> Option<Role> {
         match number {
             1 => Some(Role::Responder),
@@ -201,8 +208,8 @@ pub(crate) enum Step {
     Content(usize),
     /// Nothing: all bytes are used up.
     More,
-    /// The version is not 1.
-    BadVersion(u8),
+    /// A header whose version is not 1.
+    BadVersion([u8; HEADER_LEN]),
 }
 
 impl RecordReader {
@@ -237,7 +244,7 @@ impl RecordReader {
                 self.padding = header.padding;
                 Step::Header(header)
             }
-            None => Step::BadVersion(header[0]),
+            None => Step::BadVersion(header),
         }
     }
 
@@ -331,7 +338,7 @@ mod tests {
                         at += n;
                     }
                     Step::More => break,
-                    Step::BadVersion(v) => panic!("version {v}"),
+                    Step::BadVersion(header) => panic!("{header:?}"),
                 }
             }
             assert_eq!(at, piece.len());

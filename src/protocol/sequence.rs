@@ -4,7 +4,7 @@
 //! the few bytes of BEGIN_REQUEST and of a management record: PARAMS and STDIN stay where they landed.
 
 use super::bodies::BeginRequest;
-use super::record::{RecordHeader, RecordReader, RecordType, Step};
+use super::record::{HEADER_LEN, RecordHeader, RecordReader, RecordType, Role, Step};
 
 /// The most bytes of one GET_VALUES record that are looked at. The three names that exist take 59.
 const MANAGEMENT_LIMIT: usize = 1024;
@@ -24,6 +24,8 @@ pub(crate) struct Sequence {
     fixed_len: usize,
     /// A management record's content, `len() <= MANAGEMENT_LIMIT`.
     management: Vec<u8>,
+    /// Why nothing more can be understood.
+    fault: Option<Fault>,
 }
 
 /// What part of a request comes next.
@@ -36,7 +38,9 @@ enum Phase {
     Params,
     /// The head is whole, the STDIN stream is open.
     Stdin,
-    /// STDIN ended; the answer may still be on its way out.
+    /// A filter's STDIN ended, its DATA stream is open.
+    Data,
+    /// All that a request has has come; the answer may still be on its way out.
     Ended,
 }
 
@@ -47,6 +51,7 @@ enum Purpose {
     Begin(u16),
     Params,
     Stdin,
+    Data,
     GetValues,
 }
 
@@ -65,6 +70,10 @@ pub(crate) enum Event {
     Stdin(usize),
     /// STDIN ended.
     StdinEnd,
+    /// So many bytes of DATA lie in front: [`Sequence::take`] them.
+    Data(usize),
+    /// DATA ended.
+    DataEnd,
     /// The web server gives the request up.
     Abort,
     /// Another request begins while one runs; we take one at a time on a connection.
@@ -80,8 +89,8 @@ pub(crate) enum Event {
 /// Why a connection cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The first byte of a record is not 1.
-    Version(u8),
+    /// The first byte of a record is not 1: what stands in its header's place.
+    Version([u8; HEADER_LEN]),
     /// STDIN before the end of PARAMS.
     StdinBeforeParamsEnd,
     /// BEGIN_REQUEST of less than eight bytes.
@@ -93,20 +102,26 @@ pub(crate) enum Fault {
 impl Sequence {
     /// Says what `bytes[*at..]` begins with, and moves `at` over all that needs no one else.
     pub(crate) fn next(&mut self, bytes: &[u8], at: &mut usize) -> Event {
+        if let Some(fault) = self.fault {
+            return Event::Fault(fault);
+        }
         loop {
             let event = match self.reader.step(bytes, at) {
                 Step::More => Some(Event::More),
-                Step::BadVersion(version) => Some(Event::Fault(Fault::Version(version))),
+                Step::BadVersion(header) => Some(Event::Fault(Fault::Version(header))),
                 Step::Header(header) => self.accept(header),
                 Step::Content(n) => self.content(&bytes[*at..*at + n], at),
             };
             if let Some(event) = event {
+                if let Event::Fault(fault) = event {
+                    self.fault = Some(fault);
+                }
                 return event;
             }
         }
     }
 
-    /// `n` bytes of PARAMS or STDIN were used.
+    /// `n` bytes of PARAMS, STDIN or DATA were used.
     pub(crate) fn take(&mut self, n: usize) {
         self.reader.take(n);
     }
@@ -139,16 +154,39 @@ impl Sequence {
         self.begin.is_some_and(|begin| begin.keep_conn)
     }
 
+    /// What the running request asks the application to be.
+    pub(crate) fn role(&self) -> Option<Role> {
+        Role::from_number(self.begin?.role)
+    }
+
     /// Whether a request's head is on its way.
     pub(crate) fn in_head(&self) -> bool {
         self.phase == Phase::Params || matches!(self.purpose, Purpose::Begin(_))
     }
 
     pub(crate) fn stdin_ended(&self) -> bool {
+        matches!(self.phase, Phase::Data | Phase::Ended)
+    }
+
+    /// Whether every stream of the request ended.
+    pub(crate) fn input_ended(&self) -> bool {
         self.phase == Phase::Ended
     }
 
-    /// Whether nothing more of the request can come: STDIN ended, and so did the padding of its last record.
+    /// Whether bytes that begin like this may be the next request, sent before this one is answered: they are left for
+    /// later. So are fewer bytes than a header has.
+    pub(crate) fn is_next_request(&self, bytes: &[u8]) -> bool {
+        self.is_over()
+            && match *bytes {
+                [_, number, high, low, _, _, _, _, ..] => {
+                    let is_ours = u16::from_be_bytes([high, low]) == self.request_id;
+                    is_ours && number == RecordType::BeginRequest.number()
+                }
+                _ => true,
+            }
+    }
+
+    /// Whether nothing more of the request can come: its streams ended, and so did the padding of the last record.
     pub(crate) fn is_over(&self) -> bool {
         self.phase == Phase::Ended && self.reader.at_boundary()
     }
@@ -197,7 +235,12 @@ impl Sequence {
 
             AbortRequest => Some(Event::Abort),
             Params if self.phase == Phase::Params && content == 0 => {
-                self.phase = Phase::Stdin;
+                // Section 6.3, and as seen: mod_fcgid, mod_authnz_fcgi and lighttpd send an authorizer no STDIN record at
+                // all, not even the empty one.
+                self.phase = match self.role() {
+                    Some(Role::Authorizer) => Phase::Ended,
+                    _ => Phase::Stdin,
+                };
                 Some(Event::Head)
             }
             Params if self.phase == Phase::Params => {
@@ -206,15 +249,26 @@ impl Sequence {
             }
             Stdin if self.phase == Phase::Params => Some(Event::Fault(Fault::StdinBeforeParamsEnd)),
             Stdin if self.phase == Phase::Stdin && content == 0 => {
-                self.phase = Phase::Ended;
+                self.phase = match self.role() {
+                    Some(Role::Filter) => Phase::Data,
+                    _ => Phase::Ended,
+                };
                 Some(Event::StdinEnd)
             }
             Stdin if self.phase == Phase::Stdin => {
                 self.purpose = Purpose::Stdin;
                 None
             }
-            // PARAMS after their end, STDIN after its end, DATA for a responder, and types that only
-            // an application sends or nobody knows: of no meaning here, and harmless.
+            Data if self.phase == Phase::Data && content == 0 => {
+                self.phase = Phase::Ended;
+                Some(Event::DataEnd)
+            }
+            Data if self.phase == Phase::Data => {
+                self.purpose = Purpose::Data;
+                None
+            }
+            // PARAMS after their end, STDIN after its end, DATA for a responder or before a filter's STDIN ended, and types
+            // that only an application sends or nobody knows: of no meaning here, and harmless.
             _ => None,
         }
     }
@@ -225,6 +279,7 @@ impl Sequence {
         match self.purpose {
             Purpose::Params => return Some(Event::Params(n)),
             Purpose::Stdin => return Some(Event::Stdin(n)),
+            Purpose::Data => return Some(Event::Data(n)),
             Purpose::Skip => {}
             Purpose::GetValues => {
                 let room = MANAGEMENT_LIMIT - self.management.len();
@@ -277,7 +332,7 @@ mod tests {
                 let event = sequence.next(piece, &mut at);
                 match event {
                     Event::More => break,
-                    Event::Params(n) | Event::Stdin(n) => {
+                    Event::Params(n) | Event::Stdin(n) | Event::Data(n) => {
                         sequence.take(n);
                         at += n;
                     }
@@ -286,6 +341,7 @@ mod tests {
                 match (events.last_mut(), event) {
                     (Some(Event::Params(sum)), Event::Params(n)) => *sum += n,
                     (Some(Event::Stdin(sum)), Event::Stdin(n)) => *sum += n,
+                    (Some(Event::Data(sum)), Event::Data(n)) => *sum += n,
                     _ => events.push(event),
                 }
                 if matches!(event, Event::Fault(_)) {
@@ -351,7 +407,10 @@ mod tests {
 
     #[test]
     fn what_cannot_go_on_is_a_fault() {
-        assert_events(b"GET / HTTP/1.1\r\n", &[Event::Fault(Fault::Version(b'G'))]);
+        assert_events(
+            b"GET / HTTP/1.1\r\n",
+            &[Event::Fault(Fault::Version(*b"GET / HT"))],
+        );
         let early = [GET[0], GET[3]].concat();
         let fault = Event::Fault(Fault::StdinBeforeParamsEnd);
         assert_events(&early, &[Event::Begin(1), fault]);

@@ -23,8 +23,7 @@ fn server() -> Served {
 
 #[test]
 fn what_is_not_fastcgi_closes_the_connection_with_one_line_that_says_what_it_is() {
-    let server = server();
-    let http = "what came looks like http, not FastCGI; use fastcgi_pass (nginx) or proxy:fcgi:// (Apache)";
+    let http = "what came is http, not FastCGI; use fastcgi_pass (nginx) or fcgi:// (Apache)";
     let tls = "TLS came where FastCGI was expected";
     let table: [(&[u8], &str); 9] = [
         (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", http),
@@ -37,17 +36,41 @@ fn what_is_not_fastcgi_closes_the_connection_with_one_line_that_says_what_it_is(
         (b"{\"json\": true}", "version 123"),
         (b"\r\n\r\n\r\n\r\n", "version 13"),
     ];
-    for (i, (bytes, words)) in table.into_iter().enumerate() {
+    for (bytes, words) in table {
+        let server = server();
         let mut wire = server.after(bytes);
-        assert!(!wire.wait_for_end(), "{words}: something was answered");
+        wire.end();
+        let answer = String::from_utf8(wire.bytes_until_the_end()).unwrap();
+        match words == http {
+            true => assert!(
+                answer.starts_with("HTTP/1.1 400 Bad Request\r\n")
+                    && answer.contains("fastcgi_pass"),
+                "{answer}"
+            ),
+            false => assert_eq!(answer, "", "{words}"),
+        }
         server.assert_serves();
         let lines = server.lines(Level::Info);
-        assert_eq!(lines.len(), i + 1, "{words}: {lines:?}");
+        assert_eq!(lines.len(), 1, "{words}: {lines:?}");
         assert!(
-            lines[i].starts_with("a connection is closed: ") && lines[i].contains(words),
+            lines[0].starts_with("a connection is closed: ") && lines[0].contains(words),
             "{lines:?}"
         );
     }
+}
+
+/// Something that probes a port goes on for days.
+#[test]
+fn the_log_hears_of_strangers_once_a_minute() {
+    let server = server();
+    for _ in 0..50 {
+        let mut wire = server.after("GET / HTTP/1.1\r\n\r\n");
+        wire.end();
+        assert!(!wire.bytes_until_the_end().is_empty());
+        server.after([7; 100]).wait_for_end();
+    }
+    server.assert_serves();
+    assert_eq!(server.lines(Level::Info).len(), 1);
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn wrong_usage_is_one_sentence_and_exit_code_2() {
         ),
         (
             &["conf", "iis"],
-            "conf knows no web server \"iis\"; write one of htaccess, apache, nginx, lighttpd",
+            "conf knows no web server \"iis\"; write one of htaccess, apache, nginx, lighttpd, haproxy",
         ),
     ] {
         let told = home.run(arguments);
@@ -652,6 +652,25 @@ fn conf_asks_the_settings_file_too() {
         "{told:?}"
     );
     assert!(told.stdout.contains("--workers 9"), "{told:?}");
+}
+
+#[test]
+fn flag_and_settings_say_the_mount() {
+    let ask = Ask::new("GET", "/app/path");
+    for (settings, flags, page) in [
+        (
+            "",
+            &["--mount", "/app"][..],
+            "mount /app\npath /path\nquery \n",
+        ),
+        ("mount /app\n", &[], "mount /app\npath /path\nquery \n"),
+        ("mount /app\n", &["--mount", "/"], "not found"),
+        ("", &[], "not found"),
+    ] {
+        let home = Home::with(settings);
+        let testbed = home.start(flags);
+        assert_eq!(testbed.ask(&ask).page().1, page, "{settings:?} {flags:?}");
+    }
 }
 
 #[test]

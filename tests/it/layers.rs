@@ -19,7 +19,7 @@ const LAYERS: [&[&str]; 15] = [
     &["request", "response", "body", "access"],
     &["exchange"],
     &["wire"],
-    &["link", "front"],
+    &["link", "front", "visitor", "stranger"],
     &[
         "buffer", "limits", "setup", "sendfile", "slot", "net", "form", "cgi", "page",
     ],
@@ -37,13 +37,15 @@ const ONLY: [(&str, &[&str]); 5] = [
 ];
 
 /// Where a foreign crate may be named. crossbeam's parts serve what crosses threads.
-const FOREIGN: [(&str, &[&str]); 7] = [
+const FOREIGN: [(&str, &[&str]); 9] = [
     ("socket2", &["net"]),
     ("libc", &["net"]),
     ("crossbeam_utils", &["pool", "accept", "reserve"]),
     ("getopts", &["cli"]),
     ("env_logger", &["cli"]),
     ("httparse", &["cli"]),
+    ("form_urlencoded", &["form"]),
+    ("percent_encoding", &["cgi"]),
     ("httpdate", &["date", "cgi"]),
 ];
 
@@ -67,16 +69,18 @@ const TOP_LEVEL: [&str; 16] = [
     "target",
 ];
 
-/// What the default features bring in: what the manifest names and what that needs, httparse for `dev`.
-const CRATES: [&str; 9] = [
+/// What the default features bring in: the six of the card, form_urlencoded, what these need, and httparse for `dev`.
+const CRATES: [&str; 11] = [
     "crossbeam-utils",
     "env_filter",
     "env_logger",
+    "form_urlencoded",
     "getopts",
     "httparse",
     "httpdate",
     "libc",
     "log",
+    "percent-encoding",
     "socket2",
 ];
 

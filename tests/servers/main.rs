@@ -4,6 +4,7 @@
 
 mod apache;
 mod folder;
+mod haproxy;
 mod http;
 mod lighttpd;
 mod nginx;
@@ -38,6 +39,7 @@ macro_rules! ensure {
 /// Most of the web servers write and read at the same time, gather an answer, and open a connection for each request.
 const COMMON: Traits = Traits {
     echoes_large: true,
+    takes_chunks: true,
     streams: false,
     cut: Cut::Hidden,
     keeps_connections: Some(false),
@@ -70,6 +72,13 @@ const NGINX: Traits = Traits {
 const NGINX_KEPT: Traits = Traits {
     keeps_connections: Some(true),
     ..NGINX
+};
+
+/// HAProxy 2.6 gathers what is small, and tells the visitor when an answer is cut.
+const HAPROXY: Traits = Traits {
+    takes_chunks: false,
+    cut: Cut::Noticed,
+    ..COMMON
 };
 
 const ROWS: &[Row] = &[
@@ -217,6 +226,25 @@ const ROWS: &[Row] = &[
         work: Work::Table {
             start: lighttpd::external_tcp,
             traits: COMMON,
+        },
+    },
+    Row {
+        name: "haproxy-unix",
+        missing: haproxy::missing,
+        work: Work::Table {
+            start: haproxy::unix,
+            traits: HAPROXY,
+        },
+    },
+    Row {
+        name: "haproxy-tcp-keepalive",
+        missing: haproxy::missing,
+        work: Work::Table {
+            start: haproxy::tcp_kept,
+            traits: Traits {
+                keeps_connections: Some(true),
+                ..HAPROXY
+            },
         },
     },
 ];

@@ -33,6 +33,9 @@ pub struct Traits {
     /// Whether 10 MiB come back from `/echo`, which writes while it reads. Where they do not, only a time limit ends the
     /// request.
     pub echoes_large: bool,
+    /// Whether a chunked body of 100,000 bytes arrives. HAProxy 2.6.12 refuses, with 400, one that exceeds its buffer of
+    /// 16 KiB.
+    pub takes_chunks: bool,
     /// Whether pieces of an answer arrive as they are written.
     pub streams: bool,
     /// What the visitor gets when the program cuts an answer short.

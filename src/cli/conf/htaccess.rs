@@ -1,13 +1,13 @@
 //! `.htaccess` beside the program, for a host where nothing else can be set. It works in the document root and in any
 //! folder below it. Called by [`text`](super::text).
 
-use super::Site;
+use super::{Site, escaped, in_regex};
 
 pub(super) fn text(site: &Site) -> String {
     let path = site.path();
     let name = site.file_name();
-    let pattern = escaped(&name, r".+*?()|[]{}^$");
-    let target = escaped(&name, "$%");
+    // mod_rewrite takes it as it is then.
+    let (pattern, target) = (in_regex(&name), escaped(&name, "$%"));
     format!(
         r#"# .htaccess beside {path}: every address that is not a file goes to the program.
 # The server has to allow this file its directives: AllowOverride FileInfo Options (or All) for the folder.
@@ -56,18 +56,6 @@ RewriteRule "^(.*)$" "{target}/$1" [QSA,L]
 # Settings of the program: one a line (workers 2) in a file .ht.{name} beside it; Apache never serves .ht*.
 "#
     )
-}
-
-/// The text with a backslash before each of `special`: mod_rewrite's patterns and replacements take it as it is then.
-fn escaped(text: &str, special: &str) -> String {
-    let mut escaped = String::new();
-    for c in text.chars() {
-        if special.contains(c) {
-            escaped.push('\\');
-        }
-        escaped.push(c);
-    }
-    escaped
 }
 
 #[cfg(test)]

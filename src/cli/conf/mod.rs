@@ -2,6 +2,7 @@
 //! line's `conf` prints them, and the server tests run exactly what it prints.
 
 mod apache;
+mod haproxy;
 mod htaccess;
 mod lighttpd;
 mod nginx;
@@ -41,6 +42,7 @@ pub(crate) const CONFS: &[(&str, &str, &str)] = &[
         "",
         "starts the program; --listen: connects to it",
     ),
+    ("haproxy", "", "a section and a backend; it only connects"),
 ];
 
 /// The configuration that puts `site` behind `server`.
@@ -52,6 +54,7 @@ pub(crate) fn text(server: &str, form: &str, site: &Site) -> Result<String, Stri
         ("htaccess", "") => Ok(htaccess::text(site)),
         ("apache", "") => Ok(apache::text(site)),
         ("nginx", "") => Ok(nginx::text(site)),
+        ("haproxy", "") => Ok(haproxy::text(site)),
         ("lighttpd", "") => Ok(lighttpd::text(site)),
         _ => Err(unknown(server, form)),
     }
@@ -135,6 +138,14 @@ impl Site<'_> {
             .find_map(|address| self.parse_listen(address))
     }
 
+    /// For a web server that only connects: what systemd's `RuntimeDirectory` makes for a service of that name, if nothing
+    /// else was said.
+    fn upstream_or_default(&self) -> Upstream {
+        let name = self.short_name();
+        self.upstream()
+            .unwrap_or_else(|| Upstream::Unix(format!("/run/{name}/{name}.sock")))
+    }
+
     fn parse_listen(&self, address: &str) -> Option<Upstream> {
         if address.starts_with("fd:") {
             return None;
@@ -205,6 +216,23 @@ impl Site<'_> {
 fn plain(text: &str) -> String {
     let breaks_out = |c: char| c.is_control() || c == '"' || c == '\\';
     text.replace(breaks_out, "\u{FFFD}")
+}
+
+/// Text for a regular expression that it is to match.
+fn in_regex(text: &str) -> String {
+    escaped(text, r".+*?()|[]{}^$")
+}
+
+/// The text with a backslash before each of `special`.
+fn escaped(text: &str, special: &str) -> String {
+    let mut escaped = String::new();
+    for c in text.chars() {
+        if special.contains(c) {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
 }
 
 /// A word for a shell, quoted if it needs it.

@@ -5,7 +5,7 @@ use super::{MAX_BODY, Site, Upstream};
 /// One block for `server { }`. With `keepalive` a block for `http { }` comes before it; the line [`IN_SERVER`] divides
 /// the two.
 pub(super) fn text(site: &Site) -> String {
-    let upstream = site.upstream().unwrap_or_else(|| default_upstream(site));
+    let upstream = site.upstream_or_default();
     let head = head(site, &upstream);
     if site.keepalive {
         let pool = pool(site, &upstream);
@@ -19,12 +19,6 @@ pub(super) fn text(site: &Site) -> String {
 
 /// Heads the part that belongs into `server { }`.
 const IN_SERVER: &str = "# Inside server { }:";
-
-/// What systemd's `RuntimeDirectory` makes for a service of that name.
-fn default_upstream(site: &Site) -> Upstream {
-    let name = site.short_name();
-    Upstream::Unix(format!("/run/{name}/{name}.sock"))
-}
 
 fn head(site: &Site, upstream: &Upstream) -> String {
     let path = site.path();

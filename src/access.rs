@@ -1,0 +1,94 @@
+//! An authorizer's answer: may the request go on?
+
+use crate::cgi::is_token;
+use crate::error::{Error, Result};
+use crate::response::Response;
+
+/// The answer of an authorizer (section 6.3): [`grant`](Access::grant) or [`deny`](Access::deny).
+///
+/// ```
+/// # use fcgi::{Access, Request, Server};
+/// fn members(req: &mut Request, access: Access) -> fcgi::Result {
+///     match req.cookie("token") {
+///         Some("4f2a") => access.grant().variable("MEMBER", "ada").send(),
+///         _ => access.deny(403).send("members only"),
+///     }
+/// }
+/// # let _ =
+/// Server::new().authorizer(members);
+/// ```
+///
+/// What becomes of a denial, as it was seen:
+///
+/// | web server | status | body and headers | variables |
+/// | --- | --- | --- | --- |
+/// | mod_fcgid 2.3.9, `FcgidAuthenticator`, `FcgidAuthorizer` | 401 | dropped | environment of what comes next |
+/// | mod_fcgid 2.3.9, `FcgidAccessChecker` | 401, whatever was answered | dropped | sent to the visitor, too |
+/// | mod_authnz_fcgi | 401 | dropped | environment |
+/// | mod_fastcgi | 403 as it is; its authenticator 401 | dropped | environment |
+/// | lighttpd 1.4.69, `"mode" => "authorizer"` | as answered | as answered | environment |
+///
+/// nginx has no authorizers: its `auth_request` asks by an ordinary request, which a responder answers.
+#[must_use = "an access that is not answered is a 500"]
+pub struct Access<'buf> {
+    response: Response<'buf>,
+}
+
+/// A permission, and what the web server is to know with it.
+#[must_use = "a grant that is not sent is a 500"]
+pub struct Grant<'buf> {
+    response: Response<'buf>,
+    refused: Option<Error>,
+}
+
+impl<'buf> Access<'buf> {
+    pub(crate) fn new(response: Response<'buf>) -> Access<'buf> {
+        Access { response }
+    }
+
+    /// The request may go on.
+    pub fn grant(self) -> Grant<'buf> {
+        Grant {
+            response: self.response.status(200),
+            refused: None,
+        }
+    }
+
+    /// The request ends with this status: 401 with a `WWW-Authenticate` header, 403, or a redirect. Not 200, which is what
+    /// grants; it counts as 403.
+    pub fn deny(self, status: u16) -> Response<'buf> {
+        self.response
+            .status(if status == 200 { 403 } else { status })
+    }
+}
+
+impl Grant<'_> {
+    /// Adds a variable, which the web server puts into the environment of what answers the request: `AUTH_USER`. It
+    /// travels as a header `Variable-AUTH_USER`; a name or value that no header can have is the error of
+    /// [`send`](Grant::send).
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        if name.is_empty() || !is_token(name.as_bytes()) {
+            let why = || {
+                Error::new(
+                    500,
+                    format!("the variable {name:?} is refused: its name is not legal in HTTP"),
+                )
+            };
+            self.refused.get_or_insert_with(why);
+            return self;
+        }
+        self.response = self.response.header(&format!("Variable-{name}"), value);
+        self
+    }
+
+    /// Answers.
+    ///
+    /// # Errors
+    /// A variable that was refused; a connection that is gone.
+    pub fn send(self) -> Result {
+        match self.refused {
+            Some(refused) => Err(refused),
+            None => self.response.send(""),
+        }
+    }
+}

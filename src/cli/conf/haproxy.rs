@@ -1,0 +1,123 @@
+//! HAProxy, which only connects: a section that says what FastCGI needs, and a backend that uses it. Called by
+//! [`text`](super::text).
+
+use super::{Site, Upstream, in_regex, plain};
+
+pub(super) fn text(site: &Site) -> String {
+    let upstream = site.upstream_or_default();
+    let path = site.path();
+    let name = site.short_name();
+    let command = site.command(&upstream);
+    let folder = site.folder();
+    let folder = plain(&folder.to_string_lossy());
+    let workers = site.workers.max(1);
+    let address = match &upstream {
+        Upstream::Unix(socket) => format!("\"unix@{socket}\""),
+        Upstream::Tcp(..) => upstream.authority(),
+    };
+    let (split, about_split) = match site.mount {
+        "" => (
+            "^()(/.*)$".to_owned(),
+            "The program stands at the root: all of the path is PATH_INFO.",
+        ),
+        mount => (
+            // Between single quotes everything is itself, and no quote may be.
+            format!("^({})(/.*)?$", in_regex(&plain(mount)).replace('\'', ".")),
+            "What the program is reached under becomes SCRIPT_NAME, the rest PATH_INFO.",
+        ),
+    };
+    let rule = match site.mount {
+        "" => format!("#default_backend {name}"),
+        mount => {
+            let mount = plain(mount);
+            format!(
+                "#use_backend {name} if {{ path \"{mount}\" }} || {{ path -m beg \"{mount}/\" }}"
+            )
+        }
+    };
+    let (app, backend) = if site.keepalive {
+        (
+            KEPT,
+            "    # Any connection may serve any visitor; else a visitor's next request is the first to use one again.\n    http-reuse always\n",
+        )
+    } else {
+        (CLOSED, "")
+    };
+    format!(
+        r#"# HAProxy connects to {path}.
+# HAProxy does not start the program. Whoever does (systemd, supervisor, a terminal) runs:
+#   {command}
+# On a unix socket HAProxy's user must be allowed to write, or each request is a 503.
+# In the frontend that it is for:
+    {rule}
+
+fcgi-app {name}
+    # HAProxy wants one, and makes SCRIPT_FILENAME of it; the program does not look.
+    docroot "{folder}"
+    # {about_split}
+    path-info '{split}'
+    # HAProxy keeps this header to itself unless told.
+    pass-header Authorization
+{app}
+backend {name}
+    use-fcgi-app {name}
+{backend}    # What the program cannot answer at once waits here, for `timeout queue`.
+    server {name} {address} proto fcgi maxconn {workers}
+
+# A response header above tune.bufsize (16384) less 1024 is a 502. HAProxy 2.6 crashes when an application writes to
+# FastCGI's stderr stream (Request::stderr): log to standard error.
+"#
+    )
+}
+
+const CLOSED: &str =
+    "    # --keepalive adds keep-conn, which keeps connections to the program open.\n";
+
+const KEPT: &str = "    # Without it HAProxy asks the program to close after each request.
+    option keep-conn
+    # Asks the program how many requests a connection takes at once: one.
+    option get-values
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn for_site(mount: &str, keepalive: bool) -> String {
+        let listen = ["unix:/run/app.sock".to_owned()];
+        text(&Site {
+            program: Path::new("/srv/www/app"),
+            listen: &listen,
+            workers: 8,
+            keepalive,
+            mount,
+        })
+    }
+
+    #[test]
+    fn the_mount_is_split_off() {
+        assert!(for_site("", false).contains("    path-info '^()(/.*)$'\n"));
+        let text = for_site("/my.app", false);
+        assert!(
+            text.contains("    path-info '^(/my\\.app)(/.*)?$'\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("#use_backend app if { path \"/my.app\" } ||"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn connections_are_kept_when_asked() {
+        let (closed, kept) = (for_site("", false), for_site("", true));
+        for line in ["    option keep-conn\n", "    http-reuse always\n"] {
+            assert!(!closed.contains(line) && kept.contains(line), "{line}");
+        }
+        assert!(
+            kept.contains("    server app \"unix@/run/app.sock\" proto fcgi maxconn 8\n"),
+            "{kept}"
+        );
+    }
+}

@@ -1,0 +1,125 @@
+//! What a test looks at. Made in `testing`.
+
+use super::Heard;
+use crate::client::{End, Head, HeadReader};
+use std::fmt;
+
+/// An answer, as a web server has it.
+///
+/// `Debug` shows it readably, so that `assert_eq!(answer.status(), 200, "{answer:?}")` says what came instead, and why.
+pub struct Answer {
+    head: Option<Head>,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    stderr: Vec<u8>,
+    end: Option<End>,
+    error: Option<String>,
+}
+
+impl Answer {
+    #[track_caller]
+    pub(super) fn new(heard: Heard, error: Option<String>) -> Answer {
+        let Heard {
+            stdout,
+            stderr,
+            end,
+        } = heard;
+        let (head, body) = match HeadReader::default().read(&stdout) {
+            Ok(Some((head, n))) => (Some(head), stdout[n..].to_vec()),
+            Ok(None) if stdout.is_empty() => (None, stdout),
+            Ok(None) => panic!("BUG: an answer ends in its head: {}", shown(&stdout)),
+            Err(error) => panic!("BUG: {error}"),
+        };
+        let text = |(name, value): (&str, &[u8])| (name.to_owned(), shown(value));
+        let headers = head.iter().flat_map(Head::fields).map(text).collect();
+        Answer {
+            head,
+            headers,
+            body,
+            stderr,
+            end,
+            error,
+        }
+    }
+
+    /// The status. 0 if the request ended without an answer, as for a role that has no handler: [`end`](Answer::end) says why.
+    pub fn status(&self) -> u16 {
+        self.head.as_ref().map_or(0, Head::status)
+    }
+
+    /// The first header of this name, in upper or lower case. What is not UTF-8 in it is `U+FFFD`;
+    /// [`header_bytes`](Answer::header_bytes) has it.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers()
+            .find(|(other, _)| other.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    /// As [`header`](Answer::header), byte for byte.
+    pub fn header_bytes(&self, name: &str) -> Option<&[u8]> {
+        self.head.as_ref()?.field(name)
+    }
+
+    /// All headers, in the order in which they were sent, repeated ones repeated.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The body.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The body as text.
+    ///
+    /// # Panics
+    /// If it is not UTF-8.
+    #[track_caller]
+    pub fn text(&self) -> &str {
+        match std::str::from_utf8(&self.body) {
+            Ok(text) => text,
+            Err(error) => panic!("the body of the answer is no text: {error}; use body()"),
+        }
+    }
+
+    /// Why the request failed, for the log and not for the visitor: the handler's error or its panic, or that it did not
+    /// answer. The first one, if there were several.
+    pub fn error(&self) -> Option<&str> {
+        self.error.as_deref()
+    }
+
+    /// Whether the answer is cut: the handler failed when the head had left already, and no status could tell the visitor any
+    /// more. The web server sees the connection end without END_REQUEST.
+    pub fn is_cut(&self) -> bool {
+        self.end.is_none()
+    }
+
+    /// How the request ended, if the answer is not cut.
+    pub fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    /// What the handler wrote to [`Request::stderr`](crate::Request::stderr).
+    pub fn stderr(&self) -> &[u8] {
+        &self.stderr
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status())
+            .field("headers", &self.headers)
+            .field("body", &shown(&self.body))
+            .field("error", &self.error)
+            .field("stderr", &shown(&self.stderr))
+            .field("end", &self.end)
+            .finish()
+    }
+}
+
+fn shown(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

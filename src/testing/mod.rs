@@ -1,0 +1,531 @@
+//! Tests of an application's handler, in the application's own test functions: no web server, no address, no thread to wait
+//! for.
+//!
+//! [`request`] begins a request, [`call`](Ask::call) gives it to a handler on the calling thread, and what comes back is an
+//! [`Answer`]. In between is the real thing: the params are encoded, go over a connection inside the process and are read as a
+//! web server's would be; errors become pages, and a panic becomes a 500.
+//!
+//! ```
+//! use fcgi::testing::{Behind, request};
+//! use fcgi::{Error, Request, Response};
+//!
+//! fn app(req: &mut Request, res: Response) -> fcgi::Result {
+//!     match (req.method(), req.path()) {
+//!         ("GET", "/") => res.content_type("text/plain").send("welcome"),
+//!         ("POST", "/guests") => {
+//!             let name = std::io::read_to_string(req.body())?;
+//!             res.status(201).send(format!("{name} was here"))
+//!         }
+//!         (_, path) => Err(Error::new(404, format!("there is no {path}"))),
+//!     }
+//! }
+//!
+//! // In a function with #[test]:
+//! let answer = request("GET", "/").call(app);
+//! assert_eq!((answer.status(), answer.text()), (200, "welcome"));
+//! assert_eq!(answer.header("Content-Type"), Some("text/plain"));
+//!
+//! let answer = request("POST", "/guests").body("Ada").call(app);
+//! assert_eq!((answer.status(), answer.text()), (201, "Ada was here"));
+//!
+//! // A visitor is not told why; the test is.
+//! let answer = request("GET", "/gusets").call(app);
+//! assert_eq!((answer.status(), answer.error()), (404, Some("there is no /gusets")));
+//!
+//! // The same request as nginx passes it on for an application below /app.
+//! let answer = request("GET", "/").behind(Behind::NginxMount("/app")).call(app);
+//! assert_eq!(answer.text(), "welcome");
+//! ```
+//!
+//! A handler that is called may borrow what the test has, and change it:
+//!
+//! ```
+//! # use fcgi::testing::request;
+//! let mut seen = Vec::new();
+//! request("GET", "/a").call(|req, res| {
+//!     seen.push(req.path().to_owned());
+//!     res.send("")
+//! });
+//! assert_eq!(seen, ["/a"]);
+//! ```
+//!
+//! [`serve`](Ask::serve) asks a whole [`Server`] instead: its settings, its workers, what `responder_with` makes.
+
+mod answer;
+mod behind;
+
+pub use answer::Answer;
+pub use behind::Behind;
+
+use self::behind::{Pair, Sketch};
+use crate::buffer::Buffers;
+use crate::client::{Begin, Client, End, Part};
+use crate::connection::{self, Failure, Pace, Worker};
+use crate::error::Result;
+use crate::exchange::Home;
+use crate::limits::Limits;
+use crate::link::{Head, Kind, Link, Waiting};
+use crate::net::{Transport, Wait};
+use crate::pool::contain;
+use crate::protocol::Role;
+use crate::request::Request;
+use crate::response::Response;
+use crate::server::{Handle, Server};
+use crate::setup::Setup;
+use crate::slot::Slot;
+use crate::stranger::Strangers;
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a [`Server`] may take to answer, and to end after that.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A request, as a visitor's browser makes it: a method and a target, `/path?query`.
+///
+/// The target is what the application is asked for. Below a mount ([`Behind`]) the mount is put in front of it, and an empty
+/// path stands for the mount without its slash.
+///
+/// # Panics
+/// If the method is not legal in HTTP, or the target does not begin with a slash (and is not `*`) or has a character that
+/// has to be written as `%20` and the like: a blank, a control character, `#`.
+#[track_caller]
+pub fn request<'a>(method: &'a str, target: &'a str) -> Ask<'a> {
+    let is_legal = !method.is_empty() && method.bytes().all(is_token);
+    assert!(is_legal, "the method {method:?} is not legal in HTTP");
+    let is_path = target.is_empty() || target.starts_with(['/', '?']) || target == "*";
+    assert!(
+        is_path,
+        "the target {target:?} has to begin with a slash: /path?query"
+    );
+    let bad = |c: char| c == '#' || c == ' ' || c.is_control();
+    if let Some(bad) = target.chars().find(|&c| bad(c)) {
+        panic!(
+            "the target {target:?} has {bad:?} in it: write %{:02X}",
+            u32::from(bad)
+        );
+    }
+    Ask {
+        method,
+        target,
+        headers: vec![("Host".to_owned(), b"localhost".to_vec())],
+        body: None,
+        params: Vec::new(),
+        behind: None,
+        limits: Limits::default(),
+        setup: Setup::default(),
+    }
+}
+
+/// A request that a test asks: made by [`request`], ended by [`call`](Ask::call) or [`serve`](Ask::serve).
+///
+/// It has what a handler may look for: the method, the query, a Host (`localhost`), a visitor's address (`127.0.0.1`) and so
+/// on, as CGI parameters.
+#[must_use = "nothing is asked before `call` or `serve`"]
+pub struct Ask<'a> {
+    method: &'a str,
+    target: &'a str,
+    headers: Vec<(String, Vec<u8>)>,
+    body: Option<Vec<u8>>,
+    /// What is set by its name; `None` is taken away.
+    params: Vec<(String, Option<Vec<u8>>)>,
+    behind: Option<Behind<'a>>,
+    limits: Limits,
+    setup: Setup,
+}
+
+impl<'a> Ask<'a> {
+    /// Adds a request header. A name may come several times; `Host` replaces the one that is there.
+    ///
+    /// # Panics
+    /// If the name or the value is not legal in HTTP, and for Content-Length, which [`body`](Ask::body) sets.
+    #[track_caller]
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Ask<'a> {
+        let is_legal = !name.is_empty() && name.bytes().all(is_token);
+        assert!(is_legal, "the header name {name:?} is not legal in HTTP");
+        assert!(
+            !name.eq_ignore_ascii_case("content-length"),
+            "body() sets Content-Length; a wrong one is param(\"CONTENT_LENGTH\", …)"
+        );
+        let value = value.as_ref();
+        let is_control = |&byte: &u8| byte < b' ' && byte != b'\t' || byte == 0x7f;
+        assert!(
+            !value.iter().any(is_control),
+            "the value of the header {name} has a control character: {:?}",
+            String::from_utf8_lossy(value)
+        );
+        match name.eq_ignore_ascii_case("host") {
+            true => self.headers[0].1 = value.to_vec(),
+            false => self.headers.push((name.to_owned(), value.to_vec())),
+        }
+        self
+    }
+
+    /// Sets the request's body, and its length.
+    ///
+    /// # Panics
+    /// If there is one already.
+    #[track_caller]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Ask<'a> {
+        assert!(self.body.is_none(), "a request has one body");
+        let body = body.into();
+        let length = body.len().to_string().into_bytes();
+        self.headers.push(("Content-Length".to_owned(), length));
+        self.body = Some(body);
+        self
+    }
+
+    /// Sets a CGI parameter, whatever else it would be: `REMOTE_USER`, `HTTPS`, or `CONTENT_LENGTH` for one that is wrong.
+    ///
+    /// # Panics
+    /// If the name is empty.
+    #[track_caller]
+    pub fn param(mut self, name: &str, value: impl AsRef<[u8]>) -> Ask<'a> {
+        assert!(!name.is_empty(), "a CGI parameter has a name");
+        let value = value.as_ref().to_vec();
+        self.params.push((name.to_owned(), Some(value)));
+        self
+    }
+
+    /// Takes a CGI parameter away: some web servers do not send `CONTENT_LENGTH` for a chunked upload.
+    pub fn without(mut self, name: &str) -> Ask<'a> {
+        self.params.push((name.to_owned(), None));
+        self
+    }
+
+    /// Asks as a web server does: with the parameters that it was seen to send. Without it they are those of CGI, with the
+    /// application at the root of its site.
+    ///
+    /// # Panics
+    /// If the preset's mount is not written as `/app`.
+    #[track_caller]
+    pub fn behind(mut self, behind: Behind<'a>) -> Ask<'a> {
+        behind.expect_mount();
+        self.behind = Some(behind);
+        self
+    }
+
+    /// Calls the handler with the settings of `server`, [`Server::mount`] and the like, in place of the defaults.
+    pub fn settings(mut self, server: &Server) -> Ask<'a> {
+        self.limits = server.limits.clone();
+        self.setup = server.setup.clone();
+        self
+    }
+
+    /// Calls `handler` with the request, on this thread, and gives its answer.
+    ///
+    /// A body and an answer of any size will do. A panic in the handler is a 500, as it would be in a server; the text that
+    /// Rust writes of it is among the test's output.
+    ///
+    /// # Panics
+    /// If nobody could be asked this: a target without a slash, a request that the web server of [`behind`](Ask::behind)
+    /// answers itself, parameters of more than a MiB.
+    #[track_caller]
+    pub fn call<F>(self, handler: F) -> Answer
+    where
+        F: FnOnce(&mut Request<'_>, Response<'_>) -> Result,
+    {
+        let params = self.all_params();
+        let body = self.body.unwrap_or_default();
+        let (ours, theirs) = UnixStream::pair().unwrap_or_else(|error| cannot("connect", error));
+        let why = RefCell::new(None);
+        let once = Once {
+            handler: Some(handler),
+            why: &why,
+        };
+        let heard = thread::scope(|scope| {
+            // The body goes out, and the answer comes in, while the handler runs here.
+            let asking = thread::Builder::new().spawn_scoped(scope, || {
+                ask(Client::from(ours), &params, &body, Duration::MAX)
+            });
+            let asking = asking.unwrap_or_else(|error| cannot("start a thread", error));
+            serve_one(theirs.into(), Box::new(once), &self.limits, &self.setup);
+            asking.join().expect("BUG: asking does not panic")
+        });
+        match heard {
+            Ok(heard) => Answer::new(heard, why.into_inner()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Starts a copy of `server`, asks it, stops it, and gives the answer.
+    ///
+    /// It runs as [`Server::start`] does, in threads of its own and with its own settings, but listens nowhere. It has ended
+    /// when this returns; so has a handler that went on after [`Response::finish`]. What
+    /// [`responder_with`](Server::responder_with) makes is made anew each time.
+    ///
+    /// # Panics
+    /// As [`call`](Ask::call); and if the answer, or the end of the handler after it, takes more than 10 s.
+    #[track_caller]
+    pub fn serve(self, server: &Server) -> Answer {
+        self.serve_within(server, LIMIT)
+    }
+
+    #[track_caller]
+    fn serve_within(self, server: &Server, limit: Duration) -> Answer {
+        let params = self.all_params();
+        let body = self.body.unwrap_or_default();
+        let why = Arc::new(Mutex::new(None));
+        let told = Arc::clone(&why);
+        let mut server = server.clone();
+        server.handlers.failed = Some(Arc::new(move |failure: &Failure| {
+            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+            told.get_or_insert_with(|| failure.to_string());
+        }));
+        let handle = server.start_on(Vec::new());
+        let handle = handle.unwrap_or_else(|error| cannot("start the server", error));
+        let heard = handle
+            .connect()
+            .and_then(|stream| ask(Client::from(stream), &params, &body, limit));
+        handle.stop();
+        let heard = heard.unwrap_or_else(|error| panic!("{error}"));
+        expect_end(handle, limit);
+        let why = why.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Answer::new(heard, why)
+    }
+
+    #[track_caller]
+    fn all_params(&self) -> Vec<Pair> {
+        let sketch = Sketch {
+            method: self.method,
+            target: self.target,
+            headers: &self.headers,
+        };
+        let mut params = behind::params(self.behind, &sketch);
+        for (name, value) in &self.params {
+            params.retain(|(other, _)| *other != name.as_bytes());
+            if let Some(value) = value {
+                params.push((name.clone().into_bytes(), value.clone()));
+            }
+        }
+        params
+    }
+}
+
+/// What came over the wire.
+struct Heard {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    /// `None`: the answer is cut.
+    end: Option<End>,
+}
+
+/// The web server's part: sends the request, and hears the answer.
+fn ask(client: Client, params: &[Pair], body: &[u8], limit: Duration) -> io::Result<Heard> {
+    let began = Instant::now();
+    let mut client = client.timeout(limit);
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let params = params.iter().map(|(name, value)| (name, value));
+    let end = client.exchange(Begin::default(), params, body, |part| {
+        match part {
+            Part::Stdout(bytes) => stdout.extend_from_slice(bytes),
+            Part::Stderr(bytes) => stderr.extend_from_slice(bytes),
+            Part::End(_) => return Ok(()),
+        }
+        match began.elapsed() > limit {
+            true => Err(io::Error::other(format!(
+                "the answer has not ended after {limit:?}"
+            ))),
+            false => Ok(()),
+        }
+    });
+    let end = match end {
+        Ok(end) => Some(end),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
+        Err(error) => return Err(error),
+    };
+    Ok(Heard {
+        stdout,
+        stderr,
+        end,
+    })
+}
+
+/// The application's part, on this thread: a connection with one request.
+fn serve_one(
+    transport: Transport,
+    handler: Box<dyn connection::Handle + '_>,
+    limits: &Limits,
+    setup: &Setup,
+) {
+    let buffers =
+        Buffers::new(limits.max_params).unwrap_or_else(|error| cannot("reserve memory", error));
+    let home = Alone::default();
+    let mut worker = Worker {
+        buffers,
+        handler,
+        home: &home,
+        limits,
+        setup,
+        slot: &Slot::default(),
+        strangers: &Strangers::default(),
+        values: (1, 1),
+        pace: &NoPace,
+        misses: 0,
+    };
+    let mut next = Some(Waiting {
+        link: Link::new(transport, &Arc::new(AtomicUsize::new(0))),
+        kind: Kind::FirstByte,
+        deadline: 0,
+        head: Head::default(),
+        block: Vec::new(),
+    });
+    while let Some(waiting) = next {
+        let readable = Wait {
+            readable: true,
+            writable: false,
+        };
+        // The other side is a thread of ours, which sends or closes.
+        if waiting.link.transport.wait(readable, LIMIT).is_err() {
+            return;
+        }
+        worker.serve(waiting);
+        next = home.parked().take();
+    }
+}
+
+#[track_caller]
+fn expect_end(handle: Handle, limit: Duration) {
+    let (done, ended) = mpsc::channel();
+    let join = move || {
+        handle.join();
+        let _ = done.send(());
+    };
+    if let Err(error) = thread::Builder::new().spawn(join) {
+        cannot("start a thread", error);
+    }
+    assert!(
+        ended.recv_timeout(limit).is_ok(),
+        "the handler still runs {limit:?} after its answer"
+    );
+}
+
+#[track_caller]
+fn cannot(what: &str, error: impl Display) -> ! {
+    panic!("cannot {what} for a test: {error}")
+}
+
+/// Where the one connection of a call waits while its head is not whole.
+#[derive(Default)]
+struct Alone(Mutex<Option<Waiting>>);
+
+impl Alone {
+    fn parked(&self) -> std::sync::MutexGuard<'_, Option<Waiting>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Home for Alone {
+    fn park(&self, waiting: Waiting) {
+        *self.parked() = Some(waiting);
+    }
+
+    /// No connection is kept: it is not asked for.
+    fn go_on(&self, _: Link, _: Vec<u8>) {}
+
+    /// The other side has all that was sent, and does not mind that what it sends is not read.
+    fn linger(&self, _: Link) {}
+
+    fn other(&self) -> Option<Waiting> {
+        None
+    }
+
+    fn is_stopping(&self) -> bool {
+        true
+    }
+}
+
+struct NoPace;
+
+impl Pace for NoPace {
+    fn note(&self, _: Duration) {}
+}
+
+/// A handler that is called once.
+struct Once<'t, F> {
+    handler: Option<F>,
+    /// Is told the first failure.
+    why: &'t RefCell<Option<String>>,
+}
+
+impl<F> connection::Handle for Once<'_, F>
+where
+    F: FnOnce(&mut Request<'_>, Response<'_>) -> Result,
+{
+    fn has_role(&self, _: Role) -> bool {
+        true
+    }
+
+    fn call(&mut self, request: &mut Request<'_>, response: Response<'_>) -> Result<(), Failure> {
+        let handler = self.handler.take().expect("BUG: one request is asked");
+        match contain(|| handler(request, response)) {
+            Ok(answered) => answered.map_err(Failure::Error),
+            Err(panic) => Err(Failure::Panic(panic)),
+        }
+    }
+
+    fn failed(&mut self, failure: &Failure) {
+        self.why
+            .borrow_mut()
+            .get_or_insert_with(|| failure.to_string());
+    }
+}
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    /// The handler is let go afterwards, so that nothing of it stays.
+    #[test]
+    fn a_server_that_does_not_come_to_an_end_is_told_after_a_time() {
+        let (go, gone) = mpsc::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        let gone = Mutex::new(gone);
+        let server = Server::new().workers(1).responder(move |req, res| {
+            if req.path() == "/finish" {
+                res.finish("answered")?;
+            }
+            let _ = gone.lock().unwrap().recv();
+            tell.send(()).unwrap();
+            Ok(())
+        });
+        for (path, words) in [
+            ("/", "the application sent nothing for 500ms"),
+            ("/finish", "the handler still runs 500ms after its answer"),
+        ] {
+            let serve = || request("GET", path).serve_within(&server, Duration::from_millis(500));
+            let panic = catch_unwind(AssertUnwindSafe(serve)).unwrap_err();
+            let panic = panic.downcast::<String>().unwrap();
+            assert!(panic.contains(words), "{panic}");
+        }
+        drop(go);
+        told.recv().unwrap();
+        told.recv().unwrap();
+    }
+
+    #[test]
+    fn an_answer_without_an_end_is_told_after_a_time() {
+        let server = Server::new().responder(|_, res| {
+            let mut body = res.stream()?;
+            loop {
+                body.write_all(b"x")?;
+                body.flush()?;
+            }
+        });
+        let serve = || request("GET", "/").serve_within(&server, Duration::from_millis(500));
+        let panic = catch_unwind(AssertUnwindSafe(serve)).unwrap_err();
+        let panic = panic.downcast::<String>().unwrap();
+        assert!(panic.contains("has not ended after 500ms"), "{panic}");
+    }
+}

@@ -1,0 +1,83 @@
+//! HAProxy, started privately with the printed sections behind a frontend whose rule is the one that they show.
+
+use std::net::TcpStream;
+use std::process::Command;
+
+use crate::Outcome;
+use crate::folder::Folder;
+use crate::http::Http;
+use crate::process::Process;
+use crate::row::Running;
+use crate::testbed::{Testbed, Upstream, WORKERS, free_address, installed};
+
+pub fn missing() -> Vec<String> {
+    match installed(&["haproxy"]) {
+        Some(_) => Vec::new(),
+        None => vec!["haproxy".to_owned()],
+    }
+}
+
+pub fn unix(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    start(folder, testbed, Upstream::unix(folder), &[])
+}
+
+pub fn tcp_kept(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    start(folder, testbed, Upstream::tcp()?, &["--keepalive"])
+}
+
+pub fn mounted(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    start(
+        folder,
+        testbed,
+        Upstream::unix(folder),
+        &["--mount", "/app"],
+    )
+}
+
+fn start(
+    folder: &Folder,
+    testbed: &Testbed,
+    upstream: Upstream,
+    flags: &[&str],
+) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let app = program.serve(folder, &upstream, &[])?;
+    let listen = upstream.listen();
+    let flags = [&["--listen", listen.as_str(), "--workers", WORKERS], flags].concat();
+    let sections = program.conf("haproxy", &flags)?;
+    // What the frontend needs stands there behind a `#`.
+    let rule = sections
+        .lines()
+        .find_map(|line| {
+            line.trim_start()
+                .strip_prefix("#default_backend")
+                .map(|rest| format!("default_backend{rest}"))
+                .or_else(|| {
+                    line.trim_start()
+                        .strip_prefix("#use_backend")
+                        .map(|rest| format!("use_backend{rest}"))
+                })
+        })
+        .ok_or("conf haproxy prints no rule for the frontend")?;
+    let at = free_address()?;
+    let user = match folder.user() {
+        Some(user) => format!("    user {}\n    group {}\n", user.name, user.group),
+        None => String::new(),
+    };
+    let outer = format!(
+        "global\n{user}\
+         defaults\n    mode http\n    timeout connect 5s\n    timeout client 60s\n    timeout server 60s\n    timeout queue 60s\n\
+         frontend web\n    bind {at}\n    {rule}\n\n{sections}"
+    );
+    let conf = folder.write("etc/haproxy.cfg", &outer)?;
+    let binary = installed(&["haproxy"]).ok_or("HAProxy is not installed")?;
+    let mut command = Command::new(binary);
+    command.arg("-db").arg("-f").arg(conf);
+    let mut process = Process::start("HAProxy", &mut command, &folder.path("log/haproxy.out"))?;
+    process.await_ready(|| TcpStream::connect(at).is_ok())?;
+    Ok(Running {
+        http: Http { at },
+        upstream: Some(upstream),
+        processes: vec![process, app],
+    })
+}
