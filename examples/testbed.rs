@@ -20,6 +20,7 @@
 //! | `/spin` | | never returns |
 //! | `/chunks` | `n`, `ms` | N times `chunk I`, flushed each, M ms apart |
 //! | `/finish` | `ms` | `finished`, then goes on for M ms |
+//! | `/file` | `name` | the file of that name in the folder `files` beside the program |
 //! | `/panic` | | panics: a 500 |
 //! | `/panic-late` | | flushes `part`, then panics: the answer is cut |
 //! | `/path` | | mount, path and query as the library sees them |
@@ -88,6 +89,11 @@ fn app(req: &mut Request, res: Response) -> fcgi::Result {
             plain(res).finish("finished")?;
             sleep(Duration::from_millis(number(query, "ms")?));
             Ok(())
+        }
+        "/file" => {
+            let name = String::from_utf8(argument(query, "name")?)?;
+            res.content_type("text/x-file")
+                .send_file(fcgi::home().join("files").join(name))
         }
         "/panic" => panic!("as asked"),
         "/panic-late" => {

@@ -560,15 +560,13 @@ fn answer(
         &name,
     );
     if let Standing::Open(failure) = standing {
-        let accept = front.params.header("accept");
-        let details = around.setup.debug.then(|| failure.to_string());
-        let status = failure.status();
         tell_failure(&failure, &name);
         let error = failure.into_error();
         let paged = page(&shared, &error, handler, &request, response, &name);
         standing = paged.unwrap_or_else(|| {
-            let (kind, text) = error_page(status, reason(status), details.as_deref(), accept);
-            answer_with(&shared, status, kind, &text, &name)
+            let details = around.setup.debug.then(|| error.to_string());
+            let accept = front.params.header("accept");
+            built_in_page(&shared, error.status(), details.as_deref(), accept, &name)
         });
         // It may hold what the application made, and that may panic when it is dropped.
         safely(|| drop(error));
@@ -677,24 +675,29 @@ fn page<'buf>(
 }
 
 /// Answers with a page of the library's own.
-fn answer_with(
+fn built_in_page(
     shared: &Shared<'_>,
     status: u16,
-    kind: &str,
-    text: &str,
+    details: Option<&str>,
+    accept: Option<&[u8]>,
     name: &dyn Fn() -> String,
 ) -> Standing {
     start_over(shared, status);
     let mut shared = shared.borrow_mut();
-    match shared
-        .as_mut()
-        .map(|exchange| exchange.complete_with(kind, text))
-    {
-        Some(Err(error)) => {
+    let Some(exchange) = &mut *shared else {
+        return Standing::Whole;
+    };
+    let (kind, text) = error_page(status, reason(status), details, accept);
+    if details.is_some() {
+        // It may quote what came from outside: it is what we say, whatever it looks like.
+        exchange.replace_field(b"X-Content-Type-Options", b"nosniff");
+    }
+    match exchange.complete_with(kind, &text) {
+        Ok(()) => Standing::Whole,
+        Err(error) => {
             safely(|| log::debug!("{}: the error page was not sent: {error}", name()));
             Standing::Cut
         }
-        _ => Standing::Whole,
     }
 }
 

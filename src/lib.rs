@@ -5,6 +5,28 @@
 //! A handler is a function of a [`Request`] and a [`Response`] that returns a [`Result`]; [`Error`] carries the status that
 //! answers a request that failed. [`cli::main`] makes a program of it, [`run`] does for a program with flags of its own, and
 //! [`Server`] sets limits, or serves in threads beside something else. [`testing`] calls a handler in a test.
+//!
+//! # Routes
+//!
+//! There is no router. A `match` is one, and says all that an application answers to in one place:
+//!
+//! ```
+//! use fcgi::{Error, Request, Response};
+//!
+//! fn app(req: &mut Request, res: Response) -> fcgi::Result {
+//!     match (req.method(), req.path()) {
+//!         ("GET" | "HEAD", "/") => res.send("the list"),
+//!         ("POST", "/") => res.redirect("/"),
+//!         ("GET" | "HEAD", path) if let Some(name) = path.strip_prefix("/item/") => item(name, res),
+//!         (_, "/") => Err(Error::new(405, "only GET and POST")),
+//!         _ => Err(Error::new(404, "no such page")),
+//!     }
+//! }
+//! # fn item(_: &str, res: Response) -> fcgi::Result { res.send("") }
+//! ```
+//!
+//! An error is answered with a page of its status; [`Server::error_page`] makes one's own of it. What a visitor sent goes
+//! into html by way of [`html_escape`].
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 // What only one feature uses is not marked line by line; with all of them nothing may lie about.

@@ -18,7 +18,8 @@ use std::time::SystemTime;
 /// The answer to one request: set its head, then [`send`](Response::send), [`stream`](Response::stream) or
 /// [`finish`](Response::finish) it.
 ///
-/// Each of these takes it, so that answering twice, or a header after the body, does not compile. The status is 200
+/// [`redirect`](Response::redirect), [`send_file`](Response::send_file) and [`not_modified`](Response::not_modified) answer
+/// with what their names say. Each of these takes it, so that answering twice, or a header after the body, does not compile. The status is 200
 /// unless it is set, and always sent first. A handler that returns without answering is a logged 500.
 ///
 /// Behind a HEAD request, and for status 204 and 304, no body is sent, whatever is written.
@@ -245,7 +246,9 @@ impl<'buf> Response<'buf> {
     /// Sends the head now, and gives a writer for the body.
     ///
     /// The header `X-Accel-Buffering: no` asks nginx to pass pieces on as they come, unless the application has set it
-    /// itself: `yes` lets nginx gather them, which frees the worker from a slow visitor. Other web servers pass it on.
+    /// itself: `yes` lets nginx gather them, which frees the worker from a slow visitor. Other web servers pass it on. What
+    /// nginx does not gather it ends in order when the answer is cut, so that the visitor takes a part for the whole: a
+    /// Content-Length, where it is known, tells.
     ///
     /// # Errors
     /// A header or status that was refused; a connection that is gone.

@@ -24,6 +24,11 @@ use std::time::Duration;
 ///
 /// An alias of its bound; there is nothing to implement. It lets middleware be written as
 /// `fn log(next: impl Handler) -> impl Handler`.
+///
+/// Whatever safe code does in it, the web server gets a whole answer or a cut one: an error, a panic, no answer at all are
+/// error pages. Only what ends the process leaves its requests unanswered ("Premature end of script headers", as Apache
+/// says): `std::process::exit`, an abort, a stack or memory that runs out, a destructor that panics while another panic
+/// unwinds.
 pub trait Handler: Fn(&mut Request<'_>, Response<'_>) -> Result + Send + Sync + 'static {}
 
 impl<F: Fn(&mut Request<'_>, Response<'_>) -> Result + Send + Sync + 'static> Handler for F {}
@@ -360,6 +365,9 @@ impl Server {
     /// Where requests come from, the first match: a listening socket on fd 0; the environment of a CGI request; the
     /// sockets that systemd passes; the addresses of [`listen`](Server::listen). It owns the process: signals, and the
     /// panic hook inside handlers. Once in a process.
+    ///
+    /// In CGI standard output is the answer's, and standard input the body's: from here on what the application prints goes
+    /// to standard error, and what it reads is empty. What it has printed before stands in front of the answer, and spoils it.
     ///
     /// # Errors
     /// When there is nothing to serve, an address cannot be listened on, or memory is short.

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         "page-illegal" => server
             .responder(app)
             .error_page(|_, _, res| res.header("\n", "").send("")),
+        "memory" => server.responder(app).max_params(16 << 20),
         "logger" => {
             log::set_logger(&Logger).expect("nobody else logs");
             log::set_max_level(log::LevelFilter::Trace);
@@ -78,7 +79,7 @@ fn app(req: &mut Request, res: Response) -> fcgi::Result {
         }
         "/nothing" => Ok(()),
         "/forgotten" => {
-            std::mem::forget(res);
+            let _forever = Box::leak(Box::new(res));
             Ok(())
         }
         "/swallowed" => {

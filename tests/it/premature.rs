@@ -3,12 +3,14 @@
 
 use crate::served::Folder;
 use crate::testbed::{Testbed, command_of, example};
-use crate::wire::Ask;
+use crate::wire::{Ask, PATIENCE};
 use fcgi::Address;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// What is asked for, and what is answered: the status, and the body where it is no error page.
 const TABLE: &[(&str, u16, &str)] = &[
@@ -95,6 +97,24 @@ fn as_cgi_every_mistake_is_a_whole_answer() {
     }
 }
 
+/// There is no room for the buffers, which take twice `max_params`, and little more than for the program itself.
+#[test]
+fn as_cgi_a_lack_of_memory_is_a_503() {
+    let limited = "ulimit -v 30000; exec \"$0\"";
+    let mut command = command_of("/bin/sh");
+    command.args(["-c", limited]).arg(example("rogue"));
+    let (stdout, stderr) = told(as_cgi(command, "memory", "/", ""), "");
+    assert!(
+        stdout.starts_with("Status: 503 Service Unavailable\r\n"),
+        "{stdout:?} {stderr}"
+    );
+    assert!(
+        stdout.ends_with("\r\n\r\n503 Service Unavailable\n"),
+        "{stdout:?}"
+    );
+    assert!(stderr.contains("memory"), "{stderr}");
+}
+
 /// What is printed is not lost, but goes where log lines go.
 #[test]
 fn as_cgi_standard_output_is_standard_error() {
@@ -137,10 +157,21 @@ fn assert_answer((stdout, stderr): &Told, status: u16, body: &str, what: &str) {
 }
 
 fn cgi(mode: &str, path: &str, body: &str) -> Told {
-    let mut child = command(mode, path, body).spawn().unwrap();
+    told(command(mode, path, body), body)
+}
+
+fn told(mut command: Command, body: &str) -> Told {
+    let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     // It may end before it has read what it need not read. A server need not close its end: RFC 3875, section 4.2.
     let _ = stdin.write_all(body.as_bytes());
+    let begun = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if begun.elapsed() > PATIENCE {
+            let _ = child.kill();
+        }
+        sleep(Duration::from_millis(1));
+    }
     let output = child.wait_with_output().unwrap();
     drop(stdin);
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -148,7 +179,10 @@ fn cgi(mode: &str, path: &str, body: &str) -> Told {
 }
 
 fn command(mode: &str, path: &str, body: &str) -> Command {
-    let mut command = command_of(example("rogue"));
+    as_cgi(command_of(example("rogue")), mode, path, body)
+}
+
+fn as_cgi(mut command: Command, mode: &str, path: &str, body: &str) -> Command {
     command
         .env("ROGUE", mode)
         .env("GATEWAY_INTERFACE", "CGI/1.1")

@@ -126,7 +126,7 @@ fn proxy(
     flags: &[&str],
 ) -> Outcome<Running> {
     let program = testbed.install(folder, "www/app.fcgi")?;
-    let app = program.serve(folder, &upstream)?;
+    let app = program.serve(folder, &upstream, &[])?;
     let listen = upstream.listen();
     let flags = [&["--listen", listen.as_str()], flags].concat();
     let mut running = start(folder, &PROXY, &program.conf("apache", &flags)?)?;

@@ -35,7 +35,16 @@ impl Folder {
             keep: false,
         };
         folder.make("")?;
-        for name in ["etc", "run", "tmp", "log", "www", "www/sub", "public"] {
+        for name in [
+            "etc",
+            "run",
+            "tmp",
+            "log",
+            "www",
+            "www/sub",
+            "www/files",
+            "public",
+        ] {
             folder.make(name)?;
         }
         Ok(folder)

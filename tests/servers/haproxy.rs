@@ -41,7 +41,7 @@ fn start(
     flags: &[&str],
 ) -> Outcome<Running> {
     let program = testbed.install(folder, "www/app.fcgi")?;
-    let app = program.serve(folder, &upstream)?;
+    let app = program.serve(folder, &upstream, &[])?;
     let listen = upstream.listen();
     let flags = [&["--listen", listen.as_str(), "--workers", WORKERS], flags].concat();
     let sections = program.conf("haproxy", &flags)?;

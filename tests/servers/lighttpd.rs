@@ -31,9 +31,21 @@ pub fn external_tcp(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     external(folder, testbed, Upstream::tcp()?)
 }
 
+/// Spawned, and allowed to send files: the program's settings say so, as on a shared host.
+pub fn sendfile(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    folder.write("www/.ht.app.fcgi", "sendfile x-sendfile\n")?;
+    let printed = program.conf("lighttpd", &["--workers", WORKERS])?;
+    let files = folder.text("www/files");
+    let allowed =
+        format!("((\n\"x-sendfile\" => \"enable\",\n\"x-sendfile-docroot\" => ( \"{files}\" ),");
+    let conf = printed.replacen("((", &allowed, 1);
+    start_with(folder, &conf)
+}
+
 fn external(folder: &Folder, testbed: &Testbed, upstream: Upstream) -> Outcome<Running> {
     let program = testbed.install(folder, "www/app.fcgi")?;
-    let app = program.serve(folder, &upstream)?;
+    let app = program.serve(folder, &upstream, &[])?;
     let mut running = start(folder, &program, &["--listen", &upstream.listen()])?;
     running.processes.push(app);
     running.upstream = Some(upstream);
@@ -41,7 +53,11 @@ fn external(folder: &Folder, testbed: &Testbed, upstream: Upstream) -> Outcome<R
 }
 
 fn start(folder: &Folder, program: &Program, flags: &[&str]) -> Outcome<Running> {
-    folder.write("etc/app.conf", &program.conf("lighttpd", flags)?)?;
+    start_with(folder, &program.conf("lighttpd", flags)?)
+}
+
+fn start_with(folder: &Folder, conf: &str) -> Outcome<Running> {
+    folder.write("etc/app.conf", conf)?;
     let at = free_address()?;
     let conf = folder.write("etc/lighttpd.conf", &outer(folder, at))?;
     let binary = installed(&["lighttpd"]).ok_or("lighttpd is not installed")?;

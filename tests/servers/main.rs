@@ -63,16 +63,16 @@ const PROXY: Traits = Traits {
     ..COMMON
 };
 
-/// nginx 1.22 sends nothing more of a body once it has passed on the head of the answer.
+/// nginx 1.22 sends nothing more of a body once it has passed on the head of the answer. What is streamed it does not
+/// gather (`X-Accel-Buffering: no`), and takes a close for its end: also with `fastcgi_keep_conn`, where it knows the end
+/// of what it does gather by END_REQUEST.
 const NGINX: Traits = Traits {
     echoes_large: false,
+    streams: true,
     ..COMMON
 };
 
-/// With `fastcgi_keep_conn` nginx knows the end of an answer by END_REQUEST, and else takes a close for it.
 const NGINX_KEPT: Traits = Traits {
-    streams: true,
-    cut: Cut::Noticed,
     keeps_connections: Some(true),
     ..NGINX
 };
@@ -209,6 +209,16 @@ const ROWS: &[Row] = &[
             start: nginx::tcp_kept,
             traits: NGINX_KEPT,
         },
+    },
+    Row {
+        name: "nginx-files",
+        missing: nginx::missing,
+        work: Work::Story(stories::accel),
+    },
+    Row {
+        name: "lighttpd-files",
+        missing: lighttpd::missing,
+        work: Work::Story(stories::sendfile),
     },
     Row {
         name: "lighttpd-spawned",

@@ -34,14 +34,42 @@ pub fn tcp_kept(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     start(folder, testbed, Upstream::tcp()?, &["--keepalive"])
 }
 
+/// With an internal location, and a program that hands files over to it.
+pub fn accel(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let files = folder.text("www/files");
+    let location = format!("location /protected/ {{ internal; alias {files}/; }}\n");
+    let sendfile = format!("x-accel:{files}=/protected");
+    let upstream = Upstream::unix(folder);
+    start_as(
+        folder,
+        testbed,
+        upstream,
+        &[],
+        &["--sendfile", &sendfile],
+        &location,
+    )
+}
+
 fn start(
     folder: &Folder,
     testbed: &Testbed,
     upstream: Upstream,
     flags: &[&str],
 ) -> Outcome<Running> {
+    start_as(folder, testbed, upstream, flags, &[], "")
+}
+
+/// With `flags` for what `conf` prints, others for the program, and more lines for `server { }`.
+fn start_as(
+    folder: &Folder,
+    testbed: &Testbed,
+    upstream: Upstream,
+    flags: &[&str],
+    app_flags: &[&str],
+    more: &str,
+) -> Outcome<Running> {
     let program = testbed.install(folder, "www/app.fcgi")?;
-    let app = program.serve(folder, &upstream)?;
+    let app = program.serve(folder, &upstream, app_flags)?;
     let listen = upstream.listen();
     let flags = [&["--listen", listen.as_str(), "--workers", WORKERS], flags].concat();
     let text = program.conf("nginx", &flags)?;
@@ -51,7 +79,7 @@ fn start(
         .split_once(heading)
         .ok_or_else(|| format!("conf nginx prints no line {heading:?}"))?;
     folder.write("etc/http.conf", http)?;
-    folder.write("etc/server.conf", server)?;
+    folder.write("etc/server.conf", &format!("{server}{more}"))?;
     symlink(
         "/etc/nginx/fastcgi_params",
         folder.path("etc/fastcgi_params"),

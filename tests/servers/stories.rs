@@ -7,11 +7,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::folder::Folder;
-use crate::http::Http;
+use crate::http::{Http, request};
 use crate::process::until;
 use crate::row::{Report, Running};
 use crate::testbed::{Testbed, free_address};
-use crate::{Outcome, apache, ensure};
+use crate::{Outcome, apache, ensure, lighttpd, nginx};
 
 /// mod_cgid turns a query without `=` into arguments (RFC 3875, section 4.4): a stranger writes the command line.
 pub fn arguments(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
@@ -148,6 +148,99 @@ pub fn echo(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
             .expect(200, &format!("{} {sum}", body.len()))
     });
     report.check("stop", || running.stop());
+}
+
+/// nginx sends what the program names.
+pub fn accel(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    let header = "X-Accel-Redirect";
+    let Some(running) = files(report, folder, || nginx::accel(folder, testbed), header) else {
+        return;
+    };
+    report.check("a file beside the folder is sent by the program", || {
+        running
+            .http
+            .get("/file?name=../outside.txt")?
+            .expect(200, "outside")
+    });
+    report.check("nobody gets at the location from outside", || {
+        let answer = running.http.get("/protected/50%2520%20b.txt")?;
+        ensure!(answer.status == 404, "status {}", answer.status);
+        Ok(())
+    });
+    report.check("stop", || running.stop());
+}
+
+/// lighttpd sends what the program names.
+pub fn sendfile(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    let header = "X-Sendfile";
+    let start = || lighttpd::sendfile(folder, testbed);
+    if let Some(running) = files(report, folder, start, header) {
+        report.check("a file that lighttpd may not send is its 403", || {
+            let answer = running.http.get("/file?name=../outside.txt")?;
+            ensure!(answer.status == 403, "status {}", answer.status);
+            Ok(())
+        });
+        report.check("stop", || running.stop());
+    }
+}
+
+/// The program's file, asked for in every way. Its name is another if it is decoded once more or once less.
+fn files(
+    report: &mut Report,
+    folder: &Folder,
+    start: impl FnOnce() -> Outcome<Running>,
+    header: &str,
+) -> Option<Running> {
+    const TARGET: &str = "/file?name=50%2520%20b.txt";
+    let running = report.check("start", || {
+        let running = start()?;
+        folder.write("www/files/50%20 b.txt", "0123456789")?;
+        folder.write("www/outside.txt", "outside")?;
+        Ok(running)
+    })?;
+    let http = running.http;
+    let ask = |method: &str, name: &str, value: &str| {
+        http.send(&request(method, TARGET, &[(name, value)], b""))
+    };
+    report.check("the file", || {
+        let answer = http.get(TARGET)?;
+        answer.expect(200, "0123456789")?;
+        ensure!(
+            answer.header(header).is_empty(),
+            "{header} is shown to the visitor"
+        );
+        let kind = answer.header("Content-Type");
+        ensure!(kind == "text/x-file", "Content-Type: {kind}");
+        Ok(())
+    });
+    report.check("a part of it", || {
+        let answer = ask("GET", "Range", "bytes=2-4")?;
+        answer.expect(206, "234")
+    });
+    report.check("HEAD", || {
+        let answer = ask("HEAD", "Accept", "*/*")?;
+        answer.expect(200, "")?;
+        let length = answer.header("Content-Length");
+        ensure!(length == "10", "Content-Length: {length:?}");
+        Ok(())
+    });
+    report.check("what the visitor has already", || {
+        let answer = http.get(TARGET)?;
+        for (condition, validator) in [
+            ("If-None-Match", "ETag"),
+            ("If-Modified-Since", "Last-Modified"),
+        ] {
+            let value = answer.header(validator);
+            ensure!(!value.is_empty(), "there is no {validator}");
+            ask("GET", condition, value)?.expect(304, "")?;
+        }
+        Ok(())
+    });
+    report.check("a file that is not there", || {
+        http.get("/file?name=absent")?
+            .expect(404, "404 Not Found\n")
+    });
+    Some(running)
 }
 
 fn not_served(http: Http) -> Outcome {

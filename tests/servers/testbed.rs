@@ -101,10 +101,11 @@ impl Program {
     }
 
     /// Starts the program for a web server that only connects, as the user that the web server runs as.
-    pub fn serve(&self, folder: &Folder, upstream: &Upstream) -> Outcome<Process> {
+    pub fn serve(&self, folder: &Folder, upstream: &Upstream, flags: &[&str]) -> Outcome<Process> {
         let mut command = Command::new(&self.path);
         command
             .args(["--listen", &upstream.listen(), "--workers", WORKERS])
+            .args(flags)
             .current_dir(folder.path("www"));
         folder.give_up_root(&mut command);
         let mut process = Process::start("testbed", &mut command, &folder.path("log/testbed.log"))?;

@@ -74,8 +74,7 @@ const KEEP_CONN: &str = "    \
 ";
 
 const BUFFERED: &str = "    \
-    # nginx gathers an answer before it hands it on. For answers that come in pieces:
-    #fastcgi_buffering off;
+    # What the program streams is handed on as it comes; any other answer nginx gathers before it hands it on.
 ";
 
 fn address(upstream: &Upstream) -> String {
