@@ -36,7 +36,7 @@ fn start(
     flags: &[&str],
 ) -> Outcome<Running> {
     let program = testbed.install(folder, "www/app.fcgi")?;
-    let app = program.serve(folder, &upstream)?;
+    let app = program.serve(folder, &upstream, &[])?;
     let listen = upstream.listen();
     let flags = [flags, &["--listen", listen.as_str(), "--workers", WORKERS]].concat();
     let directives = program.conf("caddy", &flags)?;

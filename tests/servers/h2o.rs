@@ -32,7 +32,7 @@ pub fn tcp(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
 
 fn connected(folder: &Folder, testbed: &Testbed, upstream: Upstream) -> Outcome<Running> {
     let program = testbed.install(folder, "www/app.fcgi")?;
-    let app = program.serve(folder, &upstream)?;
+    let app = program.serve(folder, &upstream, &[])?;
     let mut running = start(folder, &program, &["--listen", &upstream.listen()])?;
     running.processes.push(app);
     running.upstream = Some(upstream);
