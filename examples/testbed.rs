@@ -26,6 +26,7 @@
 //! | `/path` | | mount, path and query as the library sees them |
 //! | `/pid` | | the process id |
 //! | anything else | | 404, `not found` |
+//! | any, with the header `X-Show: place` | | mount and path, a `|` between them, as the library sees them |
 
 use fcgi::{Error, Request, Response};
 use std::io::{BufRead, Write};
@@ -36,6 +37,10 @@ use std::time::Duration;
 static BYTES: [u8; 256 << 10] = [b'x'; 256 << 10];
 
 fn app(req: &mut Request, res: Response) -> fcgi::Result {
+    if req.header("X-Show") == Some("place") {
+        let place = format!("{}|{}", req.mount(), req.path_bytes().escape_ascii());
+        return plain(res).send(place);
+    }
     let query = req.query();
     match req.path() {
         "/hello" => plain(res).send("Hello, world!"),

@@ -67,6 +67,13 @@ fn find<'buf>(target: Target<'buf>, scratch: &mut Scratch<'buf>) -> Option<Place
         let mount = without_slash(clean(mount, scratch)?);
         return Some(Place { mount, path });
     }
+    if path.ends_with(decoded) && request_uri.is_some_and(|uri| !uri.starts_with(b"/")) {
+        // h2o 2.2 takes the absolute form, scheme and host included, for a path.
+        return Some(Place {
+            mount: b"",
+            path: decoded,
+        });
+    }
     // Apache, nginx and lighttpd clean the path before they split it; REQUEST_URI is as it was sent. And nginx's block
     // for the mount itself makes `/yourapplication/` of `/yourapplication`.
     let cleaned = clean(decoded, scratch)?;
@@ -377,6 +384,7 @@ mod tests {
             ("absolute form", "", "/news", "http://host:80/news?x", "", "/news"),
             ("absolute form without a path", "", "/", "http://host", "", "/"),
             ("absolute form below a mount", "/app", "/news", "HTTP://host/app/news", "/app", "/news"),
+            ("absolute form by h2o", "", "/http://host/news", "http://host/news?x", "", "/news"),
             ("a URL in the query is no absolute form", "", "/", "/?to=http://host/x", "", "/"),
             ("asterisk form", "", "", "*", "", "*"),
             ("a percent that is no escape", "", "", "/100%/%zz%4", "", "/100%/%zz%4"),

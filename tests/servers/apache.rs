@@ -4,15 +4,19 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::Outcome;
 use crate::folder::Folder;
 use crate::http::Http;
 use crate::process::Process;
 use crate::row::Running;
-use crate::testbed::{Testbed, Upstream, free_address, installed};
+use crate::testbed::{Program, Testbed, Upstream, free_address, installed};
+use crate::{Outcome, ensure};
 
 pub fn missing_fcgid() -> Vec<String> {
     missing(&FCGID)
+}
+
+pub fn missing_user() -> Vec<String> {
+    missing(&USER)
 }
 
 pub fn missing_rewrite() -> Vec<String> {
@@ -69,11 +73,118 @@ pub fn proxy_kept(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     proxy(folder, testbed, Upstream::tcp()?, &["--keepalive"])
 }
 
+/// With the line that some hosts need, in the document root and below it.
+pub fn fcgid_rewrite_base(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    for (place, base) in [("www", "/"), ("www/sub", "/sub/")] {
+        let program = testbed.install(folder, &format!("{place}/app.fcgi"))?;
+        based(folder, &program, place, base)?;
+    }
+    start(folder, &FCGID, &allow_override(folder))
+}
+
+/// A person's own folder, of the user `sub`: `/~sub/`.
+pub fn fcgid_user(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/sub/app.fcgi")?;
+    based(folder, &program, "www/sub", "/~sub/")?;
+    user(folder)
+}
+
+/// The same without the line.
+pub fn fcgid_user_without_base(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    htaccess(folder, testbed, "app.fcgi")?;
+    user(folder)
+}
+
+fn user(folder: &Folder) -> Outcome<Running> {
+    let host = format!(
+        "{}\nUserDir \"{}\"",
+        allow_override(folder),
+        folder.text("www/*")
+    );
+    start(folder, &USER, &host)
+}
+
+pub fn fcgid_mounted(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    fcgid(folder, testbed, &["--mount", "/app"])
+}
+
+/// With the line of settings that the printed text names.
+pub fn fcgid_mounted_told(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    folder.write("www/.ht.app.fcgi", "mount /app\n")?;
+    fcgid(folder, testbed, &["--mount", "/app"])
+}
+
+pub fn addhandler(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    fcgid(folder, testbed, &["addhandler"])
+}
+
+pub fn wrapper(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    fcgid(folder, testbed, &["wrapper", "--mount", "/app"])
+}
+
+fn fcgid(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    start(folder, &FCGID, &program.conf("apache", flags)?)
+}
+
+/// The printed `.htaccess` with a RewriteBase.
+fn based(folder: &Folder, program: &Program, place: &str, base: &str) -> Outcome {
+    let line = "RewriteEngine On\n";
+    let printed = program.conf("htaccess", &[])?;
+    ensure!(
+        printed.contains(line),
+        "conf htaccess prints no line {line:?}"
+    );
+    let text = printed.replace(line, &format!("{line}RewriteBase {base}\n"));
+    folder.write(&format!("{place}/.htaccess"), &text).map(drop)
+}
+
+pub fn sethandler(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let flags = ["sethandler", "--mount", "/app"];
+    proxy(folder, testbed, Upstream::unix(folder), &flags)
+}
+
+pub fn sethandler_told(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let flags = ["sethandler", "--mount", "/app"];
+    let upstream = Upstream::tcp()?;
+    proxy_as(
+        folder,
+        testbed,
+        upstream,
+        &flags,
+        &["--mount", "/app"],
+        |conf| conf,
+    )
+}
+
+pub fn proxy_mounted(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    proxy(folder, testbed, Upstream::tcp()?, &["--mount", "/app"])
+}
+
+pub fn proxy_mounted_told(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let flags = ["--mount", "/app"];
+    proxy_as(folder, testbed, Upstream::tcp()?, &flags, &flags, |conf| {
+        conf
+    })
+}
+
+/// ProxyPass alone, as it stands in many guides: the whole path is SCRIPT_NAME, and PATH_INFO is not sent.
+pub fn proxy_bare(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let without = |conf: String| {
+        let lines = conf
+            .lines()
+            .filter(|line| !line.starts_with("ProxyFCGISetEnvIf"));
+        lines.map(|line| format!("{line}\n")).collect()
+    };
+    proxy_as(folder, testbed, Upstream::tcp()?, &[], &[], without)
+}
+
 const ARGUMENTS: &str = "#!/bin/sh\n\
     printf 'Content-Type: text/plain\\r\\n\\r\\n'\n\
     for argument; do printf '[%s]' \"$argument\"; done\n";
 
 const FCGID: [&str; 2] = ["rewrite", "fcgid"];
+const USER: [&str; 3] = ["rewrite", "fcgid", "userdir"];
 const REWRITE: [&str; 1] = ["rewrite"];
 const PROXY: [&str; 2] = ["proxy", "proxy_fcgi"];
 const CGID: [&str; 2] = ["rewrite", "cgid"];
@@ -125,11 +236,23 @@ fn proxy(
     upstream: Upstream,
     flags: &[&str],
 ) -> Outcome<Running> {
+    proxy_as(folder, testbed, upstream, flags, &[], |conf| conf)
+}
+
+/// With `flags` for what `conf` prints, others for the program, and a change to what was printed.
+fn proxy_as(
+    folder: &Folder,
+    testbed: &Testbed,
+    upstream: Upstream,
+    flags: &[&str],
+    app_flags: &[&str],
+    change: impl Fn(String) -> String,
+) -> Outcome<Running> {
     let program = testbed.install(folder, "www/app.fcgi")?;
-    let app = program.serve(folder, &upstream, &[])?;
+    let app = program.serve(folder, &upstream, app_flags)?;
     let listen = upstream.listen();
     let flags = [&["--listen", listen.as_str()], flags].concat();
-    let mut running = start(folder, &PROXY, &program.conf("apache", &flags)?)?;
+    let mut running = start(folder, &PROXY, &change(program.conf("apache", &flags)?))?;
     running.processes.push(app);
     running.upstream = Some(upstream);
     Ok(running)

@@ -29,6 +29,15 @@ pub fn php(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     start(folder, testbed, Upstream::unix(folder), &["php"])
 }
 
+pub fn mounted(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    start(
+        folder,
+        testbed,
+        Upstream::unix(folder),
+        &["--mount", "/app"],
+    )
+}
+
 fn start(
     folder: &Folder,
     testbed: &Testbed,

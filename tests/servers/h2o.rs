@@ -23,17 +23,36 @@ pub fn spawned(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
 }
 
 pub fn unix(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
-    connected(folder, testbed, Upstream::unix(folder))
+    connected(folder, testbed, Upstream::unix(folder), &[], &[])
 }
 
 pub fn tcp(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
-    connected(folder, testbed, Upstream::tcp()?)
+    connected(folder, testbed, Upstream::tcp()?, &[], &[])
 }
 
-fn connected(folder: &Folder, testbed: &Testbed, upstream: Upstream) -> Outcome<Running> {
+/// Below a place, of which h2o tells the program nothing.
+pub fn mounted(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let upstream = Upstream::unix(folder);
+    connected(folder, testbed, upstream, &["--mount", "/app"], &[])
+}
+
+pub fn mounted_told(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let (upstream, flags) = (Upstream::unix(folder), ["--mount", "/app"]);
+    connected(folder, testbed, upstream, &flags, &flags)
+}
+
+fn connected(
+    folder: &Folder,
+    testbed: &Testbed,
+    upstream: Upstream,
+    flags: &[&str],
+    app_flags: &[&str],
+) -> Outcome<Running> {
     let program = testbed.install(folder, "www/app.fcgi")?;
-    let app = program.serve(folder, &upstream, &[])?;
-    let mut running = start(folder, &program, &["--listen", &upstream.listen()])?;
+    let app = program.serve(folder, &upstream, app_flags)?;
+    let listen = upstream.listen();
+    let flags = [&["--listen", listen.as_str()], flags].concat();
+    let mut running = start(folder, &program, &flags)?;
     running.processes.push(app);
     running.upstream = Some(upstream);
     Ok(running)

@@ -4,12 +4,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 
-use crate::Outcome;
 use crate::folder::Folder;
 use crate::http::Http;
 use crate::process::Process;
 use crate::row::Running;
 use crate::testbed::{Program, Testbed, Upstream, WORKERS, free_address, installed};
+use crate::{Outcome, ensure};
 
 pub fn missing() -> Vec<String> {
     match installed(&["lighttpd"]) {
@@ -29,6 +29,47 @@ pub fn external_unix(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
 
 pub fn external_tcp(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     external(folder, testbed, Upstream::tcp()?)
+}
+
+/// Rewritten below a place. The program is not told, for the rule has to find it.
+pub fn mounted(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    untold(folder, testbed, &["--mount", "/app"])
+}
+
+pub fn prefix(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    untold(folder, testbed, &["prefix", "--mount", "/app"])
+}
+
+pub fn root(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    untold(folder, testbed, &["root"])
+}
+
+/// The guides' trouble: without that line the first part of each path is SCRIPT_NAME.
+pub fn root_without_fix(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    start_with(folder, &without_fix(&program)?)
+}
+
+pub fn root_without_fix_told(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    folder.write("www/.ht.app.fcgi", "mount /\n")?;
+    start_with(folder, &without_fix(&program)?)
+}
+
+fn without_fix(program: &Program) -> Outcome<String> {
+    let line = "\"fix-root-scriptname\" => \"enable\"";
+    let printed = program.conf("lighttpd", &["root"])?;
+    ensure!(
+        printed.contains(line),
+        "conf lighttpd root prints no line {line}"
+    );
+    Ok(printed.replace(line, ""))
+}
+
+fn untold(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let printed = program.conf("lighttpd", flags)?;
+    start_with(folder, &printed.replace(" --mount /app\"", "\""))
 }
 
 /// Spawned, and allowed to send files: the program's settings say so, as on a shared host.

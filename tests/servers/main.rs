@@ -10,6 +10,7 @@ mod haproxy;
 mod http;
 mod lighttpd;
 mod nginx;
+mod paths;
 mod process;
 mod requests;
 mod row;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use folder::Folder;
+use paths::{Paths, Way};
 use requests::{Asked, TABLE};
 use row::{Cut, Report, Row, Running, Traits, Work};
 use testbed::Testbed;
@@ -311,6 +313,324 @@ const ROWS: &[Row] = &[
             traits: H2O,
         },
     },
+    Row {
+        name: "apache-fcgid-htaccess-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::fcgid_htaccess,
+            paths: Paths::root(Way::Htaccess),
+        },
+    },
+    Row {
+        name: "apache-fcgid-htaccess-sub-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::fcgid_htaccess,
+            paths: Paths {
+                base: "/sub",
+                mount: "/sub",
+                above: "",
+                way: Way::Htaccess,
+                bare: ["301", "/sub|/"],
+            },
+        },
+    },
+    Row {
+        name: "apache-fcgid-rewritebase-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::fcgid_rewrite_base,
+            paths: Paths::root(Way::Htaccess),
+        },
+    },
+    Row {
+        name: "apache-fcgid-rewritebase-sub-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::fcgid_rewrite_base,
+            paths: Paths {
+                base: "/sub",
+                mount: "/sub",
+                above: "",
+                way: Way::Htaccess,
+                bare: ["301", "/sub|/"],
+            },
+        },
+    },
+    Row {
+        name: "apache-fcgid-user-paths",
+        missing: apache::missing_user,
+        work: Work::Paths {
+            start: apache::fcgid_user,
+            paths: Paths {
+                base: "/~sub",
+                mount: "/~sub",
+                above: "",
+                way: Way::Htaccess,
+                bare: ["301", "/~sub|/"],
+            },
+        },
+    },
+    Row {
+        name: "apache-fcgid-user-without-base-paths",
+        missing: apache::missing_user,
+        work: Work::Paths {
+            start: apache::fcgid_user_without_base,
+            paths: Paths {
+                base: "/~sub",
+                mount: "/~sub",
+                above: "",
+                way: Way::Htaccess,
+                bare: ["301", "/~sub|/"],
+            },
+        },
+    },
+    Row {
+        name: "apache-fcgid-scriptalias-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::fcgid_script_alias,
+            paths: Paths::root(Way::Apache),
+        },
+    },
+    Row {
+        name: "apache-fcgid-scriptalias-mount-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::fcgid_mounted,
+            paths: Paths::mounted(Way::Apache, ["|/app", "/app|/"]),
+        },
+    },
+    Row {
+        name: "apache-fcgid-scriptalias-mount-told-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::fcgid_mounted_told,
+            paths: Paths::mounted(Way::Apache, ["/app|/", "/app|/"]),
+        },
+    },
+    Row {
+        name: "apache-fcgid-addhandler-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::addhandler,
+            paths: Paths {
+                base: "/app.fcgi",
+                mount: "/app.fcgi",
+                above: "",
+                way: Way::Apache,
+                bare: ["|/app.fcgi", "/app.fcgi|/"],
+            },
+        },
+    },
+    Row {
+        name: "apache-fcgid-wrapper-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::wrapper,
+            paths: Paths::mounted(Way::Apache, ["|/app", "/app|/"]),
+        },
+    },
+    Row {
+        name: "apache-proxy-paths",
+        missing: apache::missing_proxy,
+        work: Work::Paths {
+            start: apache::proxy_tcp,
+            paths: Paths::root(Way::Apache),
+        },
+    },
+    Row {
+        name: "apache-proxy-bare-paths",
+        missing: apache::missing_proxy,
+        work: Work::Paths {
+            start: apache::proxy_bare,
+            paths: Paths::root(Way::ProxyPass),
+        },
+    },
+    Row {
+        name: "apache-proxy-mount-paths",
+        missing: apache::missing_proxy,
+        work: Work::Paths {
+            start: apache::proxy_mounted,
+            paths: Paths::unknown(Way::Apache, ["404", "|/app/"]),
+        },
+    },
+    Row {
+        name: "apache-proxy-mount-told-paths",
+        missing: apache::missing_proxy,
+        work: Work::Paths {
+            start: apache::proxy_mounted_told,
+            paths: Paths::mounted(Way::Apache, ["404", "/app|/"]),
+        },
+    },
+    Row {
+        name: "apache-sethandler-paths",
+        missing: apache::missing_proxy,
+        work: Work::Paths {
+            start: apache::sethandler,
+            paths: Paths::mounted(Way::Apache, ["|/app", "/app|/"]),
+        },
+    },
+    Row {
+        name: "apache-sethandler-told-paths",
+        missing: apache::missing_proxy,
+        work: Work::Paths {
+            start: apache::sethandler_told,
+            paths: Paths::mounted(Way::Apache, ["/app|/", "/app|/"]),
+        },
+    },
+    Row {
+        name: "nginx-paths",
+        missing: nginx::missing,
+        work: Work::Paths {
+            start: nginx::unix,
+            paths: Paths::root(Way::Nginx),
+        },
+    },
+    Row {
+        name: "nginx-mount-paths",
+        missing: nginx::missing,
+        work: Work::Paths {
+            start: nginx::mounted,
+            paths: Paths::mounted(Way::Nginx, ["/app|/", "/app|/"]),
+        },
+    },
+    Row {
+        name: "nginx-location-paths",
+        missing: nginx::missing,
+        work: Work::Paths {
+            start: nginx::location,
+            paths: Paths::unknown(Way::Nginx, ["301", "|/app/"]),
+        },
+    },
+    Row {
+        name: "nginx-location-told-paths",
+        missing: nginx::missing,
+        work: Work::Paths {
+            start: nginx::location_told,
+            paths: Paths::mounted(Way::Nginx, ["301", "/app|/"]),
+        },
+    },
+    Row {
+        name: "nginx-if-paths",
+        missing: nginx::missing,
+        work: Work::Paths {
+            start: nginx::by_if,
+            paths: Paths::mounted(Way::Nginx, ["301", "/app|/"]),
+        },
+    },
+    Row {
+        name: "lighttpd-paths",
+        missing: lighttpd::missing,
+        work: Work::Paths {
+            start: lighttpd::spawned,
+            paths: Paths::root(Way::Lighttpd),
+        },
+    },
+    Row {
+        name: "lighttpd-mount-paths",
+        missing: lighttpd::missing,
+        work: Work::Paths {
+            start: lighttpd::mounted,
+            paths: Paths::mounted(Way::Lighttpd, ["404", "/app|/"]),
+        },
+    },
+    Row {
+        name: "lighttpd-prefix-paths",
+        missing: lighttpd::missing,
+        work: Work::Paths {
+            start: lighttpd::prefix,
+            paths: Paths::mounted(Way::Lighttpd, ["|/app", "/app|/"]),
+        },
+    },
+    Row {
+        name: "lighttpd-root-paths",
+        missing: lighttpd::missing,
+        work: Work::Paths {
+            start: lighttpd::root,
+            paths: Paths::root(Way::Lighttpd),
+        },
+    },
+    Row {
+        name: "lighttpd-root-without-fix-paths",
+        missing: lighttpd::missing,
+        work: Work::Paths {
+            start: lighttpd::root_without_fix,
+            paths: Paths::mounted(Way::Lighttpd, ["|/app", "/app|/"]),
+        },
+    },
+    Row {
+        name: "lighttpd-root-without-fix-told-paths",
+        missing: lighttpd::missing,
+        work: Work::Paths {
+            start: lighttpd::root_without_fix_told,
+            paths: Paths::unknown(Way::Lighttpd, ["|/app", "|/app/"]),
+        },
+    },
+    Row {
+        name: "haproxy-paths",
+        missing: haproxy::missing,
+        work: Work::Paths {
+            start: haproxy::unix,
+            paths: Paths::root(Way::HaProxy),
+        },
+    },
+    Row {
+        name: "haproxy-mount-paths",
+        missing: haproxy::missing,
+        work: Work::Paths {
+            start: haproxy::mounted,
+            paths: Paths::mounted(Way::HaProxy, ["|/app", "/app|/"]),
+        },
+    },
+    Row {
+        name: "caddy-paths",
+        missing: caddy::missing,
+        work: Work::Paths {
+            start: caddy::unix,
+            paths: Paths::root(Way::Caddy),
+        },
+    },
+    Row {
+        name: "caddy-mount-paths",
+        missing: caddy::missing,
+        work: Work::Paths {
+            start: caddy::mounted,
+            paths: Paths::mounted(Way::Caddy, ["|/app", "/app|/"]),
+        },
+    },
+    Row {
+        name: "caddy-php-paths",
+        missing: caddy::missing,
+        work: Work::Paths {
+            start: caddy::php,
+            paths: Paths::root(Way::Caddy),
+        },
+    },
+    Row {
+        name: "h2o-paths",
+        missing: h2o::missing,
+        work: Work::Paths {
+            start: h2o::unix,
+            paths: Paths::root(Way::H2o),
+        },
+    },
+    Row {
+        name: "h2o-mount-paths",
+        missing: h2o::missing,
+        work: Work::Paths {
+            start: h2o::mounted,
+            paths: Paths::unknown(Way::H2o, ["|/app", "|/app/"]),
+        },
+    },
+    Row {
+        name: "h2o-mount-told-paths",
+        missing: h2o::missing,
+        work: Work::Paths {
+            start: h2o::mounted_told,
+            paths: Paths::mounted(Way::H2o, ["/app|/", "/app|/"]),
+        },
+    },
 ];
 
 fn main() -> ExitCode {
@@ -422,6 +742,14 @@ fn run(row: &Row, testbed: &Testbed) -> Report {
         Work::Table { start, traits } => {
             if let Some(running) = report.check("start", || start(&folder, testbed)) {
                 table(&mut report, &folder, running, traits);
+            }
+        }
+        Work::Paths { start, paths } => {
+            if let Some(running) = report.check("start", || start(&folder, testbed)) {
+                for (name, outcome) in paths::check(running.http, paths) {
+                    report.check(&name, || outcome);
+                }
+                report.check("stop", || running.stop());
             }
         }
         Work::Story(story) => story(&mut report, &mut folder, testbed),

@@ -34,6 +34,38 @@ pub fn tcp_kept(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     start(folder, testbed, Upstream::tcp()?, &["--keepalive"])
 }
 
+pub fn mounted(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    start(
+        folder,
+        testbed,
+        Upstream::unix(folder),
+        &["--mount", "/app"],
+    )
+}
+
+/// The guides' block with an empty SCRIPT_NAME, below a place: nothing tells the program.
+pub fn location(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let flags = ["location", "--mount", "/app"];
+    start(folder, testbed, Upstream::unix(folder), &flags)
+}
+
+/// The same with what the printed command says.
+pub fn location_told(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let upstream = Upstream::unix(folder);
+    let (flags, app_flags) = (["location", "--mount", "/app"], ["--mount", "/app"]);
+    start_as(folder, testbed, upstream, &flags, &app_flags, "")
+}
+
+/// The guides' oldest block.
+pub fn by_if(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    start(
+        folder,
+        testbed,
+        Upstream::unix(folder),
+        &["if", "--mount", "/app"],
+    )
+}
+
 /// With an internal location, and a program that hands files over to it.
 pub fn accel(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     let files = folder.text("www/files");

@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::Outcome;
 use crate::folder::Folder;
 use crate::http::Http;
+use crate::paths::Paths;
 use crate::process::Process;
 use crate::testbed::{Testbed, Upstream};
 
@@ -22,6 +23,11 @@ pub enum Work {
     Table {
         start: fn(&Folder, &Testbed) -> Outcome<Running>,
         traits: Traits,
+    },
+    /// The table of paths against this web server.
+    Paths {
+        start: fn(&Folder, &Testbed) -> Outcome<Running>,
+        paths: Paths,
     },
     /// Checks of its own.
     Story(fn(&mut Report, &mut Folder, &Testbed)),

@@ -3,40 +3,113 @@
 
 use super::{MAX_BODY, Site, Upstream};
 
+/// An alias whose addresses are the program's; or, where it is connected to, `ProxyPass`.
 pub(super) fn text(site: &Site) -> String {
     match site.upstream() {
-        Some(upstream) => proxied(site, &upstream),
-        None => started(site),
+        Some(upstream) => proxy_pass(site, &upstream),
+        None => script_alias(site),
     }
 }
 
-fn started(site: &Site) -> String {
+/// Every file of that kind is a program, and what is behind its name its path.
+pub(super) fn addhandler(site: &Site) -> String {
     let path = site.path();
-    let name = site.file_name();
     let folder = site.folder();
     let folder = super::plain(&folder.to_string_lossy());
+    let name = site.file_name();
+    let ending = match name.rsplit_once('.') {
+        Some((_, ending)) => format!(".{ending}"),
+        None => name.clone(),
+    };
     format!(
-        r#"# Apache starts {path} by mod_fcgid, and every address goes to it.
-# Debian: apt-get install libapache2-mod-fcgid. Put this into <VirtualHost> of a file in /etc/apache2/sites-available.
-
-# The slash at the end makes the address's path PATH_INFO, and SCRIPT_NAME empty.
-ScriptAlias "/" "{path}/"
-
+        r#"# Apache starts {path} by mod_fcgid, and addresses that begin with its own go to it: /{name}/news.
+{DEBIAN}
+# The folder must be the DocumentRoot, or lie below it.
 <Directory "{folder}">
-    # ScriptAlias alone would run it as CGI, once a request.
-    <Files "{name}">
-        SetHandler fcgid-script
-    </Files>
+    AddHandler fcgid-script {ending}
+{ALLOWED}</Directory>
+
+{limits}"#,
+        limits = limits(site)
+    )
+}
+
+/// A place of the site that is the program's, whatever files there are.
+pub(super) fn wrapper(site: &Site) -> String {
+    let path = site.path();
+    let place = place(site);
+    format!(
+        r#"# Apache starts {path} by mod_fcgid, and addresses below {place} go to it.
+{DEBIAN}
+<Location "{place}">
+    SetHandler fcgid-script
+    # virtual: no file has to have the name of the place.
+    FcgidWrapper "{path}" virtual
+{ALLOWED}</Location>
+{split}
+{limits}"#,
+        split = about_split(site),
+        limits = limits(site)
+    )
+}
+
+/// A place of the site that is handed on to a program that somebody else has started.
+pub(super) fn sethandler(site: &Site) -> String {
+    let place = place(site);
+    let upstream = site.upstream_or_default();
+    let handler = match &upstream {
+        Upstream::Unix(socket) => format!("proxy:unix:{socket}|fcgi://localhost/"),
+        Upstream::Tcp(..) => format!("proxy:fcgi://{}/", upstream.authority()),
+    };
+    format!(
+        r#"{head}<Location "{place}">
+    SetHandler "{handler}"
+</Location>
+{split}"#,
+        head = proxied_head(site, &upstream),
+        split = about_split(site)
+    )
+}
+
+const DEBIAN: &str = "\
+# Debian: apt-get install libapache2-mod-fcgid. Put this into <VirtualHost> of a file in /etc/apache2/sites-available.
+";
+
+const ALLOWED: &str = "    \
     # Without these two lines: 403. The file itself must be executable by Apache's user too.
     Options +ExecCGI
     Require all granted
-</Directory>
+";
 
-# mod_fcgid answers 500 to a larger request body without asking the program; it lets 131072 bytes through unless set.
+fn place(site: &Site) -> String {
+    match site.mount {
+        "" => "/".to_owned(),
+        mount => super::plain(mount),
+    }
+}
+
+/// Where the whole site is one place Apache takes the first part of the path for it.
+fn about_split(site: &Site) -> String {
+    match (site.mount, site.upstream()) {
+        ("", Some(_)) => "# Apache takes the first part of the path for SCRIPT_NAME here: start the program with --mount /\n".into(),
+        ("", None) => format!(
+            "# Apache takes the first part of the path for SCRIPT_NAME here: write a line `mount /` into .ht.{}, or take\n\
+             # plain `conf apache`, which needs none.\n",
+            site.file_name()
+        ),
+        (_, Some(_)) => String::new(),
+        (mount, None) => format!(
+            "# {mount} itself, without a slash, arrives as a path of the root; a line `mount {mount}` in .ht.{} says what is meant.\n",
+            site.file_name()
+        ),
+    }
+}
+
+fn limits(site: &Site) -> String {
+    let name = site.file_name();
+    format!(
+        r#"# mod_fcgid answers 500 to a larger request body without asking the program; it lets 131072 bytes through unless set.
 FcgidMaxRequestLen {MAX_BODY}
-
-# Files that Apache serves itself (above ScriptAlias, for the first one that fits is taken):
-#Alias "/static/" "/path/to/static/"
 
 # mod_fcgid gives a process one request at a time and starts a further one when all are busy, so that --workers counts
 # for nothing here. It passes no arguments and no environment: settings of the program stand in a file
@@ -45,9 +118,55 @@ FcgidMaxRequestLen {MAX_BODY}
     )
 }
 
-fn proxied(site: &Site, upstream: &Upstream) -> String {
+fn script_alias(site: &Site) -> String {
     let path = site.path();
+    let name = site.file_name();
+    let folder = site.folder();
+    let folder = super::plain(&folder.to_string_lossy());
+    let alias = match site.mount {
+        "" => format!(
+            "# The slash at the end makes the address's path PATH_INFO, and SCRIPT_NAME empty.\n\
+             ScriptAlias \"/\" \"{path}/\"\n\n\
+             # Files that Apache serves itself (above ScriptAlias, for the first one that fits is taken):\n\
+             #Alias \"/static/\" \"/path/to/static/\"\n"
+        ),
+        mount => {
+            let mount = super::plain(mount);
+            format!("ScriptAlias \"{mount}\" \"{path}\"\n{}", about_split(site))
+        }
+    };
+    format!(
+        r#"# Apache starts {path} by mod_fcgid, and addresses below {place} go to it.
+{DEBIAN}
+{alias}
+<Directory "{folder}">
+    # ScriptAlias alone would run it as CGI, once a request.
+    <Files "{name}">
+        SetHandler fcgid-script
+    </Files>
+{ALLOWED}</Directory>
+
+{limits}"#,
+        place = place(site),
+        limits = limits(site)
+    )
+}
+
+fn proxied_head(site: &Site, upstream: &Upstream) -> String {
+    let path = site.path();
+    let place = place(site);
     let command = site.command(upstream);
+    format!(
+        "# Apache connects to {path} by mod_proxy_fcgi, and addresses below {place} go to it.\n\
+         # Debian: a2enmod proxy_fcgi. Put this into <VirtualHost> of a file in /etc/apache2/sites-available.\n\
+         # Apache does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
+         #   {command}\n\
+         # On a unix socket Apache's user must be allowed to write, or each request is a 503.\n\n"
+    )
+}
+
+fn proxy_pass(site: &Site, upstream: &Upstream) -> String {
+    let head = proxied_head(site, upstream);
     let url = match upstream {
         Upstream::Unix(socket) => format!("unix:{socket}|fcgi://localhost/"),
         Upstream::Tcp(..) => format!("fcgi://{}/", upstream.authority()),
@@ -63,23 +182,16 @@ fn proxied(site: &Site, upstream: &Upstream) -> String {
             "--keepalive adds enablereuse, which keeps connections to the program open.",
         )
     };
+    let place = super::plain(site.mount);
     format!(
-        r#"# Apache connects to {path} by mod_proxy_fcgi, and every address goes to it.
-# Debian: a2enmod proxy_fcgi. Put this into <VirtualHost> of a file in /etc/apache2/sites-available.
-# Apache does not start the program. Whoever does (systemd, supervisor, a terminal) runs:
-#   {command}
-# On a unix socket Apache's user must be allowed to write, or each request is a 503.
-
-# Addresses that Apache answers itself (above ProxyPass, for the first one that fits is taken):
-#ProxyPass "/static/" "!"
+        r#"{head}# Addresses that Apache answers itself (above ProxyPass, for the first one that fits is taken):
+#ProxyPass "{place}/static/" "!"
 
 # flushpackets hands each piece of an answer on at once; else it waits until 64 KiB are there or the answer is whole.
 # {about_reuse}
-ProxyPass "/" "{url}" flushpackets=on{reuse}
+ProxyPass "{place}/" "{url}" flushpackets=on{reuse}
 
-# ProxyPass sends no PATH_INFO, and the whole path as SCRIPT_NAME. These two turn it round: the program stands at the
-# root. Their order matters. (SetHandler in <Location "/"> would split the path at its first part: /news/today would
-# arrive as /today.)
+# ProxyPass sends no PATH_INFO, and the whole path as SCRIPT_NAME. These two turn it round. Their order matters.
 ProxyFCGISetEnvIf "true" PATH_INFO "%{{reqenv:SCRIPT_NAME}}"
 ProxyFCGISetEnvIf "true" SCRIPT_NAME ""
 "#

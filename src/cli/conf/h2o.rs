@@ -8,7 +8,7 @@ pub(super) fn text(site: &Site) -> String {
         "" => "/".to_owned(),
         mount => plain(mount),
     };
-    let mount = mount_flag(site);
+    let mount = site.mount_flag();
     let about_mount = match site.mount {
         "" => "",
         _ => "# h2o does not tell the program what it is reached under: --mount does.\n",
@@ -19,7 +19,7 @@ pub(super) fn text(site: &Site) -> String {
             let head = format!(
                 "# h2o connects to {path}. Inside the entry of its host:\n\
                  # h2o does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
-                 #   {command}{mount}\n\
+                 #   {command}\n\
                  # On a unix socket h2o's user must be allowed to write, or each request is a 502.\n"
             );
             (head, connects(&upstream))
@@ -52,13 +52,6 @@ fn connects(upstream: &Upstream) -> String {
         Upstream::Tcp(host, port) => format!(
             "        fastcgi.connect:\n          host: \"{host}\"\n          port: {port}\n          type: tcp\n"
         ),
-    }
-}
-
-fn mount_flag(site: &Site) -> String {
-    match site.mount {
-        "" => String::new(),
-        mount => format!(" --mount {}", in_shell(&plain(mount))),
     }
 }
 

@@ -2,30 +2,69 @@
 
 use super::{Site, Upstream, plain};
 
+/// Every address is rewritten to the program's.
 pub(super) fn text(site: &Site) -> String {
     let name = site.short_name();
+    let mount = super::in_regex(&plain(site.mount));
+    whole(
+        site,
+        "\"mod_rewrite\", \"mod_fastcgi\"",
+        &format!("/{name}.fcgi"),
+        "        # The addresses of the program are no files.\n        \"check-local\" => \"disable\"\n",
+        &format!(
+            r#"
+# Every address goes to the program, with SCRIPT_NAME /{name}.fcgi and the path as PATH_INFO. Files that lighttpd serves
+# itself come before: "^(/static($|/.*))$" => "$1",
+url.rewrite-once = (
+    "^{mount}(/.*)$" => "/{name}.fcgi$1"
+)
+"#
+        ),
+    )
+}
+
+/// Addresses that begin so are the program's.
+pub(super) fn prefix(site: &Site) -> String {
+    let place = match site.mount {
+        "" => format!("/{}", site.short_name()),
+        mount => plain(mount),
+    };
+    whole(
+        site,
+        "\"mod_fastcgi\"",
+        &place,
+        "        # The addresses of the program are no files.\n        \"check-local\" => \"disable\"\n",
+        "",
+    )
+}
+
+/// All addresses are the program's.
+pub(super) fn root(site: &Site) -> String {
+    whole(
+        site,
+        "\"mod_fastcgi\"",
+        "/",
+        "        # The addresses of the program are no files.\n        \"check-local\" => \"disable\",\n        \
+         # Else the first part of the path would be SCRIPT_NAME.\n        \"fix-root-scriptname\" => \"enable\"\n",
+        "",
+    )
+}
+
+fn whole(site: &Site, modules: &str, place: &str, last: &str, rewrite: &str) -> String {
     let (head, way) = match site.upstream() {
         Some(upstream) => (connects_head(site, &upstream), connects(&upstream)),
         None => (starts_head(site), starts(site)),
     };
     format!(
         r#"{head}
-# Debian: instead of this line, lighty-enable-mod rewrite fastcgi.
-server.modules += ( "mod_rewrite", "mod_fastcgi" )
+# Debian: instead of this line, lighty-enable-mod with the same names.
+server.modules += ( {modules} )
 
-fastcgi.server = ( "/{name}.fcgi" =>
+fastcgi.server = ( "{place}" =>
     ((
-{way}        # The addresses of the program are no files.
-        "check-local" => "disable"
-    ))
+{way}{last}    ))
 )
-
-# Every address goes to the program, with SCRIPT_NAME /{name}.fcgi and the path as PATH_INFO. Files that lighttpd serves
-# itself come before: "^(/static($|/.*))$" => "$1",
-url.rewrite-once = (
-    "^(/.*)$" => "/{name}.fcgi$1"
-)
-
+{rewrite}
 # lighttpd takes a request body of any size, and keeps it on disk (server.upload-dirs) until it is whole. It gathers an
 # answer, too, before it hands it on. For answers that come in pieces:
 #server.stream-response-body = 1
@@ -52,9 +91,10 @@ fn starts(site: &Site) -> String {
     let path = site.path();
     let workers = site.workers;
     let socket = socket(site);
+    let mount = site.mount_flag();
     format!(
         r#"        # One program; lighttpd starts four unless told otherwise, each with its own {workers} workers.
-        "bin-path" => "{path} --workers {workers}",
+        "bin-path" => "{path} --workers {workers}{mount}",
         "max-procs" => 1,
         # lighttpd makes this socket and hands it on, so that its user must be allowed to write to the folder.
         "socket" => "{socket}",

@@ -27,55 +27,61 @@ pub(crate) struct Site<'a> {
     pub mount: &'a str,
 }
 
-/// What [`text`] can print: web server, form, one line on it. The usual form of each web server has no name.
-pub(crate) const CONFS: &[(&str, &str, &str)] = &[
-    (
-        "htaccess",
-        "",
-        "a .htaccess beside the program (mod_fcgid, else CGI)",
-    ),
-    (
-        "apache",
-        "",
-        "ScriptAlias and mod_fcgid; --listen: mod_proxy_fcgi",
-    ),
-    ("nginx", "", "blocks for nginx, which only connects"),
-    (
-        "lighttpd",
-        "",
-        "starts the program; --listen: connects to it",
-    ),
-    ("haproxy", "", "a section and a backend; it only connects"),
-    ("caddy", "", "reverse_proxy; it only connects"),
-    (
-        "caddy",
-        "php",
-        "php_fastcgi, where files lie beside the program",
-    ),
-    ("h2o", "", "starts the program; --listen: connects to it"),
-    (
-        "cherokee",
-        "",
-        "starts the program; --listen: connects to it",
-    ),
+/// One configuration that can be printed.
+pub(crate) struct Conf {
+    /// The web server.
+    pub server: &'static str,
+    /// Its form; the usual one has no name.
+    pub form: &'static str,
+    /// One line on it.
+    pub help: &'static str,
+    text: fn(&Site) -> String,
+}
+
+/// All of them.
+#[rustfmt::skip]
+pub(crate) const CONFS: &[Conf] = &[
+    conf("htaccess", "", "a .htaccess beside the program (mod_fcgid, else CGI)", htaccess::text),
+    conf("apache", "", "ScriptAlias and mod_fcgid; --listen: mod_proxy_fcgi", apache::text),
+    conf("apache", "addhandler", "each .fcgi file by its name (mod_fcgid)", apache::addhandler),
+    conf("apache", "wrapper", "a place of the site (mod_fcgid)", apache::wrapper),
+    conf("apache", "sethandler", "a place of the site (mod_proxy_fcgi)", apache::sethandler),
+    conf("nginx", "", "files first, then the program; it only connects", nginx::text),
+    conf("nginx", "location", "one location, all of it the program's", nginx::location),
+    conf("nginx", "if", "the same, as older guides have it", nginx::by_if),
+    conf("lighttpd", "", "rewrites to the program; --listen: connects to it", lighttpd::text),
+    conf("lighttpd", "prefix", "addresses that begin alike", lighttpd::prefix),
+    conf("lighttpd", "root", "all addresses", lighttpd::root),
+    conf("haproxy", "", "a section and a backend; it only connects", haproxy::text),
+    conf("caddy", "", "reverse_proxy; it only connects", caddy::text),
+    conf("caddy", "php", "php_fastcgi, where files lie beside the program", caddy::php),
+    conf("h2o", "", "starts the program; --listen: connects to it", h2o::text),
+    conf("cherokee", "", "starts the program; --listen: connects to it", cherokee::text),
 ];
+
+const fn conf(
+    server: &'static str,
+    form: &'static str,
+    help: &'static str,
+    text: fn(&Site) -> String,
+) -> Conf {
+    Conf {
+        server,
+        form,
+        help,
+        text,
+    }
+}
 
 /// The configuration that puts `site` behind `server`.
 ///
 /// # Errors
 /// One sentence, for a web server or form that is not in [`CONFS`].
 pub(crate) fn text(server: &str, form: &str, site: &Site) -> Result<String, String> {
-    match (server, form) {
-        ("htaccess", "") => Ok(htaccess::text(site)),
-        ("apache", "") => Ok(apache::text(site)),
-        ("nginx", "") => Ok(nginx::text(site)),
-        ("caddy", "") => Ok(caddy::text(site)),
-        ("caddy", "php") => Ok(caddy::php(site)),
-        ("h2o", "") => Ok(h2o::text(site)),
-        ("cherokee", "") => Ok(cherokee::text(site)),
-        ("haproxy", "") => Ok(haproxy::text(site)),
-        ("lighttpd", "") => Ok(lighttpd::text(site)),
-        _ => Err(unknown(server, form)),
+    let mut confs = CONFS.iter();
+    match confs.find(|conf| conf.server == server && conf.form == form) {
+        Some(conf) => Ok((conf.text)(site)),
+        None => Err(unknown(server, form)),
     }
 }
 
@@ -84,8 +90,9 @@ pub(crate) fn help(name: &str) -> String {
     let mut text = format!(
         "Usage: {name} conf SERVER [FORM] [FLAG]...    prints a configuration for {name}\n"
     );
-    for (server, form, line) in CONFS {
-        text += &format!("  {:<20} {line}\n", format!("{server} {form}"));
+    for conf in CONFS {
+        let name = format!("{} {}", conf.server, conf.form);
+        text += &format!("  {name:<18} {}\n", conf.help);
     }
     text += "Flags: those of --help; --listen for a program that is started by somebody else,\n\
              --mount /app for one that is not at the root of its site, --workers, and\n\
@@ -94,8 +101,8 @@ pub(crate) fn help(name: &str) -> String {
 }
 
 fn unknown(server: &str, form: &str) -> String {
-    let servers = CONFS.iter().filter(|(_, form, _)| form.is_empty());
-    let servers: Vec<&str> = servers.map(|(server, ..)| *server).collect();
+    let servers = CONFS.iter().filter(|conf| conf.form.is_empty());
+    let servers: Vec<&str> = servers.map(|conf| conf.server).collect();
     let known = servers.join(", ");
     if server.is_empty() {
         return format!("conf needs a web server; write one of {known} behind it");
@@ -105,8 +112,8 @@ fn unknown(server: &str, form: &str) -> String {
     }
     let forms = CONFS
         .iter()
-        .filter(|(of, form, _)| *of == server && !form.is_empty());
-    let forms: Vec<&str> = forms.map(|(_, form, _)| *form).collect();
+        .filter(|conf| conf.server == server && !conf.form.is_empty());
+    let forms: Vec<&str> = forms.map(|conf| conf.form).collect();
     match forms[..] {
         [] => format!("conf {server} has no form {form:?}; leave it out"),
         _ => format!(
@@ -222,11 +229,20 @@ impl Site<'_> {
     fn command(&self, upstream: &Upstream) -> String {
         let listen = upstream.listen();
         format!(
-            "{} --listen {} --workers {}",
+            "{} --listen {} --workers {}{}",
             in_shell(&self.path()),
             in_shell(&listen),
-            self.workers
+            self.workers,
+            self.mount_flag()
         )
+    }
+
+    /// Said to the program, too: not every web server tells, and none does for the mount without its slash.
+    fn mount_flag(&self) -> String {
+        match self.mount {
+            "" => String::new(),
+            mount => format!(" --mount {}", in_shell(&plain(mount))),
+        }
     }
 }
 
@@ -281,7 +297,10 @@ mod tests {
     #[test]
     fn every_server_of_the_list_has_a_text_and_no_other() {
         let site = site("/srv/www/app.fcgi", &[]);
-        for (server, form, line) in CONFS {
+        for Conf {
+            server, form, help, ..
+        } in CONFS
+        {
             let text = text(server, form, &site).expect(server);
             assert!(text.ends_with('\n'), "{server}");
             assert!(
@@ -289,7 +308,7 @@ mod tests {
                 "{server}: a line is too long"
             );
             assert!(text.contains("/srv/www/app.fcgi"), "{server}");
-            assert!(line.len() <= 57, "{server}: help would not fit a screen");
+            assert!(help.len() <= 57, "{server}: help would not fit a screen");
         }
         for (server, form) in [("iis", ""), ("nginx", "square"), ("", "")] {
             assert!(text(server, form, &site).is_err());
@@ -339,7 +358,7 @@ mod tests {
                         keepalive,
                         ..site(program, &listen)
                     };
-                    for (server, form, _) in CONFS {
+                    for Conf { server, form, .. } in CONFS {
                         let text = text(server, form, &site).expect(server);
                         for line in text.lines() {
                             assert!(!line.starts_with("Deny from"), "{server}: {text}");

@@ -1,10 +1,30 @@
 //! nginx, which never starts a program and passes it no parameter unless told to. Called by [`text`](super::text).
 
-use super::{MAX_BODY, Site, Upstream};
+use super::{MAX_BODY, Site, Upstream, in_regex, plain};
 
-/// One block for `server { }`. With `keepalive` a block for `http { }` comes before it; the line [`IN_SERVER`] divides
+/// Blocks for `server { }`. With `keepalive` a block for `http { }` comes before them; the line [`IN_SERVER`] divides
 /// the two.
 pub(super) fn text(site: &Site) -> String {
+    whole(site, |pass, connection| {
+        server(site.mount, pass, connection)
+    })
+}
+
+/// One `location` and no more: every address below it goes to the program, files or not.
+pub(super) fn location(site: &Site) -> String {
+    whole(site, |pass, connection| {
+        plain_location(site.mount, pass, connection)
+    })
+}
+
+/// The block of older guides, which takes the path out of `$uri` by an `if`.
+pub(super) fn by_if(site: &Site) -> String {
+    whole(site, |pass, connection| {
+        if_location(site.mount, pass, connection)
+    })
+}
+
+fn whole(site: &Site, server: impl Fn(&str, &str) -> String) -> String {
     let upstream = site.upstream_or_default();
     let head = head(site, &upstream);
     if site.keepalive {
@@ -24,7 +44,7 @@ fn head(site: &Site, upstream: &Upstream) -> String {
     let path = site.path();
     let command = site.command(upstream);
     format!(
-        "# nginx connects to {path}, and every address that is not a file goes to it.\n\
+        "# nginx connects to {path}, and addresses that are no files go to it.\n\
          # nginx does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
          #   {command}\n\
          # On a unix socket nginx's user must be allowed to write, or each request is a 502.\n"
@@ -45,27 +65,97 @@ fn pool(site: &Site, upstream: &Upstream) -> String {
     )
 }
 
-fn server(pass: &str, connection: &str) -> String {
+fn server(mount: &str, pass: &str, connection: &str) -> String {
     let max_body = MAX_BODY >> 20;
+    let (locations, params) = match mount {
+        "" => (
+            "location / { try_files $uri @fcgi; }\n".to_owned(),
+            format!(
+                "    # The program stands at the root: the whole path is PATH_INFO.\n{AT_ROOT}"
+            ),
+        ),
+        mount => {
+            let (mount, pattern) = (plain(mount), in_regex(&plain(mount)));
+            (
+                format!(
+                    "location = \"{mount}\" {{ rewrite ^ \"{mount}/\" last; }}\n\
+                     location \"{mount}/\" {{ try_files $uri @fcgi; }}\n"
+                ),
+                format!(
+                    "    # What the program is reached under becomes SCRIPT_NAME, the rest PATH_INFO.\n    \
+                     # (?s): a line break (%0A) may be in a path.\n    \
+                     fastcgi_split_path_info \"(?s)^({pattern})(.*)$\";\n    \
+                     fastcgi_param PATH_INFO $fastcgi_path_info;\n    \
+                     # It goes out twice; the last one counts.\n    \
+                     fastcgi_param SCRIPT_NAME $fastcgi_script_name;\n"
+                ),
+            )
+        }
+    };
     format!(
         r#"# nginx serves any file below its root, also hidden ones, databases and programs: let that be a folder with public
 # files only, and not the program's own.
-location / {{ try_files $uri @fcgi; }}
-
+{locations}
 # Unless set, nginx answers 413 to a request body above 1 MiB.
 client_max_body_size {max_body}m;
 
 location @fcgi {{
     # Without it nginx passes no parameter at all.
     include fastcgi_params;
-    # The program stands at the root: the whole path is PATH_INFO. SCRIPT_NAME goes out twice; the last one counts.
-    fastcgi_param PATH_INFO $fastcgi_script_name;
-    fastcgi_param SCRIPT_NAME "";
+{params}    fastcgi_pass {pass};
+{connection}}}
+"#
+    )
+}
+
+fn plain_location(mount: &str, pass: &str, connection: &str) -> String {
+    let max_body = MAX_BODY >> 20;
+    let place = plain(mount);
+    let about = match mount {
+        "" => "# Every address goes to the program.",
+        _ => "# Every address below it goes to the program, to which --mount says where it stands.",
+    };
+    format!(
+        r#"# Unless set, nginx answers 413 to a request body above 1 MiB.
+client_max_body_size {max_body}m;
+
+{about}
+location "{place}/" {{
+    # Without it nginx passes no parameter at all.
+    include fastcgi_params;
+{AT_ROOT}    fastcgi_pass {pass};
+{connection}}}
+"#
+    )
+}
+
+fn if_location(mount: &str, pass: &str, connection: &str) -> String {
+    let max_body = MAX_BODY >> 20;
+    let (place, pattern) = (plain(mount), in_regex(&plain(mount)));
+    format!(
+        r#"# Unless set, nginx answers 413 to a request body above 1 MiB.
+client_max_body_size {max_body}m;
+
+location "{place}/" {{
+    # Without it nginx passes no parameter at all.
+    include fastcgi_params;
+    # PATH_INFO has no slash in front then, is encoded a second time, and ends at a line break: the program takes the
+    # path from REQUEST_URI where it has to. Plain `conf nginx` needs no `if`.
+    if ($uri ~ "^{pattern}/(.*)?") {{ set $path_url $1; }}
+    fastcgi_param PATH_INFO $path_url;
+    fastcgi_param SCRIPT_NAME "{place}";
     fastcgi_pass {pass};
 {connection}}}
 "#
     )
 }
+
+/// SCRIPT_NAME is in `fastcgi_params` too, with the whole path.
+const AT_ROOT: &str = "    \
+    fastcgi_param PATH_INFO $fastcgi_script_name;
+    # It goes out twice; the last one counts.
+    fastcgi_param SCRIPT_NAME \"\";
+";
 
 const KEEP_CONN: &str = "    \
     # Without it the program closes each connection, and upstream's keepalive has none to keep. With it nginx also hands
