@@ -123,7 +123,20 @@ pub fn check(http: Http, paths: &Paths) -> Vec<(String, Outcome)> {
         _ => format!("{}|{}/news", paths.mount, paths.above),
     };
     outcomes.push((target.clone(), ask(http, &target, &wanted)));
+    outcomes.push(("OPTIONS *".to_owned(), ask_all(http, paths)));
     outcomes
+}
+
+fn ask_all(http: Http, paths: &Paths) -> Outcome {
+    let answer = http.send(&request("OPTIONS", "*", &[("X-Show", "place")], b""))?;
+    println!(
+        "ASTERISK {:?} {} {} {}",
+        paths.way,
+        paths.base,
+        answer.status,
+        answer.text()
+    );
+    Ok(())
 }
 
 /// `wanted` begins with a digit if it is a status.
