@@ -123,25 +123,30 @@ pub fn check(http: Http, paths: &Paths) -> Vec<(String, Outcome)> {
         _ => format!("{}|{}/news", paths.mount, paths.above),
     };
     outcomes.push((target.clone(), ask(http, &target, &wanted)));
-    outcomes.push(("OPTIONS *".to_owned(), ask_all(http, paths)));
+    if paths.base.is_empty() {
+        outcomes.push(("OPTIONS *".to_owned(), ask_options(http, paths.way)));
+    }
     outcomes
 }
 
-fn ask_all(http: Http, paths: &Paths) -> Outcome {
-    let answer = http.send(&request("OPTIONS", "*", &[("X-Show", "place")], b""))?;
-    println!(
-        "ASTERISK {:?} {} {} {}",
-        paths.way,
-        paths.base,
-        answer.status,
-        answer.text()
-    );
-    Ok(())
+/// The asterisk form (RFC 9112, section 3.2.4): all but h2o answer it themselves.
+fn ask_options(http: Http, way: Way) -> Outcome {
+    let wanted = match way {
+        Way::H2o => "|*",
+        Way::Nginx => "400",
+        Way::HaProxy => "500",
+        _ => "",
+    };
+    ask_for(http, "OPTIONS", "*", wanted)
+}
+
+fn ask(http: Http, target: &str, wanted: &str) -> Outcome {
+    ask_for(http, "GET", target, wanted)
 }
 
 /// `wanted` begins with a digit if it is a status.
-fn ask(http: Http, target: &str, wanted: &str) -> Outcome {
-    let answer = http.send(&request("GET", target, &[("X-Show", "place")], b""))?;
+fn ask_for(http: Http, method: &str, target: &str, wanted: &str) -> Outcome {
+    let answer = http.send(&request(method, target, &[("X-Show", "place")], b""))?;
     let found = match answer.status {
         200 => answer.text(),
         status => status.to_string(),
