@@ -26,6 +26,7 @@ use crate::setup::Setup;
 use crate::slot::{Slot, one_line, printable};
 use crate::stranger::Strangers;
 use crate::wire::{Ending, Wire};
+use log::Level;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -568,8 +569,7 @@ fn answer(
             let accept = front.params.header("accept");
             built_in_page(&shared, error.status(), details.as_deref(), accept, &name)
         });
-        // It may hold what the application made, and that may panic when it is dropped.
-        safely(|| drop(error));
+        let_go(Failure::Error(error));
     }
     let Some(exchange) = shared.borrow_mut().take() else {
         return Answered {
@@ -607,18 +607,20 @@ fn conclude(
     let Some(exchange) = &mut *shared else {
         if let Err(failure) = outcome {
             failed(&failure);
-            safely(|| log::error!("{}: {failure}, after the answer was finished", name()));
-            safely(|| drop(failure));
+            tell(
+                Level::Error,
+                name,
+                &format_args!("{failure}, after the answer was finished"),
+            );
+            let_go(failure);
         }
         return Standing::Whole;
     };
     let outcome = match outcome {
         outcome if exchange.wire.is_given_up() => {
             if let Err(failure @ Failure::Panic(_)) = outcome {
-                let name = name();
-                safely(|| {
-                    log::error!("{name}: {failure}, after the web server gave the request up");
-                });
+                let line = format_args!("{failure}, after the web server gave the request up");
+                tell(Level::Error, name, &line);
             }
             return match exchange.complete_aborted() {
                 Ok(()) => Standing::Whole,
@@ -633,18 +635,18 @@ fn conclude(
     };
     failed(&failure);
     if exchange.wire.has_gone() && failure.is_disconnect() {
-        safely(|| log::debug!("{}: the web server has gone: {failure}", name()));
+        tell(
+            Level::Debug,
+            name,
+            &format_args!("the web server has gone: {failure}"),
+        );
     } else if exchange.can_change() {
         return Standing::Open(failure);
     } else {
-        safely(|| {
-            log::error!(
-                "{}: {failure}; the answer is cut, since its head has left",
-                name()
-            );
-        });
+        let line = format_args!("{failure}; the answer is cut, since its head has left");
+        tell(Level::Error, name, &line);
     }
-    safely(|| drop(failure));
+    let_go(failure);
     Standing::Cut
 }
 
@@ -661,13 +663,9 @@ fn page<'buf>(
     let outcome = handler.error_page(error, request, response())?;
     match conclude(shared, outcome, &mut |_| {}, name) {
         Standing::Open(failure) => {
-            safely(|| {
-                log::error!(
-                    "{}: {failure}, in the error page; the built-in one is sent",
-                    name()
-                );
-            });
-            safely(|| drop(failure));
+            let line = format_args!("{failure}, in the error page; the built-in one is sent");
+            tell(Level::Error, name, &line);
+            let_go(failure);
             None
         }
         standing => Some(standing),
@@ -675,6 +673,7 @@ fn page<'buf>(
 }
 
 /// Answers with a page of the library's own.
+#[cold]
 fn built_in_page(
     shared: &Shared<'_>,
     status: u16,
@@ -695,7 +694,11 @@ fn built_in_page(
     match exchange.complete_with(kind, &text) {
         Ok(()) => Standing::Whole,
         Err(error) => {
-            safely(|| log::debug!("{}: the error page was not sent: {error}", name()));
+            tell(
+                Level::Debug,
+                name,
+                &format_args!("the error page was not sent: {error}"),
+            );
             Standing::Cut
         }
     }
@@ -707,19 +710,33 @@ fn start_over(shared: &Shared<'_>, status: u16) {
     }
 }
 
+#[cold]
 fn tell_failure(failure: &Failure, name: &dyn Fn() -> String) {
     let status = failure.status();
     let level = match status {
-        500.. => log::Level::Error,
-        _ => log::Level::Info,
+        500.. => Level::Error,
+        _ => Level::Info,
     };
     if !failure.is_told() {
-        safely(|| log::log!(level, "{}: {failure}; answered {status}", name()));
+        tell(level, name, &format_args!("{failure}; answered {status}"));
     }
 }
 
-/// Runs what is the application's in truth: a logger, a destructor. Its panic must not cost the visitor the answer.
-fn safely(f: impl FnOnce()) {
+/// A line about a request. The logger is the application's: its panic must not cost the visitor the answer.
+#[cold]
+fn tell(level: Level, name: &dyn Fn() -> String, what: &dyn fmt::Display) {
+    safely(&mut || log::log!(level, "{}: {what}", name()));
+}
+
+/// What failed may hold something of the application's that panics when it is dropped.
+#[cold]
+fn let_go(failure: Failure) {
+    let mut failure = Some(failure);
+    safely(&mut || failure = None);
+}
+
+/// Runs what is the application's in truth, contained.
+fn safely(f: &mut dyn FnMut()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
         // Which may panic, too, when it is dropped.
         std::mem::forget(payload);
