@@ -49,13 +49,23 @@ impl<'buf> Visitor<'_, 'buf> {
     }
 
     pub(crate) fn port(&self) -> u16 {
-        let sent = match self.authority() {
-            Some(authority) if self.names_the_host() => authority.port,
-            _ => self
-                .param(b"SERVER_PORT")
-                .and_then(|port| port.parse().ok()),
+        let named = self.named_authority();
+        let sent = match named {
+            Some(Authority {
+                port: Some(port), ..
+            }) => return port,
+            // Debian's fastcgi_params (nginx 1.22.1-9+deb12u10) take the port off the Host header.
+            Some(_) => self.is_nginx() && self.walk().0 == 0,
+            None => true,
         };
-        sent.unwrap_or_else(|| default_port(self.scheme()))
+        let port = self.param(b"SERVER_PORT").filter(|_| sent);
+        port.and_then(|port| port.parse().ok())
+            .unwrap_or_else(|| default_port(self.scheme()))
+    }
+
+    fn is_nginx(&self) -> bool {
+        let software = self.param(b"SERVER_SOFTWARE");
+        software.is_some_and(|software| software.starts_with("nginx/"))
     }
 
     /// The beginning of the site's addresses: `https://example.org:8443`.
@@ -69,11 +79,6 @@ impl<'buf> Visitor<'_, 'buf> {
             true => format!("{scheme}://{host}"),
             false => format!("{scheme}://{host}:{port}"),
         }
-    }
-
-    /// Whether a visitor said which host is meant, and not only the web server's configuration.
-    fn names_the_host(&self) -> bool {
-        self.named_authority().is_some()
     }
 
     fn authority(&self) -> Option<Authority<'buf>> {
@@ -232,6 +237,9 @@ mod tests {
             (&[("HTTP_HOST", "h:443")], Some("h"), 443, "http://h:443"),
             (&[("SERVER_NAME", "h"), ("SERVER_PORT", "8080")], Some("h"), 8080, "http://h:8080"),
             (&[("SERVER_NAME", "h:9"), ("SERVER_PORT", "9")], Some("h"), 9, "http://h:9"),
+            (&[("HTTP_HOST", "h"), ("SERVER_PORT", "8080"), ("SERVER_SOFTWARE", "nginx/1.22.1")], Some("h"), 8080, "http://h:8080"),
+            (&[("HTTP_HOST", "h"), ("SERVER_PORT", "8080"), ("SERVER_SOFTWARE", "Apache")], Some("h"), 80, "http://h"),
+            (&[("SERVER_NAME", "h:9")], Some("h"), 80, "http://h"),
             (&[("HTTP_HOST", "a/b"), ("SERVER_NAME", "h"), ("SERVER_PORT", "80")], Some("h"), 80, "http://h"),
             (&[("HTTP_HOST", "h:x")], None, 80, "http://localhost"),
             (&[("HTTP_HOST", "h:99999")], None, 80, "http://localhost"),
