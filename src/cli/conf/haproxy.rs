@@ -70,10 +70,9 @@ backend {name}
     )
 }
 
-const CLOSED: &str =
-    "    # --keepalive adds keep-conn, which keeps connections to the program open.\n";
+const CLOSED: &str = "    # One connection a request; HAProxy keeps them open else. --keepalive leaves it at that.\n    no option keep-conn\n";
 
-const KEPT: &str = "    # Without it HAProxy asks the program to close after each request.
+const KEPT: &str = "    # HAProxy's default, too.
     option keep-conn
     # Asks the program how many requests a connection takes at once: one.
     option get-values
@@ -112,7 +111,7 @@ mod tests {
     #[test]
     fn connections_are_kept_when_asked() {
         let (closed, kept) = (for_site("", false), for_site("", true));
-        for line in ["    option keep-conn\n", "    http-reuse always\n"] {
+        for line in ["\n    option keep-conn\n", "    http-reuse always\n"] {
             assert!(!closed.contains(line) && kept.contains(line), "{line}");
         }
         assert!(
