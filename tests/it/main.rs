@@ -8,6 +8,7 @@ mod served;
 mod testbed;
 mod wire;
 
+mod aborts;
 mod answers;
 mod bad_input;
 mod body;
@@ -22,6 +23,7 @@ mod premature;
 mod request;
 mod reserve;
 mod response;
+mod roles;
 mod rules;
 mod sequence;
 mod sockets;
