@@ -26,9 +26,11 @@
 //! | `/path` | | mount, path and query as the library sees them |
 //! | `/pid` | | the process id |
 //! | anything else | | 404, `not found` |
+//! | any, in the role authorizer | `token=open`, or the header `X-Token: open` | 200 with the variable `AUTH_USER`, else 403 |
+//! | any, in the role filter | | the data, each ASCII letter in upper case |
 //! | any, with the header `X-Show: place` | | mount and path, a `|` between them, as the library sees them |
 
-use fcgi::{Error, Request, Response};
+use fcgi::{Access, Error, Request, Response, Server};
 use std::io::{BufRead, Write};
 use std::thread::sleep;
 use std::time::Duration;
@@ -215,8 +217,34 @@ fn argument(query: &str, name: &str) -> fcgi::Result<Vec<u8>> {
     Ok(decoded)
 }
 
+/// The role authorizer: who has the token may pass.
+fn guard(req: &mut Request, access: Access) -> fcgi::Result {
+    let is_open = req.header("X-Token") == Some("open") || req.query() == "token=open";
+    match is_open {
+        true => access.grant().variable("AUTH_USER", "tester").send(),
+        false => plain(access.deny(403)).send("denied"),
+    }
+}
+
+/// The role filter: the data in upper case.
+fn shout(req: &mut Request, res: Response) -> fcgi::Result {
+    let mut out = plain(res).stream()?;
+    loop {
+        let piece = req.data().fill_buf()?.to_ascii_uppercase();
+        if piece.is_empty() {
+            return Ok(());
+        }
+        req.data().consume(piece.len());
+        out.write_all(&piece)?;
+    }
+}
+
 fn main() -> std::process::ExitCode {
-    fcgi::cli::main(app)
+    Server::new()
+        .responder(app)
+        .authorizer(guard)
+        .filter(shout)
+        .main()
 }
 
 #[cfg(test)]

@@ -22,8 +22,8 @@ use crate::response::Response;
 ///
 /// | web server | status | body and headers | variables |
 /// | --- | --- | --- | --- |
-/// | mod_fcgid 2.3.9, `FcgidAuthenticator`, `FcgidAuthorizer` | 401 | dropped | environment of what comes next |
-/// | mod_fcgid 2.3.9, `FcgidAccessChecker` | 401, whatever was answered | dropped | sent to the visitor, too |
+/// | mod_fcgid 2.3.9, `FcgidAuthorizer` | 401 | dropped | environment of what comes next |
+/// | mod_fcgid 2.3.9, `FcgidAuthenticator`, `FcgidAccessChecker` | 401, whatever was answered | dropped | sent to the visitor, too |
 /// | mod_authnz_fcgi | 401 | dropped | environment |
 /// | mod_fastcgi | 403 as it is; its authenticator 401 | dropped | environment |
 /// | lighttpd 1.4.69, `"mode" => "authorizer"` | as answered | as answered | environment |

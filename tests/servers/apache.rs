@@ -19,6 +19,14 @@ pub fn missing_user() -> Vec<String> {
     missing(&USER)
 }
 
+pub fn missing_authorized() -> Vec<String> {
+    missing(&AUTHORIZED)
+}
+
+pub fn missing_authnz() -> Vec<String> {
+    missing(&AUTHNZ)
+}
+
 pub fn missing_rewrite() -> Vec<String> {
     missing(&REWRITE)
 }
@@ -179,11 +187,42 @@ pub fn proxy_bare(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     proxy_as(folder, testbed, Upstream::tcp()?, &[], &[], without)
 }
 
+/// With what an authorizer in `.htaccess` needs.
+pub fn authorized(folder: &Folder) -> Outcome<Running> {
+    let host = format!(
+        "<Directory \"{}\">\nAllowOverride FileInfo Options AuthConfig\nRequire all granted\n</Directory>",
+        folder.text("www")
+    );
+    start(folder, &AUTHORIZED, &host)
+}
+
+/// With the program as somebody else started it, and `host` that asks the provider `guard` for permission.
+pub fn guarded(folder: &Folder, testbed: &Testbed, host: &str) -> Outcome<Running> {
+    let upstream = Upstream::tcp()?;
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let app = program.serve(folder, &upstream, &[])?;
+    let provider = format!(
+        "AuthnzFcgiDefineProvider authnz guard fcgi://{}/",
+        upstream.listen()
+    );
+    let mut running = start_with(folder, &AUTHNZ, &provider, host)?;
+    running.processes.push(app);
+    Ok(running)
+}
+
 const ARGUMENTS: &str = "#!/bin/sh\n\
     printf 'Content-Type: text/plain\\r\\n\\r\\n'\n\
     for argument; do printf '[%s]' \"$argument\"; done\n";
 
 const FCGID: [&str; 2] = ["rewrite", "fcgid"];
+const AUTHORIZED: [&str; 5] = ["fcgid", "authn_core", "auth_basic", "authz_user", "env"];
+const AUTHNZ: [&str; 5] = [
+    "authn_core",
+    "auth_basic",
+    "authz_user",
+    "authnz_fcgi",
+    "env",
+];
 const USER: [&str; 3] = ["rewrite", "fcgid", "userdir"];
 const REWRITE: [&str; 1] = ["rewrite"];
 const PROXY: [&str; 2] = ["proxy", "proxy_fcgi"];
@@ -259,8 +298,13 @@ fn proxy_as(
 }
 
 fn start(folder: &Folder, modules: &[&str], host: &str) -> Outcome<Running> {
+    start_with(folder, modules, "", host)
+}
+
+/// With lines that may not stand in `<VirtualHost>`.
+fn start_with(folder: &Folder, modules: &[&str], lines: &str, host: &str) -> Outcome<Running> {
     let at = free_address()?;
-    let conf = folder.write("etc/apache.conf", &outer(folder, at, modules, host))?;
+    let conf = folder.write("etc/apache.conf", &outer(folder, at, modules, lines, host))?;
     let binary = installed(&APACHE).ok_or("Apache is not installed")?;
     let mut command = Command::new(binary);
     command.arg("-f").arg(conf).args(["-D", "FOREGROUND"]);
@@ -273,7 +317,7 @@ fn start(folder: &Folder, modules: &[&str], host: &str) -> Outcome<Running> {
     })
 }
 
-fn outer(folder: &Folder, at: SocketAddr, modules: &[&str], host: &str) -> String {
+fn outer(folder: &Folder, at: SocketAddr, modules: &[&str], lines: &str, host: &str) -> String {
     let (run, log) = (folder.text("run"), folder.text("log"));
     let www = folder.text("www");
     let mut conf = format!(
@@ -307,6 +351,7 @@ fn outer(folder: &Folder, at: SocketAddr, modules: &[&str], host: &str) -> Strin
          <FilesMatch \"^\\.ht\">\n\
          Require all denied\n\
          </FilesMatch>\n\
+         {lines}\n\
          <VirtualHost {at}>\n\
          DocumentRoot \"{www}\"\n\
          {host}\n\

@@ -139,7 +139,7 @@ impl Folder {
         Ok(listing)
     }
 
-    fn make(&self, name: &str) -> Outcome {
+    pub fn make(&self, name: &str) -> Outcome {
         let path = self.path(name);
         fs::create_dir(&path)
             .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)))

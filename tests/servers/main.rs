@@ -2,6 +2,7 @@
 //! all of them. Run by `cargo test`; words after `--` choose rows by parts of their names. A web server that is not
 //! installed is a row skipped, by name in the last lines; with `REQUIRE_SERVERS=1` it is a failure.
 
+mod access;
 mod apache;
 mod caddy;
 mod folder;
@@ -630,6 +631,31 @@ const ROWS: &[Row] = &[
             start: h2o::mounted_told,
             paths: Paths::mounted(Way::H2o, ["/app|/", "/app|/"]),
         },
+    },
+    Row {
+        name: "apache-fcgid-access-checker",
+        missing: apache::missing_authorized,
+        work: Work::Story(access::fcgid_access_checker),
+    },
+    Row {
+        name: "apache-fcgid-authenticator",
+        missing: apache::missing_authorized,
+        work: Work::Story(access::fcgid_authenticator),
+    },
+    Row {
+        name: "apache-fcgid-authorizer",
+        missing: apache::missing_authorized,
+        work: Work::Story(access::fcgid_authorizer),
+    },
+    Row {
+        name: "apache-authnz-fcgi",
+        missing: apache::missing_authnz,
+        work: Work::Story(access::authnz_fcgi),
+    },
+    Row {
+        name: "lighttpd-authorizer",
+        missing: lighttpd::missing,
+        work: Work::Story(access::lighttpd_authorizer),
     },
 ];
 
