@@ -151,6 +151,93 @@ fn an_idle_server_has_little_memory_of_its_own() {
     assert!(dirty <= 250, "{dirty} KiB");
 }
 
+/// Issue a request on each of 10,000 kept connections, before and again after eight others were busy.
+#[test]
+fn ten_thousand_parked_connections_cost_little_and_starve_nobody() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let server = Testbed::start(&folder, 4);
+    let parked = 10_000.min(raise_descriptors() - 100);
+    if parked < 10_000 {
+        println!("SKIPPED 10,000 parked: the hard limit of open files allows {parked} here");
+    }
+    let hello = request("/hello", b"");
+    let ask = |stream: &mut UnixStream| {
+        stream.write_all(&hello).unwrap();
+        read_answer(stream, &mut [0; 4096])
+    };
+    let busy = |what: &str| {
+        let until = Instant::now() + Duration::from_secs(2);
+        let counts: Vec<u64> = std::thread::scope(|scope| {
+            let busy: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut stream = UnixStream::connect(&server.socket).unwrap();
+                        let mut count = 0;
+                        while Instant::now() < until {
+                            ask(&mut stream);
+                            count += 1;
+                        }
+                        count
+                    })
+                })
+                .collect();
+            busy.into_iter().map(|busy| busy.join().unwrap()).collect()
+        });
+        let all: u64 = counts.iter().sum();
+        println!(
+            "figure: eight busy connections, {what}: {} requests a second",
+            all / 2
+        );
+        assert!(
+            counts.iter().all(|&count| count > all / 80),
+            "{what}: {counts:?}"
+        );
+    };
+    busy("none parked");
+    let before = server.anonymous_kib();
+    let mut streams: Vec<UnixStream> = (0..parked)
+        .map(|_| UnixStream::connect(&server.socket).unwrap())
+        .collect();
+    for stream in &mut streams {
+        assert!(ask(stream) > 0);
+    }
+    let each = (server.anonymous_kib() - before) * 1024 / parked as u64;
+    println!("figure: {each} bytes of memory for a parked connection");
+    busy("10,000 parked");
+    for stream in &mut streams {
+        assert!(ask(stream) > 0);
+    }
+    let private = server.anonymous_kib();
+    println!("figure: {private} KiB of private memory with {parked} parked");
+    assert!(each <= 512, "{each} bytes");
+    assert!(private <= 8 << 10, "{private} KiB");
+}
+
+/// Allows this process as many descriptors as may be allowed, and says how many.
+fn raise_descriptors() -> usize {
+    let pid = std::process::id().to_string();
+    let hard = Command::new("prlimit")
+        .args([
+            "--pid",
+            &pid,
+            "--nofile",
+            "--output",
+            "HARD",
+            "--noheadings",
+        ])
+        .output()
+        .unwrap();
+    let hard = String::from_utf8(hard.stdout).unwrap();
+    let hard = hard.trim().parse().unwrap_or(1 << 20);
+    let limit = format!("--nofile={hard}:{hard}");
+    let raised = Command::new("prlimit")
+        .args(["--pid", &pid, &limit])
+        .status();
+    assert!(raised.unwrap().success());
+    hard
+}
+
 #[test]
 fn a_static_hello_is_small() {
     let Some(path) = std::env::var_os("STATIC_HELLO") else {
