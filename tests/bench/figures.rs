@@ -214,6 +214,77 @@ fn ten_thousand_parked_connections_cost_little_and_starve_nobody() {
     assert!(private <= 8 << 10, "{private} KiB");
 }
 
+/// A tenth of the requests is malformed, or cut. FIGURES_MIXED says how many there are.
+#[test]
+fn memory_does_not_grow_with_requests_good_or_bad() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let server = Testbed::start(&folder, 4);
+    let total = std::env::var("FIGURES_MIXED").map_or(100_000, |n| n.parse().unwrap());
+    let good = [
+        request("/hello", b""),
+        request("/count", &[b'b'; 3000]),
+        request("/env?x=1", b""),
+        request("/status?code=404", b""),
+        request("/bytes?n=20000", b""),
+    ];
+    let bad = awkward(&good[1]);
+    let connect = || UnixStream::connect(&server.socket).unwrap();
+    let (mut stream, mut early) = (connect(), 0);
+    for i in 0..total {
+        if i == 10_000 {
+            early = server.resident_kib();
+        }
+        if i % 10 == 9 {
+            let mut stream = connect();
+            // What is refused may be closed before all of it was written.
+            let _ = stream.write_all(&bad[i / 10 % bad.len()]);
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+            let _ = stream.read_to_end(&mut Vec::new());
+        } else {
+            stream.write_all(&good[i % good.len()]).unwrap();
+            assert!(read_answer(&mut stream, &mut [0; 4096]) > 0);
+        }
+        if i % 1000 == 0 {
+            stream = connect();
+        }
+    }
+    let late = server.resident_kib();
+    println!("figure: {early} KiB resident after 10,000 mixed requests, {late} after {total}");
+    assert!(late <= early + 128, "from {early} to {late} KiB");
+}
+
+/// Requests that no web server sends, and some that are cut.
+fn awkward(good: &[u8]) -> Vec<Vec<u8>> {
+    let begin = |role: u8| record(1, &[0, role, 1, 0, 0, 0, 0, 0]);
+    vec![
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(),
+        vec![0xff; 300],
+        good[..11].to_vec(),
+        good[..60].to_vec(),
+        good[..good.len() - 2000].to_vec(),
+        [
+            &begin(1),
+            &record(4, b"\xff\xff\xff\xff\xff\xff\xff\xff")[..],
+            &record(4, b""),
+        ]
+        .concat(),
+        [begin(1), record(5, b"too early")].concat(),
+        [begin(9), record(4, b""), record(5, b"")].concat(),
+        [begin(1), begin(1)].concat(),
+        [begin(1), record(4, b""), record(5, b"")].concat(),
+        [&good[..good.len() - 1000], &record(2, b"")].concat(),
+        [
+            begin(1),
+            record(4, &[0; 60_000]),
+            record(4, b""),
+            record(5, b""),
+        ]
+        .concat(),
+        record(9, &[7; 5000]),
+    ]
+}
+
 /// Allows this process as many descriptors as may be allowed, and says how many.
 fn raise_descriptors() -> usize {
     let pid = std::process::id().to_string();
@@ -362,6 +433,10 @@ impl Testbed {
             look: &mut look,
         };
         read_answer(&mut looking, &mut buffer);
+    }
+
+    fn resident_kib(&self) -> u64 {
+        self.figure("status", "VmRSS:")
     }
 
     fn anonymous_kib(&self) -> u64 {
