@@ -38,6 +38,11 @@ pub fn mounted(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     )
 }
 
+pub fn php_mounted(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let flags = ["php", "--mount", "/app"];
+    start(folder, testbed, Upstream::unix(folder), &flags)
+}
+
 fn start(
     folder: &Folder,
     testbed: &Testbed,

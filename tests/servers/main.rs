@@ -609,6 +609,14 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "caddy-php-mount-paths",
+        missing: caddy::missing,
+        work: Work::Paths {
+            start: caddy::php_mounted,
+            paths: Paths::mounted(Way::Caddy, ["|/app", "/app|/"]),
+        },
+    },
+    Row {
         name: "h2o-paths",
         missing: h2o::missing,
         work: Work::Paths {

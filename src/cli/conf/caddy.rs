@@ -17,8 +17,7 @@ reverse_proxy {address} {{
         mount => {
             let mount = plain(mount);
             format!(
-                r#"@fcgi path "{mount}" "{mount}/*"
-handle @fcgi {{
+                r#"{matcher}handle @fcgi {{
     reverse_proxy {address} {{
         transport fastcgi {{
             # What the program is reached under: SCRIPT_NAME ends behind it, and PATH_INFO begins.
@@ -26,30 +25,43 @@ handle @fcgi {{
         }}
     }}
 }}
-"#
+"#,
+                matcher = matcher(&mount)
             )
         }
     };
     format!("{}{block}", head(site, &upstream))
 }
 
-/// The form that is meant for PHP: the path is in REQUEST_URI alone, where the program finds it.
+/// The form that is meant for PHP: the path is in REQUEST_URI alone, where the program finds it. SCRIPT_NAME is the
+/// file's, unless it is set: to the mount, below which the path goes on.
 pub(super) fn php(site: &Site) -> String {
     let upstream = site.upstream_or_default();
     let address = address(&upstream);
     let file = site.file_name();
     let folder = site.folder();
     let folder = plain(&folder.to_string_lossy());
+    let (matcher, name, env) = match site.mount {
+        "" => (String::new(), "", String::new()),
+        mount => (
+            matcher(mount),
+            "@fcgi ",
+            format!(
+                "    # Else it is the file's name.\n    env SCRIPT_NAME \"{}\"\n",
+                plain(mount)
+            ),
+        ),
+    };
     format!(
         r#"{head}# In this form Caddy has to find the program below a root. With a file_server visitors could download it then: leave
 # that out, or write: file_server {{ hide {file} .ht* }}
 root * "{folder}"
-php_fastcgi {address} {{
+{matcher}php_fastcgi {name}{address} {{
     # Every address goes to the program; `try_files {{path}} {file}` leaves those to file_server that are files.
     try_files "{file}"
     index "{file}"
     split "{file}"
-}}
+{env}}}
 "#,
         head = head(site, &upstream)
     )
@@ -66,6 +78,12 @@ fn head(site: &Site, upstream: &Upstream) -> String {
          # Caddy opens a connection for each request. It reads no answer before it has sent the whole body.\n\
          # For answers that come in pieces: flush_interval -1, in the block of the program.\n\n"
     )
+}
+
+/// Names the addresses below the mount `@fcgi`.
+fn matcher(mount: &str) -> String {
+    let mount = plain(mount);
+    format!("@fcgi path \"{mount}\" \"{mount}/*\"\n")
 }
 
 /// A unix socket has three slashes there: `unix/` and the path.
@@ -93,6 +111,15 @@ mod tests {
         };
         assert!(text(&site("")).contains("\nreverse_proxy \"unix//run/app.sock\" {\n"));
         assert!(text(&site("/app")).contains("            split \"/app\"\n"));
+        assert!(php(&site("")).contains("\nphp_fastcgi \"unix//run/app.sock\" {\n"));
         assert!(php(&site("")).contains("    index \"app.fcgi\"\n"));
+        let below = php(&site("/app"));
+        for line in [
+            "@fcgi path \"/app\" \"/app/*\"\n",
+            "php_fastcgi @fcgi \"unix//run/app.sock\" {\n",
+            "    env SCRIPT_NAME \"/app\"\n",
+        ] {
+            assert!(below.contains(line), "{below}");
+        }
     }
 }

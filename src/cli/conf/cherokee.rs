@@ -1,66 +1,77 @@
-//! Cherokee, which is in no registry any more: written after its documentation and source (2023), and not run. Called by
+//! Cherokee, which connects or starts the program. Debian has no package of it any more: this is written after its source
+//! (`handler_cgi_base.c`, `handler_fcgi.c`, `source_interpreter.c` of its last years), and nothing here was run. Called by
 //! [`text`](super::text).
 
 use super::{Site, Upstream, in_shell, plain};
 
 pub(super) fn text(site: &Site) -> String {
-    let path = site.path();
-    let (host, interpreter) = match site.upstream() {
-        Some(upstream) => {
-            let host = match &upstream {
-                Upstream::Unix(socket) => socket.clone(),
-                Upstream::Tcp(..) => upstream.authority(),
-            };
-            (host, None)
-        }
+    let upstream = site.upstream_or_default();
+    let host = match &upstream {
+        Upstream::Unix(socket) => socket.clone(),
+        Upstream::Tcp(..) => upstream.authority(),
+    };
+    let (head, kind) = match site.upstream() {
+        Some(_) => (connects_head(site, &upstream), "host".to_owned()),
         None => {
-            let socket = format!("/tmp/cherokee-{}.sock", site.short_name());
-            let command = format!(
-                "{} --listen {} --workers {}",
-                in_shell(&path),
-                in_shell(&format!("unix:{socket}")),
-                site.workers
-            );
-            (socket, Some(command))
+            let command = site.command(&upstream);
+            let kind = format!("interpreter\nsource!1!interpreter = {command}");
+            (starts_head(site, &host), kind)
         }
     };
     let place = match site.mount {
         "" => "/".to_owned(),
         mount => plain(mount),
     };
-    let (kind, command) = match interpreter {
-        Some(command) => (
-            "interpreter",
-            format!("source!1!interpreter = {command}\nsource!1!timeout = 5\n"),
-        ),
-        None => ("host", String::new()),
-    };
-    let upstream = site.upstream_or_default();
-    let by_hand = match kind {
-        "host" => format!(
-            "# Cherokee connects to {path}, and does not start it. Whoever does runs:\n#   {}\n",
-            site.command(&upstream)
-        ),
-        _ => format!("# Cherokee starts {path}, and connects to it.\n"),
-    };
     format!(
-        r#"{by_hand}# In cherokee.conf; cherokee-admin shows it as an information source and a rule. The numbers must be free.
+        r#"{head}# In cherokee.conf; cherokee-admin shows it as an information source and a rule. The numbers must be free.
 source!1!type = {kind}
 source!1!nick = {name}
 source!1!host = {host}
-{command}vserver!1!rule!500!match = directory
+vserver!1!rule!500!match = directory
 vserver!1!rule!500!match!directory = {place}
 vserver!1!rule!500!handler = fcgi
-# The program is no file: without this line each address below it is a 404.
+# The program is no file. With this line SCRIPT_NAME is the directory above, and PATH_INFO the rest; without it each
+# address is a 404.
 vserver!1!rule!500!handler!check_file = 0
+# Newer versions do both of themselves: hand the program's own error pages on, and all headers of a request to it.
+vserver!1!rule!500!handler!error_handler = 1
+vserver!1!rule!500!handler!pass_req_headers = 1
 vserver!1!rule!500!handler!balancer = round_robin
 vserver!1!rule!500!handler!balancer!source!1 = 1
 
-# Cherokee leaves a chunked request body in its chunks, which the program refuses with 411. Of the request's headers it
-# passes a fixed list on.
+# Cherokee leaves a chunked request body in its chunks, which the program refuses with 411. It opens a connection for
+# each request.
 "#,
         name = site.short_name()
     )
+}
+
+fn connects_head(site: &Site, upstream: &Upstream) -> String {
+    let path = site.path();
+    let command = site.command(upstream);
+    format!(
+        "# Cherokee connects to {path}.\n\
+         # Cherokee does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
+         #   {command}\n\
+         # On a unix socket Cherokee's user must be allowed to write.\n"
+    )
+}
+
+/// Not in /tmp, where Cherokee's own wizards put it: Cherokee connects to a socket that is there already, and in /tmp
+/// anybody can have put one.
+fn starts_head(site: &Site, socket: &str) -> String {
+    let path = site.path();
+    let mut head = format!(
+        "# Cherokee starts {path} when it cannot connect to it.\n\
+         # The program makes {socket}: the folder must be there, and Cherokee's user be allowed to write to it.\n"
+    );
+    if in_shell(&path) != path {
+        head.push_str(
+            "# It will not: Cherokee looks for a file of the command's first word, quotes and all. Move the program to a\n\
+             # path of letters and digits.\n",
+        );
+    }
+    head
 }
 
 #[cfg(test)]
@@ -68,29 +79,39 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    #[test]
-    fn it_is_started_or_connected_to() {
-        let site = |listen| Site {
-            program: Path::new("/srv/www/app.fcgi"),
-            listen,
+    fn for_listen(program: &str, listen: &[&str]) -> String {
+        let listen: Vec<String> = listen.iter().map(|&address| address.to_owned()).collect();
+        text(&Site {
+            program: Path::new(program),
+            listen: &listen,
             workers: 4,
             keepalive: false,
             mount: "/app",
-        };
-        let started = text(&site(&[]));
-        assert!(
-            started.contains("source!1!interpreter = /srv/www/app.fcgi --listen unix:/tmp/"),
-            "{started}"
-        );
-        let listen = ["127.0.0.1:9000".to_owned()];
-        let connected = text(&site(&listen));
-        assert!(
-            connected.contains("source!1!type = host\n")
-                && connected.contains("source!1!host = 127.0.0.1:9000\n")
-        );
-        assert!(
-            connected.contains("match!directory = /app\n"),
-            "{connected}"
-        );
+        })
+    }
+
+    #[test]
+    fn without_an_address_cherokee_starts_the_program() {
+        let text = for_listen("/srv/www/app.fcgi", &[]);
+        let source = "source!1!type = interpreter\n\
+                      source!1!interpreter = /srv/www/app.fcgi --listen unix:/run/app/app.sock --workers 4 --mount /app\n\
+                      source!1!nick = app\n\
+                      source!1!host = /run/app/app.sock\n";
+        assert!(text.contains(source), "{text}");
+        assert!(text.contains("match!directory = /app\n"), "{text}");
+    }
+
+    #[test]
+    fn with_an_address_cherokee_starts_nothing() {
+        let text = for_listen("/srv/www/app.fcgi", &["127.0.0.1:9000"]);
+        let source = "source!1!type = host\nsource!1!nick = app\nsource!1!host = 127.0.0.1:9000\n";
+        assert!(text.contains(source), "{text}");
+        assert!(!text.contains("interpreter"), "{text}");
+    }
+
+    #[test]
+    fn a_path_that_needs_quotes_is_said_to_be_of_no_use() {
+        assert!(for_listen("/srv/my www/app", &[]).contains("# It will not"));
+        assert!(!for_listen("/srv/www/app", &[]).contains("# It will not"));
     }
 }

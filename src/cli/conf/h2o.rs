@@ -1,4 +1,6 @@
-//! h2o, which connects or starts the program. Called by [`text`](super::text).
+//! h2o, which connects or starts the program. `keepalive` changes nothing here: h2o 2.2.5 can keep its connections
+//! (`fastcgi.timeout.keepalive`), but then dies of an assertion in `h2o_socket_export`, the whole web server, when an answer
+//! ends before the request's body is written. Called by [`text`](super::text).
 
 use super::{Site, Upstream, in_shell, plain};
 
@@ -20,7 +22,7 @@ pub(super) fn text(site: &Site) -> String {
                 "# h2o connects to {path}. Inside the entry of its host:\n\
                  # h2o does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
                  #   {command}\n\
-                 # On a unix socket h2o's user must be allowed to write, or each request is a 502.\n"
+                 # On a unix socket h2o's user must be allowed to write, or each request is a 503.\n"
             );
             (head, connects(&upstream))
         }
@@ -37,7 +39,10 @@ pub(super) fn text(site: &Site) -> String {
         }
     };
     format!(
-        r#"{head}{about_mount}# h2o opens a connection for each request, and gathers a body until it is whole.
+        r#"{head}{about_mount}# h2o gathers a body until it is whole, and answers 503 when the program is silent for longer than
+# fastcgi.timeout.io: 30000 ms unless set.
+# h2o opens a connection for each request. Let it: with fastcgi.timeout.keepalive h2o 2.2 dies when the program answers
+# before it has read the body.
     paths:
       "{place}":
 {handler}"#

@@ -10,6 +10,7 @@ pub(super) fn text(site: &Site) -> String {
     let command = site.command(&upstream);
     let folder = site.folder();
     let folder = plain(&folder.to_string_lossy());
+    let mount = plain(site.mount);
     let workers = site.workers.max(1);
     let address = match &upstream {
         Upstream::Unix(socket) => format!("\"unix@{socket}\""),
@@ -30,8 +31,9 @@ pub(super) fn text(site: &Site) -> String {
         "" => format!("#default_backend {name}"),
         mount => {
             let mount = plain(mount);
+            // `path-info` splits the decoded path: with `path` alone /%61pp/x would be nobody's.
             format!(
-                "#use_backend {name} if {{ path \"{mount}\" }} || {{ path -m beg \"{mount}/\" }}"
+                "#use_backend {name} if {{ path,url_dec \"{mount}\" }} || {{ path,url_dec -m beg \"{mount}/\" }}"
             )
         }
     };
@@ -47,7 +49,8 @@ pub(super) fn text(site: &Site) -> String {
         r#"# HAProxy connects to {path}.
 # HAProxy does not start the program. Whoever does (systemd, supervisor, a terminal) runs:
 #   {command}
-# On a unix socket HAProxy's user must be allowed to write, or each request is a 503.
+# On a unix socket HAProxy's user must be allowed to write, or each request is a 503. So it is, too, where
+# haproxy.cfg has a `chroot` (Debian's does): HAProxy looks for the socket inside it. Drop that line, or listen on TCP.
 # In the frontend that it is for:
     {rule}
 
@@ -63,6 +66,8 @@ backend {name}
     use-fcgi-app {name}
 {backend}    # What the program cannot answer at once waits here, for `timeout queue`.
     server {name} {address} proto fcgi maxconn {workers}
+    # For several servers: `check` behind each, and this line, if the program answers it with a 2xx or 3xx.
+    #option httpchk GET {mount}/
 
 # A response header above tune.bufsize (16384) less 1024 is a 502. HAProxy 2.6 crashes when an application writes to
 # FastCGI's stderr stream (Request::stderr): log to standard error.
@@ -103,7 +108,7 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("#use_backend app if { path \"/my.app\" } ||"),
+            text.contains("#use_backend app if { path,url_dec \"/my.app\" } ||"),
             "{text}"
         );
     }
