@@ -112,6 +112,11 @@ pub fn check(http: Http, paths: &Paths) -> Vec<(String, Outcome)> {
     let [bare, slashed] = paths.bare;
     if !paths.base.is_empty() {
         outcomes.push((format!("{} alone", paths.base), ask(http, paths.base, bare)));
+        // The same place, written otherwise: what decides whose a request is has to decode, as what splits the path does.
+        let (first, rest) = (paths.base.as_bytes()[1], &paths.base[2..]);
+        let target = format!("/%{first:02x}{rest}/news");
+        let wanted = format!("{}|{}/news", paths.mount, paths.above);
+        outcomes.push((target.clone(), ask(http, &target, &wanted)));
     }
     let target = format!("{}/", paths.base);
     outcomes.push((format!("{target} alone"), ask(http, &target, slashed)));
