@@ -6,6 +6,7 @@ use crate::wire::{Ask, PARAMS, PATIENCE, Wire, begin, pair, record};
 use fcgi::Server;
 use log::Level;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -261,12 +262,7 @@ fn out_of_descriptors_the_longest_idle_connection_makes_room() {
     let ask = Ask::get("/hello").keep();
     let mut first = testbed.connect();
     assert!(first.ask(&ask).is_whole());
-    let open = fs::read_dir(format!("/proc/{}/fd", testbed.pid())).unwrap();
-    let most = format!("--nofile={}", open.count() + 3);
-    let limited = Command::new("prlimit")
-        .args(["--pid", &testbed.pid().to_string(), &most])
-        .status();
-    assert!(limited.expect("prlimit is there").success());
+    limit_descriptors(&testbed, open_descriptors(&testbed) + 3);
     let mut kept: Vec<Wire> = Vec::new();
     for _ in 0..10 {
         let mut wire = testbed.connect();
@@ -286,6 +282,61 @@ fn out_of_descriptors_the_longest_idle_connection_makes_room() {
         !lines.iter().any(|line| line.contains("ERROR")),
         "{lines:?}"
     );
+}
+
+/// Nothing can be closed, and nothing accepted: it is waited out without spinning, and what waited is served.
+#[test]
+fn out_of_descriptors_with_nothing_to_close_new_ones_wait() {
+    let testbed = Testbed::listening(1);
+    let mut open = usize::MAX;
+    poll(
+        "the connection that looked whether it listens to be closed",
+        || {
+            let before = std::mem::replace(&mut open, open_descriptors(&testbed));
+            thread::sleep(Duration::from_millis(50));
+            before == open
+        },
+    );
+    // A new descriptor gets the lowest number that is free, and there may be none from the limit on.
+    let folder = format!("/proc/{}/fd", testbed.pid());
+    let free = (0..).find(|number| !Path::new(&folder).join(number.to_string()).exists());
+    limit_descriptors(&testbed, free.unwrap());
+    let mut waiting = testbed.connect();
+    waiting.write(Ask::get("/hello").bytes());
+    testbed.line("no room for another connection");
+    let ticks = testbed.cpu_ticks();
+    older();
+    thread::sleep(Duration::from_secs(1));
+    let spent = testbed.cpu_ticks() - ticks;
+    assert!(
+        spent <= 5,
+        "{spent} hundredths of a second of work in one second"
+    );
+    let lines = testbed.lines();
+    let told = lines
+        .iter()
+        .filter(|line| line.contains("no room for another connection"));
+    assert_eq!(told.count(), 1, "{lines:?}");
+    limit_descriptors(&testbed, 1000);
+    assert_eq!(waiting.reply(1).page(), (200, "Hello, world!"));
+}
+
+fn open_descriptors(testbed: &Testbed) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", testbed.pid()))
+        .unwrap()
+        .count()
+}
+
+/// The soft limit: the hard one stays.
+fn limit_descriptors(testbed: &Testbed, most: usize) {
+    let limited = Command::new("prlimit")
+        .args([
+            "--pid",
+            &testbed.pid().to_string(),
+            &format!("--nofile={most}:"),
+        ])
+        .status();
+    assert!(limited.expect("prlimit is there").success());
 }
 
 /// Thousands of tiny heads that wait cost no one else anything.
