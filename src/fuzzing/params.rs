@@ -1,0 +1,146 @@
+//! The params of a request, repeated ones joined, and the mount rule. Called by the target `params`.
+
+use crate::cgi::{Known, Params, ParamsError, Scratch, Target, locate, raw_path};
+use crate::protocol::{Pairs, encode_pair};
+
+/// Small enough for a short input to exceed them.
+const MAX_PAIRS: usize = 64;
+const MAX_PAIR: usize = 1024;
+
+/// The first byte says how much room there is to write in, the rest is a stream of params.
+///
+/// # Panics
+/// When a lookup gives what a plain walk over the pairs does not, or a place is not the path's.
+pub fn params(data: &[u8]) {
+    let Some((&room, stream)) = data.split_first() else {
+        return;
+    };
+    // Each room is tried with more of it: what fits must not depend on how much is left over.
+    let (mut small, mut large) = (vec![0; usize::from(room) * 8], vec![0; 16 + data.len() * 16]);
+    let mut desk = vec![0; 4 * MAX_PAIRS];
+    let (whole, pairs) = (is_whole(stream), Pairs::new(stream).collect::<Vec<_>>());
+    for room in [&mut small, &mut large] {
+        let (room_len, mut scratch) = (room.len(), Scratch::new(room, &mut desk));
+        let found = match Params::new(stream, MAX_PAIRS, MAX_PAIR, &mut scratch) {
+            Ok(found) => found,
+            Err(error) => {
+                let expected = match () {
+                    () if !whole => ParamsError::Broken,
+                    () if pairs.len() > MAX_PAIRS => ParamsError::TooMany,
+                    () => ParamsError::PairTooLarge,
+                };
+                assert_eq!(error, expected);
+                continue;
+            }
+        };
+        assert!(whole && pairs.len() <= MAX_PAIRS);
+        assert!(pairs.iter().all(|(n, v)| n.len() + v.len() <= MAX_PAIR));
+        if room_len > stream.len() * 8 {
+            lookups(&found, &pairs);
+        }
+        place(&found, &mut scratch);
+    }
+    encoded_again(&pairs);
+}
+
+/// Whether `stream` is pairs and nothing behind them: section 3.4, a byte at a time.
+fn is_whole(stream: &[u8]) -> bool {
+    let mut rest = stream;
+    while !rest.is_empty() {
+        let mut sum = 0;
+        for _ in 0..2 {
+            let long = rest.first().is_some_and(|&byte| byte >= 0x80);
+            let Some((length, behind)) = rest.split_at_checked(if long { 4 } else { 1 }) else {
+                return false;
+            };
+            sum += length
+                .iter()
+                .enumerate()
+                .fold(0, |sum, (i, &byte)| match i {
+                    0 => usize::from(byte & 0x7f),
+                    _ => sum << 8 | usize::from(byte),
+                });
+            rest = behind;
+        }
+        match rest.get(sum..) {
+            Some(behind) => rest = behind,
+            None => return false,
+        }
+    }
+    true
+}
+
+/// Each name is found: the last value, or all of a repeated header.
+fn lookups(found: &Params<'_>, pairs: &[(&[u8], &[u8])]) {
+    for (name, _) in pairs {
+        let values: Vec<&[u8]> = pairs
+            .iter()
+            .filter(|(other, _)| other == name)
+            .map(|&(_, value)| value)
+            .collect();
+        let expected = match name.strip_prefix(b"HTTP_") {
+            Some(b"COOKIE") => values.join(&b"; "[..]),
+            Some(_) => values.join(&b", "[..]),
+            None => values.last().expect("it has one").to_vec(),
+        };
+        assert_eq!(found.get(name), Some(&expected[..]), "{name:?}");
+    }
+    let last = |name: &[u8]| {
+        let mut values = pairs.iter().rev().filter(|(other, _)| *other == name);
+        values.next().map(|&(_, value)| value)
+    };
+    let table = [
+        (Known::PathInfo, &b"PATH_INFO"[..]),
+        (Known::RemoteAddr, b"REMOTE_ADDR"),
+        (Known::RequestUri, b"REQUEST_URI"),
+        (Known::ScriptName, b"SCRIPT_NAME"),
+        (Known::QueryString, b"QUERY_STRING"),
+        (Known::ContentType, b"CONTENT_TYPE"),
+        (Known::ContentLength, b"CONTENT_LENGTH"),
+        (Known::RequestMethod, b"REQUEST_METHOD"),
+        (Known::ContentTransferEncoding, b"CONTENT_TRANSFER_ENCODING"),
+    ];
+    for (known, name) in table {
+        assert_eq!(found.known(known), last(name), "{name:?}");
+    }
+}
+
+/// With and without the owner's word.
+fn place<'buf>(found: &Params<'buf>, scratch: &mut Scratch<'buf>) {
+    let known = |known| found.known(known).unwrap_or_default();
+    let target = Target {
+        script_name: known(Known::ScriptName),
+        path_info: known(Known::PathInfo),
+        request_uri: found.known(Known::RequestUri),
+    };
+    // A query is as good as any text for a mount: `Server::mount` takes its slash away.
+    let setting = known(Known::QueryString);
+    let setting = setting.strip_suffix(b"/").unwrap_or(setting);
+    for mount in [None, Some(setting)] {
+        let Some(place) = locate(target, mount, scratch) else {
+            continue;
+        };
+        let is_set = mount == Some(place.mount);
+        assert!(
+            is_set || !place.mount.ends_with(b"/"),
+            "{target:?} at {place:?}"
+        );
+        if target.request_uri.is_none_or(|uri| uri.starts_with(b"/")) {
+            assert!(place.path.starts_with(b"/"), "{target:?} at {place:?}");
+        }
+        if let Some(uri) = target.request_uri {
+            let raw = raw_path(uri, place.mount);
+            let is_part = raw == b"/" || uri.windows(raw.len().max(1)).any(|part| part == raw);
+            assert!(raw.is_empty() || is_part, "{raw:?} of {uri:?}");
+        }
+    }
+}
+
+/// What we write we read.
+fn encoded_again(pairs: &[(&[u8], &[u8])]) {
+    let mut stream = Vec::new();
+    for (name, value) in pairs {
+        encode_pair(name, value, &mut stream);
+    }
+    assert!(Pairs::new(&stream).eq(pairs.iter().copied()));
+}
