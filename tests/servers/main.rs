@@ -291,6 +291,11 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "caddy-beside-files",
+        missing: caddy::missing,
+        work: Work::Story(stories::beside_files),
+    },
+    Row {
         name: "h2o-spawned",
         missing: h2o::missing,
         work: Work::Table {
