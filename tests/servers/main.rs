@@ -46,6 +46,7 @@ const COMMON: Traits = Traits {
     echoes_large: true,
     takes_chunks: true,
     names_cgi: true,
+    authorization: true,
     streams: false,
     cut: Cut::Hidden,
     keeps_connections: Some(false),
@@ -55,12 +56,14 @@ const COMMON: Traits = Traits {
 /// mod_fcgid writes the whole body before it reads the answer.
 const FCGID: Traits = Traits {
     echoes_large: false,
+    authorization: false,
     cut: Cut::Status(500),
     keeps_connections: None,
     ..COMMON
 };
 
 const PROXY: Traits = Traits {
+    authorization: false,
     streams: true,
     cut: Cut::Noticed,
     ..COMMON
@@ -169,6 +172,7 @@ const ROWS: &[Row] = &[
             start: apache::cgid,
             traits: Traits {
                 echoes_large: false,
+                authorization: false,
                 streams: true,
                 keeps_connections: None,
                 htaccess: true,

@@ -25,6 +25,7 @@ pub const TABLE: &[(&str, Check)] = &[
     ("the path is whole and decoded", path),
     ("escapes of ? and %", escapes),
     ("the parameters of CGI", parameters),
+    ("Authorization", authorization),
     ("POST counted: 0 B", |asked| count(asked, 0)),
     ("POST counted: 1 B", |asked| count(asked, 1)),
     ("POST counted: 64 KiB", |asked| count(asked, 64 << 10)),
@@ -123,6 +124,21 @@ fn parameters(asked: &Asked) -> Outcome {
             "{wanted} is not among the parameters:\n{text}"
         );
     }
+    Ok(())
+}
+
+fn authorization(asked: &Asked) -> Outcome {
+    // "ada:secret"
+    let headers = [("Authorization", "Basic YWRhOnNlY3JldA==")];
+    let answer = asked.http.send(&request("GET", "/env", &headers, b""))?;
+    ensure!(answer.status == 200, "status {}", answer.status);
+    let wanted = "HTTP_AUTHORIZATION=Basic YWRhOnNlY3JldA==";
+    let seen = answer.text().lines().any(|line| line == wanted);
+    ensure!(
+        seen == asked.traits.authorization,
+        "measured before: {}; now {seen}",
+        asked.traits.authorization
+    );
     Ok(())
 }
 
