@@ -69,8 +69,9 @@ backend {name}
     # For several servers: `check` behind each, and this line, if the program answers it with a 2xx or 3xx.
     #option httpchk GET {mount}/
 
-# A response header above tune.bufsize (16384) less 1024 is a 502. HAProxy 2.6 crashes when an application writes to
-# FastCGI's stderr stream (Request::stderr): log to standard error.
+# HAProxy 2.6 refuses a chunked request body above tune.bufsize (16384) with 400; one with a Content-Length may have any
+# size. It crashes when an application writes to FastCGI's stderr stream (Request::stderr): log to standard error.
+# REMOTE_USER is what the visitor wrote: HAProxy checks no password.
 "#
     )
 }
