@@ -40,6 +40,17 @@ pub fn prefix(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     untold(folder, testbed, &["prefix", "--mount", "/app"])
 }
 
+/// As printed: the program is told where it stands.
+pub fn mounted_told(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    start(folder, &program, &["--mount", "/app"])
+}
+
+pub fn prefix_told(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    start(folder, &program, &["prefix", "--mount", "/app"])
+}
+
 pub fn root(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     untold(folder, testbed, &["root"])
 }
@@ -57,7 +68,7 @@ pub fn root_without_fix_told(folder: &Folder, testbed: &Testbed) -> Outcome<Runn
 }
 
 fn without_fix(program: &Program) -> Outcome<String> {
-    let line = "\"fix-root-scriptname\" => \"enable\"";
+    let line = "\"fix-root-scriptname\" => \"enable\",";
     let printed = program.conf("lighttpd", &["root"])?;
     ensure!(
         printed.contains(line),

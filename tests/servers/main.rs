@@ -319,7 +319,7 @@ const ROWS: &[Row] = &[
         missing: apache::missing_fcgid,
         work: Work::Paths {
             start: apache::fcgid_htaccess,
-            paths: Paths::root(Way::Htaccess),
+            paths: Paths::root(Way::Apache),
         },
     },
     Row {
@@ -331,8 +331,9 @@ const ROWS: &[Row] = &[
                 base: "/sub",
                 mount: "/sub",
                 above: "",
-                way: Way::Htaccess,
+                way: Way::Apache,
                 bare: ["301", "/sub|/"],
+                longer: "|/subxyz/b",
             },
         },
     },
@@ -341,7 +342,7 @@ const ROWS: &[Row] = &[
         missing: apache::missing_fcgid,
         work: Work::Paths {
             start: apache::fcgid_rewrite_base,
-            paths: Paths::root(Way::Htaccess),
+            paths: Paths::root(Way::Apache),
         },
     },
     Row {
@@ -353,8 +354,9 @@ const ROWS: &[Row] = &[
                 base: "/sub",
                 mount: "/sub",
                 above: "",
-                way: Way::Htaccess,
+                way: Way::Apache,
                 bare: ["301", "/sub|/"],
+                longer: "|/subxyz/b",
             },
         },
     },
@@ -367,8 +369,9 @@ const ROWS: &[Row] = &[
                 base: "/~sub",
                 mount: "/~sub",
                 above: "",
-                way: Way::Htaccess,
+                way: Way::Apache,
                 bare: ["301", "/~sub|/"],
+                longer: "404",
             },
         },
     },
@@ -381,8 +384,9 @@ const ROWS: &[Row] = &[
                 base: "/~sub",
                 mount: "/~sub",
                 above: "",
-                way: Way::Htaccess,
+                way: Way::Apache,
                 bare: ["301", "/~sub|/"],
+                longer: "|/subxyz/b",
             },
         },
     },
@@ -421,6 +425,7 @@ const ROWS: &[Row] = &[
                 above: "",
                 way: Way::Apache,
                 bare: ["|/app.fcgi", "/app.fcgi|/"],
+                longer: "404",
             },
         },
     },
@@ -533,7 +538,23 @@ const ROWS: &[Row] = &[
         missing: lighttpd::missing,
         work: Work::Paths {
             start: lighttpd::mounted,
-            paths: Paths::mounted(Way::Lighttpd, ["404", "/app|/"]),
+            paths: Paths::mounted(Way::Lighttpd, ["|/app", "/app|/"]),
+        },
+    },
+    Row {
+        name: "lighttpd-mount-told-paths",
+        missing: lighttpd::missing,
+        work: Work::Paths {
+            start: lighttpd::mounted_told,
+            paths: Paths::mounted(Way::Lighttpd, ["/app|/", "/app|/"]),
+        },
+    },
+    Row {
+        name: "lighttpd-prefix-told-paths",
+        missing: lighttpd::missing,
+        work: Work::Paths {
+            start: lighttpd::prefix_told,
+            paths: Paths::mounted(Way::Lighttpd, ["/app|/", "/app|/"]),
         },
     },
     Row {
@@ -557,7 +578,7 @@ const ROWS: &[Row] = &[
         missing: lighttpd::missing,
         work: Work::Paths {
             start: lighttpd::root_without_fix,
-            paths: Paths::mounted(Way::Lighttpd, ["|/app", "/app|/"]),
+            paths: Paths::mounted(Way::Lighttpd, ["|/app", "/app|/"]).longer("/appxyz|/b"),
         },
     },
     Row {
@@ -565,7 +586,7 @@ const ROWS: &[Row] = &[
         missing: lighttpd::missing,
         work: Work::Paths {
             start: lighttpd::root_without_fix_told,
-            paths: Paths::unknown(Way::Lighttpd, ["|/app", "|/app/"]),
+            paths: Paths::unknown(Way::Lighttpd, ["|/app", "|/app/"]).longer("|/appxyz/b"),
         },
     },
     Row {
@@ -581,7 +602,7 @@ const ROWS: &[Row] = &[
         missing: haproxy::missing,
         work: Work::Paths {
             start: haproxy::mounted,
-            paths: Paths::mounted(Way::HaProxy, ["|/app", "/app|/"]),
+            paths: Paths::mounted(Way::HaProxy, ["|/app", "/app|/"]).longer("503"),
         },
     },
     Row {
@@ -597,7 +618,7 @@ const ROWS: &[Row] = &[
         missing: caddy::missing,
         work: Work::Paths {
             start: caddy::mounted,
-            paths: Paths::mounted(Way::Caddy, ["|/app", "/app|/"]),
+            paths: Paths::mounted(Way::Caddy, ["|/app", "/app|/"]).longer(""),
         },
     },
     Row {
