@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::folder::Folder;
+use crate::guides;
 use crate::http::Http;
 use crate::process::Process;
 use crate::row::Running;
@@ -65,6 +66,16 @@ pub fn root_without_fix_told(folder: &Folder, testbed: &Testbed) -> Outcome<Runn
     let program = testbed.install(folder, "www/app.fcgi")?;
     folder.write("www/.ht.app.fcgi", "mount /\n")?;
     start_with(folder, &without_fix(&program)?)
+}
+
+/// The guides' prefix, as it stands there.
+pub fn guides_prefix(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let path = program.path.display().to_string();
+    start_with(
+        folder,
+        &guides::lighttpd(&path, &folder.text("run/guide.sock")),
+    )
 }
 
 fn without_fix(program: &Program) -> Outcome<String> {

@@ -6,6 +6,7 @@ mod access;
 mod apache;
 mod caddy;
 mod folder;
+mod guides;
 mod h2o;
 mod haproxy;
 mod http;
@@ -334,6 +335,7 @@ const ROWS: &[Row] = &[
                 way: Way::Apache,
                 bare: ["301", "/sub|/"],
                 longer: "|/subxyz/b",
+                odd: &[],
             },
         },
     },
@@ -357,6 +359,7 @@ const ROWS: &[Row] = &[
                 way: Way::Apache,
                 bare: ["301", "/sub|/"],
                 longer: "|/subxyz/b",
+                odd: &[],
             },
         },
     },
@@ -372,6 +375,7 @@ const ROWS: &[Row] = &[
                 way: Way::Apache,
                 bare: ["301", "/~sub|/"],
                 longer: "404",
+                odd: &[],
             },
         },
     },
@@ -387,6 +391,7 @@ const ROWS: &[Row] = &[
                 way: Way::Apache,
                 bare: ["301", "/~sub|/"],
                 longer: "|/subxyz/b",
+                odd: &[],
             },
         },
     },
@@ -426,6 +431,7 @@ const ROWS: &[Row] = &[
                 way: Way::Apache,
                 bare: ["|/app.fcgi", "/app.fcgi|/"],
                 longer: "404",
+                odd: &[],
             },
         },
     },
@@ -434,7 +440,15 @@ const ROWS: &[Row] = &[
         missing: apache::missing_fcgid,
         work: Work::Paths {
             start: apache::wrapper,
-            paths: Paths::mounted(Way::Apache, ["|/app", "/app|/"]),
+            paths: Paths::mounted(Way::Apache, ["/app|/", "/app|/"]),
+        },
+    },
+    Row {
+        name: "apache-fcgid-wrapper-root-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::wrapper_root,
+            paths: Paths::root(Way::Apache),
         },
     },
     Row {
@@ -458,7 +472,7 @@ const ROWS: &[Row] = &[
         missing: apache::missing_proxy,
         work: Work::Paths {
             start: apache::proxy_mounted,
-            paths: Paths::unknown(Way::Apache, ["404", "|/app/"]),
+            paths: Paths::mounted(Way::Apache, ["/app|/", "/app|/"]),
         },
     },
     Row {
@@ -466,7 +480,7 @@ const ROWS: &[Row] = &[
         missing: apache::missing_proxy,
         work: Work::Paths {
             start: apache::proxy_mounted_told,
-            paths: Paths::mounted(Way::Apache, ["404", "/app|/"]),
+            paths: Paths::mounted(Way::Apache, ["/app|/", "/app|/"]),
         },
     },
     Row {
@@ -474,7 +488,25 @@ const ROWS: &[Row] = &[
         missing: apache::missing_proxy,
         work: Work::Paths {
             start: apache::sethandler,
-            paths: Paths::mounted(Way::Apache, ["|/app", "/app|/"]),
+            paths: Paths::mounted(Way::Apache, ["/app|/", "/app|/"]),
+        },
+    },
+    Row {
+        name: "apache-sethandler-root-paths",
+        missing: apache::missing_proxy,
+        work: Work::Paths {
+            start: apache::sethandler_root,
+            // The first part of a path is that of a file's name to Apache here.
+            paths: Paths::root(Way::Apache).odd(&[("/a%3Fq", "403"), ("/a%0Ab", "403")]),
+        },
+    },
+    Row {
+        name: "apache-sethandler-deep-paths",
+        missing: apache::missing_proxy,
+        work: Work::Paths {
+            start: apache::sethandler_deep,
+            paths: Paths::mounted(Way::Apache, ["/deep/my.app|/", "/deep/my.app|/"])
+                .below("/deep/my.app"),
         },
     },
     Row {
@@ -506,15 +538,15 @@ const ROWS: &[Row] = &[
         missing: nginx::missing,
         work: Work::Paths {
             start: nginx::location,
-            paths: Paths::unknown(Way::Nginx, ["301", "|/app/"]),
+            paths: Paths::mounted(Way::Nginx, ["/app|/", "/app|/"]),
         },
     },
     Row {
-        name: "nginx-location-told-paths",
+        name: "nginx-beside-paths",
         missing: nginx::missing,
         work: Work::Paths {
-            start: nginx::location_told,
-            paths: Paths::mounted(Way::Nginx, ["301", "/app|/"]),
+            start: nginx::beside,
+            paths: Paths::mounted(Way::Nginx, ["/app|/", "/app|/"]).longer("|/appxyz/b"),
         },
     },
     Row {
@@ -602,7 +634,9 @@ const ROWS: &[Row] = &[
         missing: haproxy::missing,
         work: Work::Paths {
             start: haproxy::mounted,
-            paths: Paths::mounted(Way::HaProxy, ["|/app", "/app|/"]).longer("503"),
+            paths: Paths::mounted(Way::HaProxy, ["|/app", "/app|/"])
+                .longer("503")
+                .odd(&[("/a%zz", "503")]),
         },
     },
     Row {
@@ -634,7 +668,7 @@ const ROWS: &[Row] = &[
         missing: caddy::missing,
         work: Work::Paths {
             start: caddy::php_mounted,
-            paths: Paths::mounted(Way::Caddy, ["|/app", "/app|/"]),
+            paths: Paths::mounted(Way::Caddy, ["|/app", "/app|/"]).longer(""),
         },
     },
     Row {
@@ -685,6 +719,143 @@ const ROWS: &[Row] = &[
         name: "lighttpd-authorizer",
         missing: lighttpd::missing,
         work: Work::Story(access::lighttpd_authorizer),
+    },
+    Row {
+        name: "apache-guides-htaccess-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::guides_htaccess,
+            paths: Paths::root(Way::Twice),
+        },
+    },
+    Row {
+        name: "apache-guides-htaccess-sub-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::guides_htaccess,
+            paths: Paths::mounted(Way::Twice, ["301", "/sub|/"])
+                .below("/sub")
+                .longer("|/subxyz/b"),
+        },
+    },
+    Row {
+        name: "apache-guides-htaccess-user-paths",
+        missing: apache::missing_user,
+        work: Work::Paths {
+            start: apache::guides_user,
+            paths: Paths::mounted(Way::Twice, ["301", "/~sub|/"]).below("/~sub"),
+        },
+    },
+    Row {
+        name: "apache-guides-addhandler-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::guides_fcgid,
+            paths: Paths::mounted(Way::Apache, ["|/app.fcgi", "/app.fcgi|/"]).below("/app.fcgi"),
+        },
+    },
+    Row {
+        name: "apache-guides-wrapper-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::guides_fcgid,
+            paths: Paths::mounted(Way::Apache, ["|/app", "/app|/"]),
+        },
+    },
+    Row {
+        name: "apache-guides-sethandler-told-paths",
+        missing: apache::missing_proxy,
+        work: Work::Paths {
+            start: apache::guides_set_handler_told,
+            paths: Paths::mounted(Way::Apache, ["/deep/app|/", "/deep/app|/"]).below("/deep/app"),
+        },
+    },
+    Row {
+        name: "apache-guides-proxypass-paths",
+        missing: apache::missing_proxy,
+        work: Work::Paths {
+            start: apache::guides_proxy_pass,
+            paths: Paths::unknown(Way::ProxyPass, ["404", "|/app/"]),
+        },
+    },
+    Row {
+        name: "apache-guides-proxypass-told-paths",
+        missing: apache::missing_proxy,
+        work: Work::Paths {
+            start: apache::guides_proxy_pass_told,
+            paths: Paths::mounted(Way::ProxyPass, ["404", "/app|/"]),
+        },
+    },
+    Row {
+        name: "nginx-guides-root-paths",
+        missing: nginx::missing,
+        work: Work::Paths {
+            start: nginx::guides,
+            paths: Paths::root(Way::Nginx),
+        },
+    },
+    Row {
+        name: "nginx-guides-mount-paths",
+        missing: nginx::missing,
+        work: Work::Paths {
+            start: nginx::guides,
+            // The pattern does not fit a line break; and it takes longer names.
+            paths: Paths::mounted(Way::Nginx, ["/app|/", "/app|/"])
+                .longer("|/xyz/b")
+                .odd(&[("/a%0Ab", r"|/app/a\nb")]),
+        },
+    },
+    Row {
+        name: "nginx-guides-older-paths",
+        missing: nginx::missing,
+        work: Work::Paths {
+            start: nginx::guides,
+            paths: Paths::mounted(Way::Nginx, ["301", "/older|/"])
+                .below("/older")
+                .longer("|/olderxyz/b"),
+        },
+    },
+    Row {
+        name: "nginx-guides-fourth-paths",
+        missing: nginx::missing,
+        work: Work::Paths {
+            start: nginx::guides,
+            paths: Paths::unknown(Way::Nginx, ["301", "|/fourth/"])
+                .below("/fourth")
+                .longer("|/fourthxyz/b"),
+        },
+    },
+    Row {
+        name: "nginx-guides-fourth-told-paths",
+        missing: nginx::missing,
+        work: Work::Paths {
+            start: nginx::guides_told,
+            paths: Paths::mounted(Way::Nginx, ["301", "/fourth|/"])
+                .below("/fourth")
+                .longer("|/fourthxyz/b"),
+        },
+    },
+    Row {
+        name: "lighttpd-guides-prefix-paths",
+        missing: lighttpd::missing,
+        work: Work::Paths {
+            start: lighttpd::guides_prefix,
+            paths: Paths::mounted(Way::Lighttpd, ["|/app", "/app|/"]).longer("/appxyz|/b"),
+        },
+    },
+    Row {
+        name: "apache-guides-sethandler-paths",
+        missing: apache::missing_proxy,
+        work: Work::Paths {
+            start: apache::guides_set_handler,
+            // Found to stand below the first name, in which there is no folder.
+            paths: Paths {
+                base: "/deep/app",
+                mount: "/deep",
+                above: "/app",
+                ..Paths::mounted(Way::Apache, ["/deep|/app", "/deep|/app/"])
+            },
+        },
     },
 ];
 

@@ -54,6 +54,8 @@ pub struct Paths {
     pub bare: [&'static str; 2],
     /// The same for a name that only begins like `base`.
     pub longer: &'static str,
+    /// What is sent below the mount, and what comes out where it is not what the table has.
+    pub odd: &'static [(&'static str, &'static str)],
 }
 
 impl Paths {
@@ -66,6 +68,7 @@ impl Paths {
             way,
             bare: ["", "|/"],
             longer: "",
+            odd: &[],
         }
     }
 
@@ -78,12 +81,34 @@ impl Paths {
             way,
             bare,
             longer: "404",
+            odd: &[],
         }
     }
 
     /// With that answer for a name that only begins like `base`.
     pub const fn longer(self, longer: &'static str) -> Paths {
         Paths { longer, ..self }
+    }
+
+    /// In another place than `/app`, found or not.
+    pub const fn below(self, base: &'static str) -> Paths {
+        if self.above.is_empty() {
+            Paths {
+                base,
+                mount: base,
+                ..self
+            }
+        } else {
+            Paths {
+                base,
+                above: base,
+                ..self
+            }
+        }
+    }
+
+    pub const fn odd(self, odd: &'static [(&'static str, &'static str)]) -> Paths {
+        Paths { odd, ..self }
     }
 
     /// Below `/app`, where nothing tells.
@@ -95,6 +120,7 @@ impl Paths {
             way,
             bare,
             longer: "404",
+            odd: &[],
         }
     }
 }
@@ -132,12 +158,13 @@ const TABLE: &[(&str, [&str; 8])] = &[
 pub fn check(http: Http, paths: &Paths) -> Vec<(String, Outcome)> {
     let column = WAYS.iter().position(|&way| way == paths.way).unwrap_or(0);
     let mut outcomes = Vec::new();
-    for (target, by_way) in TABLE {
-        let wanted = match by_way[column] {
+    for (below, by_way) in TABLE {
+        let odd = paths.odd.iter().find(|(odd, _)| odd == below);
+        let wanted = match odd.map_or(by_way[column], |(_, wanted)| wanted) {
             path if path.starts_with('/') => format!("{}|{}{path}", paths.mount, paths.above),
             as_it_is => as_it_is.to_owned(),
         };
-        let target = format!("{}{target}", paths.base);
+        let target = format!("{}{below}", paths.base);
         outcomes.push((target.clone(), ask(http, &target, &wanted)));
     }
     let [bare, slashed] = paths.bare;
@@ -236,17 +263,16 @@ fn ask_for(http: Http, method: &str, target: &str, wanted: &str) -> Outcome {
 /// The path below the mount and the URL are given back as they were sent; what no URL may hold is escaped in the latter.
 fn as_sent(target: &str, mount: &str, raw: &str, url: &str, host: &str) -> Outcome {
     let path = target.split('?').next().unwrap_or_default();
-    // A mount that is not what the URL begins with, as slashes before it do, is none of its raw path.
     let wanted = match path.strip_prefix(mount) {
-        Some("") => "/",
-        Some(below) if below.starts_with('/') => below,
-        _ => path,
+        Some("") => "/".to_owned(),
+        Some(below) if below.starts_with('/') => below.replace(r"\xE9", r"\xe9"),
+        // A mount in other words: with escapes, or something in front that the web server took away.
+        _ if raw.starts_with('/') && path.ends_with(raw) => raw.to_owned(),
+        _ => path.to_owned(),
     };
-    let wanted = wanted.replace(r"\xE9", r"\xe9");
-    ensure!(
-        raw == wanted || raw == wanted.replace(r"\xe9", "%E9"),
-        "the raw path is {raw:?}, not {wanted:?}"
-    );
+    // Caddy escapes the byte.
+    let is_sent = raw == wanted || raw == wanted.replace(r"\xe9", "%E9");
+    ensure!(is_sent, "the raw path is {raw:?}, not {wanted:?}");
     let wanted = target.replace(r"\xE9", "%E9").replace("%zz", "%25zz");
     ensure!(
         url == format!("http://{host}{wanted}"),
