@@ -668,7 +668,10 @@ const ROWS: &[Row] = &[
         missing: caddy::missing,
         work: Work::Paths {
             start: caddy::php_mounted,
-            paths: Paths::mounted(Way::Caddy, ["|/app", "/app|/"]).longer(""),
+            // It sends what the guides' old nginx block does, and only that cleans.
+            paths: Paths::mounted(Way::Caddy, ["|/app", "/app|/"])
+                .longer("")
+                .odd(&[("/a/..", "/")]),
         },
     },
     Row {
