@@ -332,6 +332,7 @@ const ROWS: &[Row] = &[
                 mount: "/sub",
                 above: "",
                 way: Way::Htaccess,
+                alone: false,
                 bare: ["301", "/sub|/"],
             },
         },
@@ -354,6 +355,7 @@ const ROWS: &[Row] = &[
                 mount: "/sub",
                 above: "",
                 way: Way::Htaccess,
+                alone: false,
                 bare: ["301", "/sub|/"],
             },
         },
@@ -368,6 +370,7 @@ const ROWS: &[Row] = &[
                 mount: "/~sub",
                 above: "",
                 way: Way::Htaccess,
+                alone: false,
                 bare: ["301", "/~sub|/"],
             },
         },
@@ -382,6 +385,7 @@ const ROWS: &[Row] = &[
                 mount: "/~sub",
                 above: "",
                 way: Way::Htaccess,
+                alone: false,
                 bare: ["301", "/~sub|/"],
             },
         },
@@ -420,6 +424,7 @@ const ROWS: &[Row] = &[
                 mount: "/app.fcgi",
                 above: "",
                 way: Way::Apache,
+                alone: true,
                 bare: ["|/app.fcgi", "/app.fcgi|/"],
             },
         },
@@ -557,7 +562,10 @@ const ROWS: &[Row] = &[
         missing: lighttpd::missing,
         work: Work::Paths {
             start: lighttpd::root_without_fix,
-            paths: Paths::mounted(Way::Lighttpd, ["|/app", "/app|/"]),
+            paths: Paths {
+                alone: false,
+                ..Paths::mounted(Way::Lighttpd, ["|/app", "/app|/"])
+            },
         },
     },
     Row {
@@ -565,7 +573,10 @@ const ROWS: &[Row] = &[
         missing: lighttpd::missing,
         work: Work::Paths {
             start: lighttpd::root_without_fix_told,
-            paths: Paths::unknown(Way::Lighttpd, ["|/app", "|/app/"]),
+            paths: Paths {
+                alone: false,
+                ..Paths::unknown(Way::Lighttpd, ["|/app", "|/app/"])
+            },
         },
     },
     Row {

@@ -40,6 +40,8 @@ pub struct Paths {
     /// What of `base` is found in the path, where the mount cannot be found.
     pub above: &'static str,
     pub way: Way,
+    /// Whether what only begins like `base` is none of the program's addresses.
+    pub alone: bool,
     /// What is answered for `base` and for `base/`: mount and path with a `|` between them, or the web server's own status.
     pub bare: [&'static str; 2],
 }
@@ -52,6 +54,7 @@ impl Paths {
             mount: "",
             above: "",
             way,
+            alone: false,
             bare: ["", "|/"],
         }
     }
@@ -63,6 +66,7 @@ impl Paths {
             mount: "/app",
             above: "",
             way,
+            alone: true,
             bare,
         }
     }
@@ -74,6 +78,7 @@ impl Paths {
             mount: "",
             above: "/app",
             way,
+            alone: true,
             bare,
         }
     }
@@ -123,6 +128,15 @@ pub fn check(http: Http, paths: &Paths) -> Vec<(String, Outcome)> {
         _ => format!("{}|{}/news", paths.mount, paths.above),
     };
     outcomes.push((target.clone(), ask(http, &target, &wanted)));
+    if paths.alone {
+        for target in [
+            format!("{}le", paths.base),
+            format!("{}le/news", paths.base),
+        ] {
+            let outcome = ask_neighbour(http, &target);
+            outcomes.push((format!("{target} is not the program's"), outcome));
+        }
+    }
     if paths.base.is_empty() {
         outcomes.push(("OPTIONS *".to_owned(), ask_options(http, paths.way)));
     }
@@ -138,6 +152,15 @@ fn ask_options(http: Http, way: Way) -> Outcome {
         _ => "",
     };
     ask_for(http, "OPTIONS", "*", wanted)
+}
+
+/// Whoever guards `/app/` does not guard `/apple/`, so the program must not answer there as if it were `/app/`.
+fn ask_neighbour(http: Http, target: &str) -> Outcome {
+    let answer = http.send(&request("GET", target, &[("X-Show", "place")], b""))?;
+    let text = answer.text();
+    let is_program = answer.status == 200 && text.contains('|');
+    ensure!(!is_program, "the program was asked, and found {text:?}");
+    Ok(())
 }
 
 fn ask(http: Http, target: &str, wanted: &str) -> Outcome {

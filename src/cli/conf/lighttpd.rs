@@ -9,7 +9,7 @@ pub(super) fn text(site: &Site) -> String {
     whole(
         site,
         "\"mod_rewrite\", \"mod_fastcgi\"",
-        &format!("/{name}.fcgi"),
+        ("", &format!("/{name}.fcgi"), ""),
         "        # The addresses of the program are no files.\n        \"check-local\" => \"disable\"\n",
         &format!(
             r#"
@@ -29,10 +29,15 @@ pub(super) fn prefix(site: &Site) -> String {
         "" => format!("/{}", site.short_name()),
         mount => plain(mount),
     };
+    let pattern = super::in_regex(&place);
+    let only = format!(
+        "# fastcgi.server alone would ask the program for {place}le/news too, and for it as if it were /news.\n\
+         $HTTP[\"url\"] =~ \"^{pattern}(/|$)\" {{\n"
+    );
     whole(
         site,
         "\"mod_fastcgi\"",
-        &place,
+        (&only, &place, "}\n"),
         "        # The addresses of the program are no files.\n        \"check-local\" => \"disable\"\n",
         "",
     )
@@ -43,14 +48,21 @@ pub(super) fn root(site: &Site) -> String {
     whole(
         site,
         "\"mod_fastcgi\"",
-        "/",
+        ("", "/", ""),
         "        # The addresses of the program are no files.\n        \"check-local\" => \"disable\",\n        \
          # Else the first part of the path would be SCRIPT_NAME.\n        \"fix-root-scriptname\" => \"enable\"\n",
         "",
     )
 }
 
-fn whole(site: &Site, modules: &str, place: &str, last: &str, rewrite: &str) -> String {
+/// `place` stands between what opens and closes a condition.
+fn whole(
+    site: &Site,
+    modules: &str,
+    (open, place, close): (&str, &str, &str),
+    last: &str,
+    rewrite: &str,
+) -> String {
     let (head, way) = match site.upstream() {
         Some(upstream) => (connects_head(site, &upstream), connects(&upstream)),
         None => (starts_head(site), starts(site)),
@@ -60,11 +72,11 @@ fn whole(site: &Site, modules: &str, place: &str, last: &str, rewrite: &str) -> 
 # Debian: instead of this line, lighty-enable-mod with the same names.
 server.modules += ( {modules} )
 
-fastcgi.server = ( "{place}" =>
+{open}fastcgi.server = ( "{place}" =>
     ((
 {way}{last}    ))
 )
-{rewrite}
+{close}{rewrite}
 # lighttpd takes a request body of any size, and keeps it on disk (server.upload-dirs) until it is whole. It gathers an
 # answer, too, before it hands it on. For answers that come in pieces:
 #server.stream-response-body = 1
