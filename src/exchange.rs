@@ -158,6 +158,11 @@ impl<'buf> Exchange<'buf> {
         }
     }
 
+    /// Takes a Content-Length back: whoever sends the body in our place says how long it is.
+    pub(crate) fn forget_length(&mut self) {
+        self.declared = None;
+    }
+
     /// Asks nginx not to gather the body; whoever else gets it passes it on, and browsers do not know it. The
     /// application's own word counts, and no answer is refused for it.
     pub(crate) fn ask_not_to_buffer(&mut self) {

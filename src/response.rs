@@ -103,7 +103,7 @@ impl<'buf> Response<'buf> {
 
     /// Whether the visitor has this version of the page already: what [`etag`](Response::etag) and
     /// [`last_modified`](Response::last_modified) have set, compared with the request's If-None-Match, or else
-    /// If-Modified-Since (RFC 9110, section 13). Only a GET or HEAD can be answered so.
+    /// If-Modified-Since (RFC 9110, section 13). Only a GET or HEAD can be answered so, and no error page or redirect.
     ///
     /// ```
     /// # use fcgi::{Request, Response};
@@ -118,7 +118,8 @@ impl<'buf> Response<'buf> {
     /// # fn render() -> String { String::new() }
     /// ```
     pub fn is_not_modified(&self) -> bool {
-        if !matches!(self.method(), b"GET" | b"HEAD") {
+        let is_success = (200..300).contains(&self.current_status());
+        if !is_success || !matches!(self.method(), b"GET" | b"HEAD") {
             return false;
         }
         let exchange = self.shared.borrow();
@@ -219,7 +220,7 @@ impl<'buf> Response<'buf> {
         let mut exchange = connected(res.shared)?;
         if let Some((name, value)) = field {
             exchange.replace_field(name, value.as_bytes());
-            // Without a length: the file's is the web server's to say.
+            exchange.forget_length();
             exchange.begin_body(None)?;
         } else {
             exchange.begin_body(Some(found.len()))?;
