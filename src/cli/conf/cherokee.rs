@@ -1,47 +1,34 @@
 //! Cherokee, which is in no registry any more: written after its documentation and source (2023), and not run. Called by
 //! [`text`](super::text).
 
-use super::{Site, Upstream, in_shell, plain};
+use super::{Site, Upstream, plain};
 
 pub(super) fn text(site: &Site) -> String {
     let path = site.path();
-    let (host, interpreter) = match site.upstream() {
-        Some(upstream) => {
-            let host = match &upstream {
-                Upstream::Unix(socket) => socket.clone(),
-                Upstream::Tcp(..) => upstream.authority(),
-            };
-            (host, None)
-        }
-        None => {
-            let socket = format!("/tmp/cherokee-{}.sock", site.short_name());
-            let command = format!(
-                "{} --listen {} --workers {}",
-                in_shell(&path),
-                in_shell(&format!("unix:{socket}")),
-                site.workers
-            );
-            (socket, Some(command))
-        }
+    let upstream = site.upstream_or_default();
+    let host = match &upstream {
+        Upstream::Unix(socket) => socket.clone(),
+        Upstream::Tcp(..) => upstream.authority(),
     };
+    let run = site.command(&upstream);
     let place = match site.mount {
         "" => "/".to_owned(),
         mount => plain(mount),
     };
-    let (kind, command) = match interpreter {
-        Some(command) => (
-            "interpreter",
-            format!("source!1!interpreter = {command}\nsource!1!timeout = 5\n"),
-        ),
-        None => ("host", String::new()),
-    };
-    let upstream = site.upstream_or_default();
-    let by_hand = match kind {
-        "host" => format!(
-            "# Cherokee connects to {path}, and does not start it. Whoever does runs:\n#   {}\n",
-            site.command(&upstream)
-        ),
-        _ => format!("# Cherokee starts {path}, and connects to it.\n"),
+    let is_started = site.upstream().is_none();
+    let (kind, command, by_hand) = if is_started {
+        // Not in /tmp: Cherokee connects to a socket that is there already, and anybody can have put one there.
+        let head = format!(
+            "# Cherokee starts {path}, and connects to it.\n\
+             # The folder of the socket must be there, and writable by Cherokee's user and nobody else.\n"
+        );
+        let command = format!("source!1!interpreter = {run}\nsource!1!timeout = 5\n");
+        ("interpreter", command, head)
+    } else {
+        let head = format!(
+            "# Cherokee connects to {path}, and does not start it. Whoever does runs:\n#   {run}\n"
+        );
+        ("host", String::new(), head)
     };
     format!(
         r#"{by_hand}# In cherokee.conf; cherokee-admin shows it as an information source and a rule. The numbers must be free.
@@ -79,7 +66,9 @@ mod tests {
         };
         let started = text(&site(&[]));
         assert!(
-            started.contains("source!1!interpreter = /srv/www/app.fcgi --listen unix:/tmp/"),
+            started.contains(
+                "source!1!interpreter = /srv/www/app.fcgi --listen unix:/run/app/app.sock --workers 4 --mount /app\n"
+            ) && started.contains("source!1!host = /run/app/app.sock\n"),
             "{started}"
         );
         let listen = ["127.0.0.1:9000".to_owned()];
