@@ -190,6 +190,14 @@ impl<'buf> Exchange<'buf> {
                 None => self.declared = Some(length),
             }
         }
+        if self.has_location && self.status == 200 {
+            // mod_fcgid 2.3.9 serves the page of that path itself then, without a word; HAProxy 2.6.12 makes a 302 of it.
+            self.refuse(|| {
+                "a Location with status 200 is refused: web servers take it for different things; \
+                 use `Response::redirect`, or set the status"
+                    .into()
+            });
+        }
         if self.is_page && self.status == 503 && self.find_field(b"Retry-After").is_none() {
             self.push_field(b"Retry-After", b"5");
         }

@@ -56,7 +56,8 @@ impl<'buf> Response<'buf> {
     /// The first one that is not legal is remembered and becomes the error of [`send`](Response::send),
     /// [`stream`](Response::stream) or [`finish`](Response::finish): a name that is no token, a value with a control
     /// character (CR LF would split the response), a second and different Content-Length, and what the web server
-    /// writes itself: Status, Connection, Transfer-Encoding, Trailer, Upgrade. So are more than 100 fields or 8 KiB.
+    /// writes itself: Status, Connection, Transfer-Encoding, Trailer, Upgrade. So are more than 100 fields or 8 KiB, and
+    /// a Location with status 200, which web servers take for different things.
     ///
     /// A Content-Length that is set is kept: bytes beyond it are not sent, and an answer shorter than it is cut.
     pub fn header(self, name: &str, value: impl AsRef<[u8]>) -> Response<'buf> {
