@@ -59,6 +59,11 @@ pub const TABLE: &[(&str, Check)] = &[
 pub const FILES: &[(&str, &str)] = &[
     ("public.txt", "public"),
     ("guests.db", "private"),
+    ("GUESTS.DB", "private"),
+    ("guests.db-wal", "private"),
+    ("guests.db.gz", "private"),
+    ("app.log.1", "private"),
+    ("app.log.2.xz", "private"),
     (".env", "private"),
     ("notes.txt~", "private"),
 ];

@@ -39,7 +39,9 @@ RewriteEngine On
 # A file beside the program is served as it stands. Not these: hidden ones, databases, logs, copies that editors leave.
 RewriteCond %{{REQUEST_FILENAME}} -f
 RewriteCond %{{PATH_INFO}} ^$
-RewriteRule "(^|/)\.(?!well-known/)|~$|\.(db|sqlite3?|log|sock|toml|bak|old|orig|swp|tmp|part)(-\w+)?$" - [F]
+RewriteCond $0 "(^|/)\.(?!well-known/)|~$" [OR]
+RewriteCond $0 "\.(db|sqlite3?|log|sock|toml|bak|old|orig|swp|tmp|part)(-\w+)?(\.(\d+|[gx]z))*$" [NC]
+RewriteRule "^.*$" - [F]
 
 # What is not a file goes to the program; a folder is not a file, so / does even where an index.html lies.
 # If the program is asked for under its path on the disk (404), the host needs the folder's address: RewriteBase /
