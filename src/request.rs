@@ -225,7 +225,15 @@ impl<'buf> Request<'buf> {
         let mut url = self.visitor().origin();
         let place = self.front.place;
         match self.front.params.known(Known::RequestUri) {
-            Some(uri) => url += &encoded(request_target(uri)),
+            Some(b"*") => {}
+            Some(uri) => {
+                let target = request_target(uri);
+                // h2o 2.2.5 passes `GET @host/ HTTP/1.1` on, which would make another host's address of it.
+                if !target.starts_with(b"/") {
+                    url.push('/');
+                }
+                url += &encoded(target);
+            }
             None => {
                 encode_path(place.mount, &mut url);
                 encode_path(place.path, &mut url);

@@ -310,10 +310,17 @@ impl Server {
 
     /// What the application is reached under: `/app`, or `/` for the root of the site.
     ///
-    /// Found from what the web server sends, unless it is set here. Two cases cannot be told apart and need it:
-    /// lighttpd's `"/" =>` without `fix-root-scriptname` sends the first part of the path as SCRIPT_NAME (`/`), and a
-    /// mount that is asked for without its slash (`/app`) looks like a path below the root to Apache's `SetHandler`.
-    /// A path that is not below it is taken as without this setting.
+    /// Found from what the web server sends, unless it is set here. Where nothing that is sent tells, it has to be:
+    ///
+    /// - lighttpd's `"/" =>` without `fix-root-scriptname` sends the first part of the path as SCRIPT_NAME (`/`);
+    /// - Apache's `SetHandler` for the whole site does so, too (`/`);
+    /// - Apache's `ProxyPass /app/`, h2o's `"/app":`, and nginx's `location /app/` with an empty SCRIPT_NAME send nothing of
+    ///   what stands in front (`/app`);
+    /// - a mount that is asked for without its slash looks like a path below the root to nearly all (`/app`);
+    /// - so does one behind nginx's `fastcgi_split_path_info ^(/app)(.*)$` if a line break is in the path (`/app`).
+    ///
+    /// A path that is not below it is taken as without this setting: it is no wall, and a web server that hands on more than
+    /// what is below the mount is to be told.
     pub fn mount(mut self, mount: &str) -> Server {
         let mount = mount.trim_matches('/');
         self.setup.mount = Some(match mount {

@@ -28,5 +28,6 @@ mod rules;
 mod sequence;
 mod sockets;
 mod stop;
+mod streams;
 mod testing;
 mod troubles;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::folder::Folder;
+use crate::guides;
 use crate::http::Http;
 use crate::process::Process;
 use crate::row::Running;
@@ -128,6 +129,71 @@ pub fn addhandler(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
 
 pub fn wrapper(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     fcgid(folder, testbed, &["wrapper", "--mount", "/app"])
+}
+
+pub fn wrapper_root(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    fcgid(folder, testbed, &["wrapper"])
+}
+
+/// The guides' own `.htaccess`: at the root, in a folder, and in that of the user `sub`.
+pub fn guides_htaccess(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    for (place, base) in [("www", "/"), ("www/sub", "/sub/")] {
+        testbed.install(folder, &format!("{place}/app.fcgi"))?;
+        folder.write(&format!("{place}/.htaccess"), &guides::htaccess(base))?;
+    }
+    start(folder, &FCGID, &allow_override(folder))
+}
+
+pub fn guides_user(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    testbed.install(folder, "www/sub/app.fcgi")?;
+    folder.write("www/sub/.htaccess", &guides::htaccess("/~sub/"))?;
+    user(folder)
+}
+
+pub fn guides_fcgid(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    testbed.install(folder, "www/app.fcgi")?;
+    start(folder, &FCGID, &guides::fcgid(&folder.text("www")))
+}
+
+pub fn guides_set_handler(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    guides_proxy(folder, testbed, guides::set_handler, &[])
+}
+
+pub fn guides_set_handler_told(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let told = ["--mount", "/deep/app"];
+    guides_proxy(folder, testbed, guides::set_handler, &told)
+}
+
+pub fn guides_proxy_pass(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    guides_proxy(folder, testbed, guides::proxy_pass, &[])
+}
+
+pub fn guides_proxy_pass_told(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    guides_proxy(folder, testbed, guides::proxy_pass, &["--mount", "/app"])
+}
+
+fn guides_proxy(
+    folder: &Folder,
+    testbed: &Testbed,
+    guide: fn(&str) -> String,
+    flags: &[&str],
+) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let upstream = Upstream::tcp()?;
+    let app = program.serve(folder, &upstream, flags)?;
+    let mut running = start(folder, &PROXY, &guide(&upstream.listen()))?;
+    running.processes.push(app);
+    Ok(running)
+}
+
+pub fn sethandler_root(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    proxy(folder, testbed, Upstream::unix(folder), &["sethandler"])
+}
+
+/// Deeper than one name, and with what a pattern would take for its own.
+pub fn sethandler_deep(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let flags = ["sethandler", "--mount", "/deep/my.app"];
+    proxy(folder, testbed, Upstream::unix(folder), &flags)
 }
 
 fn fcgid(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
@@ -290,7 +356,8 @@ fn proxy_as(
     let program = testbed.install(folder, "www/app.fcgi")?;
     let app = program.serve(folder, &upstream, app_flags)?;
     let listen = upstream.listen();
-    let flags = [&["--listen", listen.as_str()], flags].concat();
+    // A form comes first.
+    let flags = [flags, &["--listen", listen.as_str()]].concat();
     let mut running = start(folder, &PROXY, &change(program.conf("apache", &flags)?))?;
     running.processes.push(app);
     running.upstream = Some(upstream);

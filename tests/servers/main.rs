@@ -6,6 +6,7 @@ mod access;
 mod apache;
 mod caddy;
 mod folder;
+mod guides;
 mod h2o;
 mod haproxy;
 mod http;
@@ -328,7 +329,7 @@ const ROWS: &[Row] = &[
         missing: apache::missing_fcgid,
         work: Work::Paths {
             start: apache::fcgid_htaccess,
-            paths: Paths::root(Way::Htaccess),
+            paths: Paths::root(Way::Apache),
         },
     },
     Row {
@@ -340,8 +341,10 @@ const ROWS: &[Row] = &[
                 base: "/sub",
                 mount: "/sub",
                 above: "",
-                way: Way::Htaccess,
+                way: Way::Apache,
                 bare: ["301", "/sub|/"],
+                longer: "|/subxyz/b",
+                odd: &[],
             },
         },
     },
@@ -350,7 +353,7 @@ const ROWS: &[Row] = &[
         missing: apache::missing_fcgid,
         work: Work::Paths {
             start: apache::fcgid_rewrite_base,
-            paths: Paths::root(Way::Htaccess),
+            paths: Paths::root(Way::Apache),
         },
     },
     Row {
@@ -362,8 +365,10 @@ const ROWS: &[Row] = &[
                 base: "/sub",
                 mount: "/sub",
                 above: "",
-                way: Way::Htaccess,
+                way: Way::Apache,
                 bare: ["301", "/sub|/"],
+                longer: "|/subxyz/b",
+                odd: &[],
             },
         },
     },
@@ -376,8 +381,10 @@ const ROWS: &[Row] = &[
                 base: "/~sub",
                 mount: "/~sub",
                 above: "",
-                way: Way::Htaccess,
+                way: Way::Apache,
                 bare: ["301", "/~sub|/"],
+                longer: "404",
+                odd: &[],
             },
         },
     },
@@ -390,8 +397,10 @@ const ROWS: &[Row] = &[
                 base: "/~sub",
                 mount: "/~sub",
                 above: "",
-                way: Way::Htaccess,
+                way: Way::Apache,
                 bare: ["301", "/~sub|/"],
+                longer: "|/subxyz/b",
+                odd: &[],
             },
         },
     },
@@ -430,6 +439,8 @@ const ROWS: &[Row] = &[
                 above: "",
                 way: Way::Apache,
                 bare: ["|/app.fcgi", "/app.fcgi|/"],
+                longer: "404",
+                odd: &[],
             },
         },
     },
@@ -438,7 +449,15 @@ const ROWS: &[Row] = &[
         missing: apache::missing_fcgid,
         work: Work::Paths {
             start: apache::wrapper,
-            paths: Paths::mounted(Way::Apache, ["|/app", "/app|/"]),
+            paths: Paths::mounted(Way::Apache, ["/app|/", "/app|/"]),
+        },
+    },
+    Row {
+        name: "apache-fcgid-wrapper-root-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::wrapper_root,
+            paths: Paths::root(Way::Apache),
         },
     },
     Row {
@@ -462,7 +481,7 @@ const ROWS: &[Row] = &[
         missing: apache::missing_proxy,
         work: Work::Paths {
             start: apache::proxy_mounted,
-            paths: Paths::unknown(Way::Apache, ["404", "|/app/"]),
+            paths: Paths::mounted(Way::Apache, ["/app|/", "/app|/"]),
         },
     },
     Row {
@@ -470,7 +489,7 @@ const ROWS: &[Row] = &[
         missing: apache::missing_proxy,
         work: Work::Paths {
             start: apache::proxy_mounted_told,
-            paths: Paths::mounted(Way::Apache, ["404", "/app|/"]),
+            paths: Paths::mounted(Way::Apache, ["/app|/", "/app|/"]),
         },
     },
     Row {
@@ -478,7 +497,25 @@ const ROWS: &[Row] = &[
         missing: apache::missing_proxy,
         work: Work::Paths {
             start: apache::sethandler,
-            paths: Paths::mounted(Way::Apache, ["|/app", "/app|/"]),
+            paths: Paths::mounted(Way::Apache, ["/app|/", "/app|/"]),
+        },
+    },
+    Row {
+        name: "apache-sethandler-root-paths",
+        missing: apache::missing_proxy,
+        work: Work::Paths {
+            start: apache::sethandler_root,
+            // The first part of a path is that of a file's name to Apache here.
+            paths: Paths::root(Way::Apache).odd(&[("/a%3Fq", "403"), ("/a%0Ab", "403")]),
+        },
+    },
+    Row {
+        name: "apache-sethandler-deep-paths",
+        missing: apache::missing_proxy,
+        work: Work::Paths {
+            start: apache::sethandler_deep,
+            paths: Paths::mounted(Way::Apache, ["/deep/my.app|/", "/deep/my.app|/"])
+                .below("/deep/my.app"),
         },
     },
     Row {
@@ -510,15 +547,15 @@ const ROWS: &[Row] = &[
         missing: nginx::missing,
         work: Work::Paths {
             start: nginx::location,
-            paths: Paths::unknown(Way::Nginx, ["301", "|/app/"]),
+            paths: Paths::mounted(Way::Nginx, ["/app|/", "/app|/"]),
         },
     },
     Row {
-        name: "nginx-location-told-paths",
+        name: "nginx-beside-paths",
         missing: nginx::missing,
         work: Work::Paths {
-            start: nginx::location_told,
-            paths: Paths::mounted(Way::Nginx, ["301", "/app|/"]),
+            start: nginx::beside,
+            paths: Paths::mounted(Way::Nginx, ["/app|/", "/app|/"]).longer("|/appxyz/b"),
         },
     },
     Row {
@@ -542,7 +579,23 @@ const ROWS: &[Row] = &[
         missing: lighttpd::missing,
         work: Work::Paths {
             start: lighttpd::mounted,
-            paths: Paths::mounted(Way::Lighttpd, ["404", "/app|/"]),
+            paths: Paths::mounted(Way::Lighttpd, ["|/app", "/app|/"]),
+        },
+    },
+    Row {
+        name: "lighttpd-mount-told-paths",
+        missing: lighttpd::missing,
+        work: Work::Paths {
+            start: lighttpd::mounted_told,
+            paths: Paths::mounted(Way::Lighttpd, ["/app|/", "/app|/"]),
+        },
+    },
+    Row {
+        name: "lighttpd-prefix-told-paths",
+        missing: lighttpd::missing,
+        work: Work::Paths {
+            start: lighttpd::prefix_told,
+            paths: Paths::mounted(Way::Lighttpd, ["/app|/", "/app|/"]),
         },
     },
     Row {
@@ -566,7 +619,7 @@ const ROWS: &[Row] = &[
         missing: lighttpd::missing,
         work: Work::Paths {
             start: lighttpd::root_without_fix,
-            paths: Paths::mounted(Way::Lighttpd, ["|/app", "/app|/"]),
+            paths: Paths::mounted(Way::Lighttpd, ["|/app", "/app|/"]).longer("/appxyz|/b"),
         },
     },
     Row {
@@ -574,7 +627,7 @@ const ROWS: &[Row] = &[
         missing: lighttpd::missing,
         work: Work::Paths {
             start: lighttpd::root_without_fix_told,
-            paths: Paths::unknown(Way::Lighttpd, ["|/app", "|/app/"]),
+            paths: Paths::unknown(Way::Lighttpd, ["|/app", "|/app/"]).longer("|/appxyz/b"),
         },
     },
     Row {
@@ -590,7 +643,9 @@ const ROWS: &[Row] = &[
         missing: haproxy::missing,
         work: Work::Paths {
             start: haproxy::mounted,
-            paths: Paths::mounted(Way::HaProxy, ["|/app", "/app|/"]),
+            paths: Paths::mounted(Way::HaProxy, ["|/app", "/app|/"])
+                .longer("503")
+                .odd(&[("/a%zz", "503")]),
         },
     },
     Row {
@@ -606,7 +661,7 @@ const ROWS: &[Row] = &[
         missing: caddy::missing,
         work: Work::Paths {
             start: caddy::mounted,
-            paths: Paths::mounted(Way::Caddy, ["|/app", "/app|/"]),
+            paths: Paths::mounted(Way::Caddy, ["|/app", "/app|/"]).longer(""),
         },
     },
     Row {
@@ -622,7 +677,10 @@ const ROWS: &[Row] = &[
         missing: caddy::missing,
         work: Work::Paths {
             start: caddy::php_mounted,
-            paths: Paths::mounted(Way::Caddy, ["|/app", "/app|/"]),
+            // It sends what the guides' old nginx block does, and only that cleans.
+            paths: Paths::mounted(Way::Caddy, ["|/app", "/app|/"])
+                .longer("")
+                .odd(&[("/a/..", "/")]),
         },
     },
     Row {
@@ -673,6 +731,143 @@ const ROWS: &[Row] = &[
         name: "lighttpd-authorizer",
         missing: lighttpd::missing,
         work: Work::Story(access::lighttpd_authorizer),
+    },
+    Row {
+        name: "apache-guides-htaccess-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::guides_htaccess,
+            paths: Paths::root(Way::Twice),
+        },
+    },
+    Row {
+        name: "apache-guides-htaccess-sub-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::guides_htaccess,
+            paths: Paths::mounted(Way::Twice, ["301", "/sub|/"])
+                .below("/sub")
+                .longer("|/subxyz/b"),
+        },
+    },
+    Row {
+        name: "apache-guides-htaccess-user-paths",
+        missing: apache::missing_user,
+        work: Work::Paths {
+            start: apache::guides_user,
+            paths: Paths::mounted(Way::Twice, ["301", "/~sub|/"]).below("/~sub"),
+        },
+    },
+    Row {
+        name: "apache-guides-addhandler-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::guides_fcgid,
+            paths: Paths::mounted(Way::Apache, ["|/app.fcgi", "/app.fcgi|/"]).below("/app.fcgi"),
+        },
+    },
+    Row {
+        name: "apache-guides-wrapper-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::guides_fcgid,
+            paths: Paths::mounted(Way::Apache, ["|/app", "/app|/"]),
+        },
+    },
+    Row {
+        name: "apache-guides-sethandler-told-paths",
+        missing: apache::missing_proxy,
+        work: Work::Paths {
+            start: apache::guides_set_handler_told,
+            paths: Paths::mounted(Way::Apache, ["/deep/app|/", "/deep/app|/"]).below("/deep/app"),
+        },
+    },
+    Row {
+        name: "apache-guides-proxypass-paths",
+        missing: apache::missing_proxy,
+        work: Work::Paths {
+            start: apache::guides_proxy_pass,
+            paths: Paths::unknown(Way::ProxyPass, ["404", "|/app/"]),
+        },
+    },
+    Row {
+        name: "apache-guides-proxypass-told-paths",
+        missing: apache::missing_proxy,
+        work: Work::Paths {
+            start: apache::guides_proxy_pass_told,
+            paths: Paths::mounted(Way::ProxyPass, ["404", "/app|/"]),
+        },
+    },
+    Row {
+        name: "nginx-guides-root-paths",
+        missing: nginx::missing,
+        work: Work::Paths {
+            start: nginx::guides,
+            paths: Paths::root(Way::Nginx),
+        },
+    },
+    Row {
+        name: "nginx-guides-mount-paths",
+        missing: nginx::missing,
+        work: Work::Paths {
+            start: nginx::guides,
+            // The pattern does not fit a line break; and it takes longer names.
+            paths: Paths::mounted(Way::Nginx, ["/app|/", "/app|/"])
+                .longer("|/xyz/b")
+                .odd(&[("/a%0Ab", r"|/app/a\nb")]),
+        },
+    },
+    Row {
+        name: "nginx-guides-older-paths",
+        missing: nginx::missing,
+        work: Work::Paths {
+            start: nginx::guides,
+            paths: Paths::mounted(Way::Nginx, ["301", "/older|/"])
+                .below("/older")
+                .longer("|/olderxyz/b"),
+        },
+    },
+    Row {
+        name: "nginx-guides-fourth-paths",
+        missing: nginx::missing,
+        work: Work::Paths {
+            start: nginx::guides,
+            paths: Paths::unknown(Way::Nginx, ["301", "|/fourth/"])
+                .below("/fourth")
+                .longer("|/fourthxyz/b"),
+        },
+    },
+    Row {
+        name: "nginx-guides-fourth-told-paths",
+        missing: nginx::missing,
+        work: Work::Paths {
+            start: nginx::guides_told,
+            paths: Paths::mounted(Way::Nginx, ["301", "/fourth|/"])
+                .below("/fourth")
+                .longer("|/fourthxyz/b"),
+        },
+    },
+    Row {
+        name: "lighttpd-guides-prefix-paths",
+        missing: lighttpd::missing,
+        work: Work::Paths {
+            start: lighttpd::guides_prefix,
+            paths: Paths::mounted(Way::Lighttpd, ["|/app", "/app|/"]).longer("/appxyz|/b"),
+        },
+    },
+    Row {
+        name: "apache-guides-sethandler-paths",
+        missing: apache::missing_proxy,
+        work: Work::Paths {
+            start: apache::guides_set_handler,
+            // Found to stand below the first name, in which there is no folder.
+            paths: Paths {
+                base: "/deep/app",
+                mount: "/deep",
+                above: "/app",
+                ..Paths::mounted(Way::Apache, ["/deep|/app", "/deep|/app/"])
+            },
+        },
     },
 ];
 

@@ -60,6 +60,11 @@ pub const TABLE: &[(&str, Check)] = &[
 pub const FILES: &[(&str, &str)] = &[
     ("public.txt", "public"),
     ("guests.db", "private"),
+    ("GUESTS.DB", "private"),
+    ("guests.db-wal", "private"),
+    ("guests.db.gz", "private"),
+    ("app.log.1", "private"),
+    ("app.log.2.xz", "private"),
     (".env", "private"),
     ("notes.txt~", "private"),
 ];
@@ -86,19 +91,10 @@ fn path(asked: &Asked) -> Outcome {
     Ok(())
 }
 
-/// By a rewrite in `.htaccess` Apache 2.4.71 decodes them once too often, and refuses what it then sees.
+/// By a rewrite Apache decodes a path twice, unless it is told to encode it in between.
 fn escapes(asked: &Asked) -> Outcome {
-    for (target, by_apache) in [("/a%3Fq", 403), ("/a%25b", 400)] {
-        let answer = asked.http.get(target)?;
-        if asked.traits.htaccess {
-            let status = answer.status;
-            ensure!(
-                status == by_apache,
-                "{target}: {by_apache} before, now {status}"
-            );
-        } else {
-            answer.expect(404, "not found")?;
-        }
+    for target in ["/a%3Fq", "/a%25b"] {
+        asked.http.get(target)?.expect(404, "not found")?;
     }
     Ok(())
 }

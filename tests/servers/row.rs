@@ -53,7 +53,7 @@ pub struct Traits {
     pub cut: Cut,
     /// Whether the web server keeps its connections to the program; `None` where there is none or none to be seen.
     pub keeps_connections: Option<bool>,
-    /// Whether the program stands behind an `.htaccess`: files beside it are served, and Apache refuses two escapes.
+    /// Whether the program stands behind an `.htaccess`: files beside it are served.
     pub htaccess: bool,
 }
 

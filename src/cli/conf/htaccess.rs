@@ -39,12 +39,19 @@ RewriteEngine On
 # A file beside the program is served as it stands. Not these: hidden ones, databases, logs, copies that editors leave.
 RewriteCond %{{REQUEST_FILENAME}} -f
 RewriteCond %{{PATH_INFO}} ^$
-RewriteRule "(^|/)\.(?!well-known/)|~$|\.(db|sqlite3?|log|sock|toml|bak|old|orig|swp|tmp|part)(-\w+)?$" - [F]
+RewriteCond $0 "(^|/)\.(?!well-known/)|~$" [OR]
+RewriteCond $0 "\.(db|sqlite3?|log|sock|toml|bak|old|orig|swp|tmp|part)(-\w+)?(\.(\d+|[gx]z))*$" [NC]
+RewriteRule "^.*$" - [F]
 
 # What is not a file goes to the program; a folder is not a file, so / does even where an index.html lies.
-# On this way Apache 2.4.71 refuses two things in a path before the program sees them: %3F (403) and %25 (400). In the
-# query both are fine.
 # If the program is asked for under its path on the disk (404), the host needs the folder's address: RewriteBase /
+<IfModule mod_version.c>
+    <IfVersion >= 2.4.26>
+        # B encodes again what Apache would decode twice: else %3F in a path is a 403, %25 a 400, and %23 ends it.
+        RewriteCond %{{REQUEST_FILENAME}} !-f
+        RewriteRule "^(.*)$" "{target}/$1" [B=#?%,QSA,L]
+    </IfVersion>
+</IfModule>
 RewriteCond %{{REQUEST_FILENAME}} !-f
 RewriteRule "^(.*)$" "{target}/$1" [QSA,L]
 
@@ -83,7 +90,7 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains(r#"RewriteRule "^(.*)$" "guest.book.fcgi/$1" [QSA,L]"#),
+            text.contains(r#"RewriteRule "^(.*)$" "guest.book.fcgi/$1" [B=#?%,QSA,L]"#),
             "{text}"
         );
     }
@@ -91,6 +98,9 @@ mod tests {
     #[test]
     fn a_dollar_or_percent_in_the_name_is_no_reference() {
         let text = for_program("/srv/a$1%2.fcgi");
-        assert!(text.contains(r#" "a\$1\%2.fcgi/$1" [QSA,L]"#), "{text}");
+        assert!(
+            text.contains(r#" "a\$1\%2.fcgi/$1" [B=#?%,QSA,L]"#),
+            "{text}"
+        );
     }
 }

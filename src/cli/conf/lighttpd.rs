@@ -1,22 +1,23 @@
 //! lighttpd, which starts the program or only connects to it. Called by [`text`](super::text).
 
-use super::{Site, Upstream, plain};
+use super::{Site, Upstream, in_regex, plain};
 
 /// Every address is rewritten to the program's.
 pub(super) fn text(site: &Site) -> String {
     let name = site.short_name();
-    let mount = super::in_regex(&plain(site.mount));
+    let server = server(site, &format!("/{name}.fcgi"), "");
+    let mount = in_regex(&plain(site.mount));
+    // The mount itself, too, asked for without its slash.
+    let bare = if mount.is_empty() { "" } else { "|\\?.*|" };
     whole(
         site,
         "\"mod_rewrite\", \"mod_fastcgi\"",
-        &format!("/{name}.fcgi"),
-        "        # The addresses of the program are no files.\n        \"check-local\" => \"disable\"\n",
         &format!(
-            r#"
+            r#"{server}
 # Every address goes to the program, with SCRIPT_NAME /{name}.fcgi and the path as PATH_INFO. Files that lighttpd serves
 # itself come before: "^(/static($|/.*))$" => "$1",
 url.rewrite-once = (
-    "^{mount}(/.*)$" => "/{name}.fcgi$1"
+    "^{mount}(/.*{bare})$" => "/{name}.fcgi$1"
 )
 "#
         ),
@@ -29,45 +30,55 @@ pub(super) fn prefix(site: &Site) -> String {
         "" => format!("/{}", site.short_name()),
         mount => plain(mount),
     };
+    let (server, pattern) = (server(site, &place, ""), in_regex(&place));
+    // By what does not fit: nothing in which a byte is not UTF-8 fits (lighttpd 1.4.69), and a path may have one.
     whole(
         site,
         "\"mod_fastcgi\"",
-        &place,
-        "        # The addresses of the program are no files.\n        \"check-local\" => \"disable\"\n",
-        "",
+        &format!(
+            "# The prefix alone would take {place}xyz too.\n$HTTP[\"url\"] !~ \"^{pattern}[^/]\" {{\n{server}}}\n"
+        ),
     )
 }
 
 /// All addresses are the program's.
 pub(super) fn root(site: &Site) -> String {
-    whole(
-        site,
-        "\"mod_fastcgi\"",
-        "/",
-        "        # The addresses of the program are no files.\n        \"check-local\" => \"disable\",\n        \
-         # Else the first part of the path would be SCRIPT_NAME.\n        \"fix-root-scriptname\" => \"enable\"\n",
-        "",
-    )
+    let fix = "        # Else the first part of the path would be SCRIPT_NAME.\n        \
+                 \"fix-root-scriptname\" => \"enable\",\n";
+    whole(site, "\"mod_fastcgi\"", &server(site, "/", fix))
 }
 
-fn whole(site: &Site, modules: &str, place: &str, last: &str, rewrite: &str) -> String {
-    let (head, way) = match site.upstream() {
-        Some(upstream) => (connects_head(site, &upstream), connects(&upstream)),
-        None => (starts_head(site), starts(site)),
+fn whole(site: &Site, modules: &str, server: &str) -> String {
+    let head = match site.upstream() {
+        Some(upstream) => connects_head(site, &upstream),
+        None => starts_head(site),
     };
     format!(
         r#"{head}
 # Debian: instead of this line, lighty-enable-mod with the same names.
 server.modules += ( {modules} )
 
-fastcgi.server = ( "{place}" =>
-    ((
-{way}{last}    ))
-)
-{rewrite}
+{server}
 # lighttpd takes a request body of any size, and keeps it on disk (server.upload-dirs) until it is whole. It gathers an
 # answer, too, before it hands it on. For answers that come in pieces:
 #server.stream-response-body = 1
+"#
+    )
+}
+
+/// The program at `place`; `more` are further lines of it.
+fn server(site: &Site, place: &str, more: &str) -> String {
+    let way = match site.upstream() {
+        Some(upstream) => connects(&upstream),
+        None => starts(site),
+    };
+    format!(
+        r#"fastcgi.server = ( "{place}" =>
+    ((
+{way}{more}        # The addresses of the program are no files.
+        "check-local" => "disable"
+    ))
+)
 "#
     )
 }
