@@ -313,9 +313,9 @@ impl Server {
     /// Found from what the web server sends, unless it is set here. Where nothing that is sent tells, it has to be:
     ///
     /// - lighttpd's `"/" =>` without `fix-root-scriptname` sends the first part of the path as SCRIPT_NAME (`/`);
-    /// - Apache's `SetHandler` for the whole site does so, too (`/`);
-    /// - Apache's `ProxyPass /app/`, h2o's `"/app":`, and nginx's `location /app/` with an empty SCRIPT_NAME send nothing of
-    ///   what stands in front (`/app`);
+    /// - Apache's `SetHandler` and `FcgidWrapper … virtual` for the whole site do so, too (`/`);
+    /// - Apache's `ProxyPass /app/`, h2o's `"/app":`, and nginx's `location /app/` with an empty SCRIPT_NAME send the whole
+    ///   path, and not where it is divided (`/app`);
     /// - a mount that is asked for without its slash looks like a path below the root to nearly all (`/app`);
     /// - so does one behind nginx's `fastcgi_split_path_info ^(/app)(.*)$` if a line break is in the path (`/app`).
     ///
