@@ -333,7 +333,9 @@ impl Server {
     /// Adds a proxy, or several by their prefix, whose `X-Forwarded-For`, `-Proto` and `-Host` are believed. Default none.
     ///
     /// Only for proxies in front of the web server that this program is behind, and only if they set these headers
-    /// themselves: anybody can send them. The web server says in REMOTE_ADDR who asked it.
+    /// themselves: anybody can send them. The web server says in REMOTE_ADDR who asked it. Behind lighttpd, Caddy and h2o a
+    /// visitor's `X_Forwarded_For` cannot be told from the proxy's header: the proxy has to drop names with an underscore, as
+    /// nginx does.
     ///
     /// ```
     /// # fn main() -> fcgi::Result {
