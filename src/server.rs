@@ -313,9 +313,9 @@ impl Server {
     /// Found from what the web server sends, unless it is set here. Where nothing that is sent tells, it has to be:
     ///
     /// - lighttpd's `"/" =>` without `fix-root-scriptname` sends the first part of the path as SCRIPT_NAME (`/`);
-    /// - Apache's `SetHandler` for the whole site does so, too (`/`);
-    /// - Apache's `ProxyPass /app/`, h2o's `"/app":`, and nginx's `location /app/` with an empty SCRIPT_NAME send nothing of
-    ///   what stands in front (`/app`);
+    /// - Apache's `SetHandler` and `FcgidWrapper … virtual` for the whole site do so, too (`/`);
+    /// - Apache's `ProxyPass /app/`, h2o's `"/app":`, and nginx's `location /app/` with an empty SCRIPT_NAME send the whole
+    ///   path, and not where it is divided (`/app`);
     /// - a mount that is asked for without its slash looks like a path below the root to nearly all (`/app`);
     /// - so does one behind nginx's `fastcgi_split_path_info ^(/app)(.*)$` if a line break is in the path (`/app`).
     ///
@@ -333,7 +333,9 @@ impl Server {
     /// Adds a proxy, or several by their prefix, whose `X-Forwarded-For`, `-Proto` and `-Host` are believed. Default none.
     ///
     /// Only for proxies in front of the web server that this program is behind, and only if they set these headers
-    /// themselves: anybody can send them. The web server says in REMOTE_ADDR who asked it.
+    /// themselves: anybody can send them. The web server says in REMOTE_ADDR who asked it. Behind lighttpd, Caddy and h2o a
+    /// visitor's `X_Forwarded_For` cannot be told from the proxy's header: the proxy has to drop names with an underscore, as
+    /// nginx does.
     ///
     /// ```
     /// # fn main() -> fcgi::Result {

@@ -3,7 +3,7 @@
 //!
 //! Some cases cannot be told apart by what is sent, and take the setting `mount`: lighttpd's `"/" =>` without
 //! `fix-root-scriptname` sends the first part of the path as SCRIPT_NAME, as a program that is mounted there would; Apache's
-//! `ProxyPass /app/` and h2o say nothing of what they took off; the mount itself, asked for without its slash, arrives as a
+//! `ProxyPass /app/` and h2o send the whole path and not where it is divided; the mount itself, asked for without its slash, arrives as a
 //! path below the root does from ProxyPass. `Server::mount` lists them.
 
 use super::params::Scratch;

@@ -146,6 +146,13 @@ fn a_url_is_of_its_host_whatever_was_asked_for() {
         let found = shown(Server::new(), &ask, |req| req.url());
         assert_eq!(found, url, "{target}");
     }
+    let odd = Ask::bare()
+        .param("REQUEST_METHOD", "GET")
+        .param("SCRIPT_NAME", ".evil.example")
+        .param("PATH_INFO", "/x")
+        .param("HTTP_HOST", "site.example");
+    let found = shown(Server::new(), &odd, |req| req.url());
+    assert_eq!(found, "http://site.example/.evil.example/x");
 }
 
 #[test]
