@@ -74,6 +74,8 @@ pub(crate) struct Exchange<'buf> {
     on_wire: bool,
     /// A Location is among the fields.
     has_location: bool,
+    /// An authorizer denies: status 200 would grant.
+    pub(crate) is_denial: bool,
     /// How much of `output` was touched.
     high: usize,
 }
@@ -110,6 +112,7 @@ impl<'buf> Exchange<'buf> {
             is_page: false,
             on_wire: false,
             has_location: false,
+            is_denial: false,
             high: 0,
         }
     }
@@ -189,6 +192,9 @@ impl<'buf> Exchange<'buf> {
                 Some(_) => {}
                 None => self.declared = Some(length),
             }
+        }
+        if self.is_denial && self.status == 200 {
+            self.refuse(|| "a denial with status 200 is refused: it would grant".into());
         }
         if self.has_location && self.status == 200 {
             // mod_fcgid 2.3.9 serves the page of that path itself then, without a word; HAProxy 2.6.12 makes a 302 of it.

@@ -308,6 +308,11 @@ impl<'buf> Response<'buf> {
         }
     }
 
+    /// Makes it one that must not grant anything.
+    pub(crate) fn denial(self) -> Response<'buf> {
+        self.change(|exchange| exchange.is_denial = true)
+    }
+
     fn mount(&self) -> &'buf str {
         std::str::from_utf8(self.front.place.mount).unwrap_or("")
     }

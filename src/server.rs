@@ -319,8 +319,8 @@ impl Server {
     /// - a mount that is asked for without its slash looks like a path below the root to nearly all (`/app`);
     /// - so does one behind nginx's `fastcgi_split_path_info ^(/app)(.*)$` if a line break is in the path (`/app`).
     ///
-    /// A path that is not below it is taken as without this setting: it is no wall, and a web server that hands on more than
-    /// what is below the mount is to be told.
+    /// A path that is not below it has the mount `""`, and all of it is the path: the setting is no wall, and a web server
+    /// that hands on more than what is below the mount is to be told.
     pub fn mount(mut self, mount: &str) -> Server {
         let mount = mount.trim_matches('/');
         self.setup.mount = Some(match mount {

@@ -114,7 +114,7 @@ fn without_path_info<'buf>(
     }))
 }
 
-/// The same place with `mount` as the mount, if it lies below it.
+/// The same place with `mount` as the mount; outside of it, at the root of the site.
 fn under<'buf>(
     mount: &[u8],
     found: Place<'buf>,
@@ -133,7 +133,11 @@ fn under<'buf>(
             mount: &whole[..mount.len()],
             path,
         },
-        _ => found,
+        // Not below it: then nothing is taken off.
+        _ => Place {
+            mount: b"",
+            path: whole,
+        },
     })
 }
 
@@ -441,7 +445,9 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_is_not_below_the_setting_is_taken_as_found() {
+    fn a_path_that_is_not_below_the_setting_is_one_of_the_root() {
+        let beside = place("/app.fcgi", "/news", Some("/app.fcgi/news"), Some("/app"));
+        assert_eq!(beside, ["", "/app.fcgi/news"]);
         for uri in ["/other/news", "/application/news", "/ap"] {
             let path = uri;
             assert_eq!(place("", path, Some(uri), Some("/app")), ["", path]);
