@@ -36,6 +36,10 @@ pub fn missing_proxy() -> Vec<String> {
     missing(&PROXY)
 }
 
+pub fn missing_fcgid_and_proxy() -> Vec<String> {
+    missing(&[FCGID, PROXY].concat())
+}
+
 pub fn missing_cgid() -> Vec<String> {
     missing(&CGID)
 }
@@ -251,6 +255,33 @@ pub fn proxy_bare(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
         lines.map(|line| format!("{line}\n")).collect()
     };
     proxy_as(folder, testbed, Upstream::tcp()?, &[], &[], without)
+}
+
+/// With the printed line for files made active.
+pub fn alias_files(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let printed = program.conf("apache", &[])?;
+    let files = folder.text("www/static");
+    let alias = active(&printed, "Alias \"/static/\"")?.replace("/path/to/static", &files);
+    // Above ScriptAlias, as the text says.
+    start(folder, &FCGID, &format!("{alias}\n{printed}"))
+}
+
+/// The same for ProxyPass.
+pub fn proxy_files(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
+    let except = |conf: String| match active(&conf, "ProxyPass") {
+        Ok(line) => conf.replacen(&format!("#{line}"), &line, 1),
+        Err(why) => format!("# {why}\n{conf}"),
+    };
+    proxy_as(folder, testbed, Upstream::tcp()?, flags, flags, except)
+}
+
+/// The line that begins so, and is printed as a comment.
+fn active(printed: &str, begin: &str) -> Outcome<String> {
+    let mut lines = printed.lines().filter_map(|line| line.strip_prefix('#'));
+    let line = lines.find(|line| line.starts_with(begin));
+    line.map(str::to_owned)
+        .ok_or_else(|| format!("conf apache prints no line #{begin}"))
 }
 
 /// With what an authorizer in `.htaccess` needs.

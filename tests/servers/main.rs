@@ -164,6 +164,11 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "apache-files",
+        missing: apache::missing_fcgid_and_proxy,
+        work: Work::Story(stories::apache_files),
+    },
+    Row {
         name: "apache-cgid-htaccess",
         missing: apache::missing_cgid,
         work: Work::Table {
@@ -218,6 +223,11 @@ const ROWS: &[Row] = &[
         name: "nginx-files",
         missing: nginx::missing,
         work: Work::Story(stories::accel),
+    },
+    Row {
+        name: "lighttpd-rewrite-files",
+        missing: lighttpd::missing,
+        work: Work::Story(stories::lighttpd_files),
     },
     Row {
         name: "lighttpd-files",
