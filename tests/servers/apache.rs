@@ -88,7 +88,7 @@ pub fn proxy_kept(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
 
 /// With the line that some hosts need, in the document root and below it.
 pub fn fcgid_rewrite_base(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
-    for (place, base) in [("www", "/"), ("www/sub", "/sub/")] {
+    for (place, base) in [("www", "/"), ("www/sub", "/sub")] {
         let program = testbed.install(folder, &format!("{place}/app.fcgi"))?;
         based(folder, &program, place, base)?;
     }
@@ -98,7 +98,7 @@ pub fn fcgid_rewrite_base(folder: &Folder, testbed: &Testbed) -> Outcome<Running
 /// A person's own folder, of the user `sub`: `/~sub/`.
 pub fn fcgid_user(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     let program = testbed.install(folder, "www/sub/app.fcgi")?;
-    based(folder, &program, "www/sub", "/~sub/")?;
+    based(folder, &program, "www/sub", "/~sub")?;
     user(folder)
 }
 
@@ -205,21 +205,30 @@ fn fcgid(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running>
     start(folder, &FCGID, &program.conf("apache", flags)?)
 }
 
-/// The printed `.htaccess` with a RewriteBase.
+/// `.htaccess` as it is printed for the folder's address, with that as RewriteBase.
 fn based(folder: &Folder, program: &Program, place: &str, base: &str) -> Outcome {
+    let printed = program.conf("htaccess", &["--mount", base])?;
+    // Nothing is printed for the root, where hosts need none.
     let line = "RewriteEngine On\n";
-    let printed = program.conf("htaccess", &[])?;
+    let text = match base {
+        "/" => printed.replace(line, &format!("{line}RewriteBase /\n")),
+        _ => printed,
+    };
     ensure!(
-        printed.contains(line),
-        "conf htaccess prints no line {line:?}"
+        text.contains("\nRewriteBase "),
+        "conf htaccess --mount {base} prints no RewriteBase"
     );
-    let text = printed.replace(line, &format!("{line}RewriteBase {base}\n"));
     folder.write(&format!("{place}/.htaccess"), &text).map(drop)
 }
 
 pub fn sethandler(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     let flags = ["sethandler", "--mount", "/app"];
     proxy(folder, testbed, Upstream::unix(folder), &flags)
+}
+
+pub fn sethandler_kept(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let flags = ["sethandler", "--keepalive"];
+    proxy(folder, testbed, Upstream::tcp()?, &flags)
 }
 
 pub fn sethandler_told(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {

@@ -164,6 +164,25 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "apache-sethandler-unix",
+        missing: apache::missing_proxy,
+        work: Work::Table {
+            start: apache::sethandler_root,
+            traits: PROXY,
+        },
+    },
+    Row {
+        name: "apache-sethandler-tcp-keepalive",
+        missing: apache::missing_proxy,
+        work: Work::Table {
+            start: apache::sethandler_kept,
+            traits: Traits {
+                keeps_connections: Some(true),
+                ..PROXY
+            },
+        },
+    },
+    Row {
         name: "apache-files",
         missing: apache::missing_fcgid_and_proxy,
         work: Work::Story(stories::apache_files),
@@ -330,6 +349,14 @@ const ROWS: &[Row] = &[
         missing: apache::missing_fcgid,
         work: Work::Paths {
             start: apache::fcgid_htaccess,
+            paths: Paths::root(Way::Apache),
+        },
+    },
+    Row {
+        name: "apache-cgid-htaccess-paths",
+        missing: apache::missing_cgid,
+        work: Work::Paths {
+            start: apache::cgid,
             paths: Paths::root(Way::Apache),
         },
     },
