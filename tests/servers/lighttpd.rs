@@ -56,6 +56,21 @@ pub fn root(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     untold(folder, testbed, &["root"])
 }
 
+/// With the printed line for files made active.
+pub fn rewrite_files(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let printed = program.conf("lighttpd", &[])?;
+    let (line, rule) = ("\"^(/static($|/.*))$\" => \"$1\",", "    \"^(/.*)$\"");
+    ensure!(
+        printed.contains(&format!("itself come before: {line}\n")),
+        "conf lighttpd prints no {line}"
+    );
+    start_with(
+        folder,
+        &printed.replace(rule, &format!("    {line}\n{rule}")),
+    )
+}
+
 /// The guides' trouble: without that line the first part of each path is SCRIPT_NAME.
 pub fn root_without_fix(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     let program = testbed.install(folder, "www/app.fcgi")?;

@@ -167,6 +167,30 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "apache-sethandler-unix",
+        missing: apache::missing_proxy,
+        work: Work::Table {
+            start: apache::sethandler_root,
+            traits: PROXY,
+        },
+    },
+    Row {
+        name: "apache-sethandler-tcp-keepalive",
+        missing: apache::missing_proxy,
+        work: Work::Table {
+            start: apache::sethandler_kept,
+            traits: Traits {
+                keeps_connections: Some(true),
+                ..PROXY
+            },
+        },
+    },
+    Row {
+        name: "apache-files",
+        missing: apache::missing_fcgid_and_proxy,
+        work: Work::Story(stories::apache_files),
+    },
+    Row {
         name: "apache-cgid-htaccess",
         missing: apache::missing_cgid,
         work: Work::Table {
@@ -222,6 +246,11 @@ const ROWS: &[Row] = &[
         name: "nginx-files",
         missing: nginx::missing,
         work: Work::Story(stories::accel),
+    },
+    Row {
+        name: "lighttpd-rewrite-files",
+        missing: lighttpd::missing,
+        work: Work::Story(stories::lighttpd_files),
     },
     Row {
         name: "lighttpd-files",
@@ -329,6 +358,14 @@ const ROWS: &[Row] = &[
         missing: apache::missing_fcgid,
         work: Work::Paths {
             start: apache::fcgid_htaccess,
+            paths: Paths::root(Way::Apache),
+        },
+    },
+    Row {
+        name: "apache-cgid-htaccess-paths",
+        missing: apache::missing_cgid,
+        work: Work::Paths {
+            start: apache::cgid,
             paths: Paths::root(Way::Apache),
         },
     },

@@ -23,7 +23,6 @@ pub type Check = fn(&Asked) -> Outcome;
 pub const TABLE: &[(&str, Check)] = &[
     ("GET", get),
     ("the path is whole and decoded", path),
-    ("escapes of ? and %", escapes),
     ("the parameters of CGI", parameters),
     ("Authorization", authorization),
     ("POST counted: 0 B", |asked| count(asked, 0)),
@@ -87,14 +86,6 @@ fn path(asked: &Asked) -> Outcome {
     asked.http.get("/%70ath?x=%20&y")?.expect(200, place)?;
     for nowhere in ["/app/hello", "/hello/", "/"] {
         asked.http.get(nowhere)?.expect(404, "not found")?;
-    }
-    Ok(())
-}
-
-/// By a rewrite Apache decodes a path twice, unless it is told to encode it in between.
-fn escapes(asked: &Asked) -> Outcome {
-    for target in ["/a%3Fq", "/a%25b"] {
-        asked.http.get(target)?.expect(404, "not found")?;
     }
     Ok(())
 }

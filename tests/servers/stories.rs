@@ -57,6 +57,53 @@ fn same_page(http: Http, path: &str, folder: &Folder) -> Outcome {
     Ok(())
 }
 
+/// The printed lines for files that Apache serves itself, made active.
+pub fn apache_files(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    report.check("ScriptAlias", || {
+        served(folder, "www/static", "/static", || {
+            apache::alias_files(folder, testbed)
+        })
+    });
+    report.check("ProxyPass", || {
+        served(folder, "www/static", "/static", || {
+            apache::proxy_files(folder, testbed, &[])
+        })
+    });
+    report.check("ProxyPass below a mount", || {
+        served(folder, "www/app/static", "/app/static", || {
+            apache::proxy_files(folder, testbed, &["--mount", "/app"])
+        })
+    });
+}
+
+/// The same for lighttpd's rewrite.
+pub fn lighttpd_files(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    report.check("rewrite", || {
+        served(folder, "public/static", "/static", || {
+            lighttpd::rewrite_files(folder, testbed)
+        })
+    });
+}
+
+/// A file of that folder is served below `place`, and the program answers what is beside it.
+fn served(
+    folder: &Folder,
+    name: &str,
+    place: &str,
+    start: impl FnOnce() -> Outcome<Running>,
+) -> Outcome {
+    folder.make(name)?;
+    folder.write(&format!("{name}/page.txt"), "a file")?;
+    let running = start()?;
+    running
+        .http
+        .get(&format!("{place}/page.txt"))?
+        .expect(200, "a file")?;
+    let beside = place.replace("static", "hello");
+    running.http.get(&beside)?.expect(200, "Hello, world!")?;
+    running.stop()
+}
+
 /// Without a module that runs it a program is a file like any other, and a visitor would download it.
 pub fn without_modules(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     let start = || apache::bare_htaccess(folder, testbed);

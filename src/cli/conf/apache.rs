@@ -199,32 +199,21 @@ fn proxied_head(site: &Site, upstream: &Upstream) -> String {
 fn proxy_pass(site: &Site, upstream: &Upstream) -> String {
     let (head, url) = (proxied_head(site, upstream), url(upstream));
     let (reuse, about_reuse) = reuse(site);
-    let place = super::plain(site.mount);
-    let pass = match site.mount {
-        "" => format!(
-            r#"ProxyPass "/" "{url}" flushpackets=on{reuse}
-
-# ProxyPass sends no PATH_INFO, and the whole path as SCRIPT_NAME. These two turn it round. Their order matters.
-ProxyFCGISetEnvIf "true" PATH_INFO "%{{reqenv:SCRIPT_NAME}}"
-ProxyFCGISetEnvIf "true" SCRIPT_NAME ""
-"#
-        ),
-        _ => format!(
-            r#"<Location "{place}">
-    ProxyPass "{url}" flushpackets=on{reuse}
-    # ProxyPass sends no PATH_INFO, and the whole path as SCRIPT_NAME.
-{divided}</Location>
-"#,
-            divided = divided(site)
-        ),
-    };
+    let (place, mount) = (place(site), super::plain(site.mount));
+    let divided = divided(site);
+    // Not ProxyPass in <Location>: that comes before any other, so that no line could take files out of it.
     format!(
         r#"{head}# Addresses that Apache answers itself (above ProxyPass, for the first one that fits is taken):
-#ProxyPass "{place}/static/" "!"
+#ProxyPass "{mount}/static/" "!"
 
 # flushpackets hands each piece of an answer on at once; else it waits until 64 KiB are there or the answer is whole.
 # {about_reuse}
-{pass}"#
+ProxyPass "{place}" "{url}" flushpackets=on{reuse}
+
+# ProxyPass sends no PATH_INFO, and the whole path as SCRIPT_NAME.
+<Location "{place}">
+{divided}</Location>
+"#
     )
 }
 

@@ -6,6 +6,7 @@ use super::{Site, escaped, in_regex};
 pub(super) fn text(site: &Site) -> String {
     let path = site.path();
     let name = site.file_name();
+    let base = base(site);
     // mod_rewrite takes it as it is then.
     let (pattern, target) = (in_regex(&name), escaped(&name, "$%"));
     format!(
@@ -44,8 +45,7 @@ RewriteCond $0 "\.(db|sqlite3?|log|sock|toml|bak|old|orig|swp|tmp|part)(-\w+)?(\
 RewriteRule "^.*$" - [F]
 
 # What is not a file goes to the program; a folder is not a file, so / does even where an index.html lies.
-# If the program is asked for under its path on the disk (404), the host needs the folder's address: RewriteBase /
-<IfModule mod_version.c>
+{base}<IfModule mod_version.c>
     <IfVersion >= 2.4.26>
         # B encodes again what Apache would decode twice: else %3F in a path is a 403, %25 a 400, and %23 ends it.
         RewriteCond %{{REQUEST_FILENAME}} !-f
@@ -63,6 +63,20 @@ RewriteRule "^(.*)$" "{target}/$1" [QSA,L]
 # Settings of the program: one a line (workers 2) in a file .ht.{name} beside it; Apache never serves .ht*.
 "#
     )
+}
+
+/// Apache 2.4.71 finds the folder's address by itself: at the root, below it, and in `/~user/`. A wrong one is a 404 for
+/// every request, as is the guides' `RewriteBase /` in a folder below the root.
+fn base(site: &Site) -> String {
+    match site.mount {
+        "" => "# If the program is asked for under its path on the disk (404), the host needs the folder's address: RewriteBase /\n"
+            .to_owned(),
+        mount => format!(
+            "# The address of this folder. Apache finds it by itself on most hosts; a wrong one is a 404.\n\
+             RewriteBase \"{}/\"\n",
+            super::plain(mount)
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -102,5 +116,17 @@ mod tests {
             text.contains(r#" "a\$1\%2.fcgi/$1" [B=#?%,QSA,L]"#),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_mount_is_the_address_of_the_folder() {
+        let text = text(&Site {
+            program: Path::new("/home/ada/public_html/app.fcgi"),
+            listen: &[],
+            workers: 4,
+            keepalive: false,
+            mount: "/~ada",
+        });
+        assert!(text.contains("\nRewriteBase \"/~ada/\"\n"), "{text}");
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn text(site: &Site) -> String {
         "\"mod_rewrite\", \"mod_fastcgi\"",
         &format!(
             r#"{server}
-# Every address goes to the program, with SCRIPT_NAME /{name}.fcgi and the path as PATH_INFO. Files that lighttpd serves
+# These go to the program, with SCRIPT_NAME /{name}.fcgi and the path as PATH_INFO. Files that lighttpd serves
 # itself come before: "^(/static($|/.*))$" => "$1",
 url.rewrite-once = (
     "^{mount}(/.*{bare})$" => "/{name}.fcgi$1"
@@ -24,12 +24,17 @@ url.rewrite-once = (
     )
 }
 
-/// Addresses that begin so are the program's.
+/// Addresses that begin so are the program's: with the mount, or with its name if there is none.
 pub(super) fn prefix(site: &Site) -> String {
-    let place = match site.mount {
-        "" => format!("/{}", site.short_name()),
-        mount => plain(mount),
+    let named = format!("/{}", site.short_name());
+    let site = &Site {
+        mount: match site.mount {
+            "" => &named,
+            mount => mount,
+        },
+        ..*site
     };
+    let place = plain(site.mount);
     let (server, pattern) = (server(site, &place, ""), in_regex(&place));
     // By what does not fit: nothing in which a byte is not UTF-8 fits (lighttpd 1.4.69), and a path may have one.
     whole(
@@ -83,10 +88,18 @@ fn server(site: &Site, place: &str, more: &str) -> String {
     )
 }
 
+/// What goes to the program.
+fn addresses(site: &Site) -> String {
+    match site.mount {
+        "" => "every address".to_owned(),
+        mount => format!("every address below {}", plain(mount)),
+    }
+}
+
 fn starts_head(site: &Site) -> String {
-    let path = site.path();
+    let (path, addresses) = (site.path(), addresses(site));
     let mut head = format!(
-        "# lighttpd starts {path}, and every address goes to it.\n\
+        "# lighttpd starts {path}, and {addresses} goes to it.\n\
          # What the program logs is lost unless lighttpd is told where to put it:\n\
          #server.breakagelog = \"/var/log/lighttpd/breakage.log\"\n"
     );
@@ -132,10 +145,10 @@ fn socket(site: &Site) -> String {
 }
 
 fn connects_head(site: &Site, upstream: &Upstream) -> String {
-    let path = site.path();
+    let (path, addresses) = (site.path(), addresses(site));
     let command = site.command(upstream);
     format!(
-        "# lighttpd connects to {path}, and every address goes to it.\n\
+        "# lighttpd connects to {path}, and {addresses} goes to it.\n\
          # lighttpd does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
          #   {command}\n\
          # On a unix socket lighttpd's user must be allowed to write, or each request is a 503.\n"
@@ -201,5 +214,19 @@ mod tests {
     fn a_path_with_a_blank_is_said_to_be_of_no_use() {
         assert!(for_program("/srv/my www/app").contains("# It will not"));
         assert!(!for_program("/srv/www/app").contains("# It will not"));
+    }
+
+    #[test]
+    fn a_prefix_is_said_to_the_program_too() {
+        let text = prefix(&Site {
+            program: Path::new("/srv/www/app.fcgi"),
+            listen: &[],
+            workers: 8,
+            keepalive: false,
+            mount: "",
+        });
+        assert!(text.contains("fastcgi.server = ( \"/app\" =>"), "{text}");
+        assert!(text.contains(" --workers 8 --mount /app\","), "{text}");
+        assert!(text.contains("every address below /app goes"), "{text}");
     }
 }

@@ -132,17 +132,22 @@ fn max_body() -> String {
 }
 
 fn if_location(mount: &str, pass: &str, connection: &str) -> String {
-    let (max_body, place) = (max_body(), plain(mount));
-    let pattern = in_regex(&place);
+    let (max_body, name) = (max_body(), plain(mount));
+    let pattern = in_regex(&name);
+    // `^~` as in `locations`. The mount itself nginx sends on to its slash, by a 301.
+    let place = match mount {
+        "" => "/".to_owned(),
+        _ => format!("^~ \"{name}/\""),
+    };
     format!(
-        r#"location "{place}/" {{
+        r#"location {place} {{
 {max_body}    # Without it nginx passes no parameter at all.
     include fastcgi_params;
     # PATH_INFO has no slash in front then, is encoded a second time, and ends at a line break: the program takes the
     # path from REQUEST_URI where it has to. Plain `conf nginx` needs no `if`.
     if ($uri ~ "^{pattern}/(.*)?") {{ set $path_url $1; }}
     fastcgi_param PATH_INFO $path_url;
-    fastcgi_param SCRIPT_NAME "{place}";
+    fastcgi_param SCRIPT_NAME "{name}";
     fastcgi_pass {pass};
 {connection}}}
 "#
