@@ -15,6 +15,7 @@ mod body;
 mod cli;
 mod cuts;
 mod fairness;
+mod foreign;
 mod layers;
 mod limits;
 mod pages;

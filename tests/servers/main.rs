@@ -10,6 +10,7 @@ mod guides;
 mod h2o;
 mod haproxy;
 mod http;
+mod libfcgi;
 mod lighttpd;
 mod nginx;
 mod paths;
@@ -905,6 +906,11 @@ const ROWS: &[Row] = &[
                 ..Paths::mounted(Way::Apache, ["/deep|/app", "/deep|/app/"])
             },
         },
+    },
+    Row {
+        name: "cgi-fcgi",
+        missing: libfcgi::missing,
+        work: Work::Story(libfcgi::story),
     },
 ];
 
