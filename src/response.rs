@@ -232,7 +232,7 @@ impl<'buf> Response<'buf> {
     }
 
     /// Answers with a whole body, and its Content-Length. A small answer leaves in one write, when the handler returns; a
-    /// large one is sent from `body` uncopied.
+    /// large one is sent from `body` uncopied. It sets no Content-Type; without one a browser guesses.
     ///
     /// # Errors
     /// A header or status that was refused; a connection that is gone.

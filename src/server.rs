@@ -320,7 +320,7 @@ impl Server {
     /// - so does one behind nginx's `fastcgi_split_path_info ^(/app)(.*)$` if a line break is in the path (`/app`).
     ///
     /// A path that is not below it has the mount `""`, and all of it is the path: the setting is no wall, and a web server
-    /// that hands on more than what is below the mount is to be told.
+    /// that hands on more than what is below the mount is to be told. A wrong mount is therefore seen in the path alone.
     pub fn mount(mut self, mount: &str) -> Server {
         let mount = mount.trim_matches('/');
         self.setup.mount = Some(match mount {
@@ -387,8 +387,8 @@ impl Server {
         match origin {
             Origin::Cgi => self.serve_cgi(),
             Origin::Terminal | Origin::Nothing | Origin::Http(_) => Err(io::Error::other(
-                "there is nothing to serve: fd 0 is no listening socket, this is no CGI request, and no address is \
-                 given; let a web server start this program, or use Server::listen",
+                "there is nothing to serve: fd 0 is no listening socket, this is no CGI request (GATEWAY_INTERFACE and \
+                 REQUEST_METHOD are not both set), and no address is given; let a web server start this program, or use Server::listen",
             )),
             origin => self.serve(&origin.addresses()),
         }
@@ -440,7 +440,7 @@ impl Server {
                     listener.local_addr()
                 );
             } else if !matches!(addresses, [Address::Fd(0)]) {
-                log::info!("listening on {}", listener.local_addr());
+                log::info!("listening on {}", listener.described());
             }
         }
         let pool = self.pool(listeners)?;

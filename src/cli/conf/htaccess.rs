@@ -11,6 +11,7 @@ pub(super) fn text(site: &Site) -> String {
     let (pattern, target) = (in_regex(&name), escaped(&name, "$%"));
     format!(
         r#"# .htaccess beside {path}: every address that is not a file goes to the program.
+# It has the program's name; under another one this has to be printed anew, or each request is a 500 (AH00124).
 # The server has to allow this file its directives: AllowOverride FileInfo Options (or All) for the folder.
 # Each one of these that it does not allow or know is a 500, and a line in its error log that names the directive.
 
@@ -22,7 +23,8 @@ pub(super) fn text(site: &Site) -> String {
     <IfModule !mod_fcgid.c>
         SetHandler cgi-script
     </IfModule>
-    # Without it: 403. The file itself must be executable too: chmod 755.
+    # Without it: 403. If the file itself is not executable (chmod 755), or is built for another machine: 500, and
+    # "End of script output before headers" in the error log.
     Options +ExecCGI
 </Files>
 

@@ -151,7 +151,8 @@ fn connects_head(site: &Site, upstream: &Upstream) -> String {
         "# lighttpd connects to {path}, and {addresses} goes to it.\n\
          # lighttpd does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
          #   {command}\n\
-         # On a unix socket lighttpd's user must be allowed to write, or each request is a 503.\n"
+         # A unix socket is for the program's own user (and group, with umask 007): start it as lighttpd's user, or each\n\
+         # request is a 503.\n"
     )
 }
 

@@ -45,7 +45,8 @@ fn head(site: &Site, upstream: &Upstream) -> String {
         "# nginx connects to {path}, and addresses that are no files go to it.\n\
          # nginx does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
          #   {command}\n\
-         # On a unix socket nginx's user must be allowed to write, or each request is a 502.\n"
+         # A unix socket is for the program's own user (and group, with umask 007): start it as nginx's user, or each\n\
+         # request is a 502.\n"
     )
 }
 
