@@ -50,8 +50,8 @@ pub(super) fn text(site: &Site) -> String {
 # HAProxy does not start the program. Whoever does (systemd, supervisor, a terminal) runs:
 #   {command}
 # A unix socket is for the program's own user (and group, with umask 007): start it as HAProxy's user, or each request
-# is a 503. So it is, too, where haproxy.cfg has a `chroot` (Debian's does): HAProxy looks for the socket inside it. Drop
-# that line, or listen on TCP.
+# is a 503. So it is, too, where haproxy.cfg has a `chroot` (Debian's does): HAProxy looks for the socket inside it.
+# Drop that line, or listen on TCP.
 # In the frontend that it is for:
     {rule}
 
