@@ -13,6 +13,7 @@ mod answers;
 mod bad_input;
 mod body;
 mod cli;
+mod conversations;
 mod cuts;
 mod fairness;
 mod foreign;
