@@ -46,6 +46,9 @@ mod error;
 mod exchange;
 mod form;
 mod front;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod limits;
 mod link;
 mod net;

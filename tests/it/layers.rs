@@ -8,7 +8,7 @@ use std::process::Command;
 /// From top to bottom; a module imports from its own layer and those below.
 const LAYERS: [&[&str]; 15] = [
     &["main"],
-    &["cli", "testing"],
+    &["cli", "testing", "fuzzing"],
     &["client"],
     &["server"],
     &["process"],
