@@ -1,5 +1,5 @@
 //! Middleware is a function of a handler that gives a handler: here a line in the log for each request, and a password.
-//! `cargo run --example middleware` shows it in a browser; the password is `secret`.
+//! `cargo run --example middleware` shows it in a browser; the password is `secret`. Its `log::info!` is the crate `log`.
 
 use fcgi::{Handler, Request, Response};
 use std::time::Instant;

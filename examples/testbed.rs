@@ -28,7 +28,7 @@
 //! | anything else | | 404, `not found` |
 //! | any, in the role authorizer | `token=open`, or the header `X-Token: open` | 200 with the variable `AUTH_USER`, else 403 |
 //! | any, in the role filter | | the data, each ASCII letter in upper case |
-//! | any, with the header `X-Show: place` | | mount and path, a `|` between them, as the library sees them |
+//! | any, with the header `X-Show: place` | | mount and path, a `|` between them, as the library sees them; then, each a line, the path as sent, the URL, and the address of a page `/login` |
 
 use fcgi::{Access, Error, Request, Response, Server};
 use std::io::{BufRead, Write};
@@ -40,8 +40,7 @@ static BYTES: [u8; 256 << 10] = [b'x'; 256 << 10];
 
 fn app(req: &mut Request, res: Response) -> fcgi::Result {
     if req.header("X-Show") == Some("place") {
-        let place = format!("{}|{}", req.mount(), req.path_bytes().escape_ascii());
-        return plain(res).send(place);
+        return place(req, res);
     }
     let query = req.query();
     match req.path() {
@@ -120,6 +119,18 @@ fn app(req: &mut Request, res: Response) -> fcgi::Result {
         "/pid" => plain(res).send(std::process::id().to_string()),
         _ => plain(res).status(404).send("not found"),
     }
+}
+
+fn place(req: &mut Request, res: Response) -> fcgi::Result {
+    let place = format!(
+        "{}|{}\n{}\n{}\n{}\n",
+        req.mount(),
+        req.path_bytes().escape_ascii(),
+        req.raw_path().escape_ascii(),
+        req.url(),
+        req.url_for("/login")
+    );
+    plain(res).send(place)
 }
 
 fn plain(res: Response) -> Response {

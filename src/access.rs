@@ -55,9 +55,10 @@ impl<'buf> Access<'buf> {
     }
 
     /// The request ends with this status: 401 with a `WWW-Authenticate` header, 403, or a redirect. Not 200, which is what
-    /// grants; it counts as 403.
+    /// grants: here it counts as 403, and set later it is refused.
     pub fn deny(self, status: u16) -> Response<'buf> {
         self.response
+            .denial()
             .status(if status == 200 { 403 } else { status })
     }
 }

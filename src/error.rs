@@ -9,7 +9,8 @@ pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
 /// Why a request failed: a status for the visitor, and details for the log.
 ///
-/// Any error converts into one by `?`, as status 500. The visitor sees the status and its words, never the message, which
+/// Any error converts into one by `?`, as status 500. An [`io::Error`] names no file: say it by
+/// `.map_err(|e| Error::new(500, format!("{}: {e}", path.display())))`. The visitor sees the status and its words, never the message, which
 /// is for the log: it may say what a stranger should not read. Only [`Server::debug`](crate::Server::debug) shows it, and
 /// an [`error page`](crate::Server::error_page) of the application's own sees both. It does not implement [`std::error::Error`] itself, which is what lets `?` convert all that do.
 ///

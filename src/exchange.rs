@@ -74,6 +74,8 @@ pub(crate) struct Exchange<'buf> {
     on_wire: bool,
     /// A Location is among the fields.
     has_location: bool,
+    /// An authorizer denies: status 200 would grant.
+    pub(crate) is_denial: bool,
     /// How much of `output` was touched.
     high: usize,
 }
@@ -110,6 +112,7 @@ impl<'buf> Exchange<'buf> {
             is_page: false,
             on_wire: false,
             has_location: false,
+            is_denial: false,
             high: 0,
         }
     }
@@ -158,6 +161,11 @@ impl<'buf> Exchange<'buf> {
         }
     }
 
+    /// Takes a Content-Length back: whoever sends the body in our place says how long it is.
+    pub(crate) fn forget_length(&mut self) {
+        self.declared = None;
+    }
+
     /// Asks nginx not to gather the body; whoever else gets it passes it on, and browsers do not know it. The
     /// application's own word counts, and no answer is refused for it.
     pub(crate) fn ask_not_to_buffer(&mut self) {
@@ -184,6 +192,17 @@ impl<'buf> Exchange<'buf> {
                 Some(_) => {}
                 None => self.declared = Some(length),
             }
+        }
+        if self.is_denial && self.status == 200 {
+            self.refuse(|| "a denial with status 200 is refused: it would grant".into());
+        }
+        if self.has_location && self.status == 200 {
+            // mod_fcgid 2.3.9 serves the page of that path itself then, without a word; HAProxy 2.6.12 makes a 302 of it.
+            self.refuse(|| {
+                "a Location with status 200 is refused: web servers take it for different things; \
+                 use `Response::redirect`, or set the status"
+                    .into()
+            });
         }
         if self.is_page && self.status == 503 && self.find_field(b"Retry-After").is_none() {
             self.push_field(b"Retry-After", b"5");

@@ -222,20 +222,25 @@ impl<'buf> Request<'buf> {
 
     /// The whole URL that was asked for, query included: `https://example.org/app/news?x=1`.
     pub fn url(&self) -> String {
-        let mut url = self.visitor().origin();
-        let place = self.front.place;
+        let (mut url, place) = (self.visitor().origin(), self.front.place);
+        let mut target = String::new();
         match self.front.params.known(Known::RequestUri) {
-            Some(uri) => url += &encoded(request_target(uri)),
+            Some(b"*") => return url,
+            Some(uri) => target = encoded(request_target(uri)),
             None => {
-                encode_path(place.mount, &mut url);
-                encode_path(place.path, &mut url);
+                encode_path(place.mount, &mut target);
+                encode_path(place.path, &mut target);
                 if !self.query().is_empty() {
-                    url.push('?');
-                    url += &encoded(self.query().as_bytes());
+                    target.push('?');
+                    target += &encoded(self.query().as_bytes());
                 }
             }
         }
-        url
+        // h2o 2.2.5 passes `GET @host/ HTTP/1.1` on, which would make another host's address of it.
+        if !target.starts_with('/') {
+            url.push('/');
+        }
+        url + &target
     }
 
     /// The address of a page of this application: `path` with the mount in front, `/app/login` for `/login`.

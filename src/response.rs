@@ -56,7 +56,8 @@ impl<'buf> Response<'buf> {
     /// The first one that is not legal is remembered and becomes the error of [`send`](Response::send),
     /// [`stream`](Response::stream) or [`finish`](Response::finish): a name that is no token, a value with a control
     /// character (CR LF would split the response), a second and different Content-Length, and what the web server
-    /// writes itself: Status, Connection, Transfer-Encoding, Trailer, Upgrade. So are more than 100 fields or 8 KiB.
+    /// writes itself: Status, Connection, Transfer-Encoding, Trailer, Upgrade. So are more than 100 fields or 8 KiB, and
+    /// a Location with status 200, which web servers take for different things.
     ///
     /// A Content-Length that is set is kept: bytes beyond it are not sent, and an answer shorter than it is cut.
     pub fn header(self, name: &str, value: impl AsRef<[u8]>) -> Response<'buf> {
@@ -103,7 +104,7 @@ impl<'buf> Response<'buf> {
 
     /// Whether the visitor has this version of the page already: what [`etag`](Response::etag) and
     /// [`last_modified`](Response::last_modified) have set, compared with the request's If-None-Match, or else
-    /// If-Modified-Since (RFC 9110, section 13). Only a GET or HEAD can be answered so.
+    /// If-Modified-Since (RFC 9110, section 13). Only a GET or HEAD can be answered so, and no error page or redirect.
     ///
     /// ```
     /// # use fcgi::{Request, Response};
@@ -118,7 +119,8 @@ impl<'buf> Response<'buf> {
     /// # fn render() -> String { String::new() }
     /// ```
     pub fn is_not_modified(&self) -> bool {
-        if !matches!(self.method(), b"GET" | b"HEAD") {
+        let is_success = (200..300).contains(&self.current_status());
+        if !is_success || !matches!(self.method(), b"GET" | b"HEAD") {
             return false;
         }
         let exchange = self.shared.borrow();
@@ -219,7 +221,7 @@ impl<'buf> Response<'buf> {
         let mut exchange = connected(res.shared)?;
         if let Some((name, value)) = field {
             exchange.replace_field(name, value.as_bytes());
-            // Without a length: the file's is the web server's to say.
+            exchange.forget_length();
             exchange.begin_body(None)?;
         } else {
             exchange.begin_body(Some(found.len()))?;
@@ -230,7 +232,7 @@ impl<'buf> Response<'buf> {
     }
 
     /// Answers with a whole body, and its Content-Length. A small answer leaves in one write, when the handler returns; a
-    /// large one is sent from `body` uncopied.
+    /// large one is sent from `body` uncopied. It sets no Content-Type; without one a browser guesses.
     ///
     /// # Errors
     /// A header or status that was refused; a connection that is gone.
@@ -304,6 +306,11 @@ impl<'buf> Response<'buf> {
             Ok(time) if !has_date => res.last_modified(time),
             _ => res,
         }
+    }
+
+    /// Makes it one that must not grant anything.
+    pub(crate) fn denial(self) -> Response<'buf> {
+        self.change(|exchange| exchange.is_denial = true)
     }
 
     fn mount(&self) -> &'buf str {

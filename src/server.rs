@@ -310,10 +310,17 @@ impl Server {
 
     /// What the application is reached under: `/app`, or `/` for the root of the site.
     ///
-    /// Found from what the web server sends, unless it is set here. Two cases cannot be told apart and need it:
-    /// lighttpd's `"/" =>` without `fix-root-scriptname` sends the first part of the path as SCRIPT_NAME (`/`), and a
-    /// mount that is asked for without its slash (`/app`) looks like a path below the root to Apache's `SetHandler`.
-    /// A path that is not below it is taken as without this setting.
+    /// Found from what the web server sends, unless it is set here. Where nothing that is sent tells, it has to be:
+    ///
+    /// - lighttpd's `"/" =>` without `fix-root-scriptname` sends the first part of the path as SCRIPT_NAME (`/`);
+    /// - Apache's `SetHandler` and `FcgidWrapper … virtual` for the whole site do so, too (`/`);
+    /// - Apache's `ProxyPass /app/`, h2o's `"/app":`, and nginx's `location /app/` with an empty SCRIPT_NAME send the whole
+    ///   path, and not where it is divided (`/app`);
+    /// - a mount that is asked for without its slash looks like a path below the root to nearly all (`/app`);
+    /// - so does one behind nginx's `fastcgi_split_path_info ^(/app)(.*)$` if a line break is in the path (`/app`).
+    ///
+    /// A path that is not below it has the mount `""`, and all of it is the path: the setting is no wall, and a web server
+    /// that hands on more than what is below the mount is to be told. A wrong mount is therefore seen in the path alone.
     pub fn mount(mut self, mount: &str) -> Server {
         let mount = mount.trim_matches('/');
         self.setup.mount = Some(match mount {
@@ -326,7 +333,9 @@ impl Server {
     /// Adds a proxy, or several by their prefix, whose `X-Forwarded-For`, `-Proto` and `-Host` are believed. Default none.
     ///
     /// Only for proxies in front of the web server that this program is behind, and only if they set these headers
-    /// themselves: anybody can send them. The web server says in REMOTE_ADDR who asked it.
+    /// themselves: anybody can send them. The web server says in REMOTE_ADDR who asked it. Behind lighttpd, Caddy and h2o a
+    /// visitor's `X_Forwarded_For` cannot be told from the proxy's header: the proxy has to drop names with an underscore, as
+    /// nginx does.
     ///
     /// ```
     /// # fn main() -> fcgi::Result {
@@ -378,8 +387,8 @@ impl Server {
         match origin {
             Origin::Cgi => self.serve_cgi(),
             Origin::Terminal | Origin::Nothing | Origin::Http(_) => Err(io::Error::other(
-                "there is nothing to serve: fd 0 is no listening socket, this is no CGI request, and no address is \
-                 given; let a web server start this program, or use Server::listen",
+                "there is nothing to serve: fd 0 is no listening socket, this is no CGI request (GATEWAY_INTERFACE and \
+                 REQUEST_METHOD are not both set), and no address is given; let a web server start this program, or use Server::listen",
             )),
             origin => self.serve(&origin.addresses()),
         }
@@ -431,7 +440,7 @@ impl Server {
                     listener.local_addr()
                 );
             } else if !matches!(addresses, [Address::Fd(0)]) {
-                log::info!("listening on {}", listener.local_addr());
+                log::info!("listening on {}", listener.described());
             }
         }
         let pool = self.pool(listeners)?;

@@ -1,9 +1,10 @@
 //! Which path is it? Every web server splits the request's path into SCRIPT_NAME and PATH_INFO in a way of its
 //! own; this finds the mount (what the application is reached under) and the path below it in one way for all.
 //!
-//! Two cases cannot be told apart by what is sent, and take the setting `mount`: lighttpd's `"/" =>` without
-//! `fix-root-scriptname` sends the first part of the path as SCRIPT_NAME, as a program that is mounted there would; and the
-//! mount itself, asked for without its slash, arrives as a path below the root does from ProxyPass.
+//! Some cases cannot be told apart by what is sent, and take the setting `mount`: lighttpd's `"/" =>` without
+//! `fix-root-scriptname` sends the first part of the path as SCRIPT_NAME, as a program that is mounted there would; Apache's
+//! `ProxyPass /app/` and h2o send the whole path and not where it is divided; the mount itself, asked for without its slash, arrives as a
+//! path below the root does from ProxyPass. `Server::mount` lists them.
 
 use super::params::Scratch;
 
@@ -95,17 +96,25 @@ fn without_path_info<'buf>(
     scratch: &mut Scratch<'buf>,
 ) -> Option<Place<'buf>> {
     let decoded = decode(uri, scratch)?;
-    if let Some(place) = below(script_name, decoded) {
-        return Some(place);
+    if !script_name.is_empty() && !is_plain(decoded) {
+        let cleaned = clean(decoded, scratch)?;
+        if cleaned == script_name {
+            let (mount, path) = (&b""[..], script_name);
+            return Some(Place { mount, path });
+        }
+        // The guides' old nginx block, for dots that lead up to the mount: an empty PATH_INFO means its root.
+        if cleaned.strip_suffix(b"/") == Some(script_name) {
+            let (mount, path) = (script_name, &b"/"[..]);
+            return Some(Place { mount, path });
+        }
     }
-    let mut path = decoded;
-    if !script_name.is_empty() && !is_plain(decoded) && clean(decoded, scratch)? == script_name {
-        path = script_name;
-    }
-    Some(Place { mount: b"", path })
+    Some(below(script_name, decoded).unwrap_or(Place {
+        mount: b"",
+        path: decoded,
+    }))
 }
 
-/// The same place with `mount` as the mount, if it lies below it.
+/// The same place with `mount` as the mount; outside of it, at the root of the site.
 fn under<'buf>(
     mount: &[u8],
     found: Place<'buf>,
@@ -124,7 +133,11 @@ fn under<'buf>(
             mount: &whole[..mount.len()],
             path,
         },
-        _ => found,
+        // Not below it: then nothing is taken off.
+        _ => Place {
+            mount: b"",
+            path: whole,
+        },
     })
 }
 
@@ -184,7 +197,8 @@ fn is_plain(target: &[u8]) -> bool {
 
 /// SCRIPT_NAME as the mount, if the path is it or goes on below it.
 fn below<'buf>(script_name: &'buf [u8], decoded: &'buf [u8]) -> Option<Place<'buf>> {
-    if script_name.is_empty() || script_name == b"/" {
+    // ProxyPass sends the whole path, with the slash at its end if there is one: that is no mount.
+    if script_name.is_empty() || script_name.ends_with(b"/") {
         return None;
     }
     let path = decoded.strip_prefix(script_name)?;
@@ -375,6 +389,8 @@ mod tests {
             ("below a mount", "/app", "/news", "/app//news", "/app", "/news"),
             ("before a mount", "/app", "/news", "//app/news", "/app", "/news"),
             ("by ProxyPass", "/x/y", "", "//x/./y", "", "/x/y"),
+            ("slashes at the end, by ProxyPass", "/x/", "", "/x//", "", "/x/"),
+            ("dots up to the mount, nginx's old block", "/app", "", "/app/a/..", "/app", "/"),
             ("dots removed by the server", "/m", "/a/c", "/m/a/./b/../c", "/m", "/a/c"),
             ("dots before the mount", "/m", "/c", "/a/../m/c", "/m", "/c"),
             ("dots at the end", "/m", "/a/", "/m/a/b/..", "/m", "/a/"),
@@ -429,7 +445,9 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_is_not_below_the_setting_is_taken_as_found() {
+    fn a_path_that_is_not_below_the_setting_is_one_of_the_root() {
+        let beside = place("/app.fcgi", "/news", Some("/app.fcgi/news"), Some("/app"));
+        assert_eq!(beside, ["", "/app.fcgi/news"]);
         for uri in ["/other/news", "/application/news", "/ap"] {
             let path = uri;
             assert_eq!(place("", path, Some(uri), Some("/app")), ["", path]);

@@ -306,7 +306,7 @@ impl Flag {
     fn set(&self, options: &mut Options, value: &str) -> Result<(), String> {
         if !self.is_built_in() {
             return Err(
-                "this program is built without it; build it with the features dev and toolbox"
+                "this program is built without it; build it with fcgi's features dev and toolbox"
                     .into(),
             );
         }

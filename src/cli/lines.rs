@@ -1,7 +1,7 @@
 //! Log lines of a program that sets up no logger of its own: one line an event, on fd 2, which every web server that
 //! starts programs writes to its own error log.
 //!
-//! `2026-11-21T01:02:03Z fcgi[4711] WARN text`. The time is written here: env_logger would need another crate for it.
+//! `2026-11-21T01:02:03Z app.fcgi[4711] WARN text`. The time is written here: env_logger would need another crate for it.
 
 use log::LevelFilter;
 use std::fmt;
@@ -44,7 +44,7 @@ impl fmt::Display for Line {
         let Line(level, text) = self;
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = Timestamp(now.map_or(0, |now| now.as_secs()));
-        write!(f, "{now} fcgi[{}] {level} ", process::id())?;
+        write!(f, "{now} {}[{}] {level} ", name(), process::id())?;
         for part in text.split_inclusive(char::is_control) {
             match part.char_indices().next_back() {
                 Some((at, last)) if last.is_control() => {
@@ -55,6 +55,12 @@ impl fmt::Display for Line {
         }
         Ok(())
     }
+}
+
+/// Several programs write to one log on a shared host.
+fn name() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| crate::slot::one_line(&super::program::name()))
 }
 
 /// Seconds since 1970, shown in UTC as ISO 8601 has it.
@@ -140,6 +146,6 @@ mod tests {
         assert_eq!(text, r"a\nb\r\u{1b}[31m\tü");
         let (time, process) = head.split_once(' ').unwrap();
         assert_eq!(time.len(), "2026-11-21T01:02:03Z".len());
-        assert_eq!(process, format!("fcgi[{}]", std::process::id()));
+        assert_eq!(process, format!("{}[{}]", name(), std::process::id()));
     }
 }

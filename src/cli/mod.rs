@@ -105,10 +105,16 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
     let (origin, notes) = facts.decide(&server.listen, options.http);
     notes.iter().for_each(|note| log::info!("{note}"));
     match origin {
-        Origin::Nothing => misused(
-            "there is nothing to serve: fd 0 is no listening socket, this is no CGI request, and no address is given; \
-             let a web server start this program, or write --listen unix:/path",
-        ),
+        Origin::Nothing => misused(&format!(
+            "there is nothing to serve: fd 0 is no listening socket, this is no CGI request (GATEWAY_INTERFACE and \
+             REQUEST_METHOD are not both set), and no address is given; let a web server start this program, or write \
+             --listen unix:/path{}",
+            if cfg!(feature = "dev") {
+                ", or --http 8000 to look at it in a browser"
+            } else {
+                ""
+            }
+        )),
         Origin::Terminal => trial::at_terminal(server),
         Origin::Http(address) => trial::serve(server, address),
         origin => exit_code(server.serve(&origin.addresses())),

@@ -10,6 +10,9 @@ use std::sync::OnceLock;
 /// The folder that the executable lies in: where an application finds its templates and data on a shared host, whatever
 /// the current folder is (mod_fcgid starts programs in their own folder, nginx's spawn-fcgi and systemd do not).
 ///
+/// Beside an `.htaccess` the web server shows the files of this folder to whoever asks for them: let the name of a data
+/// file begin with `.ht`, which Apache refuses to show, or keep it outside of the site.
+///
 /// A link to the executable is followed. The current folder, if the system does not tell (no `/proc`).
 pub fn home() -> &'static Path {
     executable()

@@ -20,7 +20,7 @@ use {
 #[cfg(feature = "dev")]
 pub(super) fn serve(server: Server, address: SocketAddr) -> ExitCode {
     exit_code(Front::bind(address).and_then(|front| {
-        print(&format!("http://{}/\n", front.local_addr()));
+        print(&format!("{}\n", url(&server, &front)));
         run(server, front)
     }))
 }
@@ -33,12 +33,19 @@ pub(super) fn at_terminal(server: Server) -> ExitCode {
     let front = Front::bind(usual).or_else(|_| Front::bind(any));
     exit_code(front.and_then(|front| {
         print(&format!(
-            "{}Until you press Ctrl-C it answers a browser on this machine:\n\n  http://{}/\n\n",
+            "{}Until you press Ctrl-C it answers a browser on this machine:\n\n  {}\n\n",
             explanation(&program::name()),
-            front.local_addr()
+            url(&server, &front)
         ));
         run(server, front)
     }))
+}
+
+/// Where the application is to be looked at.
+#[cfg(feature = "dev")]
+fn url(server: &Server, front: &Front) -> String {
+    let mount = server.setup.mount.as_deref().unwrap_or("");
+    format!("http://{}{mount}/", front.local_addr())
 }
 
 /// The http server is stopped before the pool: what it has begun still needs the workers.

@@ -261,18 +261,11 @@ impl Reading {
     fn whole(&mut self) {
         let request = self.request();
         request.whole = true;
-        let is_head = |(name, value): &&(Vec<u8>, Vec<u8>)| {
-            let is_method = name == b"REQUEST_METHOD";
-            is_method.then(|| value == b"HEAD").unwrap_or(false)
-        };
-        let methods = request.params.iter().rev();
-        let method = methods
-            .clone()
-            .find(|(name, _)| name == b"REQUEST_METHOD")
-            .filter(is_head);
+        let mut methods = request.params.iter().rev();
+        let method = methods.find(|(name, _)| name == b"REQUEST_METHOD");
         let body = match method {
-            Some(_) => Vec::new(),
-            None => [&request.body[..], &request.data].concat(),
+            Some((_, value)) if value == b"HEAD" => Vec::new(),
+            _ => [&request.body[..], &request.data].concat(),
         };
         self.end(Answer::Page(self.id, 200, Some(body)), Phase::Idle);
     }

@@ -16,7 +16,10 @@ pub fn params(data: &[u8]) {
         return;
     };
     // Each room is tried with more of it: what fits must not depend on how much is left over.
-    let (mut small, mut large) = (vec![0; usize::from(room) * 8], vec![0; 16 + data.len() * 16]);
+    let (mut small, mut large) = (
+        vec![0; usize::from(room) * 8],
+        vec![0; 16 + data.len() * 16],
+    );
     let mut desk = vec![0; 4 * MAX_PAIRS];
     let (whole, pairs) = (is_whole(stream), Pairs::new(stream).collect::<Vec<_>>());
     for room in [&mut small, &mut large] {

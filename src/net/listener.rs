@@ -84,6 +84,21 @@ impl Listener {
         &self.address
     }
 
+    /// The same for the log, with who may connect: a web server that may not is a 502 whose cause is hard to find.
+    pub(crate) fn described(&self) -> String {
+        let mode = match &self.address {
+            Address::Unix(path) => fs::metadata(path).ok().map(|found| found.mode() & 0o777),
+            _ => None,
+        };
+        match mode {
+            Some(mode) if mode & 0o020 == 0 => {
+                format!("{} (mode {mode:04o}: for this user alone)", self.address)
+            }
+            Some(mode) => format!("{} (mode {mode:04o})", self.address),
+            None => self.address.to_string(),
+        }
+    }
+
     /// Whether other machines can reach it.
     pub(crate) fn is_public(&self) -> bool {
         self.address.is_public()
@@ -353,7 +368,14 @@ fn clear(folder: &Path, path: &Path) -> io::Result<()> {
         ErrorKind::ConnectionRefused => remove_dead(path),
         // Its owner has just stopped.
         ErrorKind::NotFound => Ok(()),
-        // A socket of another type, or one that this user may not connect to.
+        ErrorKind::PermissionDenied => Err(reword(
+            &error,
+            format!(
+                "this user may not look whether the socket there is in use ({error}), and it may be another user's; \
+                 choose another path, or remove it once you know that it is not"
+            ),
+        )),
+        // A socket of another type.
         _ => Err(reword(
             &error,
             format!(

@@ -85,7 +85,7 @@ impl Answer {
     }
 
     /// Why the request failed, for the log and not for the visitor: the handler's error or its panic, or that it did not
-    /// answer. The first one, if there were several.
+    /// answer; `panicked at src/app.rs:5:9: …` for a panic. The first one, if there were several.
     pub fn error(&self) -> Option<&str> {
         self.error.as_deref()
     }

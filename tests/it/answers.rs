@@ -2,6 +2,7 @@
 
 use crate::served::{Folder, Served, serve, serve_as};
 use crate::wire::{Ask, END_REQUEST, Reply, STDOUT};
+use fcgi::testing::request;
 use fcgi::{Cookie, Response, SameSite, Sendfile, Server};
 use log::Level;
 use std::fs::{self, File, Permissions};
@@ -259,6 +260,26 @@ fn a_page_that_the_visitor_has_is_a_304_with_its_validators() {
     assert_eq!(server.ask(&both).status, 200, "the tag wins");
 }
 
+/// RFC 9110, section 13.2.1: a condition counts only where the answer would be a success otherwise.
+#[test]
+fn what_is_no_success_is_never_not_modified() {
+    for (status, is_not_modified) in [
+        (200, true),
+        (203, true),
+        (302, false),
+        (404, false),
+        (500, false),
+    ] {
+        let ask = request("GET", "/").header("If-None-Match", "\"v1\"");
+        let answer = ask.call(|_, res| {
+            let res = res.status(status).etag("v1");
+            assert_eq!(res.is_not_modified(), is_not_modified, "{status}");
+            res.send("")
+        });
+        assert_eq!(answer.status(), status);
+    }
+}
+
 #[test]
 fn validators_are_replaced_checked_and_never_of_tomorrow() {
     let (server, told) = telling(Server::new());
@@ -500,6 +521,27 @@ fn a_web_server_that_sends_files_is_told_which() {
         (reply.page(), reply.field("X-Sendfile")),
         ((404, "content"), None)
     );
+}
+
+/// An application that says how long a file is need not know who sends it.
+#[test]
+fn a_length_of_the_applications_own_does_not_get_in_the_way_of_a_hand_over() {
+    let folder = Folder::new();
+    write(&folder, "file", b"content");
+    for server in [Server::new(), Server::new().sendfile(Sendfile::Header)] {
+        for method in ["GET", "HEAD"] {
+            let answer = request(method, "/").settings(&server).call(|_, res| {
+                let res = res.header("Content-Length", "7");
+                res.send_file(folder.path().join("file"))
+            });
+            assert_eq!(answer.status(), 200, "{answer:?}");
+            let length = answer.header("Content-Length");
+            match answer.header("X-Sendfile") {
+                Some(_) => assert_eq!(length, None, "the web server's to say"),
+                None => assert_eq!(length, Some("7")),
+            }
+        }
+    }
 }
 
 #[test]

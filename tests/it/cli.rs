@@ -252,7 +252,7 @@ fn a_log_line_has_time_process_and_level() {
         .collect();
     assert_eq!(shape, "0000-00-00T00:00:00Z");
     let process = words[1]
-        .strip_prefix("fcgi[")
+        .strip_prefix("app.fcgi[")
         .and_then(|rest| rest.strip_suffix(']'));
     assert!(process.unwrap().parse::<u32>().is_ok(), "{words:?}");
     assert_eq!(words[2], "ERROR");

@@ -6,6 +6,7 @@ use crate::wire::{Ask, Wire};
 use fcgi::{Address, Server};
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixListener;
+use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -79,6 +80,55 @@ fn connections_that_say_nothing_or_half_a_head_delay_nobody() {
         let _half: Vec<Wire> = (0..8).map(|_| server.after(half)).collect();
         assert_prompt(&server);
     }
+}
+
+/// 200 that dribble a byte at a time, 500 that say nothing, and 50 that stop in a record's header.
+#[test]
+fn hundreds_of_slow_connections_delay_nobody() {
+    raise_descriptors();
+    for workers in ["1", "4"] {
+        let testbed = Testbed::listening_with(&["--workers", workers]);
+        let ask = Ask::get("/hello");
+        let _silent: Vec<Wire> = (0..500).map(|_| testbed.connect()).collect();
+        let stuck = &ask.bytes()[..20];
+        let _stuck: Vec<Wire> = (0..50)
+            .map(|_| Wire::after(testbed.address(), stuck))
+            .collect();
+        let mut dribbling: Vec<Wire> = (0..200).map(|_| testbed.connect()).collect();
+        let bytes = ask.bytes();
+        let mut took = Vec::new();
+        for (at, byte) in bytes.iter().enumerate() {
+            for wire in &mut dribbling {
+                wire.write([*byte]);
+            }
+            if at % 4 == 0 {
+                let asked = Instant::now();
+                assert_eq!(testbed.ask(&ask).page(), (200, "Hello, world!"));
+                took.push(asked.elapsed());
+            }
+        }
+        for wire in &mut dribbling {
+            assert_eq!(wire.reply(1).page(), (200, "Hello, world!"));
+        }
+        took.sort();
+        assert!(
+            took[took.len() * 9 / 10] < DELAY,
+            "{workers} workers: {took:?}"
+        );
+    }
+}
+
+/// Hundreds of connections at once, beside all other tests of this process.
+fn raise_descriptors() {
+    let pid = std::process::id().to_string();
+    let raised = Command::new("sh")
+        .args([
+            "-c",
+            r#"prlimit --pid "$0" --nofile="$(ulimit -Hn):""#,
+            &pid,
+        ])
+        .status();
+    assert!(raised.expect("a shell").success());
 }
 
 /// One that always has a next request ready lets others have their turn.

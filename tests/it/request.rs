@@ -126,6 +126,35 @@ fn a_request_knows_its_url() {
     );
 }
 
+/// h2o 2.2.5 takes `GET @evil.example/x HTTP/1.1` and passes it on as it is: behind a host it would be another host's URL.
+#[test]
+fn a_url_is_of_its_host_whatever_was_asked_for() {
+    for (target, url) in [
+        ("@evil.example/x?y", "http://site.example/@evil.example/x?y"),
+        (".evil.example/x", "http://site.example/.evil.example/x"),
+        (":80@evil.example", "http://site.example/:80@evil.example"),
+        ("?x", "http://site.example/?x"),
+        ("//evil.example/x", "http://site.example//evil.example/x"),
+        ("http://evil.example/x?y", "http://site.example/x?y"),
+        // RFC 9112, section 3.3: the server as a whole has no path.
+        ("*", "http://site.example"),
+    ] {
+        let ask = Ask::bare()
+            .param("REQUEST_METHOD", "OPTIONS")
+            .param("REQUEST_URI", target)
+            .param("HTTP_HOST", "site.example");
+        let found = shown(Server::new(), &ask, |req| req.url());
+        assert_eq!(found, url, "{target}");
+    }
+    let odd = Ask::bare()
+        .param("REQUEST_METHOD", "GET")
+        .param("SCRIPT_NAME", ".evil.example")
+        .param("PATH_INFO", "/x")
+        .param("HTTP_HOST", "site.example");
+    let found = shown(Server::new(), &odd, |req| req.url());
+    assert_eq!(found, "http://site.example/.evil.example/x");
+}
+
 #[test]
 fn only_trusted_proxies_are_believed() {
     let ask = Ask::get("/x")

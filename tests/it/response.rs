@@ -79,6 +79,30 @@ fn the_first_refused_field_is_the_error() {
     assert!(why.contains("First") && !why.contains("Second"), "{why}");
 }
 
+/// mod_fcgid 2.3.9 serves the page of that path itself then, HAProxy 2.6 makes a redirect of it, others pass it on.
+#[test]
+fn a_location_with_status_200_is_a_500_and_with_any_other_fine() {
+    for (status, answered) in [(200, 500), (201, 201), (202, 202), (301, 301), (308, 308)] {
+        let answer =
+            request("GET", "/").call(|_, res| res.header("location", "/x").status(status).send(""));
+        assert_eq!(answer.status(), answered, "{answer:?}");
+        let location = (answered == status).then_some("/x");
+        assert_eq!(answer.header("Location"), location);
+    }
+    let unset = request("GET", "/").call(|_, res| res.header("Location", "/x").send(""));
+    let why = unset.error().unwrap();
+    assert_eq!(unset.status(), 500);
+    assert!(
+        why.contains("Location") && why.contains("redirect"),
+        "{why}"
+    );
+    let page = request("GET", "/").call(|_, res| {
+        let _ = res.header("Location", "/x").status(302);
+        Err(Error::new(404, "no such page"))
+    });
+    assert_eq!((page.status(), page.header("Location")), (404, None));
+}
+
 #[test]
 fn fields_keep_their_order_and_may_repeat() {
     let server = serve(|_, res| {

@@ -26,6 +26,7 @@ fn guard(req: &mut Request<'_>, access: Access<'_>) -> fcgi::Result {
         Some("split") => access.grant().variable("A", "b\r\nVariable-ROOT: 1").send(),
         Some("redirect") => access.deny(302).redirect("/login"),
         Some("200") => access.deny(200).send("no"),
+        Some("200 later") => access.deny(403).status(200).send("no"),
         Some("forget") => Ok(()),
         _ => access.deny(403).send("denied"),
     }
@@ -105,7 +106,7 @@ fn an_authorizer_denies_with_an_answer_of_its_own() {
         (reply.status, reply.field("Location")),
         (302, Some("/login"))
     );
-    for token in ["bad variable", "split", "forget"] {
+    for token in ["bad variable", "split", "forget", "200 later"] {
         let reply = ask(token);
         assert_eq!(reply.status, 500, "{token}");
         assert!(

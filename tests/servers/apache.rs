@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::folder::Folder;
+use crate::guides;
 use crate::http::Http;
 use crate::process::Process;
 use crate::row::Running;
@@ -33,6 +34,10 @@ pub fn missing_rewrite() -> Vec<String> {
 
 pub fn missing_proxy() -> Vec<String> {
     missing(&PROXY)
+}
+
+pub fn missing_fcgid_and_proxy() -> Vec<String> {
+    missing(&[FCGID, PROXY].concat())
 }
 
 pub fn missing_cgid() -> Vec<String> {
@@ -83,7 +88,7 @@ pub fn proxy_kept(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
 
 /// With the line that some hosts need, in the document root and below it.
 pub fn fcgid_rewrite_base(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
-    for (place, base) in [("www", "/"), ("www/sub", "/sub/")] {
+    for (place, base) in [("www", "/"), ("www/sub", "/sub")] {
         let program = testbed.install(folder, &format!("{place}/app.fcgi"))?;
         based(folder, &program, place, base)?;
     }
@@ -93,7 +98,7 @@ pub fn fcgid_rewrite_base(folder: &Folder, testbed: &Testbed) -> Outcome<Running
 /// A person's own folder, of the user `sub`: `/~sub/`.
 pub fn fcgid_user(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     let program = testbed.install(folder, "www/sub/app.fcgi")?;
-    based(folder, &program, "www/sub", "/~sub/")?;
+    based(folder, &program, "www/sub", "/~sub")?;
     user(folder)
 }
 
@@ -130,26 +135,100 @@ pub fn wrapper(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     fcgid(folder, testbed, &["wrapper", "--mount", "/app"])
 }
 
+pub fn wrapper_root(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    fcgid(folder, testbed, &["wrapper"])
+}
+
+/// The guides' own `.htaccess`: at the root, in a folder, and in that of the user `sub`.
+pub fn guides_htaccess(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    for (place, base) in [("www", "/"), ("www/sub", "/sub/")] {
+        testbed.install(folder, &format!("{place}/app.fcgi"))?;
+        folder.write(&format!("{place}/.htaccess"), &guides::htaccess(base))?;
+    }
+    start(folder, &FCGID, &allow_override(folder))
+}
+
+pub fn guides_user(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    testbed.install(folder, "www/sub/app.fcgi")?;
+    folder.write("www/sub/.htaccess", &guides::htaccess("/~sub/"))?;
+    user(folder)
+}
+
+pub fn guides_fcgid(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    testbed.install(folder, "www/app.fcgi")?;
+    start(folder, &FCGID, &guides::fcgid(&folder.text("www")))
+}
+
+pub fn guides_set_handler(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    guides_proxy(folder, testbed, guides::set_handler, &[])
+}
+
+pub fn guides_set_handler_told(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let told = ["--mount", "/deep/app"];
+    guides_proxy(folder, testbed, guides::set_handler, &told)
+}
+
+pub fn guides_proxy_pass(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    guides_proxy(folder, testbed, guides::proxy_pass, &[])
+}
+
+pub fn guides_proxy_pass_told(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    guides_proxy(folder, testbed, guides::proxy_pass, &["--mount", "/app"])
+}
+
+fn guides_proxy(
+    folder: &Folder,
+    testbed: &Testbed,
+    guide: fn(&str) -> String,
+    flags: &[&str],
+) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let upstream = Upstream::tcp()?;
+    let app = program.serve(folder, &upstream, flags)?;
+    let mut running = start(folder, &PROXY, &guide(&upstream.listen()))?;
+    running.processes.push(app);
+    Ok(running)
+}
+
+pub fn sethandler_root(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    proxy(folder, testbed, Upstream::unix(folder), &["sethandler"])
+}
+
+/// Deeper than one name, and with what a pattern would take for its own.
+pub fn sethandler_deep(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let flags = ["sethandler", "--mount", "/deep/my.app"];
+    proxy(folder, testbed, Upstream::unix(folder), &flags)
+}
+
 fn fcgid(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
     let program = testbed.install(folder, "www/app.fcgi")?;
     start(folder, &FCGID, &program.conf("apache", flags)?)
 }
 
-/// The printed `.htaccess` with a RewriteBase.
+/// `.htaccess` as it is printed for the folder's address, with that as RewriteBase.
 fn based(folder: &Folder, program: &Program, place: &str, base: &str) -> Outcome {
+    let printed = program.conf("htaccess", &["--mount", base])?;
+    // Nothing is printed for the root, where hosts need none.
     let line = "RewriteEngine On\n";
-    let printed = program.conf("htaccess", &[])?;
+    let text = match base {
+        "/" => printed.replace(line, &format!("{line}RewriteBase /\n")),
+        _ => printed,
+    };
     ensure!(
-        printed.contains(line),
-        "conf htaccess prints no line {line:?}"
+        text.contains("\nRewriteBase "),
+        "conf htaccess --mount {base} prints no RewriteBase"
     );
-    let text = printed.replace(line, &format!("{line}RewriteBase {base}\n"));
     folder.write(&format!("{place}/.htaccess"), &text).map(drop)
 }
 
 pub fn sethandler(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     let flags = ["sethandler", "--mount", "/app"];
     proxy(folder, testbed, Upstream::unix(folder), &flags)
+}
+
+pub fn sethandler_kept(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let flags = ["sethandler", "--keepalive"];
+    proxy(folder, testbed, Upstream::tcp()?, &flags)
 }
 
 pub fn sethandler_told(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
@@ -185,6 +264,33 @@ pub fn proxy_bare(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
         lines.map(|line| format!("{line}\n")).collect()
     };
     proxy_as(folder, testbed, Upstream::tcp()?, &[], &[], without)
+}
+
+/// With the printed line for files made active.
+pub fn alias_files(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let printed = program.conf("apache", &[])?;
+    let files = folder.text("www/static");
+    let alias = active(&printed, "Alias \"/static/\"")?.replace("/path/to/static", &files);
+    // Above ScriptAlias, as the text says.
+    start(folder, &FCGID, &format!("{alias}\n{printed}"))
+}
+
+/// The same for ProxyPass.
+pub fn proxy_files(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
+    let except = |conf: String| match active(&conf, "ProxyPass") {
+        Ok(line) => conf.replacen(&format!("#{line}"), &line, 1),
+        Err(why) => format!("# {why}\n{conf}"),
+    };
+    proxy_as(folder, testbed, Upstream::tcp()?, flags, flags, except)
+}
+
+/// The line that begins so, and is printed as a comment.
+fn active(printed: &str, begin: &str) -> Outcome<String> {
+    let mut lines = printed.lines().filter_map(|line| line.strip_prefix('#'));
+    let line = lines.find(|line| line.starts_with(begin));
+    line.map(str::to_owned)
+        .ok_or_else(|| format!("conf apache prints no line #{begin}"))
 }
 
 /// With what an authorizer in `.htaccess` needs.
@@ -290,7 +396,8 @@ fn proxy_as(
     let program = testbed.install(folder, "www/app.fcgi")?;
     let app = program.serve(folder, &upstream, app_flags)?;
     let listen = upstream.listen();
-    let flags = [&["--listen", listen.as_str()], flags].concat();
+    // A form comes first.
+    let flags = [flags, &["--listen", listen.as_str()]].concat();
     let mut running = start(folder, &PROXY, &change(program.conf("apache", &flags)?))?;
     running.processes.push(app);
     running.upstream = Some(upstream);

@@ -43,12 +43,53 @@ pub fn php_mounted(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     start(folder, testbed, Upstream::unix(folder), &flags)
 }
 
+/// Where the directives of a site's own files stand.
+#[derive(Clone, Copy, Debug)]
+pub enum Files {
+    Above,
+    Below,
+}
+
+/// Below a place of a site that has files of its own.
+pub fn beside_files(
+    folder: &Folder,
+    testbed: &Testbed,
+    form: &[&str],
+    files: Files,
+) -> Outcome<Running> {
+    let own = format!("root * \"{}\"\nfile_server\n", folder.text("public"));
+    let (above, below) = match files {
+        Files::Above => (own.as_str(), ""),
+        Files::Below => ("", own.as_str()),
+    };
+    let flags = [form, &["--mount", "/app"]].concat();
+    start_within(
+        folder,
+        testbed,
+        Upstream::unix(folder),
+        &flags,
+        [above, below],
+    )
+}
+
 fn start(
     folder: &Folder,
     testbed: &Testbed,
     upstream: Upstream,
     flags: &[&str],
 ) -> Outcome<Running> {
+    start_within(folder, testbed, upstream, flags, ["", ""])
+}
+
+/// `around`: what stands above and below the printed directives.
+fn start_within(
+    folder: &Folder,
+    testbed: &Testbed,
+    upstream: Upstream,
+    flags: &[&str],
+    around: [&str; 2],
+) -> Outcome<Running> {
+    let [above, below] = around;
     let program = testbed.install(folder, "www/app.fcgi")?;
     let app = program.serve(folder, &upstream, &[])?;
     let listen = upstream.listen();
@@ -57,7 +98,7 @@ fn start(
     let at = free_address()?;
     let (host, port) = (at.ip(), at.port());
     let outer = format!(
-        "{{\nadmin off\nauto_https off\n}}\nhttp://:{port} {{\nbind {host}\n{directives}}}\n"
+        "{{\nadmin off\nauto_https off\n}}\nhttp://:{port} {{\nbind {host}\n{above}{directives}{below}}}\n"
     );
     let conf = folder.write("etc/Caddyfile", &outer)?;
     let binary = installed(&["caddy"]).ok_or("Caddy is not installed")?;

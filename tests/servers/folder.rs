@@ -141,7 +141,7 @@ impl Folder {
 
     pub fn make(&self, name: &str) -> Outcome {
         let path = self.path(name);
-        fs::create_dir(&path)
+        fs::create_dir_all(&path)
             .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)))
             .map_err(|e| format!("cannot make the folder {}: {e}", path.display()))?;
         self.own(&path)

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::folder::Folder;
+use crate::guides;
 use crate::http::Http;
 use crate::process::Process;
 use crate::row::Running;
@@ -40,8 +41,34 @@ pub fn prefix(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     untold(folder, testbed, &["prefix", "--mount", "/app"])
 }
 
+/// As printed: the program is told where it stands.
+pub fn mounted_told(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    start(folder, &program, &["--mount", "/app"])
+}
+
+pub fn prefix_told(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    start(folder, &program, &["prefix", "--mount", "/app"])
+}
+
 pub fn root(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     untold(folder, testbed, &["root"])
+}
+
+/// With the printed line for files made active.
+pub fn rewrite_files(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let printed = program.conf("lighttpd", &[])?;
+    let (line, rule) = ("\"^(/static($|/.*))$\" => \"$1\",", "    \"^(/.*)$\"");
+    ensure!(
+        printed.contains(&format!("itself come before: {line}\n")),
+        "conf lighttpd prints no {line}"
+    );
+    start_with(
+        folder,
+        &printed.replace(rule, &format!("    {line}\n{rule}")),
+    )
 }
 
 /// The guides' trouble: without that line the first part of each path is SCRIPT_NAME.
@@ -56,8 +83,18 @@ pub fn root_without_fix_told(folder: &Folder, testbed: &Testbed) -> Outcome<Runn
     start_with(folder, &without_fix(&program)?)
 }
 
+/// The guides' prefix, as it stands there.
+pub fn guides_prefix(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let path = program.path.display().to_string();
+    start_with(
+        folder,
+        &guides::lighttpd(&path, &folder.text("run/guide.sock")),
+    )
+}
+
 fn without_fix(program: &Program) -> Outcome<String> {
-    let line = "\"fix-root-scriptname\" => \"enable\"";
+    let line = "\"fix-root-scriptname\" => \"enable\",";
     let printed = program.conf("lighttpd", &["root"])?;
     ensure!(
         printed.contains(line),

@@ -6,9 +6,11 @@ mod access;
 mod apache;
 mod caddy;
 mod folder;
+mod guides;
 mod h2o;
 mod haproxy;
 mod http;
+mod libfcgi;
 mod lighttpd;
 mod nginx;
 mod paths;
@@ -46,6 +48,7 @@ const COMMON: Traits = Traits {
     echoes_large: true,
     takes_chunks: true,
     names_cgi: true,
+    authorization: true,
     streams: false,
     cut: Cut::Hidden,
     keeps_connections: Some(false),
@@ -55,12 +58,14 @@ const COMMON: Traits = Traits {
 /// mod_fcgid writes the whole body before it reads the answer.
 const FCGID: Traits = Traits {
     echoes_large: false,
+    authorization: false,
     cut: Cut::Status(500),
     keeps_connections: None,
     ..COMMON
 };
 
 const PROXY: Traits = Traits {
+    authorization: false,
     streams: true,
     cut: Cut::Noticed,
     ..COMMON
@@ -163,12 +168,37 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "apache-sethandler-unix",
+        missing: apache::missing_proxy,
+        work: Work::Table {
+            start: apache::sethandler_root,
+            traits: PROXY,
+        },
+    },
+    Row {
+        name: "apache-sethandler-tcp-keepalive",
+        missing: apache::missing_proxy,
+        work: Work::Table {
+            start: apache::sethandler_kept,
+            traits: Traits {
+                keeps_connections: Some(true),
+                ..PROXY
+            },
+        },
+    },
+    Row {
+        name: "apache-files",
+        missing: apache::missing_fcgid_and_proxy,
+        work: Work::Story(stories::apache_files),
+    },
+    Row {
         name: "apache-cgid-htaccess",
         missing: apache::missing_cgid,
         work: Work::Table {
             start: apache::cgid,
             traits: Traits {
                 echoes_large: false,
+                authorization: false,
                 streams: true,
                 keeps_connections: None,
                 htaccess: true,
@@ -217,6 +247,11 @@ const ROWS: &[Row] = &[
         name: "nginx-files",
         missing: nginx::missing,
         work: Work::Story(stories::accel),
+    },
+    Row {
+        name: "lighttpd-rewrite-files",
+        missing: lighttpd::missing,
+        work: Work::Story(stories::lighttpd_files),
     },
     Row {
         name: "lighttpd-files",
@@ -291,6 +326,11 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "caddy-beside-files",
+        missing: caddy::missing,
+        work: Work::Story(stories::beside_files),
+    },
+    Row {
         name: "h2o-spawned",
         missing: h2o::missing,
         work: Work::Table {
@@ -319,7 +359,15 @@ const ROWS: &[Row] = &[
         missing: apache::missing_fcgid,
         work: Work::Paths {
             start: apache::fcgid_htaccess,
-            paths: Paths::root(Way::Htaccess),
+            paths: Paths::root(Way::Apache),
+        },
+    },
+    Row {
+        name: "apache-cgid-htaccess-paths",
+        missing: apache::missing_cgid,
+        work: Work::Paths {
+            start: apache::cgid,
+            paths: Paths::root(Way::Apache),
         },
     },
     Row {
@@ -331,8 +379,10 @@ const ROWS: &[Row] = &[
                 base: "/sub",
                 mount: "/sub",
                 above: "",
-                way: Way::Htaccess,
+                way: Way::Apache,
                 bare: ["301", "/sub|/"],
+                longer: "|/subxyz/b",
+                odd: &[],
             },
         },
     },
@@ -341,7 +391,7 @@ const ROWS: &[Row] = &[
         missing: apache::missing_fcgid,
         work: Work::Paths {
             start: apache::fcgid_rewrite_base,
-            paths: Paths::root(Way::Htaccess),
+            paths: Paths::root(Way::Apache),
         },
     },
     Row {
@@ -353,8 +403,10 @@ const ROWS: &[Row] = &[
                 base: "/sub",
                 mount: "/sub",
                 above: "",
-                way: Way::Htaccess,
+                way: Way::Apache,
                 bare: ["301", "/sub|/"],
+                longer: "|/subxyz/b",
+                odd: &[],
             },
         },
     },
@@ -367,8 +419,10 @@ const ROWS: &[Row] = &[
                 base: "/~sub",
                 mount: "/~sub",
                 above: "",
-                way: Way::Htaccess,
+                way: Way::Apache,
                 bare: ["301", "/~sub|/"],
+                longer: "404",
+                odd: &[],
             },
         },
     },
@@ -381,8 +435,10 @@ const ROWS: &[Row] = &[
                 base: "/~sub",
                 mount: "/~sub",
                 above: "",
-                way: Way::Htaccess,
+                way: Way::Apache,
                 bare: ["301", "/~sub|/"],
+                longer: "|/subxyz/b",
+                odd: &[],
             },
         },
     },
@@ -421,6 +477,8 @@ const ROWS: &[Row] = &[
                 above: "",
                 way: Way::Apache,
                 bare: ["|/app.fcgi", "/app.fcgi|/"],
+                longer: "404",
+                odd: &[],
             },
         },
     },
@@ -429,7 +487,15 @@ const ROWS: &[Row] = &[
         missing: apache::missing_fcgid,
         work: Work::Paths {
             start: apache::wrapper,
-            paths: Paths::mounted(Way::Apache, ["|/app", "/app|/"]),
+            paths: Paths::mounted(Way::Apache, ["/app|/", "/app|/"]),
+        },
+    },
+    Row {
+        name: "apache-fcgid-wrapper-root-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::wrapper_root,
+            paths: Paths::root(Way::Apache),
         },
     },
     Row {
@@ -453,7 +519,7 @@ const ROWS: &[Row] = &[
         missing: apache::missing_proxy,
         work: Work::Paths {
             start: apache::proxy_mounted,
-            paths: Paths::unknown(Way::Apache, ["404", "|/app/"]),
+            paths: Paths::mounted(Way::Apache, ["/app|/", "/app|/"]),
         },
     },
     Row {
@@ -461,7 +527,7 @@ const ROWS: &[Row] = &[
         missing: apache::missing_proxy,
         work: Work::Paths {
             start: apache::proxy_mounted_told,
-            paths: Paths::mounted(Way::Apache, ["404", "/app|/"]),
+            paths: Paths::mounted(Way::Apache, ["/app|/", "/app|/"]),
         },
     },
     Row {
@@ -469,7 +535,25 @@ const ROWS: &[Row] = &[
         missing: apache::missing_proxy,
         work: Work::Paths {
             start: apache::sethandler,
-            paths: Paths::mounted(Way::Apache, ["|/app", "/app|/"]),
+            paths: Paths::mounted(Way::Apache, ["/app|/", "/app|/"]),
+        },
+    },
+    Row {
+        name: "apache-sethandler-root-paths",
+        missing: apache::missing_proxy,
+        work: Work::Paths {
+            start: apache::sethandler_root,
+            // The first part of a path is that of a file's name to Apache here.
+            paths: Paths::root(Way::Apache).odd(&[("/a%3Fq", "403"), ("/a%0Ab", "403")]),
+        },
+    },
+    Row {
+        name: "apache-sethandler-deep-paths",
+        missing: apache::missing_proxy,
+        work: Work::Paths {
+            start: apache::sethandler_deep,
+            paths: Paths::mounted(Way::Apache, ["/deep/my.app|/", "/deep/my.app|/"])
+                .below("/deep/my.app"),
         },
     },
     Row {
@@ -501,15 +585,15 @@ const ROWS: &[Row] = &[
         missing: nginx::missing,
         work: Work::Paths {
             start: nginx::location,
-            paths: Paths::unknown(Way::Nginx, ["301", "|/app/"]),
+            paths: Paths::mounted(Way::Nginx, ["/app|/", "/app|/"]),
         },
     },
     Row {
-        name: "nginx-location-told-paths",
+        name: "nginx-beside-paths",
         missing: nginx::missing,
         work: Work::Paths {
-            start: nginx::location_told,
-            paths: Paths::mounted(Way::Nginx, ["301", "/app|/"]),
+            start: nginx::beside,
+            paths: Paths::mounted(Way::Nginx, ["/app|/", "/app|/"]).longer("|/appxyz/b"),
         },
     },
     Row {
@@ -533,7 +617,23 @@ const ROWS: &[Row] = &[
         missing: lighttpd::missing,
         work: Work::Paths {
             start: lighttpd::mounted,
-            paths: Paths::mounted(Way::Lighttpd, ["404", "/app|/"]),
+            paths: Paths::mounted(Way::Lighttpd, ["|/app", "/app|/"]),
+        },
+    },
+    Row {
+        name: "lighttpd-mount-told-paths",
+        missing: lighttpd::missing,
+        work: Work::Paths {
+            start: lighttpd::mounted_told,
+            paths: Paths::mounted(Way::Lighttpd, ["/app|/", "/app|/"]),
+        },
+    },
+    Row {
+        name: "lighttpd-prefix-told-paths",
+        missing: lighttpd::missing,
+        work: Work::Paths {
+            start: lighttpd::prefix_told,
+            paths: Paths::mounted(Way::Lighttpd, ["/app|/", "/app|/"]),
         },
     },
     Row {
@@ -557,7 +657,7 @@ const ROWS: &[Row] = &[
         missing: lighttpd::missing,
         work: Work::Paths {
             start: lighttpd::root_without_fix,
-            paths: Paths::mounted(Way::Lighttpd, ["|/app", "/app|/"]),
+            paths: Paths::mounted(Way::Lighttpd, ["|/app", "/app|/"]).longer("/appxyz|/b"),
         },
     },
     Row {
@@ -565,7 +665,7 @@ const ROWS: &[Row] = &[
         missing: lighttpd::missing,
         work: Work::Paths {
             start: lighttpd::root_without_fix_told,
-            paths: Paths::unknown(Way::Lighttpd, ["|/app", "|/app/"]),
+            paths: Paths::unknown(Way::Lighttpd, ["|/app", "|/app/"]).longer("|/appxyz/b"),
         },
     },
     Row {
@@ -581,7 +681,9 @@ const ROWS: &[Row] = &[
         missing: haproxy::missing,
         work: Work::Paths {
             start: haproxy::mounted,
-            paths: Paths::mounted(Way::HaProxy, ["|/app", "/app|/"]),
+            paths: Paths::mounted(Way::HaProxy, ["|/app", "/app|/"])
+                .longer("503")
+                .odd(&[("/a%zz", "503")]),
         },
     },
     Row {
@@ -597,7 +699,7 @@ const ROWS: &[Row] = &[
         missing: caddy::missing,
         work: Work::Paths {
             start: caddy::mounted,
-            paths: Paths::mounted(Way::Caddy, ["|/app", "/app|/"]),
+            paths: Paths::mounted(Way::Caddy, ["|/app", "/app|/"]).longer(""),
         },
     },
     Row {
@@ -613,7 +715,10 @@ const ROWS: &[Row] = &[
         missing: caddy::missing,
         work: Work::Paths {
             start: caddy::php_mounted,
-            paths: Paths::mounted(Way::Caddy, ["|/app", "/app|/"]),
+            // It sends what the guides' old nginx block does, and only that cleans.
+            paths: Paths::mounted(Way::Caddy, ["|/app", "/app|/"])
+                .longer("")
+                .odd(&[("/a/..", "/")]),
         },
     },
     Row {
@@ -664,6 +769,148 @@ const ROWS: &[Row] = &[
         name: "lighttpd-authorizer",
         missing: lighttpd::missing,
         work: Work::Story(access::lighttpd_authorizer),
+    },
+    Row {
+        name: "apache-guides-htaccess-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::guides_htaccess,
+            paths: Paths::root(Way::Twice),
+        },
+    },
+    Row {
+        name: "apache-guides-htaccess-sub-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::guides_htaccess,
+            paths: Paths::mounted(Way::Twice, ["301", "/sub|/"])
+                .below("/sub")
+                .longer("|/subxyz/b"),
+        },
+    },
+    Row {
+        name: "apache-guides-htaccess-user-paths",
+        missing: apache::missing_user,
+        work: Work::Paths {
+            start: apache::guides_user,
+            paths: Paths::mounted(Way::Twice, ["301", "/~sub|/"]).below("/~sub"),
+        },
+    },
+    Row {
+        name: "apache-guides-addhandler-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::guides_fcgid,
+            paths: Paths::mounted(Way::Apache, ["|/app.fcgi", "/app.fcgi|/"]).below("/app.fcgi"),
+        },
+    },
+    Row {
+        name: "apache-guides-wrapper-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::guides_fcgid,
+            paths: Paths::mounted(Way::Apache, ["|/app", "/app|/"]),
+        },
+    },
+    Row {
+        name: "apache-guides-sethandler-told-paths",
+        missing: apache::missing_proxy,
+        work: Work::Paths {
+            start: apache::guides_set_handler_told,
+            paths: Paths::mounted(Way::Apache, ["/deep/app|/", "/deep/app|/"]).below("/deep/app"),
+        },
+    },
+    Row {
+        name: "apache-guides-proxypass-paths",
+        missing: apache::missing_proxy,
+        work: Work::Paths {
+            start: apache::guides_proxy_pass,
+            paths: Paths::unknown(Way::ProxyPass, ["404", "|/app/"]),
+        },
+    },
+    Row {
+        name: "apache-guides-proxypass-told-paths",
+        missing: apache::missing_proxy,
+        work: Work::Paths {
+            start: apache::guides_proxy_pass_told,
+            paths: Paths::mounted(Way::ProxyPass, ["404", "/app|/"]),
+        },
+    },
+    Row {
+        name: "nginx-guides-root-paths",
+        missing: nginx::missing,
+        work: Work::Paths {
+            start: nginx::guides,
+            paths: Paths::root(Way::Nginx),
+        },
+    },
+    Row {
+        name: "nginx-guides-mount-paths",
+        missing: nginx::missing,
+        work: Work::Paths {
+            start: nginx::guides,
+            // The pattern does not fit a line break; and it takes longer names.
+            paths: Paths::mounted(Way::Nginx, ["/app|/", "/app|/"])
+                .longer("|/xyz/b")
+                .odd(&[("/a%0Ab", r"|/app/a\nb")]),
+        },
+    },
+    Row {
+        name: "nginx-guides-older-paths",
+        missing: nginx::missing,
+        work: Work::Paths {
+            start: nginx::guides,
+            paths: Paths::mounted(Way::Nginx, ["301", "/older|/"])
+                .below("/older")
+                .longer("|/olderxyz/b"),
+        },
+    },
+    Row {
+        name: "nginx-guides-fourth-paths",
+        missing: nginx::missing,
+        work: Work::Paths {
+            start: nginx::guides,
+            paths: Paths::unknown(Way::Nginx, ["301", "|/fourth/"])
+                .below("/fourth")
+                .longer("|/fourthxyz/b"),
+        },
+    },
+    Row {
+        name: "nginx-guides-fourth-told-paths",
+        missing: nginx::missing,
+        work: Work::Paths {
+            start: nginx::guides_told,
+            paths: Paths::mounted(Way::Nginx, ["301", "/fourth|/"])
+                .below("/fourth")
+                .longer("|/fourthxyz/b"),
+        },
+    },
+    Row {
+        name: "lighttpd-guides-prefix-paths",
+        missing: lighttpd::missing,
+        work: Work::Paths {
+            start: lighttpd::guides_prefix,
+            paths: Paths::mounted(Way::Lighttpd, ["|/app", "/app|/"]).longer("/appxyz|/b"),
+        },
+    },
+    Row {
+        name: "apache-guides-sethandler-paths",
+        missing: apache::missing_proxy,
+        work: Work::Paths {
+            start: apache::guides_set_handler,
+            // Found to stand below the first name, in which there is no folder.
+            paths: Paths {
+                base: "/deep/app",
+                mount: "/deep",
+                above: "/app",
+                ..Paths::mounted(Way::Apache, ["/deep|/app", "/deep|/app/"])
+            },
+        },
+    },
+    Row {
+        name: "cgi-fcgi",
+        missing: libfcgi::missing,
+        work: Work::Story(libfcgi::story),
     },
 ];
 

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::Outcome;
 use crate::folder::Folder;
+use crate::guides;
 use crate::http::Http;
 use crate::process::Process;
 use crate::row::Running;
@@ -43,17 +44,36 @@ pub fn mounted(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     )
 }
 
-/// The guides' block with an empty SCRIPT_NAME, below a place: nothing tells the program.
+/// Without files, and below a place; the program is not told of it.
 pub fn location(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     let flags = ["location", "--mount", "/app"];
     start(folder, testbed, Upstream::unix(folder), &flags)
 }
 
-/// The same with what the printed command says.
-pub fn location_told(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+/// Two programs in one `server { }`: at the root, and another below a place.
+pub fn beside(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     let upstream = Upstream::unix(folder);
-    let (flags, app_flags) = (["location", "--mount", "/app"], ["--mount", "/app"]);
-    start_as(folder, testbed, upstream, &flags, &app_flags, "")
+    let other = testbed.install(folder, "www/other")?;
+    let listen = upstream.listen();
+    let printed = other.conf("nginx", &["--mount", "/app", "--listen", &listen])?;
+    start_as(folder, testbed, upstream, &[], &[], &printed)
+}
+
+/// The guides' four blocks.
+pub fn guides(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    guided(folder, testbed, &[])
+}
+
+pub fn guides_told(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    guided(folder, testbed, &["--mount", "/fourth"])
+}
+
+fn guided(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let upstream = Upstream::unix(folder);
+    let app = program.serve(folder, &upstream, flags)?;
+    let blocks = guides::nginx(&folder.text("run/testbed.sock"));
+    run(folder, "", &blocks, upstream, app)
 }
 
 /// The guides' oldest block.
@@ -103,15 +123,27 @@ fn start_as(
     let program = testbed.install(folder, "www/app.fcgi")?;
     let app = program.serve(folder, &upstream, app_flags)?;
     let listen = upstream.listen();
-    let flags = [&["--listen", listen.as_str(), "--workers", WORKERS], flags].concat();
+    // A form comes first.
+    let flags = [flags, &["--listen", listen.as_str(), "--workers", WORKERS]].concat();
     let text = program.conf("nginx", &flags)?;
     // The text's own headings say where each part belongs.
     let heading = "# Inside server { }:";
     let (http, server) = text
         .split_once(heading)
         .ok_or_else(|| format!("conf nginx prints no line {heading:?}"))?;
+    run(folder, http, &format!("{server}{more}"), upstream, app)
+}
+
+/// nginx with these parts in `http { }` and in `server { }`.
+fn run(
+    folder: &Folder,
+    http: &str,
+    server: &str,
+    upstream: Upstream,
+    app: Process,
+) -> Outcome<Running> {
     folder.write("etc/http.conf", http)?;
-    folder.write("etc/server.conf", &format!("{server}{more}"))?;
+    folder.write("etc/server.conf", server)?;
     symlink(
         "/etc/nginx/fastcgi_params",
         folder.path("etc/fastcgi_params"),

@@ -2,14 +2,14 @@
 //! path as the program sees them. `main.rs` runs a table for each row; it has one column for each way in which a web server
 //! takes a path apart, as measured.
 
-use crate::http::{Http, request};
+use crate::http::Http;
 use crate::{Outcome, ensure};
 
 /// How a web server treats what is odd in a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// Apache by the rewrite of an `.htaccess`: it decodes once more, and refuses what it then sees.
-    Htaccess,
+    /// Apache by the guides' rewrite in an `.htaccess`: it decodes twice, and refuses some of what it then sees.
+    Twice,
     Apache,
     /// Apache where the whole path is SCRIPT_NAME and nothing else is sent.
     ProxyPass,
@@ -21,7 +21,7 @@ pub enum Way {
 }
 
 const WAYS: [Way; 8] = [
-    Way::Htaccess,
+    Way::Twice,
     Way::Apache,
     Way::ProxyPass,
     Way::Nginx,
@@ -30,6 +30,16 @@ const WAYS: [Way; 8] = [
     Way::Caddy,
     Way::H2o,
 ];
+
+impl Way {
+    fn merges_slashes(self) -> bool {
+        self.removes_dots() && self != Way::H2o
+    }
+
+    fn removes_dots(self) -> bool {
+        !matches!(self, Way::HaProxy | Way::Caddy)
+    }
+}
 
 /// A row's expectations.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +52,10 @@ pub struct Paths {
     pub way: Way,
     /// What is answered for `base` and for `base/`: mount and path with a `|` between them, or the web server's own status.
     pub bare: [&'static str; 2],
+    /// The same for a name that only begins like `base`.
+    pub longer: &'static str,
+    /// What is sent below the mount, and what comes out where it is not what the table has.
+    pub odd: &'static [(&'static str, &'static str)],
 }
 
 impl Paths {
@@ -53,6 +67,8 @@ impl Paths {
             above: "",
             way,
             bare: ["", "|/"],
+            longer: "",
+            odd: &[],
         }
     }
 
@@ -64,7 +80,35 @@ impl Paths {
             above: "",
             way,
             bare,
+            longer: "404",
+            odd: &[],
         }
+    }
+
+    /// With that answer for a name that only begins like `base`.
+    pub const fn longer(self, longer: &'static str) -> Paths {
+        Paths { longer, ..self }
+    }
+
+    /// In another place than `/app`, found or not.
+    pub const fn below(self, base: &'static str) -> Paths {
+        if self.above.is_empty() {
+            Paths {
+                base,
+                mount: base,
+                ..self
+            }
+        } else {
+            Paths {
+                base,
+                above: base,
+                ..self
+            }
+        }
+    }
+
+    pub const fn odd(self, odd: &'static [(&'static str, &'static str)]) -> Paths {
+        Paths { odd, ..self }
     }
 
     /// Below `/app`, where nothing tells.
@@ -75,25 +119,38 @@ impl Paths {
             above: "/app",
             way,
             bare,
+            longer: "404",
+            odd: &[],
         }
     }
 }
 
 /// What is sent below the mount, and what comes out, in the order of [`WAYS`]: a path, or the web server's own status.
+/// `\xE9` is that one byte. With a `|` in front the mount is not found.
 #[rustfmt::skip]
 const TABLE: &[(&str, [&str; 8])] = &[
     ("/news/today?x=1", ["/news/today"; 8]),
     ("/news?",          ["/news"; 8]),
+    ("/news?a?b=http://c//d/../e", ["/news"; 8]),
     ("/news/",          ["/news/"; 8]),
     ("/a%20b",          ["/a b"; 8]),
     ("/a+b",            ["/a+b"; 8]),
     ("/a;p=1/b",        ["/a;p=1/b"; 8]),
     ("/%C3%A9",         [r"/\xc3\xa9"; 8]),
+    (r"/a\xE9b",        [r"/a\xe9b", r"/a\xe9b", r"/a\xe9b", r"/a\xe9b", r"/a\xe9b", "400", r"/a\xe9b", r"/a\xe9b"]),
     ("/a%2Fb",          ["404", "404", "404", "/a/b", "/a/b", "/a/b", "/a/b", "/a/b"]),
+    ("/a%252Fb",        ["404", "/a%2Fb", "/a%2Fb", "/a%2Fb", "/a%2Fb", "/a%2Fb", "/a%2Fb", "/a%2Fb"]),
     ("//x//y",          ["/x/y", "/x/y", "/x/y", "/x/y", "/x/y", "//x//y", "//x//y", "//x//y"]),
+    ("//x/y",           ["/x/y", "/x/y", "/x/y", "/x/y", "/x/y", "//x/y", "//x/y", "//x/y"]),
+    ("/x//",            ["/x/", "/x/", "/x/", "/x/", "/x/", "/x//", "/x//", "/x//"]),
     ("/a/./b/../c",     ["/a/c", "/a/c", "/a/c", "/a/c", "/a/c", "/a/./b/../c", "/a/./b/../c", "/a/c"]),
+    ("/a/b/..",         ["/a/", "/a/", "/a/", "/a/", "/a/", "/a/b/..", "/a/b/..", "/a/"]),
+    ("/a/..",           ["/", "/", "/", "/", "/", "/a/..", "/a/..", "/"]),
     ("/a%3Fq",          ["403", "/a?q", "/a?q", "/a?q", "/a?q", "/a?q", "/a?q", "/a?q"]),
     ("/a%25b",          ["400", "/a%b", "/a%b", "/a%b", "/a%b", "/a%b", "/a%b", "/a%b"]),
+    ("/a%2541",         ["|/aA", "/a%41", "/a%41", "/a%41", "/a%41", "/a%41", "/a%41", "/a%41"]),
+    ("/a%23b",          ["|/a", "/a#b", "/a#b", "/a#b", "/a#b", "/a#b", "/a#b", "/a#b"]),
+    ("/a%zz",           ["400", "400", "400", "400", "/a%zz", "500", "400", "/a%zz"]),
     ("/a%0Ab",          [r"/a\nb", r"/a\nb", r"/a\nb", r"/a\nb", "400", "500", r"/a\nb", r"/a\nb"]),
 ];
 
@@ -101,12 +158,13 @@ const TABLE: &[(&str, [&str; 8])] = &[
 pub fn check(http: Http, paths: &Paths) -> Vec<(String, Outcome)> {
     let column = WAYS.iter().position(|&way| way == paths.way).unwrap_or(0);
     let mut outcomes = Vec::new();
-    for (target, by_way) in TABLE {
-        let wanted = match by_way[column] {
+    for (below, by_way) in TABLE {
+        let odd = paths.odd.iter().find(|(odd, _)| odd == below);
+        let wanted = match odd.map_or(by_way[column], |(_, wanted)| wanted) {
             path if path.starts_with('/') => format!("{}|{}{path}", paths.mount, paths.above),
-            status => status.to_owned(),
+            as_it_is => as_it_is.to_owned(),
         };
-        let target = format!("{}{target}", paths.base);
+        let target = format!("{}{below}", paths.base);
         outcomes.push((target.clone(), ask(http, &target, &wanted)));
     }
     let [bare, slashed] = paths.bare;
@@ -121,17 +179,45 @@ pub fn check(http: Http, paths: &Paths) -> Vec<(String, Outcome)> {
     let target = format!("{}/", paths.base);
     outcomes.push((format!("{target} alone"), ask(http, &target, slashed)));
     // The absolute form, which every server has to take (RFC 9112, section 3.2.2).
-    let target = format!("http://localhost{}/news?x=1", paths.base);
+    let target = format!("http://localhost:{}{}/news?x=1", http.at.port(), paths.base);
     let wanted = match (paths.way, paths.base) {
         // h2o 2.2 takes it for a path, which begins with no place of its own.
         (Way::H2o, base) if !base.is_empty() => "404".to_owned(),
         _ => format!("{}|{}/news", paths.mount, paths.above),
     };
     outcomes.push((target.clone(), ask(http, &target, &wanted)));
+    if !paths.base.is_empty() {
+        around_a_mount(http, paths, &mut outcomes);
+    }
     if paths.base.is_empty() {
         outcomes.push(("OPTIONS *".to_owned(), ask_options(http, paths.way)));
     }
     outcomes
+}
+
+/// What only a mount can get wrong.
+fn around_a_mount(http: Http, paths: &Paths, outcomes: &mut Vec<(String, Outcome)>) {
+    let Paths {
+        base, mount, above, ..
+    } = *paths;
+    let mut wanted = vec![
+        (
+            format!("{base}{base}/x"),
+            format!("{mount}|{above}{base}/x"),
+        ),
+        (format!("{base}xyz/b"), paths.longer.to_owned()),
+    ];
+    if paths.way.merges_slashes() {
+        let path = format!("{mount}|{above}/x/y");
+        wanted.push((format!("/{base}//x/y"), path));
+    }
+    if paths.way.removes_dots() {
+        let path = format!("{mount}|{above}/y");
+        wanted.push((format!("/x/..{base}/y"), path));
+    }
+    for (target, wanted) in wanted {
+        outcomes.push((target.clone(), ask(http, &target, &wanted)));
+    }
 }
 
 /// The asterisk form (RFC 9112, section 3.2.4): all but h2o answer it themselves.
@@ -151,11 +237,60 @@ fn ask(http: Http, target: &str, wanted: &str) -> Outcome {
 
 /// `wanted` begins with a digit if it is a status.
 fn ask_for(http: Http, method: &str, target: &str, wanted: &str) -> Outcome {
-    let answer = http.send(&request(method, target, &[("X-Show", "place")], b""))?;
+    let host = format!("localhost:{}", http.at.port());
+    let answer = http.send(&request(method, target, &host))?;
+    let text = answer.text();
+    let mut lines = text.lines();
     let found = match answer.status {
-        200 => answer.text(),
+        200 => lines.next().unwrap_or_default().to_owned(),
         status => status.to_string(),
     };
     ensure!(found == wanted, "expected {wanted:?}, got {found:?}");
+    let Some((mount, path)) = found.split_once('|') else {
+        return Ok(());
+    };
+    let rest: Vec<&str> = lines.collect();
+    ensure!(rest.len() == 3, "the program answers {text:?}");
+    // A link leads to this host, whatever a visitor sent.
+    let login = format!("{mount}/login");
+    ensure!(rest[2] == login, "a page /login is at {:?}", rest[2]);
+    match path.starts_with('/') && target.starts_with('/') {
+        true => as_sent(target, mount, rest[0], rest[1], &host),
+        false => Ok(()),
+    }
+}
+
+/// The path below the mount and the URL are given back as they were sent; what no URL may hold is escaped in the latter.
+fn as_sent(target: &str, mount: &str, raw: &str, url: &str, host: &str) -> Outcome {
+    let path = target.split('?').next().unwrap_or_default();
+    let wanted = match path.strip_prefix(mount) {
+        Some("") => "/".to_owned(),
+        Some(below) if below.starts_with('/') => below.replace(r"\xE9", r"\xe9"),
+        // A mount in other words: with escapes, or something in front that the web server took away.
+        _ if raw.starts_with('/') && path.ends_with(raw) => raw.to_owned(),
+        _ => path.to_owned(),
+    };
+    // Caddy escapes the byte.
+    let is_sent = raw == wanted || raw == wanted.replace(r"\xe9", "%E9");
+    ensure!(is_sent, "the raw path is {raw:?}, not {wanted:?}");
+    let wanted = target.replace(r"\xE9", "%E9").replace("%zz", "%25zz");
+    ensure!(
+        url == format!("http://{host}{wanted}"),
+        "the URL is {url:?}"
+    );
     Ok(())
+}
+
+fn request(method: &str, target: &str, host: &str) -> Vec<u8> {
+    let mut bytes = format!("{method} ").into_bytes();
+    for (at, part) in target.split(r"\xE9").enumerate() {
+        if at > 0 {
+            bytes.push(0xe9);
+        }
+        bytes.extend(part.as_bytes());
+    }
+    let head = format!("Host: {host}\r\nConnection: close\r\nX-Show: place\r\n\r\n");
+    bytes.extend(b" HTTP/1.1\r\n");
+    bytes.extend(head.into_bytes());
+    bytes
 }

@@ -23,8 +23,8 @@ pub type Check = fn(&Asked) -> Outcome;
 pub const TABLE: &[(&str, Check)] = &[
     ("GET", get),
     ("the path is whole and decoded", path),
-    ("escapes of ? and %", escapes),
     ("the parameters of CGI", parameters),
+    ("Authorization", authorization),
     ("POST counted: 0 B", |asked| count(asked, 0)),
     ("POST counted: 1 B", |asked| count(asked, 1)),
     ("POST counted: 64 KiB", |asked| count(asked, 64 << 10)),
@@ -59,6 +59,11 @@ pub const TABLE: &[(&str, Check)] = &[
 pub const FILES: &[(&str, &str)] = &[
     ("public.txt", "public"),
     ("guests.db", "private"),
+    ("GUESTS.DB", "private"),
+    ("guests.db-wal", "private"),
+    ("guests.db.gz", "private"),
+    ("app.log.1", "private"),
+    ("app.log.2.xz", "private"),
     (".env", "private"),
     ("notes.txt~", "private"),
 ];
@@ -85,23 +90,6 @@ fn path(asked: &Asked) -> Outcome {
     Ok(())
 }
 
-/// By a rewrite in `.htaccess` Apache 2.4.71 decodes them once too often, and refuses what it then sees.
-fn escapes(asked: &Asked) -> Outcome {
-    for (target, by_apache) in [("/a%3Fq", 403), ("/a%25b", 400)] {
-        let answer = asked.http.get(target)?;
-        if asked.traits.htaccess {
-            let status = answer.status;
-            ensure!(
-                status == by_apache,
-                "{target}: {by_apache} before, now {status}"
-            );
-        } else {
-            answer.expect(404, "not found")?;
-        }
-    }
-    Ok(())
-}
-
 fn parameters(asked: &Asked) -> Outcome {
     let answer = asked.http.get("/env?x=1&y=%20")?;
     ensure!(answer.status == 200, "status {}", answer.status);
@@ -123,6 +111,21 @@ fn parameters(asked: &Asked) -> Outcome {
             "{wanted} is not among the parameters:\n{text}"
         );
     }
+    Ok(())
+}
+
+fn authorization(asked: &Asked) -> Outcome {
+    // "ada:secret"
+    let headers = [("Authorization", "Basic YWRhOnNlY3JldA==")];
+    let answer = asked.http.send(&request("GET", "/env", &headers, b""))?;
+    ensure!(answer.status == 200, "status {}", answer.status);
+    let wanted = "HTTP_AUTHORIZATION=Basic YWRhOnNlY3JldA==";
+    let seen = answer.text().lines().any(|line| line == wanted);
+    ensure!(
+        seen == asked.traits.authorization,
+        "measured before: {}; now {seen}",
+        asked.traits.authorization
+    );
     Ok(())
 }
 

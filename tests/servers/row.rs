@@ -44,13 +44,16 @@ pub struct Traits {
     pub takes_chunks: bool,
     /// Whether GATEWAY_INTERFACE is sent. h2o 2.2 does not.
     pub names_cgi: bool,
+    /// Whether the program sees the visitor's Authorization header. Apache 2.4 keeps it to itself unless told; HAProxy 2.6
+    /// would, but for a line of its configuration.
+    pub authorization: bool,
     /// Whether pieces of an answer arrive as they are written.
     pub streams: bool,
     /// What the visitor gets when the program cuts an answer short.
     pub cut: Cut,
     /// Whether the web server keeps its connections to the program; `None` where there is none or none to be seen.
     pub keeps_connections: Option<bool>,
-    /// Whether the program stands behind an `.htaccess`: files beside it are served, and Apache refuses two escapes.
+    /// Whether the program stands behind an `.htaccess`: files beside it are served.
     pub htaccess: bool,
 }
 

@@ -11,7 +11,7 @@ use crate::http::{Http, request};
 use crate::process::until;
 use crate::row::{Report, Running};
 use crate::testbed::{Testbed, free_address};
-use crate::{Outcome, apache, ensure, lighttpd, nginx};
+use crate::{Outcome, apache, caddy, ensure, lighttpd, nginx};
 
 /// mod_cgid turns a query without `=` into arguments (RFC 3875, section 4.4): a stranger writes the command line.
 pub fn arguments(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
@@ -57,6 +57,53 @@ fn same_page(http: Http, path: &str, folder: &Folder) -> Outcome {
     Ok(())
 }
 
+/// The printed lines for files that Apache serves itself, made active.
+pub fn apache_files(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    report.check("ScriptAlias", || {
+        served(folder, "www/static", "/static", || {
+            apache::alias_files(folder, testbed)
+        })
+    });
+    report.check("ProxyPass", || {
+        served(folder, "www/static", "/static", || {
+            apache::proxy_files(folder, testbed, &[])
+        })
+    });
+    report.check("ProxyPass below a mount", || {
+        served(folder, "www/app/static", "/app/static", || {
+            apache::proxy_files(folder, testbed, &["--mount", "/app"])
+        })
+    });
+}
+
+/// The same for lighttpd's rewrite.
+pub fn lighttpd_files(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    report.check("rewrite", || {
+        served(folder, "public/static", "/static", || {
+            lighttpd::rewrite_files(folder, testbed)
+        })
+    });
+}
+
+/// A file of that folder is served below `place`, and the program answers what is beside it.
+fn served(
+    folder: &Folder,
+    name: &str,
+    place: &str,
+    start: impl FnOnce() -> Outcome<Running>,
+) -> Outcome {
+    folder.make(name)?;
+    folder.write(&format!("{name}/page.txt"), "a file")?;
+    let running = start()?;
+    running
+        .http
+        .get(&format!("{place}/page.txt"))?
+        .expect(200, "a file")?;
+    let beside = place.replace("static", "hello");
+    running.http.get(&beside)?.expect(200, "Hello, world!")?;
+    running.stop()
+}
+
 /// Without a module that runs it a program is a file like any other, and a visitor would download it.
 pub fn without_modules(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     let start = || apache::bare_htaccess(folder, testbed);
@@ -71,6 +118,35 @@ pub fn without_modules(report: &mut Report, folder: &mut Folder, testbed: &Testb
         });
     }
     report.check("stop", || running.stop());
+}
+
+/// Caddy has one `root` a site, and the last one counts: were it the program's, visitors would download the program.
+pub fn beside_files(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    for form in [&[][..], &["php"]] {
+        for files in [caddy::Files::Above, caddy::Files::Below] {
+            let start = || {
+                folder.write("public/page.txt", "a page")?;
+                caddy::beside_files(folder, testbed, form, files)
+            };
+            let what = format!("form {form:?}, files {files:?}");
+            let Some(running) = report.check(&format!("start: {what}"), start) else {
+                continue;
+            };
+            let http = running.http;
+            report.check(&format!("the site's page: {what}"), || {
+                http.get("/page.txt")?.expect(200, "a page")
+            });
+            report.check(&format!("the program's file: {what}"), || {
+                let status = http.get("/app.fcgi")?.status;
+                ensure!(status == 404, "status {status}");
+                Ok(())
+            });
+            report.check(&format!("the program: {what}"), || {
+                http.get("/app/hello")?.expect(200, "Hello, world!")
+            });
+            report.check("stop", || running.stop());
+        }
+    }
 }
 
 /// On a shared host there are no arguments and no environment: settings stand in a file beside the program.

@@ -1,7 +1,7 @@
 //! Apache's own configuration, for a whole host: mod_fcgid, which starts the program, or mod_proxy_fcgi, which connects
 //! to it. Called by [`text`](super::text).
 
-use super::{MAX_BODY, Site, Upstream};
+use super::{MAX_BODY, Site, Upstream, in_regex};
 
 /// An alias whose addresses are the program's; or, where it is connected to, `ProxyPass`.
 pub(super) fn text(site: &Site) -> String {
@@ -21,12 +21,16 @@ pub(super) fn addhandler(site: &Site) -> String {
         Some((_, ending)) => format!(".{ending}"),
         None => name.clone(),
     };
+    let pattern = in_regex(&ending);
     format!(
         r#"# Apache starts {path} by mod_fcgid, and addresses that begin with its own go to it: /{name}/news.
 {DEBIAN}
 # The folder must be the DocumentRoot, or lie below it.
 <Directory "{folder}">
-    AddHandler fcgid-script {ending}
+    # AddHandler fcgid-script {ending}, as guides have it, would start an uploaded photo{ending}.jpg too.
+    <FilesMatch "{pattern}$">
+        SetHandler fcgid-script
+    </FilesMatch>
 {ALLOWED}</Directory>
 
 {limits}"#,
@@ -38,17 +42,26 @@ pub(super) fn addhandler(site: &Site) -> String {
 pub(super) fn wrapper(site: &Site) -> String {
     let path = site.path();
     let place = place(site);
+    // mod_fcgid divides the line at its blanks.
+    let program = match path.contains(char::is_whitespace) {
+        true => format!("\\\"{path}\\\""),
+        false => path.clone(),
+    };
+    let mount = match site.mount {
+        "" => " --mount /".to_owned(),
+        _ => site.mount_flag(),
+    };
     format!(
         r#"# Apache starts {path} by mod_fcgid, and addresses below {place} go to it.
 {DEBIAN}
 <Location "{place}">
     SetHandler fcgid-script
-    # virtual: no file has to have the name of the place.
-    FcgidWrapper "{path}" virtual
+    # virtual: no file has to have the name of the place. Apache takes the first part of a path for SCRIPT_NAME then;
+    # --mount says what is meant.
+    FcgidWrapper "{program}{mount}" virtual
 {ALLOWED}</Location>
-{split}
+
 {limits}"#,
-        split = about_split(site),
         limits = limits(site)
     )
 }
@@ -57,17 +70,44 @@ pub(super) fn wrapper(site: &Site) -> String {
 pub(super) fn sethandler(site: &Site) -> String {
     let place = place(site);
     let upstream = site.upstream_or_default();
-    let handler = match &upstream {
-        Upstream::Unix(socket) => format!("proxy:unix:{socket}|fcgi://localhost/"),
-        Upstream::Tcp(..) => format!("proxy:fcgi://{}/", upstream.authority()),
+    let (head, url, divided) = (proxied_head(site, &upstream), url(&upstream), divided(site));
+    let (reuse, about_reuse) = reuse(site);
+    let refused = match site.mount {
+        "" => {
+            "    # %3F and %0A in the first part of a path are a 403 here; ProxyPass lets both through.\n"
+        }
+        _ => "",
     };
     format!(
-        r#"{head}<Location "{place}">
-    SetHandler "{handler}"
-</Location>
-{split}"#,
-        head = proxied_head(site, &upstream),
-        split = about_split(site)
+        r#"{head}# flushpackets hands each piece of an answer on at once; else it waits until 64 KiB are there or the answer is whole.
+# {about_reuse}
+<Proxy "{url}">
+    ProxySet flushpackets=on{reuse}
+</Proxy>
+
+<Location "{place}">
+    SetHandler "proxy:{url}"
+{refused}    # Apache would take the first part of a path for SCRIPT_NAME.
+{divided}</Location>
+"#
+    )
+}
+
+/// What the program is reached under, and the path below it, of the path as Apache has decoded and cleaned it.
+fn divided(site: &Site) -> String {
+    if site.mount.is_empty() {
+        return r#"    ProxyFCGISetEnvIf "true" PATH_INFO "%{REQUEST_URI}"
+    ProxyFCGISetEnvIf "true" SCRIPT_NAME ""
+"#
+        .to_owned();
+    }
+    let pattern = in_regex(&super::plain(site.mount));
+    format!(
+        r#"    # These divide it; (?s): a line break (%0A) may be in it. The last is for the mount itself, asked for without slash.
+    ProxyFCGISetEnvIf "%{{REQUEST_URI}} =~ m|^({pattern})|" SCRIPT_NAME "$1"
+    ProxyFCGISetEnvIf "%{{REQUEST_URI}} =~ m|^{pattern}((?s:/.*))$|" PATH_INFO "$1"
+    ProxyFCGISetEnvIf "%{{REQUEST_URI}} !~ m|^{pattern}/|" PATH_INFO "/"
+"#
     )
 }
 
@@ -88,21 +128,12 @@ fn place(site: &Site) -> String {
     }
 }
 
-/// Where the whole site is one place Apache takes the first part of the path for it.
-fn about_split(site: &Site) -> String {
-    match (site.mount, site.upstream()) {
-        ("", Some(_)) => "# Apache takes the first part of the path for SCRIPT_NAME here: start the program with --mount /\n".into(),
-        ("", None) => format!(
-            "# Apache takes the first part of the path for SCRIPT_NAME here: write a line `mount /` into .ht.{}, or take\n\
-             # plain `conf apache`, which needs none.\n",
-            site.file_name()
-        ),
-        (_, Some(_)) => String::new(),
-        (mount, None) => format!(
-            "# {mount} itself, without a slash, arrives as a path of the root; a line `mount {mount}` in .ht.{} says what is meant.\n",
-            site.file_name()
-        ),
-    }
+/// A line of settings for the mount itself, asked for without its slash.
+fn about_mount(site: &Site) -> String {
+    let (mount, name) = (super::plain(site.mount), site.file_name());
+    format!(
+        "# {mount} itself, without a slash, arrives as a path of the root; a line `mount {mount}` in .ht.{name} says what is meant.\n"
+    )
 }
 
 fn limits(site: &Site) -> String {
@@ -112,8 +143,8 @@ fn limits(site: &Site) -> String {
 FcgidMaxRequestLen {MAX_BODY}
 
 # mod_fcgid gives a process one request at a time and starts a further one when all are busy, so that --workers counts
-# for nothing here. It passes no arguments and no environment: settings of the program stand in a file
-# .ht.{name} beside it, one a line.
+# for nothing here. It passes no environment, and arguments only by FcgidWrapper: settings of the program
+# stand in a file .ht.{name} beside it, one a line.
 "#
     )
 }
@@ -132,7 +163,7 @@ fn script_alias(site: &Site) -> String {
         ),
         mount => {
             let mount = super::plain(mount);
-            format!("ScriptAlias \"{mount}\" \"{path}\"\n{}", about_split(site))
+            format!("ScriptAlias \"{mount}\" \"{path}\"\n{}", about_mount(site))
         }
     };
     format!(
@@ -161,17 +192,42 @@ fn proxied_head(site: &Site, upstream: &Upstream) -> String {
          # Debian: a2enmod proxy_fcgi. Put this into <VirtualHost> of a file in /etc/apache2/sites-available.\n\
          # Apache does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
          #   {command}\n\
-         # On a unix socket Apache's user must be allowed to write, or each request is a 503.\n\n"
+         # A unix socket is for the program's own user (and group, with umask 007): start it as Apache's user, or each\n\
+         # request is a 503.\n\n"
     )
 }
 
 fn proxy_pass(site: &Site, upstream: &Upstream) -> String {
-    let head = proxied_head(site, upstream);
-    let url = match upstream {
+    let (head, url) = (proxied_head(site, upstream), url(upstream));
+    let (reuse, about_reuse) = reuse(site);
+    let (place, mount) = (place(site), super::plain(site.mount));
+    let divided = divided(site);
+    // Not ProxyPass in <Location>: that comes before any other, so that no line could take files out of it.
+    format!(
+        r#"{head}# Addresses that Apache answers itself (above ProxyPass, for the first one that fits is taken):
+#ProxyPass "{mount}/static/" "!"
+
+# flushpackets hands each piece of an answer on at once; else it waits until 64 KiB are there or the answer is whole.
+# {about_reuse}
+ProxyPass "{place}" "{url}" flushpackets=on{reuse}
+
+# ProxyPass sends no PATH_INFO, and the whole path as SCRIPT_NAME.
+<Location "{place}">
+{divided}</Location>
+"#
+    )
+}
+
+fn url(upstream: &Upstream) -> String {
+    match upstream {
         Upstream::Unix(socket) => format!("unix:{socket}|fcgi://localhost/"),
         Upstream::Tcp(..) => format!("fcgi://{}/", upstream.authority()),
-    };
-    let (reuse, about_reuse) = if site.keepalive {
+    }
+}
+
+/// For ProxyPass or ProxySet, and a sentence on it.
+fn reuse(site: &Site) -> (&'static str, &'static str) {
+    if site.keepalive {
         (
             " enablereuse=on",
             "enablereuse keeps connections to the program open, one for each thread of Apache at most.",
@@ -181,21 +237,7 @@ fn proxy_pass(site: &Site, upstream: &Upstream) -> String {
             "",
             "--keepalive adds enablereuse, which keeps connections to the program open.",
         )
-    };
-    let place = super::plain(site.mount);
-    format!(
-        r#"{head}# Addresses that Apache answers itself (above ProxyPass, for the first one that fits is taken):
-#ProxyPass "{place}/static/" "!"
-
-# flushpackets hands each piece of an answer on at once; else it waits until 64 KiB are there or the answer is whole.
-# {about_reuse}
-ProxyPass "{place}/" "{url}" flushpackets=on{reuse}
-
-# ProxyPass sends no PATH_INFO, and the whole path as SCRIPT_NAME. These two turn it round. Their order matters.
-ProxyFCGISetEnvIf "true" PATH_INFO "%{{reqenv:SCRIPT_NAME}}"
-ProxyFCGISetEnvIf "true" SCRIPT_NAME ""
-"#
-    )
+    }
 }
 
 #[cfg(test)]

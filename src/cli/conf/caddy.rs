@@ -14,21 +14,19 @@ reverse_proxy {address} {{
 }}
 "#
         ),
-        mount => {
-            let mount = plain(mount);
-            format!(
-                r#"{matcher}handle @fcgi {{
-    reverse_proxy {address} {{
-        transport fastcgi {{
-            # What the program is reached under: SCRIPT_NAME ends behind it, and PATH_INFO begins.
-            split "{mount}"
-        }}
+        mount => handled(
+            mount,
+            &format!(
+                r#"reverse_proxy {address} {{
+    transport fastcgi {{
+        # What the program is reached under: SCRIPT_NAME ends behind it, and PATH_INFO begins.
+        split "{mount}"
     }}
 }}
 "#,
-                matcher = matcher(&mount)
-            )
-        }
+                mount = plain(mount)
+            ),
+        ),
     };
     format!("{}{block}", head(site, &upstream))
 }
@@ -41,30 +39,40 @@ pub(super) fn php(site: &Site) -> String {
     let file = site.file_name();
     let folder = site.folder();
     let folder = plain(&folder.to_string_lossy());
-    let (matcher, name, env) = match site.mount {
-        "" => (String::new(), "", String::new()),
-        mount => (
-            matcher(mount),
-            "@fcgi ",
-            format!(
-                "    # Else it is the file's name.\n    env SCRIPT_NAME \"{}\"\n",
-                plain(mount)
-            ),
+    let env = match site.mount {
+        "" => String::new(),
+        mount => format!(
+            "    # Else it is the file's name.\n    env SCRIPT_NAME \"{}\"\n",
+            plain(mount)
         ),
     };
-    format!(
-        r#"{head}# In this form Caddy has to find the program below a root. With a file_server visitors could download it then: leave
-# that out, or write: file_server {{ hide {file} .ht* }}
-root * "{folder}"
-{matcher}php_fastcgi {name}{address} {{
+    let block = format!(
+        r#"root * "{folder}"
+php_fastcgi {address} {{
     # Every address goes to the program; `try_files {{path}} {file}` leaves those to file_server that are files.
     try_files "{file}"
     index "{file}"
     split "{file}"
 {env}}}
-"#,
+"#
+    );
+    let block = match site.mount {
+        "" => block,
+        mount => handled(mount, &block),
+    };
+    format!(
+        r#"{head}# In this form Caddy has to find the program below a root. With a file_server visitors could download it then: leave
+# that out, or write: file_server {{ hide {file} .ht* }}
+{block}"#,
         head = head(site, &upstream)
     )
+}
+
+/// The block, for the addresses below the mount alone. Without `handle` its root would be the whole site's: of two in one
+/// site the last counts (Caddy 2.6), and a `file_server` would hand out the program.
+fn handled(mount: &str, block: &str) -> String {
+    let block: String = block.lines().map(|line| format!("    {line}\n")).collect();
+    format!("{}handle @fcgi {{\n{block}}}\n", matcher(mount))
 }
 
 fn head(site: &Site, upstream: &Upstream) -> String {
@@ -74,7 +82,8 @@ fn head(site: &Site, upstream: &Upstream) -> String {
         "# Caddy connects to {path}. Inside the block of its site:\n\
          # Caddy does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
          #   {command}\n\
-         # On a unix socket Caddy's user must be allowed to write, or each request is a 502.\n\
+         # A unix socket is for the program's own user (and group, with umask 007): start it as Caddy's user, or each\n\
+         # request is a 502.\n\
          # Caddy opens a connection for each request. It reads no answer before it has sent the whole body.\n\
          # For answers that come in pieces: flush_interval -1, in the block of the program.\n\n"
     )
@@ -116,7 +125,7 @@ mod tests {
         let below = php(&site("/app"));
         for line in [
             "@fcgi path \"/app\" \"/app/*\"\n",
-            "php_fastcgi @fcgi \"unix//run/app.sock\" {\n",
+            "handle @fcgi {\n    root * \"/srv/www\"\n    php_fastcgi \"unix//run/app.sock\" {\n",
             "    env SCRIPT_NAME \"/app\"\n",
         ] {
             assert!(below.contains(line), "{below}");

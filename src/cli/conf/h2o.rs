@@ -23,7 +23,8 @@ pub(super) fn text(site: &Site) -> String {
                 "# h2o connects to {path}. Inside the entry of its host:\n\
                  # h2o does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
                  #   {command}\n\
-                 # On a unix socket h2o's user must be allowed to write, or each request is a 503.\n"
+                 # A unix socket is for the program's own user (and group, with umask 007): start it as h2o's user, or each\n\
+         # request is a 503.\n"
             );
             (head, connects(&upstream))
         }

@@ -49,8 +49,9 @@ pub(super) fn text(site: &Site) -> String {
         r#"# HAProxy connects to {path}.
 # HAProxy does not start the program. Whoever does (systemd, supervisor, a terminal) runs:
 #   {command}
-# On a unix socket HAProxy's user must be allowed to write, or each request is a 503. So it is, too, where
-# haproxy.cfg has a `chroot` (Debian's does): HAProxy looks for the socket inside it. Drop that line, or listen on TCP.
+# A unix socket is for the program's own user (and group, with umask 007): start it as HAProxy's user, or each request
+# is a 503. So it is, too, where haproxy.cfg has a `chroot` (Debian's does): HAProxy looks for the socket inside it.
+# Drop that line, or listen on TCP.
 # In the frontend that it is for:
     {rule}
 
@@ -69,8 +70,9 @@ backend {name}
     # For several servers: `check` behind each, and this line, if the program answers it with a 2xx or 3xx.
     #option httpchk GET {mount}/
 
-# A response header above tune.bufsize (16384) less 1024 is a 502. HAProxy 2.6 crashes when an application writes to
-# FastCGI's stderr stream (Request::stderr): log to standard error.
+# HAProxy 2.6 refuses a chunked request body above tune.bufsize (16384) with 400; one with a Content-Length may have any
+# size. It crashes when an application writes to FastCGI's stderr stream (Request::stderr): log to standard error.
+# REMOTE_USER is what the visitor wrote: HAProxy checks no password.
 "#
     )
 }

@@ -1,70 +1,69 @@
 //! lighttpd, which starts the program or only connects to it. Called by [`text`](super::text).
 
-use super::{Site, Upstream, plain};
+use super::{Site, Upstream, in_regex, plain};
 
 /// Every address is rewritten to the program's.
 pub(super) fn text(site: &Site) -> String {
     let name = site.short_name();
-    let mount = super::in_regex(&plain(site.mount));
+    let server = server(site, &format!("/{name}.fcgi"), "");
+    let mount = in_regex(&plain(site.mount));
+    // The mount itself, too, asked for without its slash.
+    let bare = if mount.is_empty() { "" } else { "|\\?.*|" };
     whole(
         site,
         "\"mod_rewrite\", \"mod_fastcgi\"",
-        &format!("/{name}.fcgi"),
-        "        # The addresses of the program are no files.\n        \"check-local\" => \"disable\"\n",
         &format!(
-            r#"
-# Every address goes to the program, with SCRIPT_NAME /{name}.fcgi and the path as PATH_INFO. Files that lighttpd serves
+            r#"{server}
+# These go to the program, with SCRIPT_NAME /{name}.fcgi and the path as PATH_INFO. Files that lighttpd serves
 # itself come before: "^(/static($|/.*))$" => "$1",
 url.rewrite-once = (
-    "^{mount}(/.*)$" => "/{name}.fcgi$1"
+    "^{mount}(/.*{bare})$" => "/{name}.fcgi$1"
 )
 "#
         ),
     )
 }
 
-/// Addresses that begin so are the program's.
+/// Addresses that begin so are the program's: with the mount, or with its name if there is none.
 pub(super) fn prefix(site: &Site) -> String {
-    let place = match site.mount {
-        "" => format!("/{}", site.short_name()),
-        mount => plain(mount),
+    let named = format!("/{}", site.short_name());
+    let site = &Site {
+        mount: match site.mount {
+            "" => &named,
+            mount => mount,
+        },
+        ..*site
     };
+    let place = plain(site.mount);
+    let (server, pattern) = (server(site, &place, ""), in_regex(&place));
+    // By what does not fit: nothing in which a byte is not UTF-8 fits (lighttpd 1.4.69), and a path may have one.
     whole(
         site,
         "\"mod_fastcgi\"",
-        &place,
-        "        # The addresses of the program are no files.\n        \"check-local\" => \"disable\"\n",
-        "",
+        &format!(
+            "# The prefix alone would take {place}xyz too.\n$HTTP[\"url\"] !~ \"^{pattern}[^/]\" {{\n{server}}}\n"
+        ),
     )
 }
 
 /// All addresses are the program's.
 pub(super) fn root(site: &Site) -> String {
-    whole(
-        site,
-        "\"mod_fastcgi\"",
-        "/",
-        "        # The addresses of the program are no files.\n        \"check-local\" => \"disable\",\n        \
-         # Else the first part of the path would be SCRIPT_NAME.\n        \"fix-root-scriptname\" => \"enable\"\n",
-        "",
-    )
+    let fix = "        # Else the first part of the path would be SCRIPT_NAME.\n        \
+                 \"fix-root-scriptname\" => \"enable\",\n";
+    whole(site, "\"mod_fastcgi\"", &server(site, "/", fix))
 }
 
-fn whole(site: &Site, modules: &str, place: &str, last: &str, rewrite: &str) -> String {
-    let (head, way) = match site.upstream() {
-        Some(upstream) => (connects_head(site, &upstream), connects(&upstream)),
-        None => (starts_head(site), starts(site)),
+fn whole(site: &Site, modules: &str, server: &str) -> String {
+    let head = match site.upstream() {
+        Some(upstream) => connects_head(site, &upstream),
+        None => starts_head(site),
     };
     format!(
         r#"{head}
 # Debian: instead of this line, lighty-enable-mod with the same names.
 server.modules += ( {modules} )
 
-fastcgi.server = ( "{place}" =>
-    ((
-{way}{last}    ))
-)
-{rewrite}
+{server}
 # lighttpd takes a request body of any size, and keeps it on disk (server.upload-dirs) until it is whole. It gathers an
 # answer, too, before it hands it on. For answers that come in pieces:
 #server.stream-response-body = 1
@@ -72,10 +71,35 @@ fastcgi.server = ( "{place}" =>
     )
 }
 
+/// The program at `place`; `more` are further lines of it.
+fn server(site: &Site, place: &str, more: &str) -> String {
+    let way = match site.upstream() {
+        Some(upstream) => connects(&upstream),
+        None => starts(site),
+    };
+    format!(
+        r#"fastcgi.server = ( "{place}" =>
+    ((
+{way}{more}        # The addresses of the program are no files.
+        "check-local" => "disable"
+    ))
+)
+"#
+    )
+}
+
+/// What goes to the program.
+fn addresses(site: &Site) -> String {
+    match site.mount {
+        "" => "every address".to_owned(),
+        mount => format!("every address below {}", plain(mount)),
+    }
+}
+
 fn starts_head(site: &Site) -> String {
-    let path = site.path();
+    let (path, addresses) = (site.path(), addresses(site));
     let mut head = format!(
-        "# lighttpd starts {path}, and every address goes to it.\n\
+        "# lighttpd starts {path}, and {addresses} goes to it.\n\
          # What the program logs is lost unless lighttpd is told where to put it:\n\
          #server.breakagelog = \"/var/log/lighttpd/breakage.log\"\n"
     );
@@ -121,13 +145,14 @@ fn socket(site: &Site) -> String {
 }
 
 fn connects_head(site: &Site, upstream: &Upstream) -> String {
-    let path = site.path();
+    let (path, addresses) = (site.path(), addresses(site));
     let command = site.command(upstream);
     format!(
-        "# lighttpd connects to {path}, and every address goes to it.\n\
+        "# lighttpd connects to {path}, and {addresses} goes to it.\n\
          # lighttpd does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
          #   {command}\n\
-         # On a unix socket lighttpd's user must be allowed to write, or each request is a 503.\n"
+         # A unix socket is for the program's own user (and group, with umask 007): start it as lighttpd's user, or each\n\
+         # request is a 503.\n"
     )
 }
 
@@ -190,5 +215,19 @@ mod tests {
     fn a_path_with_a_blank_is_said_to_be_of_no_use() {
         assert!(for_program("/srv/my www/app").contains("# It will not"));
         assert!(!for_program("/srv/www/app").contains("# It will not"));
+    }
+
+    #[test]
+    fn a_prefix_is_said_to_the_program_too() {
+        let text = prefix(&Site {
+            program: Path::new("/srv/www/app.fcgi"),
+            listen: &[],
+            workers: 8,
+            keepalive: false,
+            mount: "",
+        });
+        assert!(text.contains("fastcgi.server = ( \"/app\" =>"), "{text}");
+        assert!(text.contains(" --workers 8 --mount /app\","), "{text}");
+        assert!(text.contains("every address below /app goes"), "{text}");
     }
 }

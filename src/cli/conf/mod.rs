@@ -345,6 +345,15 @@ mod tests {
         );
     }
 
+    /// A web server connects to a socket that is there already, and in `/tmp` anybody can have put one.
+    #[test]
+    fn no_socket_lies_where_anybody_can_make_one() {
+        for Conf { server, form, .. } in CONFS {
+            let text = text(server, form, &site("/srv/www/app.fcgi", &[])).expect(server);
+            assert!(!text.contains("/tmp/"), "{server} {form}: {text}");
+        }
+    }
+
     #[test]
     fn no_path_can_leave_its_line_or_its_quotes() {
         for program in [

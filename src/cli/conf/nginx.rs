@@ -5,9 +5,7 @@ use super::{MAX_BODY, Site, Upstream, in_regex, plain};
 /// Blocks for `server { }`. With `keepalive` a block for `http { }` comes before them; the line [`IN_SERVER`] divides
 /// the two.
 pub(super) fn text(site: &Site) -> String {
-    whole(site, |pass, connection| {
-        server(site.mount, pass, connection)
-    })
+    whole(site, |pass, connection| server(site, pass, connection))
 }
 
 /// One `location` and no more: every address below it goes to the program, files or not.
@@ -47,7 +45,8 @@ fn head(site: &Site, upstream: &Upstream) -> String {
         "# nginx connects to {path}, and addresses that are no files go to it.\n\
          # nginx does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
          #   {command}\n\
-         # On a unix socket nginx's user must be allowed to write, or each request is a 502.\n"
+         # A unix socket is for the program's own user (and group, with umask 007): start it as nginx's user, or each\n\
+         # request is a 502.\n"
     )
 }
 
@@ -65,85 +64,91 @@ fn pool(site: &Site, upstream: &Upstream) -> String {
     )
 }
 
-fn server(mount: &str, pass: &str, connection: &str) -> String {
-    let max_body = MAX_BODY >> 20;
-    let (locations, params) = match mount {
-        "" => (
-            "location / { try_files $uri @fcgi; }\n".to_owned(),
-            format!(
-                "    # The program stands at the root: the whole path is PATH_INFO.\n{AT_ROOT}"
-            ),
-        ),
-        mount => {
-            let (mount, pattern) = (plain(mount), in_regex(&plain(mount)));
-            (
-                format!(
-                    "location = \"{mount}\" {{ rewrite ^ \"{mount}/\" last; }}\n\
-                     location \"{mount}/\" {{ try_files $uri @fcgi; }}\n"
-                ),
-                format!(
-                    "    # What the program is reached under becomes SCRIPT_NAME, the rest PATH_INFO.\n    \
-                     # (?s): a line break (%0A) may be in a path.\n    \
-                     fastcgi_split_path_info \"(?s)^({pattern})(.*)$\";\n    \
-                     fastcgi_param PATH_INFO $fastcgi_path_info;\n    \
-                     # It goes out twice; the last one counts.\n    \
-                     fastcgi_param SCRIPT_NAME $fastcgi_script_name;\n"
-                ),
-            )
-        }
-    };
+fn server(site: &Site, pass: &str, connection: &str) -> String {
+    let name = site.short_name();
+    let lines = format!("{}    try_files $uri @{name};\n", max_body());
+    let locations = locations(site.mount, &lines);
+    let program = program(site.mount, pass, connection);
     format!(
         r#"# nginx serves any file below its root, also hidden ones, databases and programs: let that be a folder with public
 # files only, and not the program's own.
 {locations}
-# Unless set, nginx answers 413 to a request body above 1 MiB.
-client_max_body_size {max_body}m;
-
-location @fcgi {{
-    # Without it nginx passes no parameter at all.
-    include fastcgi_params;
-{params}    fastcgi_pass {pass};
-{connection}}}
+location @{name} {{
+{program}}}
 "#
     )
 }
 
 fn plain_location(mount: &str, pass: &str, connection: &str) -> String {
-    let max_body = MAX_BODY >> 20;
-    let place = plain(mount);
-    let about = match mount {
-        "" => "# Every address goes to the program.",
-        _ => "# Every address below it goes to the program, to which --mount says where it stands.",
-    };
-    format!(
-        r#"# Unless set, nginx answers 413 to a request body above 1 MiB.
-client_max_body_size {max_body}m;
+    locations(mount, &program(mount, pass, connection))
+}
 
-{about}
-location "{place}/" {{
-    # Without it nginx passes no parameter at all.
+/// The addresses of the program, each with these lines.
+fn locations(mount: &str, lines: &str) -> String {
+    if mount.is_empty() {
+        return format!("location / {{\n{lines}}}\n");
+    }
+    let mount = plain(mount);
+    format!(
+        "# The mount itself, asked for without its slash.\n\
+         location = \"{mount}\" {{ rewrite ^ \"{mount}/\" last; }}\n\
+         # The slash keeps {mount}xyz out; ^~ keeps a location for names (~ \\.php$) from taking some away.\n\
+         location ^~ \"{mount}/\" {{\n{lines}}}\n"
+    )
+}
+
+fn program(mount: &str, pass: &str, connection: &str) -> String {
+    let (max_body, params) = (max_body(), params(mount));
+    format!(
+        r#"{max_body}    # Without it nginx passes no parameter at all.
     include fastcgi_params;
-{AT_ROOT}    fastcgi_pass {pass};
-{connection}}}
+{params}    fastcgi_pass {pass};
+{connection}"#
+    )
+}
+
+fn params(mount: &str) -> String {
+    if mount.is_empty() {
+        return format!(
+            "    # The program stands at the root: the whole path is PATH_INFO.\n{AT_ROOT}"
+        );
+    }
+    let pattern = in_regex(&plain(mount));
+    format!(
+        r#"    # What the program is reached under becomes SCRIPT_NAME, the rest PATH_INFO. (?s): a line break (%0A) may be in it.
+    fastcgi_split_path_info "(?s)^({pattern})(/.*)$";
+    fastcgi_param PATH_INFO $fastcgi_path_info;
+    # It goes out twice; the last one counts.
+    fastcgi_param SCRIPT_NAME $fastcgi_script_name;
 "#
     )
 }
 
-fn if_location(mount: &str, pass: &str, connection: &str) -> String {
-    let max_body = MAX_BODY >> 20;
-    let (place, pattern) = (plain(mount), in_regex(&plain(mount)));
+/// In each location: once for `server { }` it would be an error beside a second program's.
+fn max_body() -> String {
     format!(
-        r#"# Unless set, nginx answers 413 to a request body above 1 MiB.
-client_max_body_size {max_body}m;
+        "    # Unless set, nginx answers 413 to a request body above 1 MiB.\n    client_max_body_size {}m;\n",
+        MAX_BODY >> 20
+    )
+}
 
-location "{place}/" {{
-    # Without it nginx passes no parameter at all.
+fn if_location(mount: &str, pass: &str, connection: &str) -> String {
+    let (max_body, name) = (max_body(), plain(mount));
+    let pattern = in_regex(&name);
+    // `^~` as in `locations`. The mount itself nginx sends on to its slash, by a 301.
+    let place = match mount {
+        "" => "/".to_owned(),
+        _ => format!("^~ \"{name}/\""),
+    };
+    format!(
+        r#"location {place} {{
+{max_body}    # Without it nginx passes no parameter at all.
     include fastcgi_params;
     # PATH_INFO has no slash in front then, is encoded a second time, and ends at a line break: the program takes the
     # path from REQUEST_URI where it has to. Plain `conf nginx` needs no `if`.
     if ($uri ~ "^{pattern}/(.*)?") {{ set $path_url $1; }}
     fastcgi_param PATH_INFO $path_url;
-    fastcgi_param SCRIPT_NAME "{place}";
+    fastcgi_param SCRIPT_NAME "{name}";
     fastcgi_pass {pass};
 {connection}}}
 "#

@@ -1,4 +1,3 @@
-//! The target `connection`: see `src/fuzzing/` of the crate.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| fcgi::fuzzing::connection(data));

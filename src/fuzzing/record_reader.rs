@@ -1,4 +1,4 @@
-//! The record reader against a reading of the whole stream at once. Called by the target `records`.
+//! The record reader against a reading of the whole stream at once. Called by the target `record_reader`.
 
 use crate::protocol::{HEADER_LEN, RecordReader, Step};
 
@@ -16,7 +16,7 @@ struct Found {
 ///
 /// # Panics
 /// When it does not.
-pub fn records(data: &[u8]) {
+pub fn record_reader(data: &[u8]) {
     let Some((&cut, stream)) = data.split_first() else {
         return;
     };
@@ -36,11 +36,11 @@ fn in_pieces(stream: &[u8], size: usize) -> Found {
             let step = reader.step(piece, &mut at);
             assert!((before..=piece.len()).contains(&at));
             match step {
-                Step::Header(header) => found.records.push((
-                    header.record_type.number(),
-                    header.request_id,
-                    Vec::new(),
-                )),
+                Step::Header(header) => {
+                    found
+                        .records
+                        .push((header.record_type.number(), header.request_id, Vec::new()))
+                }
                 Step::Content(n) => {
                     assert!(0 < n && n <= reader.content_left());
                     let (_, _, content) = found.records.last_mut().expect("a header came first");

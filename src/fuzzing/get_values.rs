@@ -1,4 +1,4 @@
-//! GET_VALUES: its record in a stream, and what answers it. Called by the target `values`.
+//! GET_VALUES: its record in a stream, and what answers it. Called by the target `get_values`.
 
 use crate::protocol::{
     Event, HEADER_LEN, Pairs, RecordHeader, RecordType, Sequence, values_result,
@@ -11,7 +11,7 @@ const LOOKED_AT: usize = 1024;
 ///
 /// # Panics
 /// When the answer is not what was asked for, or is longer than the three values that there are.
-pub fn values(data: &[u8]) {
+pub fn get_values(data: &[u8]) {
     let Some((&cut, content)) = data.split_first() else {
         return;
     };

@@ -1,4 +1,0 @@
-//! The target `records`: see `src/fuzzing/` of the crate.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fcgi::fuzzing::records(data));
