@@ -121,6 +121,11 @@ impl Sequence {
         }
     }
 
+    /// Moves `at` over the padding of a record that is done with, so that what comes next lies in front.
+    pub(crate) fn pass_padding(&mut self, bytes: &[u8], at: &mut usize) {
+        self.reader.pass_padding(bytes, at);
+    }
+
     /// `n` bytes of PARAMS, STDIN or DATA were used.
     pub(crate) fn take(&mut self, n: usize) {
         self.reader.take(n);

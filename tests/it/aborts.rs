@@ -244,15 +244,22 @@ fn a_look_leaves_the_next_request_alone() {
         }
         res.send(req.path())
     });
-    let asks: Vec<u8> = ["/a", "/b", "/c"]
-        .iter()
-        .flat_map(|path| Ask::get(path).keep().bytes())
-        .collect();
-    for cut in 0..asks.len() {
-        let mut wire = server.after(&asks[..cut]);
-        wire.write(&asks[cut..]);
-        for path in ["/a", "/b", "/c"] {
-            assert_eq!(wire.reply(1).page(), (200, path), "cut at {cut}");
+    for padding in [0, 7] {
+        let asks: Vec<u8> = ["/a", "/b", "/c"]
+            .iter()
+            .flat_map(|path| Ask::get(path).keep().padding(padding).bytes())
+            .collect();
+        for cut in 0..asks.len() {
+            let mut wire = server.after(&asks[..cut]);
+            wire.write(&asks[cut..]);
+            for path in ["/a", "/b", "/c"] {
+                let page = wire.reply(1);
+                assert_eq!(
+                    page.page(),
+                    (200, path),
+                    "padded by {padding}, cut at {cut}"
+                );
+            }
         }
     }
 }
