@@ -97,8 +97,17 @@ pub fn connection(data: &[u8]) {
     let Some((&size, data)) = data.split_first() else {
         return;
     };
-    let answer = exchange(handle, data, usize::from(size) * 7 + 1);
-    check_records(&answer);
+    let size = usize::from(size) * 7 + 1;
+    check_records(&exchange(handle, data, size));
+    // What padding there is, and how the bytes come, changes nothing.
+    if let Some(bare) = without_padding(data) {
+        let reader = reader();
+        let (padded, bare) = (
+            exchange(reader, data, size),
+            exchange(reader, &bare, usize::MAX),
+        );
+        assert_eq!(padded, bare, "padding changes the answer");
+    }
     // BEGIN, no params but a method, no body.
     let hello = b"\x01\x01\0\x01\0\x08\0\0\0\x01\0\0\0\0\0\0\x01\x04\0\x01\0\x11\0\0\x0e\x01REQUEST_METHODG\x01\x04\0\x01\0\0\0\0\x01\x05\0\x01\0\0\0\0";
     let answer = exchange(handle, hello, hello.len());
@@ -106,6 +115,43 @@ pub fn connection(data: &[u8]) {
         answer.windows(6).any(|w| w == b"served"),
         "the next one is served"
     );
+}
+
+/// A server that reads each body and does nothing else, so that its answers do not depend on what comes when.
+fn reader() -> &'static Handle {
+    static HANDLE: OnceLock<Handle> = OnceLock::new();
+    HANDLE.get_or_init(|| {
+        let address = "127.0.0.1:0".parse().expect("an address");
+        let server = Server::new().listen(address).workers(2).max_params(1 << 16);
+        let server = server.responder(|req, res| {
+            let mut body = Vec::new();
+            let read = req
+                .body()
+                .read_to_end(&mut body)
+                .map_err(|error| error.kind());
+            let params: usize = req
+                .params()
+                .map(|(name, value)| name.len() + value.len())
+                .sum();
+            res.send(format!("{read:?} {params} {body:?}"))
+        });
+        server.start().expect("it starts")
+    })
+}
+
+/// The same records without their padding, if they are whole records of version 1.
+fn without_padding(mut data: &[u8]) -> Option<Vec<u8>> {
+    let mut bare = Vec::new();
+    while let Some((header, rest)) = data.split_first_chunk::<8>() {
+        let [1, kind, id_high, id_low, high, low, padding, reserved] = *header else {
+            return None;
+        };
+        let content = usize::from(u16::from_be_bytes([high, low]));
+        bare.extend([1, kind, id_high, id_low, high, low, 0, reserved]);
+        bare.extend_from_slice(rest.get(..content)?);
+        data = rest.get(content + usize::from(padding)..)?;
+    }
+    data.is_empty().then_some(bare)
 }
 
 fn handle_any(req: &mut crate::Request<'_>, res: crate::Response<'_>) -> crate::Result {
