@@ -478,7 +478,9 @@ impl HeadReader<'_> {
                     ))
                 }
                 Event::Fault(fault) => {
-                    let answer = self.strangers.turn_away(fault).filter(|_| link.served == 0);
+                    // A peer that has spoken FastCGI before is not answered in http.
+                    let speaks = link.sequence.speaks_fastcgi();
+                    let answer = self.strangers.turn_away(fault).filter(|_| !speaks);
                     return match answer {
                         Some(answer) if link.send_short(answer) => Reading::Refused,
                         _ => Reading::Over,

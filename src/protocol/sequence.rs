@@ -24,6 +24,8 @@ pub(crate) struct Sequence {
     fixed_len: usize,
     /// A management record's content, `len() <= MANAGEMENT_LIMIT`.
     management: Vec<u8>,
+    /// Whether the peer has sent the header of a record.
+    speaks_fastcgi: bool,
     /// Why nothing more can be understood.
     fault: Option<Fault>,
 }
@@ -159,6 +161,10 @@ impl Sequence {
         self.begin.is_some_and(|begin| begin.keep_conn)
     }
 
+    pub(crate) fn speaks_fastcgi(&self) -> bool {
+        self.speaks_fastcgi
+    }
+
     /// What the running request asks the application to be.
     pub(crate) fn role(&self) -> Option<Role> {
         Role::from_number(self.begin?.role)
@@ -213,6 +219,7 @@ impl Sequence {
         let running = self.phase != Phase::Idle;
         let ours = running && id == self.request_id;
         self.purpose = Purpose::Skip;
+        self.speaks_fastcgi = true;
         match record_type {
             // Section 3.3: id 0 is for management records, which are not about a request.
             GetValues if id == 0 => {

@@ -59,6 +59,19 @@ fn what_is_not_fastcgi_closes_the_connection_with_one_line_that_says_what_it_is(
     }
 }
 
+#[test]
+fn who_has_spoken_fastcgi_is_not_answered_in_http() {
+    let server = server();
+    let question = record(GET_VALUES, 0, &pair("FCGI_MPXS_CONNS", ""));
+    let mut wire = server.after([question, b"GET / HTTP/1.1\r\n\r\n".to_vec()].concat());
+    wire.end();
+    assert_eq!(
+        wire.records_until_the_end().len(),
+        1,
+        "the values, and nothing else"
+    );
+}
+
 /// Something that probes a port goes on for days.
 #[test]
 fn the_log_hears_of_strangers_once_a_minute() {
