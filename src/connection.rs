@@ -487,6 +487,7 @@ impl HeadReader<'_> {
                     };
                 }
                 Event::Params(_)
+                | Event::Next
                 | Event::Stdin(_)
                 | Event::StdinEnd
                 | Event::Data(_)

@@ -328,19 +328,12 @@ impl<'buf> Wire<'buf> {
             let End::Records(link) = &mut self.end else {
                 break false;
             };
-            // The last record's padding may lie between the request and the next one.
-            link.sequence
-                .pass_padding(&window.bytes[..window.filled], &mut at);
             if at == window.filled {
                 break true;
             }
             // A filter's DATA is another stream, and must not be taken for more of the body.
             let in_data = link.sequence.stdin_ended() && !link.sequence.input_ended();
-            if in_data
-                || link
-                    .sequence
-                    .is_next_request(&window.bytes[at..window.filled])
-            {
+            if in_data {
                 break false;
             }
             match link.sequence.next(&window.bytes[..window.filled], &mut at) {
@@ -351,6 +344,7 @@ impl<'buf> Wire<'buf> {
                     kept += n;
                 }
                 Event::More => break true,
+                Event::Next => break false,
                 event => {
                     if self.between(event).is_err() {
                         break false;
@@ -635,6 +629,7 @@ impl<'buf> Wire<'buf> {
                 values_result(link.sequence.management(), self.values.0, self.values.1)
             }
             Event::Begin(_)
+            | Event::Next
             | Event::Head
             | Event::Params(_)
             | Event::Stdin(_)

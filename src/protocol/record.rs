@@ -222,7 +222,11 @@ impl RecordReader {
                 here => Step::Content(here.min(self.content as usize)),
             };
         }
-        self.pass_padding(bytes, at);
+        if self.padding > 0 {
+            let passed = (bytes.len() - *at).min(self.padding as usize);
+            *at += passed;
+            self.padding -= passed as u8;
+        }
         let rest = &bytes[*at..];
         let header = match rest.first_chunk::<HEADER_LEN>() {
             Some(header) if self.have == 0 => {
@@ -241,16 +245,6 @@ impl RecordReader {
                 Step::Header(header)
             }
             None => Step::BadVersion(header),
-        }
-    }
-
-    /// Moves `at` over the padding behind content that was used up, and not further.
-    #[inline]
-    pub(crate) fn pass_padding(&mut self, bytes: &[u8], at: &mut usize) {
-        if self.content == 0 && self.padding > 0 {
-            let passed = (bytes.len() - *at).min(self.padding as usize);
-            *at += passed;
-            self.padding -= passed as u8;
         }
     }
 

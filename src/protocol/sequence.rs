@@ -51,6 +51,8 @@ enum Purpose {
     #[default]
     Skip,
     Begin(u16),
+    /// As `Begin`, of the next request: it waits until the one before is answered.
+    Next(u16),
     Params,
     Stdin,
     Data,
@@ -78,6 +80,9 @@ pub(crate) enum Event {
     DataEnd,
     /// The web server gives the request up.
     Abort,
+    /// The next request begins, sent before this one, whose streams have ended, is answered: nothing is looked at until
+    /// [`Sequence::end_request`].
+    Next,
     /// Another request begins while one runs; we take one at a time on a connection.
     SecondBegin(u16),
     /// A question for values: [`Sequence::management`] is its content.
@@ -123,11 +128,6 @@ impl Sequence {
         }
     }
 
-    /// Moves `at` over the padding of a record that is done with, so that what comes next lies in front.
-    pub(crate) fn pass_padding(&mut self, bytes: &[u8], at: &mut usize) {
-        self.reader.pass_padding(bytes, at);
-    }
-
     /// `n` bytes of PARAMS, STDIN or DATA were used.
     pub(crate) fn take(&mut self, n: usize) {
         self.reader.take(n);
@@ -141,9 +141,11 @@ impl Sequence {
         self.phase = Phase::Idle;
         self.request_id = 0;
         self.begin = None;
-        if !matches!(self.purpose, Purpose::GetValues) {
-            self.purpose = Purpose::Skip;
-        }
+        self.purpose = match self.purpose {
+            Purpose::GetValues => Purpose::GetValues,
+            Purpose::Next(id) => Purpose::Begin(id),
+            _ => Purpose::Skip,
+        };
     }
 
     /// Whatever the web server asked for, the connection ends with this request.
@@ -184,19 +186,6 @@ impl Sequence {
         self.phase == Phase::Ended
     }
 
-    /// Whether bytes that begin like this may be the next request, sent before this one is answered: they are left for
-    /// later. So are fewer bytes than a header has.
-    pub(crate) fn is_next_request(&self, bytes: &[u8]) -> bool {
-        self.is_over()
-            && match *bytes {
-                [_, number, high, low, _, _, _, _, ..] => {
-                    let is_ours = u16::from_be_bytes([high, low]) == self.request_id;
-                    is_ours && number == RecordType::BeginRequest.number()
-                }
-                _ => true,
-            }
-    }
-
     /// Whether nothing more of the request can come: its streams ended, and so did the padding of the last record.
     pub(crate) fn is_over(&self) -> bool {
         self.phase == Phase::Ended && self.reader.at_boundary()
@@ -218,6 +207,7 @@ impl Sequence {
         } = header;
         let running = self.phase != Phase::Idle;
         let ours = running && id == self.request_id;
+        let is_long_enough = content as usize >= self::BeginRequest::LEN;
         self.purpose = Purpose::Skip;
         self.speaks_fastcgi = true;
         match record_type {
@@ -231,10 +221,13 @@ impl Sequence {
             GetValuesResult | UnknownType if id == 0 => None,
             other if id == 0 => Some(Event::UnknownType(other.number())),
 
-            BeginRequest if ours => Some(Event::Fault(Fault::BeginTwice)),
-            BeginRequest if (content as usize) < self::BeginRequest::LEN => {
-                Some(Event::Fault(Fault::ShortBegin))
+            BeginRequest if ours && self.phase == Phase::Ended && is_long_enough => {
+                self.purpose = Purpose::Next(id);
+                self.fixed_len = 0;
+                Some(Event::Next)
             }
+            BeginRequest if ours => Some(Event::Fault(Fault::BeginTwice)),
+            BeginRequest if !is_long_enough => Some(Event::Fault(Fault::ShortBegin)),
             BeginRequest if running => Some(Event::SecondBegin(id)),
             BeginRequest => {
                 self.purpose = Purpose::Begin(id);
@@ -292,6 +285,7 @@ impl Sequence {
             Purpose::Params => return Some(Event::Params(n)),
             Purpose::Stdin => return Some(Event::Stdin(n)),
             Purpose::Data => return Some(Event::Data(n)),
+            Purpose::Next(_) => return Some(Event::Next),
             Purpose::Skip => {}
             Purpose::GetValues => {
                 let room = MANAGEMENT_LIMIT - self.management.len();
@@ -467,6 +461,43 @@ mod tests {
                 }
             }
             assert_eq!(sequence.is_over(), here == stream.len(), "{here} bytes");
+        }
+    }
+
+    #[test]
+    fn a_next_request_waits_for_the_end_of_this_one() {
+        let late: &[u8] = &[1, 5, 0, 7, 0, 1, 0, 0, b'z'];
+        let padded: &[u8] = &[1, 5, 0, 7, 0, 0, 3, 0, 0, 0, 0];
+        let stream = [GET[0], GET[1], GET[2], padded, late, GET[0], GET[1]].concat();
+        for size in 1..=stream.len() {
+            let (mut sequence, mut waits) = (Sequence::default(), 0);
+            let mut after = Vec::new();
+            for piece in stream.chunks(size) {
+                let mut at = 0;
+                loop {
+                    match sequence.next(piece, &mut at) {
+                        Event::More => break,
+                        Event::Next => {
+                            waits += 1;
+                            // Asked again it says the same, if anything lies there.
+                            let again = sequence.next(piece, &mut { at });
+                            assert!(again == Event::Next || at == piece.len(), "{again:?}");
+                            sequence.end_request();
+                        }
+                        Event::Params(n) => {
+                            sequence.take(n);
+                            at += n;
+                        }
+                        event if waits > 0 => after.push(event),
+                        _ => {}
+                    }
+                }
+            }
+            assert_eq!(
+                (waits, &after[..]),
+                (1, &[Event::Begin(1)][..]),
+                "pieces of {size}"
+            );
         }
     }
 

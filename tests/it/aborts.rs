@@ -3,7 +3,7 @@
 use crate::served::serve;
 use crate::wire::{
     ABORT_REQUEST, Ask, BEGIN_REQUEST, CANT_MPX_CONN, END_REQUEST, End, GET_VALUES,
-    GET_VALUES_RESULT, REQUEST_COMPLETE, STDOUT, begin, pair, record,
+    GET_VALUES_RESULT, REQUEST_COMPLETE, STDIN, STDOUT, begin, pair, record,
 };
 use log::Level;
 use std::io::{BufRead, ErrorKind, Read, Write};
@@ -244,10 +244,11 @@ fn a_look_leaves_the_next_request_alone() {
         }
         res.send(req.path())
     });
-    for padding in [0, 7] {
+    // Behind padding, and behind a record that is nobody's.
+    for (padding, stray) in [(0, &[][..]), (7, &[]), (0, &record(STDIN, 1, b"late"))] {
         let asks: Vec<u8> = ["/a", "/b", "/c"]
             .iter()
-            .flat_map(|path| Ask::get(path).keep().padding(padding).bytes())
+            .flat_map(|path| [&Ask::get(path).keep().padding(padding).bytes(), stray].concat())
             .collect();
         for cut in 0..asks.len() {
             let mut wire = server.after(&asks[..cut]);
@@ -257,7 +258,7 @@ fn a_look_leaves_the_next_request_alone() {
                 assert_eq!(
                     page.page(),
                     (200, path),
-                    "padded by {padding}, cut at {cut}"
+                    "padded by {padding}, {stray:?} between, cut at {cut}"
                 );
             }
         }
