@@ -154,6 +154,7 @@ impl Reading {
             (9..=11, 0) => {}
             (_, 0) => self.found.answers.push(Answer::Unknown(kind)),
             (1, _) => self.begin(id, length, content, whole),
+            (2, _) if self.rules.looks && !running && id == self.last => self.abort_behind(),
             _ if !ours => {}
             (2, _) => self.abort(),
             (4, _) if self.phase == Phase::Params && length == 0 => self.head(),
@@ -177,7 +178,7 @@ impl Reading {
             _ if length < 8 || ours => self.fault(),
             Phase::Idle if next => self.found.depends = true,
             Phase::Idle if whole => {
-                (self.id, self.keep) = (id, content[2] & 1 != 0);
+                (self.id, self.last, self.keep) = (id, 0, content[2] & 1 != 0);
                 self.role = u16::from_be_bytes([content[0], content[1]]);
                 self.params.clear();
                 self.phase = Phase::Params;
@@ -203,6 +204,15 @@ impl Reading {
             }
         };
         self.end(Answer::End(self.id, 0), after);
+    }
+
+    /// The request before this is given up, after all of it has come: before it was answered, or after.
+    fn abort_behind(&mut self) {
+        if let Some(last) = self.found.answers.iter().rposition(is_page) {
+            self.found.answers.remove(last);
+        }
+        self.found.requests.pop();
+        self.found.depends = true;
     }
 
     fn head(&mut self) {
