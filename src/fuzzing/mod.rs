@@ -4,11 +4,15 @@
 //! a target has found once is an ordinary test from then on. It stands in the crate because what it looks at is private.
 
 mod connection;
+#[cfg(test)]
+mod conversations;
 mod get_values;
 mod model;
 mod params;
 mod peer;
 mod record_reader;
+#[cfg(test)]
+mod sequences;
 
 pub use connection::connection;
 pub use get_values::get_values;
@@ -36,7 +40,6 @@ mod tests {
             for seed in std::fs::read_dir(folder.join(name)).unwrap() {
                 let data = std::fs::read(seed.unwrap().path()).unwrap();
                 (bytes, count) = (bytes + data.len(), count + 1);
-                println!("{name}: {}", data.escape_ascii());
                 run(&data);
             }
             assert!(count > 0, "{name} has no seeds");

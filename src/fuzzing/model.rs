@@ -134,7 +134,7 @@ struct Reading {
     rules: Rules,
     phase: Phase,
     id: u16,
-    /// The id of the request before.
+    /// The id of the request before, if the application has answered all of it.
     last: u16,
     role: u16,
     keep: bool,
@@ -154,7 +154,7 @@ impl Reading {
             (9..=11, 0) => {}
             (_, 0) => self.found.answers.push(Answer::Unknown(kind)),
             (1, _) => self.begin(id, length, content, whole),
-            (2, _) if self.rules.looks && !running && id == self.last => self.abort_behind(),
+            (2, _) if self.rules.looks && !running && id == self.last => self.undecided(),
             _ if !ours => {}
             (2, _) => self.abort(),
             (4, _) if self.phase == Phase::Params && length == 0 => self.head(),
@@ -176,7 +176,7 @@ impl Reading {
         match self.phase {
             Phase::Left { .. } if length >= 8 => self.found.depends = true,
             _ if length < 8 || ours => self.fault(),
-            Phase::Idle if next => self.found.depends = true,
+            Phase::Idle if next => self.undecided(),
             Phase::Idle if whole => {
                 (self.id, self.last, self.keep) = (id, 0, content[2] & 1 != 0);
                 self.role = u16::from_be_bytes([content[0], content[1]]);
@@ -185,7 +185,6 @@ impl Reading {
                 let most = if self.rules.all_roles { 3 } else { 1 };
                 if !(1..=most).contains(&self.role) {
                     self.end(Answer::End(id, 3), Phase::Idle);
-                    self.last = 0;
                 }
             }
             Phase::Idle => {}
@@ -206,8 +205,8 @@ impl Reading {
         self.end(Answer::End(self.id, 0), after);
     }
 
-    /// The request before this is given up, after all of it has come: before it was answered, or after.
-    fn abort_behind(&mut self) {
+    /// What came behind the request before may be seen before it is answered, or after.
+    fn undecided(&mut self) {
         if let Some(last) = self.found.answers.iter().rposition(is_page) {
             self.found.answers.remove(last);
         }
@@ -278,6 +277,7 @@ impl Reading {
             _ => [&request.body[..], &request.data].concat(),
         };
         self.end(Answer::Page(self.id, 200, Some(body)), Phase::Idle);
+        self.last = self.id;
     }
 
     fn fault(&mut self) {
@@ -289,7 +289,6 @@ impl Reading {
 
     fn end(&mut self, answer: Answer, after: Phase) {
         self.found.answers.push(answer);
-        self.last = self.id;
         self.phase = if self.keep { after } else { Phase::Closed };
     }
 
