@@ -383,7 +383,7 @@ impl Handle for Wild<'_, '_> {
 }
 
 impl Wild<'_, '_> {
-    fn run<'r>(&mut self, request: &mut Request<'_>, response: Response<'r>) -> crate::Result {
+    fn run<'r>(&mut self, request: &mut Request<'_>, response: Response<'r>) -> Result<(), Error> {
         let (mut response, mut out): (_, Option<ResponseBody<'r>>) = (Some(response), None);
         // A script goes on with the next request.
         while let Some((&word, rest)) = self.script.split_first() {

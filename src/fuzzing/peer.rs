@@ -42,6 +42,8 @@ pub(super) fn limits() -> Limits {
     }
 }
 
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// How a stream is cut: by a row of numbers that one byte begins. 0 cuts nowhere, 1 everywhere.
 #[derive(Clone, Debug)]
 pub(super) enum Cuts {
@@ -135,6 +137,22 @@ impl<'d> Peer<'d> {
             Err(_) => self.closed.set(true),
         }
         true
+    }
+
+    /// Reads what is left, when the other side is gone.
+    ///
+    /// It may take a moment: a process that another test starts has a copy of every socket until it runs its program.
+    fn read_to_end(&self) {
+        self.read();
+        if !self.closed.get() {
+            let stream = &self.stream;
+            let waits = stream.set_nonblocking(false);
+            waits
+                .and_then(|()| stream.set_read_timeout(Some(PATIENCE)))
+                .expect("a socket can be waited for");
+            self.read();
+        }
+        assert!(self.closed.get(), "nobody has the connection");
     }
 
     fn read(&self) {
@@ -235,8 +253,7 @@ impl Place {
             worker.serve(waiting);
         }
         self.buffers = Some(worker.buffers);
-        peer.read();
-        assert!(peer.closed.get(), "nobody has the connection");
+        peer.read_to_end();
         assert_eq!(open.load(Ordering::Relaxed), 0, "and it is still counted");
         Served {
             answers: peer.answers.take(),
