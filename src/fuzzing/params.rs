@@ -128,7 +128,8 @@ fn place<'buf>(found: &Params<'buf>, scratch: &mut Scratch<'buf>) {
             is_set || !place.mount.ends_with(b"/"),
             "{target:?} at {place:?}"
         );
-        if target.request_uri.is_none_or(|uri| uri.starts_with(b"/")) {
+        let is_path = |part: &[u8]| part.is_empty() || part.starts_with(b"/");
+        if target.request_uri.is_none_or(is_path) && is_path(target.script_name) {
             assert!(place.path.starts_with(b"/"), "{target:?} at {place:?}");
         }
         if let Some(uri) = target.request_uri {
