@@ -14,7 +14,7 @@
 use crate::buffer::Buffers;
 use crate::exchange::Home;
 use crate::limits::Limits;
-use crate::link::{Head, Kind, Link, Waiting};
+use crate::link::{Head, Kind, Link, Registration, Waiting};
 use crate::net::sys::now_ms;
 use crate::net::{Epoll, Interest, Listener, Timer, Transport};
 use crossbeam_utils::CachePadded;
@@ -62,7 +62,7 @@ impl Stop {
 
 #[derive(Debug)]
 pub(crate) struct Accept {
-    epoll: Epoll,
+    epoll: Arc<Epoll>,
     timer: Timer,
     listeners: Vec<Listener>,
     stop_pipe: PipeReader,
@@ -109,7 +109,7 @@ impl Accept {
         }
         let (stop_pipe, pipe) = io::pipe()?;
         let accept = Accept {
-            epoll: Epoll::new()?,
+            epoll: Arc::new(Epoll::new()?),
             timer: Timer::new()?,
             listeners,
             stop_pipe,
@@ -176,7 +176,6 @@ impl Accept {
         let moved: Vec<Waiting> = all.filter_map(|i| parked.remove(i)).collect();
         drop(parked);
         for mut waiting in moved {
-            // Our set still has it: an event there finds no entry, and closing it takes it out.
             waiting.link.belong_to(&to.open);
             to.park(waiting);
         }
@@ -384,8 +383,11 @@ impl Home for Accept {
         } else {
             Interest::ReadOnce
         };
-        let registered = std::mem::replace(&mut waiting.link.registered, true);
         let (fd, deadline) = (waiting.link.transport.as_raw_fd(), waiting.deadline);
+        let is_registered = waiting.link.registration.is_some();
+        if !is_registered {
+            waiting.link.registration = Some(Registration::new(&self.epoll, fd));
+        }
         let mut parked = self.lock();
         let key = parked.insert(waiting);
         while parked.head_bytes > self.limits.max_waiting_heads && parked.end_oldest(Kind::Head) {
@@ -395,7 +397,7 @@ impl Home for Accept {
             self.set_alarm(&mut parked, deadline);
         }
         drop(parked);
-        let armed = if registered {
+        let armed = if is_registered {
             self.epoll.rearm(fd, key, interest)
         } else {
             self.epoll.add(fd, key, interest)

@@ -1,19 +1,20 @@
 //! A connection as it goes from hand to hand: from the accept loop to a worker, and back to wait.
 
 use crate::limits::Limits;
-use crate::net::Transport;
+use crate::net::{Epoll, Transport};
 use crate::protocol::{Event, Sequence};
 use std::ops::Range;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// An open connection and where it stands.
 #[derive(Debug)]
 pub(crate) struct Link {
+    /// Its entry in the accept loop's set, if there is one. It stands before the transport, and so ends before it.
+    pub(crate) registration: Option<Registration>,
     pub(crate) transport: Transport,
     pub(crate) sequence: Sequence,
-    /// Whether the accept loop's set has an entry for it already.
-    pub(crate) registered: bool,
     /// Requests that were answered on it.
     pub(crate) served: u32,
     /// Whether the body of the last request may still be on its way.
@@ -28,9 +29,9 @@ impl Link {
         open.fetch_add(1, Ordering::Relaxed);
         let sequence = Sequence::default();
         Link {
+            registration: None,
             transport,
             sequence,
-            registered: false,
             served: 0,
             body_pending: false,
             head_since: 0,
@@ -42,12 +43,39 @@ impl Link {
     pub(crate) fn belong_to(&mut self, open: &Arc<AtomicUsize>) {
         open.fetch_add(1, Ordering::Relaxed);
         self._open = Open(Arc::clone(open));
-        self.registered = false;
+        self.registration = None;
     }
 
     /// Sends a short record between answers. A peer that does not even take that is given up.
     pub(crate) fn send_short(&self, record: &[u8]) -> bool {
         matches!(self.transport.send(record), Ok(n) if n == record.len())
+    }
+}
+
+/// A connection's entry in a set, taken out when dropped: before the connection is closed.
+///
+/// A worker that waits holds, for a moment, each socket that it looks at in the set. To close one in that moment closes
+/// nothing: its end comes when that worker wakes up, which may be hours later (Linux 6.18, where the set takes a
+/// reference to look). Nobody looks at what is not in the set.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    set: Arc<Epoll>,
+    fd: RawFd,
+}
+
+impl Registration {
+    pub(crate) fn new(set: &Arc<Epoll>, fd: RawFd) -> Registration {
+        Registration {
+            set: Arc::clone(set),
+            fd,
+        }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        // It fails only where it was never put in.
+        let _ = self.set.remove(self.fd);
     }
 }
 

@@ -217,6 +217,11 @@ impl Epoll {
         self.control(libc::EPOLL_CTL_MOD, fd, key, interest)
     }
 
+    /// Takes an entry out. Behind it nobody who waits looks at the descriptor any more.
+    pub(crate) fn remove(&self, fd: RawFd) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_DEL, fd, 0, Interest::ReadOnce)
+    }
+
     /// The key of one entry that is ready; `None` when a signal came or, without `block`, nothing is ready.
     pub(crate) fn wait(&self, block: bool) -> io::Result<Option<u64>> {
         let mut event = libc::epoll_event { events: 0, u64: 0 };

@@ -8,7 +8,7 @@ use ::log::Level;
 use fcgi::Server;
 use std::io::{Error, ErrorKind, Read, Write};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A visitor writes the body; it must never be read as records, wherever the handler left off.
 #[test]
@@ -152,4 +152,26 @@ fn a_stop_loses_no_answer_whose_body_is_on_its_way() {
     assert_eq!(wire.reply(1).page(), (413, "too much"));
     drop(wire);
     assert!(server.ends_within(Duration::from_secs(3)));
+}
+
+/// While a worker looks at an entry of the set of connections it holds the socket: another that closes it then closes
+/// nothing until the first has come back from its wait (Linux 6.18). The peer sat there without an end.
+#[test]
+fn a_close_is_seen_at_once_whoever_waits_in_the_loop() {
+    let server = serve_as(Server::new().workers(2), |_, res| res.send("unused"));
+    let until = Instant::now() + Duration::from_secs(3);
+    let mut runs = 0;
+    while Instant::now() < until {
+        let mut wire = server.connect();
+        // A record that nobody asked for, a byte at a time, so that the connection waits in between; and the end. Before,
+        // one of some thousand runs stood still.
+        let record = [&[1, 0, 0, 1, 0xff, 0, 0, 0][..], &[0; 200]].concat();
+        record.chunks(1).for_each(|byte| wire.write(byte));
+        wire.end();
+        let since = Instant::now();
+        assert_eq!(wire.bytes_until_the_end(), b"");
+        assert!(since.elapsed() < Duration::from_secs(5), "run {runs}");
+        runs += 1;
+    }
+    assert!(runs > 100, "{runs} runs");
 }
