@@ -12,22 +12,25 @@
 //! With all workers busy nobody waits here, and time limits fire late.
 
 use crate::buffer::Buffers;
+use crate::control::{Control, EMPTY, READY, REPLACE_ME};
 use crate::exchange::Home;
 use crate::limits::Limits;
 use crate::link::{Head, Kind, Link, Registration, Waiting};
+use crate::net::sys;
 use crate::net::sys::now_ms;
 use crate::net::{Epoll, Interest, Listener, Timer, Transport};
 use crossbeam_utils::CachePadded;
 use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 const STOP: u64 = 1 << 56;
 const TIMER: u64 = 2 << 56;
 const LISTENER: u64 = 3 << 56;
 const PARKED: u64 = 4 << 56;
+const CONTROL: u64 = 5 << 56;
 const KIND: u64 = 0xff << 56;
 
 /// Deadlines are looked at in steps, so that thousands of them are not thousands of alarms.
@@ -67,6 +70,10 @@ pub(crate) struct Accept {
     listeners: Vec<Listener>,
     stop_pipe: PipeReader,
     stop: Stop,
+    /// The line to the parent, in a child of one.
+    control: OnceLock<Arc<Control>>,
+    /// Whether nobody else accepts what waits in the backlog, as the parent has said, or its death.
+    told_to_empty: AtomicBool,
     parked: Mutex<Parked>,
     /// Workers that wait in the loop.
     waiting: CachePadded<AtomicUsize>,
@@ -117,6 +124,8 @@ impl Accept {
                 asked: AtomicBool::new(false),
                 pipe,
             },
+            control: OnceLock::new(),
+            told_to_empty: AtomicBool::new(false),
             parked: Mutex::default(),
             waiting: CachePadded::default(),
             open: Arc::default(),
@@ -136,6 +145,53 @@ impl Accept {
             )?;
         }
         Ok(accept)
+    }
+
+    /// Does from now on as the parent says, and says that it is ready.
+    ///
+    /// # Errors
+    /// When there is no memory for the set's entry.
+    pub(crate) fn obey(&self, control: Arc<Control>) -> io::Result<()> {
+        self.epoll
+            .add(control.as_raw_fd(), CONTROL, Interest::ReadOnce)?;
+        control.say(READY);
+        let _ = self.control.set(control);
+        Ok(())
+    }
+
+    /// Asks the parent for a successor, if there is a parent.
+    pub(crate) fn ask_for_successor(&self) {
+        if let Some(control) = self.control.get() {
+            control.say(REPLACE_ME);
+        }
+    }
+
+    /// Takes in what the parent says.
+    fn hear(&self) {
+        let Some(control) = self.control.get() else {
+            return;
+        };
+        loop {
+            match control.hear() {
+                Ok(Some(EMPTY)) => self.told_to_empty.store(true, Ordering::SeqCst),
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(_) => {
+                    self.told_to_empty.store(true, Ordering::SeqCst);
+                    if !self.is_stopping() {
+                        log::error!(
+                            "the parent process is gone: this one answers what there is and ends"
+                        );
+                        sys::send_signal(std::process::id(), sys::SIGTERM);
+                    }
+                    return;
+                }
+            }
+        }
+        // It fails only without memory, and then a signal still stops us.
+        let _ = self
+            .epoll
+            .rearm(control.as_raw_fd(), CONTROL, Interest::ReadOnce);
     }
 
     pub(crate) fn listeners(&self) -> &[Listener] {
@@ -242,6 +298,10 @@ impl Accept {
         match key & KIND {
             LISTENER => self.accept((key & !KIND) as usize),
             PARKED => self.lock().take(key),
+            CONTROL => {
+                self.hear();
+                None
+            }
             _ => {
                 self.expire();
                 None

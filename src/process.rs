@@ -52,10 +52,11 @@ impl Process {
 ///
 /// # Errors
 /// When a pool was served already: `run` and `main` own the process and serve once.
-pub(crate) fn own(grace: Duration) -> io::Result<()> {
+pub(crate) fn own(grace: Duration, is_child: bool) -> io::Result<()> {
     let process = PROCESS.get_or_init(|| Process {
         grace_ms: AtomicU64::default(),
-        foreground: File::open("/dev/tty").is_ok(),
+        // A child leaves it to its parent what a person wants.
+        foreground: !is_child && File::open("/dev/tty").is_ok(),
         asked: AtomicUsize::new(0),
         interrupted: AtomicUsize::new(0),
         front: OnceLock::new(),

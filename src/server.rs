@@ -4,6 +4,7 @@ use crate::accept::Accept;
 use crate::access::Access;
 use crate::buffer::Buffers;
 use crate::connection::serve_cgi;
+use crate::control::Control;
 use crate::error::{Error, Result};
 use crate::limits::{Limits, MIN_PARAMS};
 use crate::net::{Address, Facts, Listener, Origin, Pipes, Prefix, Transport, refuse_public, sys};
@@ -33,6 +34,9 @@ pub trait Handler: Fn(&mut Request<'_>, Response<'_>) -> Result + Send + Sync + 
 
 impl<F: Fn(&mut Request<'_>, Response<'_>) -> Result + Send + Sync + 'static> Handler for F {}
 
+/// More than a machine that this is for has use for.
+pub(crate) const MOST_PROCESSES: usize = 256;
+
 /// A FastCGI server, and its own builder.
 ///
 /// ```no_run
@@ -57,6 +61,9 @@ pub struct Server {
     pub(crate) workers: usize,
     pub(crate) stack_size: usize,
     pub(crate) grace: Duration,
+    pub(crate) processes: usize,
+    /// The line to the parent, in a child of one.
+    pub(crate) control: Option<Arc<Control>>,
 }
 
 impl Default for Server {
@@ -76,6 +83,8 @@ impl Server {
             workers: 4,
             stack_size: 256 << 10,
             grace: Duration::from_secs(5),
+            processes: 0,
+            control: None,
         }
     }
 
@@ -227,6 +236,16 @@ impl Server {
     /// once.
     pub fn grace(mut self, grace: Duration) -> Server {
         self.grace = grace;
+        self
+    }
+
+    /// How many processes [`main`](Server::main) serves by, under a small parent that starts them anew when they die, and all
+    /// of them at a reload (`SIGHUP`). Default 0: this process serves, and there is no parent.
+    ///
+    /// Each has its own workers, connections and memory. [`run`](Server::run) and [`start`](Server::start) serve in this
+    /// process whatever is set.
+    pub fn processes(mut self, processes: usize) -> Server {
+        self.processes = processes.min(MOST_PROCESSES);
         self
     }
 
@@ -432,19 +451,15 @@ impl Server {
                 .iter()
                 .filter_map(|listener| listener.file().cloned()),
         );
-        for listener in &listeners {
-            if listener.is_public() {
-                // Only one that we were given can be: we open none.
-                log::warn!(
-                    "other machines can reach {}, and FastCGI has no password: let a firewall admit the web server alone",
-                    listener.local_addr()
-                );
-            } else if !matches!(addresses, [Address::Fd(0)]) {
-                log::info!("listening on {}", listener.described());
-            }
+        let control = self.control.clone();
+        if control.is_none() {
+            announce(&listeners, addresses);
         }
         let pool = self.pool(listeners)?;
         process::stops(&pool);
+        if let Some(control) = control {
+            pool.accept().obey(control)?;
+        }
         let done = pool.run();
         pool.accept().unlink();
         process::is_done();
@@ -453,7 +468,7 @@ impl Server {
 
     /// Makes the process ours: its signals, and what is said of panics.
     pub(crate) fn own_process(&self) -> io::Result<()> {
-        process::own(self.grace)?;
+        process::own(self.grace, self.control.is_some())?;
         own_panics();
         Ok(())
     }
@@ -521,6 +536,21 @@ fn refuse(pipes: &Pipes) {
         Retry-After: 5\r\n\r\n503 Service Unavailable\n";
     // If it cannot be written, nobody is there to read it.
     let _ = pipes.write(&[io::IoSlice::new(PAGE)]);
+}
+
+/// Says in the log where requests come from.
+pub(crate) fn announce(listeners: &[Listener], addresses: &[Address]) {
+    for listener in listeners {
+        if listener.is_public() {
+            // Only one that we were given can be: we open none.
+            log::warn!(
+                "other machines can reach {}, and FastCGI has no password: let a firewall admit the web server alone",
+                listener.local_addr()
+            );
+        } else if !matches!(addresses, [Address::Fd(0)]) {
+            log::info!("listening on {}", listener.described());
+        }
+    }
 }
 
 pub(crate) fn listen(addresses: &[Address]) -> io::Result<Vec<Listener>> {

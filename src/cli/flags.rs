@@ -2,11 +2,12 @@
 
 use crate::net::{Address, Prefix};
 use crate::sendfile::Sendfile;
-use crate::server::Server;
+use crate::server::{MOST_PROCESSES, Server};
 use getopts::{Fail, Matches};
 use log::LevelFilter;
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::RawFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ const FLAGS: &[Flag] = &[
     flag("trusted-proxy", "PREFIX", "its X-Forwarded-* count; repeatable", Kind::TrustedProxy),
     flag("workers", "N", "requests answered at once", Kind::Number(1, 1024, |s| &mut s.workers)),
     flag("stack-size", "BYTES", "stack of a worker", Kind::Number(64 << 10, 1 << 30, |s| &mut s.stack_size)),
+    flag("processes", "N", "processes under one parent; 0: this one serves", Kind::Number(0, MOST_PROCESSES, |s| &mut s.processes)),
     flag("grace", "SECONDS", "for what runs when asked to stop", Kind::Seconds(0, |s| &mut s.grace)),
     flag("log-level", "LEVEL", "off, error, warn, info, debug, trace [info]", Kind::Level),
     wait("first-byte-timeout", "silence of a new connection", |s| &mut s.limits.first_byte_timeout),
@@ -52,6 +54,8 @@ pub(super) struct Options {
     pub(super) http: Option<SocketAddr>,
     pub(super) log_level: Option<LevelFilter>,
     pub(super) keepalive: bool,
+    /// What a parent has passed on: the line to it, and its listeners.
+    pub(super) child: Option<Vec<RawFd>>,
     mount: Option<String>,
     trusted_proxies: Vec<Prefix>,
     sendfile: Option<Sendfile>,
@@ -133,6 +137,9 @@ pub(super) fn parse(
             flag.set(&mut options, &value)
                 .map_err(|reason| format!("--{}: {reason}", flag.name))?;
         }
+    }
+    if let Some(numbers) = matches.opt_str("child") {
+        options.child = Some(child(&numbers)?);
     }
     if options.keepalive && !matches!(command, Command::Conf(..)) {
         return Err("--keepalive is for the command conf; see --help".into());
@@ -244,6 +251,7 @@ impl Options {
             http: self.http.or(below.http),
             log_level: self.log_level.or(below.log_level),
             keepalive: self.keepalive || below.keepalive,
+            child: self.child.or(below.child),
             mount: self.mount.or(below.mount),
             trusted_proxies,
             sendfile: self.sendfile.or(below.sendfile),
@@ -357,6 +365,8 @@ impl Flag {
 fn grammar() -> getopts::Options {
     let mut grammar = getopts::Options::new();
     grammar.optflag("h", "help", "").optflag("V", "version", "");
+    // What a parent starts a child with; nothing that a person would type, and so not in the help.
+    grammar.optopt("", "child", "", "");
     for flag in FLAGS {
         match flag.kind {
             Kind::Listen | Kind::TrustedProxy => grammar.optmulti("", flag.name, "", ""),
@@ -365,6 +375,17 @@ fn grammar() -> getopts::Options {
         };
     }
     grammar
+}
+
+/// `3,4,5`: the line to the parent, and its listeners.
+fn child(numbers: &str) -> Result<Vec<RawFd>, String> {
+    let fds: Result<Vec<RawFd>, _> = numbers.split(',').map(str::parse).collect();
+    match fds {
+        Ok(fds) if fds.len() > 1 && fds.iter().all(|&fd| fd > 2) => Ok(fds),
+        _ => Err(format!(
+            "--child {numbers}: only the parent of --processes writes that; leave it out"
+        )),
+    }
 }
 
 fn command(matches: &Matches) -> Result<Command, String> {

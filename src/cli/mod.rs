@@ -14,8 +14,10 @@ mod program;
 mod settings;
 mod trial;
 
+use crate::control::Control;
 use crate::error::{Error, Result};
-use crate::net::{Facts, Origin, sys};
+use crate::net::{Address, Facts, Origin, sys};
+use crate::parent::{self, Plan, Program};
 use crate::request::Request;
 use crate::response::Response;
 use crate::server::Server;
@@ -23,7 +25,9 @@ use flags::{Command, Options, Topic};
 use settings::{Settings, Wrong};
 use std::env;
 use std::io::{self, Write};
+use std::os::fd::RawFd;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 pub use program::home;
 
@@ -102,6 +106,9 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
     let options = flags.over(settings);
     let server = options.apply(server);
     lines::start(options.log_level);
+    if let Some(fds) = options.child {
+        return serve_as_child(server, &fds);
+    }
     let (origin, notes) = facts.decide(&server.listen, options.http);
     notes.iter().for_each(|note| log::info!("{note}"));
     match origin {
@@ -117,8 +124,45 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
         )),
         Origin::Terminal => trial::at_terminal(server),
         Origin::Http(address) => trial::serve(server, address),
-        origin => exit_code(server.serve(&origin.addresses())),
+        origin => exit_code(serve_at(server, &origin.addresses())),
     }
+}
+
+fn serve_at(server: Server, addresses: &[Address]) -> io::Result<()> {
+    if server.processes == 0 {
+        return server.serve(addresses);
+    }
+    let path = program::as_typed()
+        .ok_or_else(|| io::Error::other("--processes needs /proc to find the program"))?;
+    parent::run(Plan {
+        program: Program {
+            path,
+            arguments: env::args_os().collect(),
+        },
+        addresses: addresses.to_vec(),
+        processes: server.processes,
+        grace: server.grace,
+    })
+}
+
+fn serve_as_child(mut server: Server, fds: &[RawFd]) -> ExitCode {
+    let Some((&control, listeners)) = fds.split_first() else {
+        return misused("--child has no descriptors");
+    };
+    let control = match sys::duplicate(control).and_then(|line| {
+        sys::close_on_exec(control)?;
+        Control::passed_on(line)
+    }) {
+        Ok(control) => control,
+        Err(error) => {
+            return misused(&format!(
+                "--child {control}: only the parent of --processes writes that ({error}); leave it out"
+            ));
+        }
+    };
+    server.control = Some(Arc::new(control));
+    let addresses: Vec<Address> = listeners.iter().copied().map(Address::Fd).collect();
+    exit_code(server.serve(&addresses))
 }
 
 fn read_settings() -> Result<Options, (Settings, Wrong)> {

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// From top to bottom; a module imports from its own layer and those below.
-const LAYERS: [&[&str]; 15] = [
+const LAYERS: [&[&str]; 16] = [
     &["main"],
     &["cli", "testing", "fuzzing"],
     &["client"],
+    &["parent"],
     &["server"],
     &["process"],
     &["pool"],
@@ -21,7 +22,7 @@ const LAYERS: [&[&str]; 15] = [
     &["wire"],
     &["link", "front", "visitor", "stranger"],
     &[
-        "buffer", "limits", "setup", "sendfile", "slot", "net", "form", "cgi", "page",
+        "buffer", "control", "limits", "setup", "sendfile", "slot", "net", "form", "cgi", "page",
     ],
     &["protocol", "error", "decimal", "date"],
 ];
