@@ -181,7 +181,6 @@ impl Testbed {
         });
     }
 
-    /// The states of its threads, as /proc has them: `S` sleeps.
     /// What it has used of the processors, in hundredths of a second.
     pub fn cpu_ticks(&self) -> u64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
@@ -191,14 +190,7 @@ impl Testbed {
     }
 
     pub fn thread_states(&self) -> Vec<char> {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
-        tasks
-            .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok())
-            .map(|stat| {
-                let (_, rest) = stat.rsplit_once(") ").expect("a stat line");
-                rest.chars().next().expect("a state")
-            })
-            .collect()
+        thread_states(self.pid())
     }
 }
 
@@ -207,6 +199,18 @@ impl Drop for Testbed {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The states of a process' threads, as /proc has them: `S` sleeps.
+pub fn thread_states(pid: u32) -> Vec<char> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    tasks
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok())
+        .map(|stat| {
+            let (_, rest) = stat.rsplit_once(") ").expect("a stat line");
+            rest.chars().next().expect("a state")
+        })
+        .collect()
 }
 
 /// Signals a process that these tests started.
