@@ -395,10 +395,7 @@ impl Accept {
                 true => Interest::Nothing,
                 false => Interest::ReadAlways,
             };
-            if let Err(error) = self
-                .epoll
-                .rearm(self.stop_pipe.as_raw_fd(), STOP, interest)
-            {
+            if let Err(error) = self.epoll.rearm(self.stop_pipe.as_raw_fd(), STOP, interest) {
                 log::error!("the workers cannot be told that the stop is over: {error}");
             }
         }

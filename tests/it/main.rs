@@ -33,3 +33,4 @@ mod stop;
 mod streams;
 mod testing;
 mod troubles;
+mod unanswered;
