@@ -111,7 +111,7 @@ impl Worker<'_> {
         let mut next = Some(waiting);
         while let Some(waiting) = next {
             next = match waiting.kind {
-                Kind::Linger => self.drain(waiting),
+                Kind::Linger | Kind::Ended => self.drain(waiting),
                 _ => self.requests(waiting),
             };
         }

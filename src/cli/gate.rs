@@ -160,7 +160,7 @@ impl Gate {
         let has_threads = pool.start().is_ok();
         if let Some(first) = self.first.get() {
             first.accept().hand_over(pool.accept());
-            first.accept().ask_to_stop();
+            first.accept().ask_to_leave();
         }
         let _ = self.second.set(Second { pool, has_threads });
         Ok(())

@@ -34,3 +34,4 @@ mod stop;
 mod streams;
 mod testing;
 mod troubles;
+mod unanswered;
