@@ -12,13 +12,8 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The pids of its children.
 fn children(parent: &Testbed) -> BTreeSet<u32> {
-    let path = format!("/proc/{0}/task/{0}/children", parent.pid());
-    let text = fs::read_to_string(path).unwrap_or_default();
-    text.split_whitespace()
-        .map(|pid| pid.parse().unwrap())
-        .collect()
+    testbed::children(parent.pid()).into_iter().collect()
 }
 
 /// The process that answers next.
