@@ -53,6 +53,8 @@ pub(crate) type Failed = Arc<dyn Fn(&Failure) + Send + Sync>;
 pub(crate) struct Size {
     pub(crate) workers: usize,
     pub(crate) stack: usize,
+    /// After so many answers a child asks for a successor; 0 is never.
+    pub(crate) max_requests: usize,
 }
 
 /// The workers, and all that they share.
@@ -69,6 +71,8 @@ pub(crate) struct Pool {
     slots: Box<[CachePadded<Slot>]>,
     strangers: Strangers,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Requests that were answered, where somebody asks.
+    answered: AtomicUsize,
 }
 
 impl Pool {
@@ -91,6 +95,7 @@ impl Pool {
             slots: (0..size.workers).map(|_| CachePadded::default()).collect(),
             strangers: Strangers::default(),
             threads: Mutex::default(),
+            answered: AtomicUsize::new(0),
         })
     }
 
@@ -158,7 +163,10 @@ impl Pool {
     fn work(self: &Arc<Pool>, index: usize, buffers: Buffers) {
         let mut worker = Worker {
             buffers,
-            handler: Box::new(Application::new(&self.handlers)),
+            handler: Box::new(Application {
+                of: (self.size.max_requests > 0).then_some(&**self),
+                ..Application::new(&self.handlers)
+            }),
             home: &self.accept,
             limits: &self.limits,
             setup: &self.setup,
@@ -206,6 +214,13 @@ impl Pool {
         }
     }
 
+    /// A request is answered. The parent starts a successor when they are enough, and ends this process when that serves.
+    fn count(&self) {
+        if self.answered.fetch_add(1, Ordering::Relaxed) + 1 == self.size.max_requests {
+            self.accept.ask_for_successor();
+        }
+    }
+
     fn threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.threads
             .lock()
@@ -218,6 +233,8 @@ pub(crate) struct Application<'p> {
     handlers: &'p Handlers,
     /// By role, each made at its first request.
     roles: [Option<Call>; Role::COUNT],
+    /// Where its requests are counted.
+    of: Option<&'p Pool>,
 }
 
 impl<'p> Application<'p> {
@@ -225,6 +242,7 @@ impl<'p> Application<'p> {
         Application {
             handlers,
             roles: Default::default(),
+            of: None,
         }
     }
 
@@ -267,7 +285,11 @@ impl Handle for Application<'_> {
         request: &mut Request<'_>,
         response: Response<'_>,
     ) -> std::result::Result<(), Failure> {
-        match contain(|| self.answer(request, response)) {
+        let done = contain(|| self.answer(request, response));
+        if let Some(pool) = self.of {
+            pool.count();
+        }
+        match done {
             Ok(answered) => answered.map_err(Failure::Error),
             Err(panic) => {
                 // What the panic left half done is not used again.

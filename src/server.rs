@@ -62,6 +62,7 @@ pub struct Server {
     pub(crate) stack_size: usize,
     pub(crate) grace: Duration,
     pub(crate) processes: usize,
+    pub(crate) max_requests: usize,
     /// The line to the parent, in a child of one.
     pub(crate) control: Option<Arc<Control>>,
 }
@@ -84,6 +85,7 @@ impl Server {
             stack_size: 256 << 10,
             grace: Duration::from_secs(5),
             processes: 0,
+            max_requests: 0,
             control: None,
         }
     }
@@ -246,6 +248,15 @@ impl Server {
     /// process whatever is set.
     pub fn processes(mut self, processes: usize) -> Server {
         self.processes = processes.min(MOST_PROCESSES);
+        self
+    }
+
+    /// After how many requests a process of [`processes`](Server::processes) is replaced, for what leaks. Default 0: never.
+    ///
+    /// Its successor serves before it ends, and it finishes what it has begun. It counts nowhere else: a process that a web
+    /// server started never ends by itself.
+    pub fn max_requests(mut self, requests: usize) -> Server {
+        self.max_requests = requests;
         self
     }
 
@@ -439,6 +450,7 @@ impl Server {
         let size = Size {
             workers: self.workers,
             stack: self.stack_size,
+            max_requests: self.max_requests,
         };
         Ok(Pool::new(accept, self.handlers, limits, self.setup, size))
     }

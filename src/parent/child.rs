@@ -160,9 +160,9 @@ impl Child {
         self.asked_to_end || self.ends_when_ready.is_some()
     }
 
-    /// Whether a stop that it was not ready for is all that it died of.
+    /// Whether nothing was lost by the end that it was asked for. One that was not ready yet had nothing.
     pub(super) fn ended_as_asked(&self, how: &End) -> bool {
-        how.is_success() || (self.asked_to_end && !self.is_ready && how.is_by(sys::SIGTERM))
+        how.is_success() || !self.is_ready
     }
 
     pub(super) fn is_overdue(&self) -> bool {
@@ -192,10 +192,6 @@ pub(super) struct End(ExitStatus);
 impl End {
     fn is_success(&self) -> bool {
         self.0.success()
-    }
-
-    fn is_by(&self, signal: i32) -> bool {
-        self.0.signal() == Some(signal)
     }
 }
 

@@ -21,6 +21,7 @@ mod layers;
 mod limits;
 mod pages;
 mod panics;
+mod parent;
 mod premature;
 mod request;
 mod reserve;

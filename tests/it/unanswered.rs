@@ -2,7 +2,7 @@
 //! wrong here goes wrong between two instructions.
 
 use crate::served::{Folder, poll};
-use crate::testbed::Testbed;
+use crate::testbed::{self, Testbed};
 use crate::wire::{Ask, Wire};
 use fcgi::Address;
 use std::os::unix::net::UnixListener;
@@ -98,6 +98,35 @@ fn every_connection_that_was_made_is_answered_whenever_the_stop_comes() {
         seen.assert_nothing_lost();
         assert_eq!(testbed.wait().1.code(), Some(0), "stop {i}");
         assert_eq!(testbed.last_troubles(), [""; 0]);
+    }
+}
+
+/// Also where everyone is signalled at once, as systemd and a terminal do: who is the last is nobody's to know.
+#[test]
+fn a_parent_stops_with_nothing_left_unanswered() {
+    let (seen, end) = (Seen::default(), AtomicBool::new(false));
+    let ask = Ask::get("/hello").bytes();
+    for i in 0..STOPS {
+        let flags = ["--processes", ["1", "2"][i % 2], "--workers", "2"];
+        let mut parent = Testbed::listening_with(&flags);
+        let address = parent.address().clone();
+        let children = testbed::children(parent.pid());
+        thread::scope(|scope| {
+            for _ in 0..VISITORS {
+                scope.spawn(|| visit(&address, &ask, &end, &seen));
+            }
+            await_answers(&seen, 20 + i);
+            let all = [&[parent.pid()], &children[..]].concat();
+            // A child may be gone by the time that it is its turn.
+            match i % 4 {
+                0 | 1 => parent.signal("TERM"),
+                2 => drop(testbed::signal_all(&all, "TERM")),
+                _ => drop(testbed::signal_all(&all, "INT")),
+            }
+        });
+        seen.assert_nothing_lost();
+        assert_eq!(parent.wait().1.code(), Some(0), "stop {i}");
+        assert_eq!(parent.last_troubles(), [""; 0]);
     }
 }
 

@@ -15,6 +15,7 @@ mod lighttpd;
 mod nginx;
 mod paths;
 mod process;
+mod reload;
 mod requests;
 mod row;
 mod stories;
@@ -242,6 +243,11 @@ const ROWS: &[Row] = &[
             start: nginx::tcp_kept,
             traits: NGINX_KEPT,
         },
+    },
+    Row {
+        name: "nginx-reload",
+        missing: nginx::missing,
+        work: Work::Story(reload::story),
     },
     Row {
         name: "nginx-files",
