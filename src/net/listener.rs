@@ -980,6 +980,54 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_in_the_backlog_can_be_accepted_and_nobody_comes_after_them() {
+        let folder = Folder::new();
+        let path = folder.file("app.sock");
+        let listener = Listener::bind(&unix(&path), None).unwrap();
+        assert!(listener.is_ours() && !listener.has_backlog());
+        let _waiting = [(); 2].map(|()| UnixStream::connect(&path).unwrap());
+        assert!(listener.has_backlog());
+        listener.admit_nobody();
+        let refused = UnixStream::connect(&path).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        for _ in 0..2 {
+            listener.socket().accept().unwrap();
+        }
+        let end = listener.socket().accept().unwrap_err().kind();
+        assert!(
+            [ErrorKind::InvalidInput, ErrorKind::WouldBlock].contains(&end),
+            "{end}"
+        );
+
+        let listener = Listener::bind(&tcp("127.0.0.1:0"), None).unwrap();
+        let Address::Tcp(address) = *listener.local_addr() else {
+            panic!("not TCP");
+        };
+        assert!(listener.is_ours());
+        let _waiting = TcpStream::connect(address).unwrap();
+        listener.admit_nobody();
+        let _another = TcpStream::connect(address).unwrap();
+        for _ in 0..2 {
+            listener.socket().accept().unwrap();
+        }
+        listener.end();
+        assert!(TcpStream::connect(address).is_err());
+    }
+
+    #[test]
+    fn a_socket_that_was_taken_over_ends_for_nobody() {
+        let folder = Folder::new();
+        let path = folder.file("app.sock");
+        let theirs = UnixListener::bind(&path).unwrap();
+        let listener = Listener::bind(&Address::Fd(theirs.as_raw_fd()), None).unwrap();
+        listener.admit_nobody();
+        listener.end();
+        let _waiting = UnixStream::connect(&path).unwrap();
+        assert!(!listener.is_ours() && !listener.has_backlog());
+        theirs.accept().unwrap();
+    }
+
+    #[test]
     fn no_descriptor_outlives_an_exec() {
         let folder = Folder::new();
         let socket = Socket::new_raw(Domain::UNIX, Type::STREAM, None).unwrap();
