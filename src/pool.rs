@@ -16,6 +16,7 @@ use crate::reserve::Reserve;
 use crate::response::Response;
 use crate::setup::Setup;
 use crate::slot::Slot;
+use crate::start_up::StartUps;
 use crate::stranger::Strangers;
 use crossbeam_utils::CachePadded;
 use std::any::Any;
@@ -43,6 +44,7 @@ pub(crate) struct Handlers {
     /// Is told why requests fail, beside the log.
     pub(crate) failed: Option<Failed>,
     pub(crate) error_page: Option<ErrorPage>,
+    pub(crate) start_ups: Arc<StartUps>,
 }
 
 /// Takes note of a failure.
@@ -231,6 +233,8 @@ impl Pool {
 /// The application, as one worker calls it.
 pub(crate) struct Application<'p> {
     handlers: &'p Handlers,
+    /// A start-up that fails has no second try.
+    is_alone: bool,
     /// By role, each made at its first request.
     roles: [Option<Call>; Role::COUNT],
     /// Where its requests are counted.
@@ -241,8 +245,17 @@ impl<'p> Application<'p> {
     pub(crate) fn new(handlers: &'p Handlers) -> Application<'p> {
         Application {
             handlers,
+            is_alone: false,
             roles: Default::default(),
             of: None,
+        }
+    }
+
+    /// For one request, after which the process ends.
+    pub(crate) fn alone(handlers: &'p Handlers) -> Application<'p> {
+        Application {
+            is_alone: true,
+            ..Application::new(handlers)
         }
     }
 
@@ -254,16 +267,21 @@ impl<'p> Application<'p> {
                 let Some(make) = &self.handlers.roles[role] else {
                     return Err(Error::new(500, "the application has no responder"));
                 };
-                none.insert(start_up(make)?)
+                match self.is_alone {
+                    true => none.insert(start_up(make)?),
+                    false => none.insert(self.handlers.start_ups.make(role, || start_up(make))?),
+                }
             }
         };
         handler(request, response)
     }
 }
 
-/// Makes a handler. What fails now may go right at the next request: a 503, unless the application says otherwise.
+/// Makes a handler. What fails now may go right at the next try: a 503, unless the application says otherwise.
 pub(crate) fn start_up(make: &Make) -> Result<Call> {
-    make().map_err(|error| {
+    let made = contain(|| make());
+    let made = made.unwrap_or_else(|panic| Err(Error::new(503, format!("panicked{panic}"))));
+    made.map_err(|error| {
         let status = match error.status() {
             500 => 503,
             status => status,

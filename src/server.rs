@@ -161,8 +161,10 @@ impl Server {
 
     /// A handler with a state of its own for each worker: a database connection, a cache.
     ///
-    /// `init` makes it before the worker's first request, and anew after a panic. While it fails, requests are answered
-    /// with 503 (or the status of its error), the log says why, and the next request tries again.
+    /// `init` makes it before the worker's first request, and anew after a panic. While it fails or panics, requests are
+    /// answered 503 (or the status of its error) with a `Retry-After`, and the log says why. The first request after 1 s
+    /// tries again, then the first after 2 s, 4 s and so on, at most 60 s; those in between are answered at once. This
+    /// counts for all workers of the process together, until one succeeds.
     ///
     /// ```
     /// # use fcgi::Server;
@@ -493,7 +495,7 @@ impl Server {
         let environment =
             std::env::vars_os().map(|(name, value)| (name.into_encoded_bytes(), value.into_vec()));
         let mut buffers = Buffers::new(self.limits.max_params).inspect_err(|_| refuse(&pipes))?;
-        let mut application = Application::new(&self.handlers);
+        let mut application = Application::alone(&self.handlers);
         serve_cgi(
             pipes,
             environment,

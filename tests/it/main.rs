@@ -30,6 +30,7 @@ mod roles;
 mod rules;
 mod sequence;
 mod sockets;
+mod start_up;
 mod stop;
 mod streams;
 mod testing;

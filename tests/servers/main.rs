@@ -18,6 +18,7 @@ mod process;
 mod reload;
 mod requests;
 mod row;
+mod settings;
 mod stories;
 mod testbed;
 
@@ -129,7 +130,17 @@ const ROWS: &[Row] = &[
     Row {
         name: "apache-fcgid-settings",
         missing: apache::missing_fcgid,
-        work: Work::Story(stories::settings),
+        work: Work::Story(settings::printed),
+    },
+    Row {
+        name: "apache-fcgid-settings-guide",
+        missing: apache::missing_fcgid,
+        work: Work::Story(settings::guides),
+    },
+    Row {
+        name: "apache-fcgid-start-up",
+        missing: apache::missing_fcgid,
+        work: Work::Story(settings::start_up),
     },
     Row {
         name: "apache-fcgid-echo",
