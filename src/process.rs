@@ -7,6 +7,7 @@
 //! All that the signal handlers use is prepared before, and everything that they call is async-signal-safe.
 
 use crate::decimal::Decimal;
+use crate::net::Notify;
 use crate::net::SocketFile;
 use crate::net::sys::{self, Errno};
 use crate::pool::Pool;
@@ -33,6 +34,8 @@ struct Process {
     front: OnceLock<PipeWriter>,
     pools: [OnceLock<Arc<Pool>>; POOLS],
     files: OnceLock<Vec<(CString, SocketFile)>>,
+    /// Who is told that we serve, and that we stop.
+    notify: OnceLock<Notify>,
 }
 
 impl Process {
@@ -61,6 +64,7 @@ pub(crate) fn own(grace: Duration) -> io::Result<()> {
         front: OnceLock::new(),
         pools: Default::default(),
         files: OnceLock::new(),
+        notify: OnceLock::new(),
     });
     if process.pools[0].get().is_some() {
         return Err(io::Error::other(
@@ -104,6 +108,17 @@ pub(crate) fn stops(pool: &Arc<Pool>) {
     }
     if was_asked_to_stop() {
         process.ask_to_stop();
+    }
+}
+
+/// Connections are accepted: whoever started us is told if it asked to be, and told again when we stop.
+pub(crate) fn is_ready() {
+    let Some(notify) = Notify::from_environment() else {
+        return;
+    };
+    notify.ready();
+    if let Some(process) = PROCESS.get() {
+        let _ = process.notify.set(notify);
     }
 }
 
@@ -151,6 +166,9 @@ extern "C" fn stop(signal: i32) {
     if first {
         sys::alarm(Duration::from_millis(grace));
         process.ask_to_stop();
+        if let Some(notify) = process.notify.get() {
+            notify.stopping();
+        }
     }
 }
 

@@ -445,6 +445,7 @@ impl Server {
         }
         let pool = self.pool(listeners)?;
         process::stops(&pool);
+        process::is_ready();
         let done = pool.run();
         pool.accept().unlink();
         process::is_done();

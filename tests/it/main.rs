@@ -31,5 +31,6 @@ mod sequence;
 mod sockets;
 mod stop;
 mod streams;
+mod systemd;
 mod testing;
 mod troubles;
