@@ -8,6 +8,7 @@
 
 use crate::accept::Cut;
 use crate::decimal::Decimal;
+use crate::net::Notify;
 use crate::net::SocketFile;
 use crate::net::sys::{self, Errno};
 use crate::pool::Pool;
@@ -34,6 +35,8 @@ struct Process {
     front: OnceLock<PipeWriter>,
     pools: [OnceLock<Arc<Pool>>; POOLS],
     files: OnceLock<Vec<(CString, SocketFile)>>,
+    /// Who is told that we serve, and that we stop.
+    notify: OnceLock<Notify>,
 }
 
 impl Process {
@@ -70,6 +73,7 @@ pub(crate) fn own(grace: Duration, is_child: bool) -> io::Result<()> {
         front: OnceLock::new(),
         pools: Default::default(),
         files: OnceLock::new(),
+        notify: OnceLock::new(),
     });
     if process.pools[0].get().is_some() {
         return Err(io::Error::other(
@@ -113,6 +117,17 @@ pub(crate) fn stops(pool: &Arc<Pool>) {
     }
     if was_asked_to_stop() {
         process.ask_to_stop();
+    }
+}
+
+/// Connections are accepted: whoever started us is told if it asked to be, and told again when we stop.
+pub(crate) fn is_ready() {
+    let Some(notify) = Notify::from_environment() else {
+        return;
+    };
+    notify.ready();
+    if let Some(process) = PROCESS.get() {
+        let _ = process.notify.set(notify);
     }
 }
 
@@ -162,6 +177,9 @@ extern "C" fn stop(signal: i32) {
         // Even if every worker is busy: whoever comes now is not let in to be cut, and the next one can start.
         process.remove_files();
         process.ask_to_stop();
+        if let Some(notify) = process.notify.get() {
+            notify.stopping();
+        }
     }
 }
 

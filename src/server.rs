@@ -471,8 +471,9 @@ impl Server {
         }
         let pool = self.pool(listeners)?;
         process::stops(&pool);
-        if let Some(control) = control {
-            pool.accept().obey(control)?;
+        match control {
+            Some(control) => pool.accept().obey(control)?,
+            None => process::is_ready(),
         }
         let done = pool.run();
         pool.accept().unlink();

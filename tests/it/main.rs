@@ -33,6 +33,7 @@ mod sockets;
 mod start_up;
 mod stop;
 mod streams;
+mod systemd;
 mod testing;
 mod troubles;
 mod unanswered;
