@@ -232,6 +232,8 @@ impl Family {
             return;
         }
         log::info!("reload: {} new processes start", self.plan.processes);
+        // Those that serve go on in the log that is there now, whatever becomes of the reload.
+        self.children.iter().for_each(Child::reopen_log);
         self.generation += 1;
         self.reloading = true;
         self.backoff = Backoff::default();
