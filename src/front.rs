@@ -4,6 +4,7 @@
 use crate::buffer::Window;
 use crate::cgi::{Known, Params, ParamsError, Place, Scratch, Target, locate};
 use crate::limits::Limits;
+use crate::request_id::Ticket;
 use crate::setup::Setup;
 
 /// A frozen front, and what is left of the parts that it was made of.
@@ -20,6 +21,7 @@ pub(crate) struct Frozen<'buf> {
     /// `place.path` as text, lossy.
     pub(crate) path: &'buf str,
     pub(crate) refusal: Option<(u16, String)>,
+    pub(crate) ticket: Ticket,
 }
 
 impl<'buf> Front<'buf> {
@@ -32,6 +34,7 @@ impl<'buf> Front<'buf> {
         limits: &Limits,
         setup: &Setup,
         refusal: Option<(u16, String)>,
+        ticket: Ticket,
     ) -> Front<'buf> {
         let desk = std::mem::take(&mut spare.bytes);
         let mut scratch = Scratch::new(joined, desk);
@@ -77,6 +80,7 @@ impl<'buf> Front<'buf> {
                 place,
                 path,
                 refusal,
+                ticket,
             },
             spare,
             touched,

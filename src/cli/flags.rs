@@ -8,7 +8,7 @@ use log::LevelFilter;
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::RawFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// All that can be asked for. Values that are out of range are refused here, not clamped.
@@ -23,7 +23,8 @@ const FLAGS: &[Flag] = &[
     flag("processes", "N", "processes under one parent; 0: this one serves", Kind::Number(0, MOST_PROCESSES, |s| &mut s.processes)),
     most("max-requests", "N", "of a process, until it is replaced; 0: never", 0, usize::MAX >> 1, |s| &mut s.max_requests),
     flag("grace", "SECONDS", "for what runs when asked to stop", Kind::Seconds(0, |s| &mut s.grace)),
-    flag("log-level", "LEVEL", "off, error, warn, info, debug, trace [info]", Kind::Level),
+    flag("log-level", "LEVEL", "off error warn info debug trace [RUST_LOG, info]", Kind::Level),
+    flag("access-log", "FILE", "a line for each request, in Apache's format", Kind::AccessLog),
     wait("first-byte-timeout", "silence of a new connection", |s| &mut s.limits.first_byte_timeout),
     wait("head-timeout", "all of a request's parameters", |s| &mut s.limits.head_timeout),
     wait("body-timeout", "the next byte of a body", |s| &mut s.limits.body_timeout),
@@ -57,6 +58,7 @@ pub(super) struct Options {
     pub(super) keepalive: bool,
     /// What a parent has passed on: the line to it, and its listeners.
     pub(super) child: Option<Vec<RawFd>>,
+    access_log: Option<PathBuf>,
     mount: Option<String>,
     trusted_proxies: Vec<Prefix>,
     sendfile: Option<Sendfile>,
@@ -105,6 +107,7 @@ enum Kind {
     Listen,
     Http,
     Level,
+    AccessLog,
     Keepalive,
     Mount,
     TrustedProxy,
@@ -164,6 +167,9 @@ pub(super) fn parse_file(text: &str, home: &Path) -> Result<Options, (usize, Str
     }
     for address in &mut options.listen {
         *address = address.resolved(home);
+    }
+    if let Some(path) = &mut options.access_log {
+        *path = home.join(&*path);
     }
     if let Some(Sendfile::Accel { folder, .. }) = &mut options.sendfile {
         *folder = home.join(&*folder);
@@ -253,6 +259,7 @@ impl Options {
             log_level: self.log_level.or(below.log_level),
             keepalive: self.keepalive || below.keepalive,
             child: self.child.or(below.child),
+            access_log: self.access_log.or(below.access_log),
             mount: self.mount.or(below.mount),
             trusted_proxies,
             sendfile: self.sendfile.or(below.sendfile),
@@ -265,6 +272,9 @@ impl Options {
     pub(super) fn apply(&self, mut server: Server) -> Server {
         if !self.listen.is_empty() {
             server.listen.clone_from(&self.listen);
+        }
+        if let Some(path) = &self.access_log {
+            server = server.access_log(path);
         }
         if let Some(mount) = &self.mount {
             server = server.mount(mount);
@@ -323,6 +333,7 @@ impl Flag {
             Kind::Listen => options.listen.push(address(value)?),
             Kind::Http => options.http = Some(http(value)?),
             Kind::Level => options.log_level = Some(level(value)?),
+            Kind::AccessLog => options.access_log = Some(file(value)?),
             Kind::Keepalive => options.keepalive = true,
             Kind::Mount => options.mount = Some(mount(value)?),
             Kind::TrustedProxy => options.trusted_proxies.push(prefix(value)?),
@@ -351,6 +362,7 @@ impl Flag {
             Kind::Listen
             | Kind::Http
             | Kind::Level
+            | Kind::AccessLog
             | Kind::Keepalive
             | Kind::Mount
             | Kind::TrustedProxy
@@ -571,6 +583,15 @@ fn http(value: &str) -> Result<SocketAddr, String> {
         )),
         Address::Tcp(address) => Ok(address),
         _ => Err(format!("{value:?} is no TCP address; write 127.0.0.1:8000")),
+    }
+}
+
+fn file(value: &str) -> Result<PathBuf, String> {
+    match value.is_empty() || value.ends_with('/') {
+        true => Err(format!(
+            "{value:?} is no file; write its path: .ht.access.log"
+        )),
+        false => Ok(value.into()),
     }
 }
 

@@ -243,6 +243,8 @@ impl Family {
             return;
         }
         log::info!("reload: {} new processes start", self.plan.processes);
+        // Those that serve go on in the log that is there now, whatever becomes of the reload.
+        self.children.iter().for_each(Child::reopen_log);
         self.before = Some(self.generation);
         self.generation = self.generations;
         self.generations += 1;

@@ -20,11 +20,21 @@ const LAYERS: [&[&str]; 16] = [
     &["request", "response", "body", "access"],
     &["exchange"],
     &["wire"],
-    &["link", "front", "visitor", "stranger", "start_up"],
+    &["link", "front", "visitor", "stranger", "start_up", "access_line"],
     &[
-        "buffer", "control", "limits", "setup", "sendfile", "slot", "net", "form", "cgi", "page",
+        "buffer",
+        "control",
+        "limits",
+        "setup",
+        "sendfile",
+        "slot",
+        "net",
+        "form",
+        "cgi",
+        "page",
+        "access_log",
     ],
-    &["protocol", "error", "decimal", "date"],
+    &["protocol", "error", "decimal", "date", "request_id"],
 ];
 
 /// These see less than their place allows. The client is the web server's part, and knows nothing of ours; what is pure
