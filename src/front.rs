@@ -5,6 +5,7 @@ use crate::buffer::Window;
 use crate::cgi::{Known, Params, ParamsError, Place, Scratch, Target, locate};
 use crate::limits::Limits;
 use crate::setup::Setup;
+use std::cell::Cell;
 
 /// A frozen front, and what is left of the parts that it was made of.
 pub(crate) struct Front<'buf> {
@@ -20,6 +21,8 @@ pub(crate) struct Frozen<'buf> {
     /// `place.path` as text, lossy.
     pub(crate) path: &'buf str,
     pub(crate) refusal: Option<(u16, String)>,
+    /// The status of an answer that was finished, and its connection given back, before the handler returned; 0 till then.
+    pub(crate) finished_with: Cell<u16>,
 }
 
 impl<'buf> Front<'buf> {
@@ -77,6 +80,7 @@ impl<'buf> Front<'buf> {
                 place,
                 path,
                 refusal,
+                finished_with: Cell::new(0),
             },
             spare,
             touched,

@@ -65,9 +65,11 @@ mod sendfile;
 mod server;
 mod setup;
 mod slot;
+mod status;
 mod stranger;
 pub mod testing;
 mod visitor;
+mod watch;
 mod wire;
 
 pub use access::{Access, Grant};

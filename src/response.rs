@@ -282,9 +282,12 @@ impl<'buf> Response<'buf> {
     /// # Errors
     /// A header or status that was refused; a connection that is gone.
     pub fn finish(self, body: impl AsRef<[u8]>) -> Result {
-        let (shared, home) = (self.shared, self.home);
+        let (shared, home, front) = (self.shared, self.home, self.front);
         self.send(body)?;
-        connected(shared)?.complete()?;
+        let mut exchange = connected(shared)?;
+        exchange.complete()?;
+        front.finished_with.set(exchange.status());
+        drop(exchange);
         hand_back(shared, home);
         Ok(())
     }

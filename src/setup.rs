@@ -3,6 +3,7 @@
 
 use crate::net::Prefix;
 use crate::sendfile::Sendfile;
+use crate::status::StatusPage;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Setup {
@@ -14,4 +15,6 @@ pub(crate) struct Setup {
     pub(crate) debug: bool,
     /// Whether the web server sends files, and how it is asked to.
     pub(crate) sendfile: Option<Sendfile>,
+    /// Where the server itself answers what it is doing.
+    pub(crate) status: StatusPage,
 }

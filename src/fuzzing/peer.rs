@@ -231,6 +231,7 @@ impl Place {
             strangers: &Strangers::default(),
             values: VALUES,
             pace: &parking,
+            overview: None,
             misses: 0,
         };
         let mut turns = 0;

@@ -14,7 +14,7 @@ const LAYERS: [&[&str]; 16] = [
     &["server"],
     &["process"],
     &["pool"],
-    &["reserve"],
+    &["reserve", "watch"],
     &["accept"],
     &["connection"],
     &["request", "response", "body", "access"],
@@ -22,7 +22,8 @@ const LAYERS: [&[&str]; 16] = [
     &["wire"],
     &["link", "front", "visitor", "stranger"],
     &[
-        "buffer", "control", "limits", "setup", "sendfile", "slot", "net", "form", "cgi", "page",
+        "buffer", "control", "limits", "setup", "sendfile", "slot", "status", "net", "form", "cgi",
+        "page",
     ],
     &["protocol", "error", "decimal", "date"],
 ];
