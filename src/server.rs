@@ -305,6 +305,31 @@ impl Server {
         self
     }
 
+    /// A request that runs longer is a warning in the log, once while it runs and once more when it has ended. Default zero:
+    /// never.
+    ///
+    /// It runs from the end of its parameters to the end of its answer: a slow upload and a slow reader count, too. A thread
+    /// watches (64 KiB of stack); where it cannot be started a slow request is told when it has ended.
+    ///
+    /// Set or not: once every worker's thread runs, and there are several, the log says when all of them have been busy for
+    /// 5 s, and when that is over.
+    pub fn slow(mut self, limit: Duration) -> Server {
+        self.limits.slow = limit;
+        self
+    }
+
+    /// A request that runs longer is stuck. Default zero: none is.
+    ///
+    /// A thread cannot be ended from outside, but a process can. Under the parent of [`processes`](Server::processes) another
+    /// one takes this one's place; then this one stops, so that its other requests have [`grace`](Server::grace) to end, and
+    /// what runs by then is cut. A process that anyone else started goes on: the log says which request it is, and the
+    /// [status page](Server::status_page) how many there have been. As with [`slow`](Server::slow), slow uploads count: it is for
+    /// what should never happen, far above what does.
+    pub fn timeout(mut self, limit: Duration) -> Server {
+        self.limits.timeout = limit;
+        self
+    }
+
     /// The most bytes of a request's parameters. Default 256 KiB, at least 64 KiB. Over it: 431. Each worker reserves
     /// twice as much address space; only what is used costs memory.
     pub fn max_params(mut self, bytes: usize) -> Server {
@@ -389,6 +414,26 @@ impl Server {
     /// it, and a stranger should not. It changes the built-in error page alone.
     pub fn debug(mut self, debug: bool) -> Server {
         self.setup.debug = debug;
+        self
+    }
+
+    /// Where the server itself says what it is doing: a path below the mount, such as `/status`. Default nowhere.
+    ///
+    /// How many workers are busy, how many connections are open and parked, what was served and with which statuses, and the
+    /// running request that began first: as text, or as json for `?json` and `Accept: application/json`. Of this process alone:
+    /// of several each counts for itself, and who answers is chance. Asking for the page is not counted.
+    ///
+    /// It is for visitors from this machine (127.0.0.0/8 and ::1, if no header says that a proxy passed the request on), and
+    /// from [`status_allow`](Server::status_allow). For all others there is no such page: the application answers.
+    pub fn status_page(mut self, path: &str) -> Server {
+        self.setup.status.path = Some(format!("/{}", path.trim_start_matches('/')));
+        self
+    }
+
+    /// Adds an address, or several by their prefix, from which the [status page](Server::status_page) can be seen. It is
+    /// compared with [`Request::remote_addr`]: what a [trusted proxy](Server::trusted_proxy) says counts.
+    pub fn status_allow(mut self, range: Prefix) -> Server {
+        self.setup.status.allow.push(range);
         self
     }
 

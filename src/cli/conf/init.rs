@@ -1,6 +1,6 @@
 //! An init script, for a system without systemd and supervisor. Called by [`text`](super::text).
 
-use super::{Site, Upstream, WEB_USER, in_shell};
+use super::{Site, WEB_USER, in_shell};
 
 /// The program makes its socket and removes it, and takes over one that a crash has left: the script never removes one.
 /// `start-stop-daemon` is used where it is as Debian's, since that starts nothing in between; else `su`, which waits for
