@@ -6,6 +6,7 @@ use crate::cgi::{Known, Params, ParamsError, Place, Scratch, Target, locate};
 use crate::limits::Limits;
 use crate::request_id::Ticket;
 use crate::setup::Setup;
+use std::cell::Cell;
 
 /// A frozen front, and what is left of the parts that it was made of.
 pub(crate) struct Front<'buf> {
@@ -22,6 +23,8 @@ pub(crate) struct Frozen<'buf> {
     pub(crate) path: &'buf str,
     pub(crate) refusal: Option<(u16, String)>,
     pub(crate) ticket: Ticket,
+    /// The status of an answer that was finished, and its connection given back, before the handler returned; 0 till then.
+    pub(crate) finished_with: Cell<u16>,
 }
 
 impl<'buf> Front<'buf> {
@@ -81,6 +84,7 @@ impl<'buf> Front<'buf> {
                 path,
                 refusal,
                 ticket,
+                finished_with: Cell::new(0),
             },
             spare,
             touched,

@@ -68,9 +68,12 @@ mod sendfile;
 mod server;
 mod setup;
 mod slot;
+mod start_up;
+mod status;
 mod stranger;
 pub mod testing;
 mod visitor;
+mod watch;
 mod wire;
 
 pub use access::{Access, Grant};

@@ -7,9 +7,11 @@
 //!
 //! All that the signal handlers use is prepared before, and everything that they call is async-signal-safe.
 
+use crate::accept::Cut;
 use crate::access_log::AccessLog;
 use crate::date::Utc;
 use crate::decimal::Decimal;
+use crate::net::Notify;
 use crate::net::SocketFile;
 use crate::net::sys::{self, Errno};
 use crate::pool::Pool;
@@ -40,9 +42,18 @@ struct Process {
     front: OnceLock<PipeWriter>,
     pools: [OnceLock<Arc<Pool>>; POOLS],
     files: OnceLock<Vec<(CString, SocketFile)>>,
+    /// Who is told that we serve, and that we stop.
+    notify: OnceLock<Notify>,
 }
 
 impl Process {
+    /// Async-signal-safe.
+    fn remove_files(&self) {
+        for (path, file) in self.files.get().into_iter().flatten() {
+            sys::unlink_if(path, file.device, file.inode);
+        }
+    }
+
     /// Async-signal-safe. Twice at most for each, when a signal comes while something starts, so that no pipe gets full.
     fn ask_to_stop(&self) {
         if let Some(mut pipe) = self.front.get() {
@@ -70,6 +81,7 @@ pub(crate) fn own(grace: Duration, is_child: bool) -> io::Result<()> {
         front: OnceLock::new(),
         pools: Default::default(),
         files: OnceLock::new(),
+        notify: OnceLock::new(),
     });
     if process.pools[0].get().is_some() {
         return Err(io::Error::other(
@@ -121,6 +133,17 @@ pub(crate) fn stops(pool: &Arc<Pool>) {
     }
 }
 
+/// Connections are accepted: whoever started us is told if it asked to be, and told again when we stop.
+pub(crate) fn is_ready() {
+    let Some(notify) = Notify::from_environment() else {
+        return;
+    };
+    notify.ready();
+    if let Some(process) = PROCESS.get() {
+        let _ = process.notify.set(notify);
+    }
+}
+
 /// A pipe that can be read from when a signal has come. Whoever has it stops the pools: no signal does from now on.
 ///
 /// # Errors
@@ -164,15 +187,18 @@ extern "C" fn stop(signal: i32) {
     }
     if first {
         sys::alarm(Duration::from_millis(grace));
+        // Even if every worker is busy: whoever comes now is not let in to be cut, and the next one can start.
+        process.remove_files();
         process.ask_to_stop();
+        if let Some(notify) = process.notify.get() {
+            notify.stopping();
+        }
     }
 }
 
 extern "C" fn deadline(_signal: i32) {
     let Some(process) = PROCESS.get() else { return };
-    for (path, file) in process.files.get().into_iter().flatten() {
-        sys::unlink_if(path, file.device, file.inode);
-    }
+    process.remove_files();
     let now = sys::now_ms();
     for slot in process
         .pools
@@ -182,6 +208,11 @@ extern "C" fn deadline(_signal: i32) {
     {
         if let Some((since, line)) = slot.read() {
             process.tell_cut(line.as_bytes(), now.saturating_sub(since) / 1000);
+        }
+    }
+    for pool in process.pools.iter().filter_map(OnceLock::get) {
+        if let Some(cut) = pool.accept().cut() {
+            process.tell_unanswered(cut);
         }
     }
     sys::exit_now(1);
@@ -241,6 +272,23 @@ impl Process {
             request,
         ];
         self.say(Level::Error, &parts);
+    }
+
+    /// Of requests that no worker had taken up nothing is known but that they were there.
+    fn tell_unanswered(&self, cut: Cut) {
+        if cut.waiting > 0 {
+            let count = Decimal::of(cut.waiting as u64);
+            let parts = [
+                b"the time to stop is over; cut unanswered: ",
+                count.as_bytes(),
+                b" that waited for a worker or for the rest of a request",
+            ];
+            self.say(Level::Error, &parts);
+        }
+        if cut.backlog {
+            let line = b"the time to stop is over; cut unanswered: what nobody had accepted yet";
+            self.say(Level::Error, &[line]);
+        }
     }
 
     /// Writes a line of these parts, as the command line's log has them: a signal handler may not call a logger.

@@ -285,10 +285,11 @@ impl<'buf> Response<'buf> {
     pub fn finish(self, body: impl AsRef<[u8]>) -> Result {
         let (shared, home, front, setup) = (self.shared, self.home, self.front, self.setup);
         self.send(body)?;
-        connected(shared)?.complete()?;
-        if let Some(exchange) = &*shared.borrow() {
-            access_line::tell(front, setup, || exchange.sent());
-        }
+        let mut exchange = connected(shared)?;
+        exchange.complete()?;
+        front.finished_with.set(exchange.status());
+        access_line::tell(front, setup, || exchange.sent());
+        drop(exchange);
         hand_back(shared, home);
         Ok(())
     }

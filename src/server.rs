@@ -65,6 +65,7 @@ pub struct Server {
     pub(crate) stack_size: usize,
     pub(crate) grace: Duration,
     pub(crate) processes: usize,
+    pub(crate) max_requests: usize,
     pub(crate) access_log: Option<PathBuf>,
     /// The line to the parent, in a child of one.
     pub(crate) control: Option<Arc<Control>>,
@@ -88,6 +89,7 @@ impl Server {
             stack_size: 256 << 10,
             grace: Duration::from_secs(5),
             processes: 0,
+            max_requests: 0,
             access_log: None,
             control: None,
         }
@@ -164,8 +166,10 @@ impl Server {
 
     /// A handler with a state of its own for each worker: a database connection, a cache.
     ///
-    /// `init` makes it before the worker's first request, and anew after a panic. While it fails, requests are answered
-    /// with 503 (or the status of its error), the log says why, and the next request tries again.
+    /// `init` makes it before the worker's first request, and anew after a panic. While it fails or panics, requests are
+    /// answered 503 (or the status of its error) with a `Retry-After`, and the log says why. The first request after 1 s
+    /// tries again, then the first after 2 s, 4 s and so on, at most 60 s; those in between are answered at once. This
+    /// counts for all workers of the process together, until one succeeds.
     ///
     /// ```
     /// # use fcgi::Server;
@@ -254,6 +258,15 @@ impl Server {
         self
     }
 
+    /// After how many requests a process of [`processes`](Server::processes) is replaced, for what leaks. Default 0: never.
+    ///
+    /// Its successor serves before it ends, and it finishes what it has begun. It counts nowhere else: a process that a web
+    /// server started never ends by itself.
+    pub fn max_requests(mut self, requests: usize) -> Server {
+        self.max_requests = requests;
+        self
+    }
+
     /// How long an accepted connection may stay silent. Default 30 s.
     pub fn first_byte_timeout(mut self, limit: Duration) -> Server {
         self.limits.first_byte_timeout = limit;
@@ -289,6 +302,31 @@ impl Server {
     /// How long a closed connection is read from, so that the answer is not lost. Default 5 s.
     pub fn linger_timeout(mut self, limit: Duration) -> Server {
         self.limits.linger_timeout = limit;
+        self
+    }
+
+    /// A request that runs longer is a warning in the log, once while it runs and once more when it has ended. Default zero:
+    /// never.
+    ///
+    /// It runs from the end of its parameters to the end of its answer: a slow upload and a slow reader count, too. A thread
+    /// watches (64 KiB of stack); where it cannot be started a slow request is told when it has ended.
+    ///
+    /// Set or not: once every worker's thread runs, and there are several, the log says when all of them have been busy for
+    /// 5 s, and when that is over.
+    pub fn slow(mut self, limit: Duration) -> Server {
+        self.limits.slow = limit;
+        self
+    }
+
+    /// A request that runs longer is stuck. Default zero: none is.
+    ///
+    /// A thread cannot be ended from outside, but a process can. Under the parent of [`processes`](Server::processes) another
+    /// one takes this one's place; then this one stops, so that its other requests have [`grace`](Server::grace) to end, and
+    /// what runs by then is cut. A process that anyone else started goes on: the log says which request it is, and the
+    /// [status page](Server::status_page) how many there have been. As with [`slow`](Server::slow), slow uploads count: it is for
+    /// what should never happen, far above what does.
+    pub fn timeout(mut self, limit: Duration) -> Server {
+        self.limits.timeout = limit;
         self
     }
 
@@ -376,6 +414,26 @@ impl Server {
     /// it, and a stranger should not. It changes the built-in error page alone.
     pub fn debug(mut self, debug: bool) -> Server {
         self.setup.debug = debug;
+        self
+    }
+
+    /// Where the server itself says what it is doing: a path below the mount, such as `/status`. Default nowhere.
+    ///
+    /// How many workers are busy, how many connections are open and parked, what was served and with which statuses, and the
+    /// running request that began first: as text, or as json for `?json` and `Accept: application/json`. Of this process alone:
+    /// of several each counts for itself, and who answers is chance. Asking for the page is not counted.
+    ///
+    /// It is for visitors from this machine (127.0.0.0/8 and ::1, if no header says that a proxy passed the request on), and
+    /// from [`status_allow`](Server::status_allow). For all others there is no such page: the application answers.
+    pub fn status_page(mut self, path: &str) -> Server {
+        self.setup.status.path = Some(format!("/{}", path.trim_start_matches('/')));
+        self
+    }
+
+    /// Adds an address, or several by their prefix, from which the [status page](Server::status_page) can be seen. It is
+    /// compared with [`Request::remote_addr`]: what a [trusted proxy](Server::trusted_proxy) says counts.
+    pub fn status_allow(mut self, range: Prefix) -> Server {
+        self.setup.status.allow.push(range);
         self
     }
 
@@ -468,6 +526,7 @@ impl Server {
         let size = Size {
             workers: self.workers,
             stack: self.stack_size,
+            max_requests: self.max_requests,
         };
         Ok(Pool::new(accept, self.handlers, limits, self.setup, size))
     }
@@ -488,8 +547,9 @@ impl Server {
         }
         let pool = server.pool(listeners)?;
         process::stops(&pool);
-        if let Some(control) = control {
-            pool.accept().obey(control)?;
+        match control {
+            Some(control) => pool.accept().obey(control)?,
+            None => process::is_ready(),
         }
         let done = pool.run();
         pool.accept().unlink();
@@ -550,7 +610,7 @@ impl Server {
         let environment =
             std::env::vars_os().map(|(name, value)| (name.into_encoded_bytes(), value.into_vec()));
         let mut buffers = Buffers::new(server.limits.max_params).inspect_err(|_| refuse(&pipes))?;
-        let mut application = Application::new(&server.handlers);
+        let mut application = Application::alone(&server.handlers);
         serve_cgi(
             pipes,
             environment,

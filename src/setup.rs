@@ -4,6 +4,7 @@
 use crate::access_log::AccessLog;
 use crate::net::Prefix;
 use crate::sendfile::Sendfile;
+use crate::status::StatusPage;
 use std::sync::Arc;
 
 #[derive(Clone, Debug, Default)]
@@ -18,4 +19,6 @@ pub(crate) struct Setup {
     pub(crate) sendfile: Option<Sendfile>,
     /// Where each request has a line, opened when the server starts.
     pub(crate) access_log: Option<Arc<AccessLog>>,
+    /// Where the server itself answers what it is doing.
+    pub(crate) status: StatusPage,
 }

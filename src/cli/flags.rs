@@ -21,6 +21,7 @@ const FLAGS: &[Flag] = &[
     flag("workers", "N", "requests answered at once", Kind::Number(1, 1024, |s| &mut s.workers)),
     flag("stack-size", "BYTES", "stack of a worker", Kind::Number(64 << 10, 1 << 30, |s| &mut s.stack_size)),
     flag("processes", "N", "processes under one parent; 0: this one serves", Kind::Number(0, MOST_PROCESSES, |s| &mut s.processes)),
+    most("max-requests", "N", "of a process, until it is replaced; 0: never", 0, usize::MAX >> 1, |s| &mut s.max_requests),
     flag("grace", "SECONDS", "for what runs when asked to stop", Kind::Seconds(0, |s| &mut s.grace)),
     flag("log-level", "LEVEL", "off error warn info debug trace [RUST_LOG, info]", Kind::Level),
     flag("access-log", "FILE", "a line for each request, in Apache's format", Kind::AccessLog),
@@ -30,6 +31,8 @@ const FLAGS: &[Flag] = &[
     wait("write-timeout", "an answer of which nothing is taken", |s| &mut s.limits.write_timeout),
     wait("idle-timeout", "a kept connection without a request", |s| &mut s.limits.idle_timeout),
     wait("linger-timeout", "a close with unread bytes", |s| &mut s.limits.linger_timeout),
+    flag("slow", "SECONDS", "a request that runs longer is logged", Kind::Seconds(0, |s| &mut s.limits.slow)),
+    flag("timeout", "SECONDS", "one that does costs the process its place", Kind::Seconds(0, |s| &mut s.limits.timeout)),
     most("max-params", "BYTES", "all parameters; 64K is 65536", 64 << 10, 16 << 20, |s| &mut s.limits.max_params),
     most("max-pairs", "N", "parameters of a request", 1, 16_384, |s| &mut s.limits.max_pairs),
     most("max-pair", "BYTES", "one parameter, name and value", 256, 16 << 20, |s| &mut s.limits.max_pair),
@@ -37,6 +40,8 @@ const FLAGS: &[Flag] = &[
     most("max-waiting-heads", "BYTES", "parameters, not whole yet", 0, 1 << 30, |s| &mut s.limits.max_waiting_heads),
     most("max-connections", "N", "open connections", 1, 1 << 20, |s| &mut s.limits.max_connections),
     flag("sendfile", "HOW", "x-sendfile, or x-accel:/folder=/location", Kind::Sendfile),
+    flag("status", "PATH", "a page that says what it is doing: /status", Kind::Status),
+    flag("status-allow", "PREFIX", "sees it, as this machine does; repeatable", Kind::StatusAllow),
     flag("debug", "", "show visitors why a request failed", Kind::Debug),
     flag("keepalive", "", "conf: the server keeps connections open", Kind::Keepalive),
 ];
@@ -61,6 +66,8 @@ pub(super) struct Options {
     mount: Option<String>,
     trusted_proxies: Vec<Prefix>,
     sendfile: Option<Sendfile>,
+    status: Option<String>,
+    status_allow: Vec<Prefix>,
     debug: bool,
     changes: Vec<Change>,
 }
@@ -111,6 +118,8 @@ enum Kind {
     Mount,
     TrustedProxy,
     Sendfile,
+    Status,
+    StatusAllow,
     Debug,
     /// At least so many ms.
     Seconds(u64, Field<Duration>),
@@ -250,6 +259,10 @@ impl Options {
             true => below.trusted_proxies,
             false => self.trusted_proxies,
         };
+        let status_allow = match self.status_allow.is_empty() {
+            true => below.status_allow,
+            false => self.status_allow,
+        };
         let mut changes = below.changes;
         changes.extend(self.changes);
         Options {
@@ -262,6 +275,8 @@ impl Options {
             mount: self.mount.or(below.mount),
             trusted_proxies,
             sendfile: self.sendfile.or(below.sendfile),
+            status: self.status.or(below.status),
+            status_allow,
             debug: self.debug || below.debug,
             changes,
         }
@@ -287,6 +302,12 @@ impl Options {
         if let Some(sendfile) = &self.sendfile {
             server = server.sendfile(sendfile.clone());
         }
+        if let Some(path) = &self.status {
+            server = server.status_page(path);
+        }
+        if !self.status_allow.is_empty() {
+            server.setup.status.allow.clone_from(&self.status_allow);
+        }
         if self.debug {
             server = server.debug(true);
         }
@@ -311,7 +332,7 @@ impl Flag {
     }
 
     fn is_limit(&self) -> bool {
-        self.name.starts_with("max-") || self.name.ends_with("-timeout")
+        self.name.starts_with("max-") || self.name.ends_with("timeout") || self.name == "slow"
     }
 
     /// Whether what it asks for is compiled in.
@@ -337,6 +358,8 @@ impl Flag {
             Kind::Mount => options.mount = Some(mount(value)?),
             Kind::TrustedProxy => options.trusted_proxies.push(prefix(value)?),
             Kind::Sendfile => options.sendfile = Some(sendfile(value)?),
+            Kind::Status => options.status = Some(status(value)?),
+            Kind::StatusAllow => options.status_allow.push(prefix(value)?),
             Kind::Debug => options.debug = true,
             Kind::Seconds(least, field) => {
                 let change = Change::Seconds(field, seconds(value, least)?);
@@ -366,6 +389,8 @@ impl Flag {
             | Kind::Mount
             | Kind::TrustedProxy
             | Kind::Sendfile
+            | Kind::Status
+            | Kind::StatusAllow
             | Kind::Debug => String::new(),
             Kind::Seconds(_, field) => format!(" [{}]", seconds_of(*field(server))),
             Kind::Number(_, _, field) => format!(" [{}]", short(*field(server) as u64)),
@@ -381,7 +406,9 @@ fn grammar() -> getopts::Options {
     grammar.optopt("", "child", "", "");
     for flag in FLAGS {
         match flag.kind {
-            Kind::Listen | Kind::TrustedProxy => grammar.optmulti("", flag.name, "", ""),
+            Kind::Listen | Kind::TrustedProxy | Kind::StatusAllow => {
+                grammar.optmulti("", flag.name, "", "")
+            }
             Kind::Keepalive | Kind::Debug => grammar.optflag("", flag.name, ""),
             _ => grammar.optopt("", flag.name, "", ""),
         };
@@ -446,7 +473,7 @@ fn parse_line(
     match flag.kind {
         Kind::Keepalive => return Err("keepalive is for the command conf; leave it out".into()),
         Kind::Debug if !value.is_empty() => return Err("debug takes no value; write debug".into()),
-        Kind::Listen | Kind::TrustedProxy => {}
+        Kind::Listen | Kind::TrustedProxy | Kind::StatusAllow => {}
         _ if seen.contains(&flag.name) => {
             return Err(format!("{name} is given twice; leave one out"));
         }
@@ -536,6 +563,17 @@ fn mount(value: &str) -> Result<String, String> {
     }
 }
 
+/// A path of the application's, as [`Request::path`](crate::Request::path) has it.
+fn status(value: &str) -> Result<String, String> {
+    let is_path = value.starts_with('/') && !value.contains(['?', '#', '%']);
+    match is_path && !value.contains(char::is_control) {
+        true => Ok(value.to_owned()),
+        false => Err(format!(
+            "{value:?} is no path; write the page's path below the mount, decoded: /status"
+        )),
+    }
+}
+
 fn prefix(value: &str) -> Result<Prefix, String> {
     value
         .parse()
@@ -600,9 +638,10 @@ fn level(value: &str) -> Result<LevelFilter, String> {
         .map_err(|_| format!("{value:?} is no level; write off, error, warn, info, debug or trace"))
 }
 
-/// Seconds, with up to three digits after a point.
+/// Seconds, with up to three digits after a point; their `s` may stand behind.
 fn seconds(value: &str, least: u64) -> Result<Duration, String> {
-    let (whole, part) = value.split_once('.').unwrap_or((value, "0"));
+    let bare = value.strip_suffix('s').unwrap_or(value);
+    let (whole, part) = bare.split_once('.').unwrap_or((bare, "0"));
     let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let ms = (are_digits(whole) && are_digits(part) && part.len() <= 3)
         .then(|| format!("{whole}{part:0<3}").parse().ok())
@@ -686,6 +725,8 @@ mod tests {
             ("write-timeout", "2.5", "[2.5]"),
             ("idle-timeout", "007", "[7]"),
             ("linger-timeout", "1.0", "[1]"),
+            ("slow", "10s", "[10]"),
+            ("timeout", "2.5s", "[2.5]"),
             ("max-params", "16M", "[16M]"),
             ("max-pairs", "16384", "[16384]"),
             ("max-pair", "1000", "[1000]"),
@@ -745,6 +786,32 @@ mod tests {
         );
     }
 
+    #[test]
+    fn the_status_page_is_a_setting_too() {
+        let asked = [
+            "--status",
+            "/s",
+            "--status-allow",
+            "::1",
+            "--status-allow=10.0.0.0/8",
+        ];
+        let file = "status /s\nstatus-allow ::1\nstatus-allow 10.0.0.0/8";
+        let file = parse_file(file, Path::new("/")).unwrap();
+        let allowed = |server: &Server| {
+            let ranges = server.setup.status.allow.iter().map(Prefix::to_string);
+            ranges.collect::<Vec<_>>().join(" ")
+        };
+        for server in [server(&asked), file.clone().apply(Server::new())] {
+            assert!(server.setup.status.is_at(b"/s"));
+            assert_eq!(allowed(&server), "::1 10.0.0.0/8");
+        }
+        let (_, over) = parsed(&["--status", "/t", "--status-allow", "::2"]).unwrap();
+        let server = over.over(file).apply(Server::new());
+        assert!(server.setup.status.is_at(b"/t") && !server.setup.status.is_at(b"/s"));
+        assert_eq!(allowed(&server), "::2", "they replace those of the file");
+        assert!(!Server::new().setup.status.is_at(b"/"));
+    }
+
     /// The builder clamps; what is refused here must not be looser than that.
     #[test]
     fn every_range_lies_within_the_builders() {
@@ -802,6 +869,16 @@ mod tests {
             ("grace", "1.2345", "seconds from 0 to 86400"),
             ("grace", "18446744073709551616", "seconds from 0 to 86400"),
             ("head-timeout", "0.099", "seconds from 0.1 to 86400"),
+            ("slow", "s", "seconds from 0 to 86400"),
+            ("slow", "10 s", "seconds from 0 to 86400"),
+            ("timeout", "10m", "seconds from 0 to 86400"),
+            ("status", "status", "is no path; write the page's path"),
+            (
+                "status",
+                "/status?json",
+                "is no path; write the page's path",
+            ),
+            ("status-allow", "localhost", "is no address and no prefix"),
             ("mount", "app", "is no mount; write the path"),
             ("mount", "//app", "is no mount; write the path"),
             ("mount", "/a%20b", "is no mount; write the path"),

@@ -167,9 +167,9 @@ impl Child {
         self.asked_to_end || self.ends_when_ready.is_some()
     }
 
-    /// Whether a stop that it was not ready for is all that it died of.
+    /// Whether nothing was lost by the end that it was asked for. One that was not ready yet had nothing.
     pub(super) fn ended_as_asked(&self, how: &End) -> bool {
-        how.is_success() || (self.asked_to_end && !self.is_ready && how.is_by(sys::SIGTERM))
+        how.is_success() || !self.is_ready
     }
 
     pub(super) fn is_overdue(&self) -> bool {
@@ -200,10 +200,6 @@ impl End {
     fn is_success(&self) -> bool {
         self.0.success()
     }
-
-    fn is_by(&self, signal: i32) -> bool {
-        self.0.signal() == Some(signal)
-    }
 }
 
 impl fmt::Display for End {
@@ -228,7 +224,7 @@ fn signal_name(number: i32) -> Option<(&'static str, &'static str)> {
             "a file that is mapped was cut, or the disk is full",
         ),
         sys::SIGKILL => ("SIGKILL", "somebody's kill -9, or memory ran out"),
-        sys::SIGSEGV => ("SIGSEGV", "a stack that ran over, or unsafe code"),
+        sys::SIGSEGV => ("SIGSEGV", "a stack that ran over, or a bug in foreign code"),
         sys::SIGILL => ("SIGILL", "code for another processor"),
         sys::SIGSYS => ("SIGSYS", "a system call that is forbidden here"),
         sys::SIGXCPU => ("SIGXCPU", "its processor time is used up"),

@@ -13,7 +13,7 @@ mod child;
 mod signals;
 
 use crate::net::sys;
-use crate::net::{Address, Listener};
+use crate::net::{Address, Listener, Notify};
 use crate::server::{announce, listen};
 use backoff::Backoff;
 pub(crate) use child::Program;
@@ -72,15 +72,19 @@ struct Family {
     /// Whether nobody else accepts from them: at a full stop what waits there is ours to answer.
     ours: bool,
     children: Vec<Child>,
-    /// Counts the reloads: children of an earlier one serve until those of the new one are ready.
+    /// The generation that is to serve: each reload makes one.
     generation: u32,
-    reloading: bool,
+    /// The one that goes on serving until the new one is ready, during a reload.
+    before: Option<u32>,
+    generations: u32,
     /// A reload that was asked for during one.
     reload_again: bool,
     stopping: bool,
     /// Whether a last child was started for what came between the others' end and ours.
     emptied: bool,
     told_serving: bool,
+    /// Who is told that we serve, and that we stop.
+    notify: Option<Notify>,
     /// Children that were killed at a stop, or ended with a failure.
     cut: usize,
     backoff: Backoff,
@@ -95,11 +99,13 @@ impl Family {
             listeners,
             children: Vec::new(),
             generation: 0,
-            reloading: false,
+            before: None,
+            generations: 1,
             reload_again: false,
             stopping: false,
             emptied: false,
             told_serving: false,
+            notify: Notify::from_environment(),
             cut: 0,
             backoff: Backoff::default(),
         }
@@ -122,10 +128,14 @@ impl Family {
 
     /// Takes note of those that have ended.
     fn reap(&mut self) {
-        for mut child in std::mem::take(&mut self.children) {
+        let mut i = 0;
+        while let Some(child) = self.children.get_mut(i) {
             match child.ended() {
-                None => self.children.push(child),
-                Some(how) => self.bury(&child, &how),
+                None => i += 1,
+                Some(how) => {
+                    let child = self.children.swap_remove(i);
+                    self.bury(&child, &how);
+                }
             }
         }
     }
@@ -142,7 +152,7 @@ impl Family {
             return;
         }
         let is_new = child.generation == self.generation;
-        if self.reloading && is_new && !child.is_ready {
+        if self.before.is_some() && is_new && !child.is_ready {
             self.fail_reload(&format!("its process {pid} {how} before it was ready"));
             return;
         }
@@ -165,6 +175,7 @@ impl Family {
         if !self.told_serving && serving >= self.plan.processes {
             self.told_serving = true;
             log::info!("{serving} processes serve");
+            self.notify.iter().for_each(Notify::ready);
         }
     }
 
@@ -197,7 +208,7 @@ impl Family {
                 self.children.push(child);
                 true
             }
-            Err(error) if self.reloading => {
+            Err(error) if self.before.is_some() => {
                 self.fail_reload(&error.to_string());
                 false
             }
@@ -227,29 +238,30 @@ impl Family {
         if self.stopping {
             return;
         }
-        if self.reloading {
+        if self.before.is_some() {
             self.reload_again = true;
             return;
         }
         log::info!("reload: {} new processes start", self.plan.processes);
         // Those that serve go on in the log that is there now, whatever becomes of the reload.
         self.children.iter().for_each(Child::reopen_log);
-        self.generation += 1;
-        self.reloading = true;
+        self.before = Some(self.generation);
+        self.generation = self.generations;
+        self.generations += 1;
         self.backoff = Backoff::default();
     }
 
     fn finish_reload(&mut self) {
-        if !self.reloading {
+        if self.before.is_none() {
             return;
         }
         if self.are_enough_ready() {
-            self.reloading = false;
+            self.before = None;
             log::info!("reload: the new processes serve, the old ones end");
             let (grace, current) = (self.plan.grace, self.generation);
             self.children
                 .iter_mut()
-                .filter(|child| child.generation < current)
+                .filter(|child| child.generation != current)
                 .for_each(|child| child.end(grace));
             if std::mem::take(&mut self.reload_again) {
                 self.reload();
@@ -267,14 +279,13 @@ impl Family {
     /// The old children stay, as if nothing had been asked.
     fn fail_reload(&mut self, why: &str) {
         log::error!("the reload failed, and the old processes go on serving: {why}");
-        (self.reloading, self.reload_again) = (false, false);
-        let (grace, current) = (self.plan.grace, self.generation);
-        for child in &mut self.children {
-            match child.generation == current {
-                true => child.end(grace),
-                false => child.generation = current,
-            }
-        }
+        self.reload_again = false;
+        let (grace, failed) = (self.plan.grace, self.generation);
+        self.generation = self.before.take().unwrap_or(failed);
+        self.children
+            .iter_mut()
+            .filter(|child| child.generation == failed)
+            .for_each(|child| child.end(grace));
     }
 
     /// Ends all children, and leaves nothing unanswered that is ours.
@@ -283,6 +294,7 @@ impl Family {
             return;
         }
         self.stopping = true;
+        self.notify.iter().for_each(Notify::stopping);
         self.unlink();
         for child in &mut self.children {
             if self.ours {
@@ -343,7 +355,7 @@ impl Family {
         let deadlines = self.children.iter().filter_map(Child::deadline);
         let next = deadlines
             .chain(self.backoff.until())
-            .chain(self.reloading.then(|| now + START_LIMIT))
+            .chain(self.before.map(|_| now + START_LIMIT))
             .min();
         let fds: Vec<_> = std::iter::once(signals.as_fd())
             .chain(self.children.iter().filter_map(Child::control))

@@ -171,7 +171,8 @@ fn wrong_usage_is_one_sentence_and_exit_code_2() {
         ),
         (
             &["conf", "iis"],
-            "conf knows no web server \"iis\"; write one of htaccess, apache, nginx, lighttpd, haproxy, caddy, h2o, cherokee",
+            "conf knows no \"iis\"; write one of htaccess, apache, nginx, lighttpd, haproxy, caddy, h2o, cherokee, systemd, \
+             supervisor, init, spawn-fcgi, multiwatch",
         ),
     ] {
         let told = home.run(arguments);
