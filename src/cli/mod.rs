@@ -59,6 +59,10 @@ impl Server {
                 program::name(),
                 env!("CARGO_PKG_VERSION")
             )),
+            Err(sentence) if facts.is_inherited() => {
+                lines::start(None);
+                exit_code(gate::refuse(self, &sentence))
+            }
             Err(sentence) => misused(&sentence),
         }
     }
@@ -80,7 +84,9 @@ fn answer_cgi(server: Server) -> ExitCode {
     let server = match read_settings() {
         Ok(settings) => {
             lines::start(settings.log_level);
-            settings.apply(server)
+            let mut server = settings.apply(server);
+            tell(&settings, &mut server);
+            server
         }
         Err((_, wrong)) => {
             lines::start(None);
@@ -100,9 +106,15 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
         Err((_, wrong)) => return misused(&wrong.sentence),
     };
     let options = flags.over(settings);
-    let server = options.apply(server);
+    let mut server = options.apply(server);
     lines::start(options.log_level);
     let (origin, notes) = facts.decide(&server.listen, options.http);
+    if let (Origin::Listen(_), Some(http)) = (&origin, options.http) {
+        return misused(&format!(
+            "--listen waits for a web server and --http {http} is one, and both are given; leave one out"
+        ));
+    }
+    tell(&options, &mut server);
     notes.iter().for_each(|note| log::info!("{note}"));
     match origin {
         Origin::Nothing => misused(&format!(
@@ -118,6 +130,16 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
         Origin::Terminal => trial::at_terminal(server),
         Origin::Http(address) => trial::serve(server, address),
         origin => exit_code(server.serve(&origin.addresses())),
+    }
+}
+
+/// What there is to be known about the settings, for whoever looks for the reason of something.
+fn tell(options: &Options, server: &mut Server) {
+    if log::log_enabled!(log::Level::Debug) {
+        options
+            .told(server)
+            .iter()
+            .for_each(|line| log::debug!("{line}"));
     }
 }
 
