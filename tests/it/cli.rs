@@ -50,7 +50,7 @@ impl Home {
         self.0.join("app.fcgi")
     }
 
-    fn settings(&self) -> PathBuf {
+    pub fn settings(&self) -> PathBuf {
         self.0.join(".ht.app.fcgi")
     }
 
@@ -62,7 +62,7 @@ impl Home {
         fs::rename(new, self.settings()).unwrap();
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.program());
         command
             .args(arguments)
@@ -98,8 +98,8 @@ impl Drop for Home {
 
 /// How a program ended, and what it said.
 #[derive(Debug, PartialEq, Eq)]
-struct Told {
-    code: Option<i32>,
+pub struct Told {
+    pub code: Option<i32>,
     stdout: String,
     stderr: String,
 }
@@ -107,7 +107,7 @@ struct Told {
 impl Told {
     /// Its only line on standard error, without what stands before every line.
     #[track_caller]
-    fn sentence(&self) -> &str {
+    pub fn sentence(&self) -> &str {
         assert_eq!(self.stderr.lines().count(), 1, "{self:?}");
         assert_eq!(self.stdout, "");
         let line = self.stderr.trim_end();
@@ -119,7 +119,7 @@ impl Told {
 }
 
 /// Runs a program to its end, of which it is reminded.
-fn told(mut command: Command) -> Told {
+pub fn told(mut command: Command) -> Told {
     let mut child = command.spawn().expect("the testbed starts");
     let begun = Instant::now();
     while child.try_wait().unwrap().is_none() {

@@ -11,6 +11,7 @@ mod wire;
 mod aborts;
 mod answers;
 mod bad_input;
+mod bad_setups;
 mod body;
 mod cli;
 mod conversations;
