@@ -12,6 +12,7 @@ mod aborts;
 mod access_log;
 mod answers;
 mod bad_input;
+mod bad_setups;
 mod body;
 mod cli;
 mod conversations;
