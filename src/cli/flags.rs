@@ -2,12 +2,13 @@
 
 use crate::net::{Address, Prefix};
 use crate::sendfile::Sendfile;
-use crate::server::Server;
+use crate::server::{MOST_PROCESSES, Server};
 use getopts::{Fail, Matches};
 use log::LevelFilter;
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::os::fd::RawFd;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// All that can be asked for. Values that are out of range are refused here, not clamped.
@@ -19,14 +20,19 @@ const FLAGS: &[Flag] = &[
     flag("trusted-proxy", "PREFIX", "its X-Forwarded-* count; repeatable", Kind::TrustedProxy),
     flag("workers", "N", "requests answered at once", Kind::Number(1, 1024, |s| &mut s.workers)),
     flag("stack-size", "BYTES", "stack of a worker", Kind::Number(64 << 10, 1 << 30, |s| &mut s.stack_size)),
+    flag("processes", "N", "processes under one parent; 0: this one serves", Kind::Number(0, MOST_PROCESSES, |s| &mut s.processes)),
+    most("max-requests", "N", "of a process, until it is replaced; 0: never", 0, usize::MAX >> 1, |s| &mut s.max_requests),
     flag("grace", "SECONDS", "for what runs when asked to stop", Kind::Seconds(0, |s| &mut s.grace)),
-    flag("log-level", "LEVEL", "off, error, warn, info, debug, trace [info]", Kind::Level),
+    flag("log-level", "LEVEL", "off error warn info debug trace [RUST_LOG, info]", Kind::Level),
+    flag("access-log", "FILE", "a line for each request, in Apache's format", Kind::AccessLog),
     wait("first-byte-timeout", "silence of a new connection", |s| &mut s.limits.first_byte_timeout),
     wait("head-timeout", "all of a request's parameters", |s| &mut s.limits.head_timeout),
     wait("body-timeout", "the next byte of a body", |s| &mut s.limits.body_timeout),
     wait("write-timeout", "an answer of which nothing is taken", |s| &mut s.limits.write_timeout),
     wait("idle-timeout", "a kept connection without a request", |s| &mut s.limits.idle_timeout),
     wait("linger-timeout", "a close with unread bytes", |s| &mut s.limits.linger_timeout),
+    flag("slow", "SECONDS", "a request that runs longer is logged", Kind::Seconds(0, |s| &mut s.limits.slow)),
+    flag("timeout", "SECONDS", "one that does costs the process its place", Kind::Seconds(0, |s| &mut s.limits.timeout)),
     most("max-params", "BYTES", "all parameters; 64K is 65536", 64 << 10, 16 << 20, |s| &mut s.limits.max_params),
     most("max-pairs", "N", "parameters of a request", 1, 16_384, |s| &mut s.limits.max_pairs),
     most("max-pair", "BYTES", "one parameter, name and value", 256, 16 << 20, |s| &mut s.limits.max_pair),
@@ -34,6 +40,8 @@ const FLAGS: &[Flag] = &[
     most("max-waiting-heads", "BYTES", "parameters, not whole yet", 0, 1 << 30, |s| &mut s.limits.max_waiting_heads),
     most("max-connections", "N", "open connections", 1, 1 << 20, |s| &mut s.limits.max_connections),
     flag("sendfile", "HOW", "x-sendfile, or x-accel:/folder=/location", Kind::Sendfile),
+    flag("status", "PATH", "a page that says what it is doing: /status", Kind::Status),
+    flag("status-allow", "PREFIX", "sees it, as this machine does; repeatable", Kind::StatusAllow),
     flag("debug", "", "show visitors why a request failed", Kind::Debug),
     flag("keepalive", "", "conf: the server keeps connections open", Kind::Keepalive),
 ];
@@ -52,9 +60,14 @@ pub(super) struct Options {
     pub(super) http: Option<SocketAddr>,
     pub(super) log_level: Option<LevelFilter>,
     pub(super) keepalive: bool,
+    /// What a parent has passed on: the line to it, and its listeners.
+    pub(super) child: Option<Vec<RawFd>>,
+    access_log: Option<PathBuf>,
     mount: Option<String>,
     trusted_proxies: Vec<Prefix>,
     sendfile: Option<Sendfile>,
+    status: Option<String>,
+    status_allow: Vec<Prefix>,
     debug: bool,
     changes: Vec<Change>,
 }
@@ -100,10 +113,13 @@ enum Kind {
     Listen,
     Http,
     Level,
+    AccessLog,
     Keepalive,
     Mount,
     TrustedProxy,
     Sendfile,
+    Status,
+    StatusAllow,
     Debug,
     /// At least so many ms.
     Seconds(u64, Field<Duration>),
@@ -134,6 +150,9 @@ pub(super) fn parse(
                 .map_err(|reason| format!("--{}: {reason}", flag.name))?;
         }
     }
+    if let Some(numbers) = matches.opt_str("child") {
+        options.child = Some(child(&numbers)?);
+    }
     if options.keepalive && !matches!(command, Command::Conf(..)) {
         return Err("--keepalive is for the command conf; see --help".into());
     }
@@ -156,6 +175,9 @@ pub(super) fn parse_file(text: &str, home: &Path) -> Result<Options, (usize, Str
     }
     for address in &mut options.listen {
         *address = address.resolved(home);
+    }
+    if let Some(path) = &mut options.access_log {
+        *path = home.join(&*path);
     }
     if let Some(Sendfile::Accel { folder, .. }) = &mut options.sendfile {
         *folder = home.join(&*folder);
@@ -237,6 +259,10 @@ impl Options {
             true => below.trusted_proxies,
             false => self.trusted_proxies,
         };
+        let status_allow = match self.status_allow.is_empty() {
+            true => below.status_allow,
+            false => self.status_allow,
+        };
         let mut changes = below.changes;
         changes.extend(self.changes);
         Options {
@@ -244,9 +270,13 @@ impl Options {
             http: self.http.or(below.http),
             log_level: self.log_level.or(below.log_level),
             keepalive: self.keepalive || below.keepalive,
+            child: self.child.or(below.child),
+            access_log: self.access_log.or(below.access_log),
             mount: self.mount.or(below.mount),
             trusted_proxies,
             sendfile: self.sendfile.or(below.sendfile),
+            status: self.status.or(below.status),
+            status_allow,
             debug: self.debug || below.debug,
             changes,
         }
@@ -256,6 +286,9 @@ impl Options {
     pub(super) fn apply(&self, mut server: Server) -> Server {
         if !self.listen.is_empty() {
             server.listen.clone_from(&self.listen);
+        }
+        if let Some(path) = &self.access_log {
+            server = server.access_log(path);
         }
         if let Some(mount) = &self.mount {
             server = server.mount(mount);
@@ -268,6 +301,12 @@ impl Options {
         }
         if let Some(sendfile) = &self.sendfile {
             server = server.sendfile(sendfile.clone());
+        }
+        if let Some(path) = &self.status {
+            server = server.status_page(path);
+        }
+        if !self.status_allow.is_empty() {
+            server.setup.status.allow.clone_from(&self.status_allow);
         }
         if self.debug {
             server = server.debug(true);
@@ -293,7 +332,7 @@ impl Flag {
     }
 
     fn is_limit(&self) -> bool {
-        self.name.starts_with("max-") || self.name.ends_with("-timeout")
+        self.name.starts_with("max-") || self.name.ends_with("timeout") || self.name == "slow"
     }
 
     /// Whether what it asks for is compiled in.
@@ -314,10 +353,13 @@ impl Flag {
             Kind::Listen => options.listen.push(address(value)?),
             Kind::Http => options.http = Some(http(value)?),
             Kind::Level => options.log_level = Some(level(value)?),
+            Kind::AccessLog => options.access_log = Some(file(value)?),
             Kind::Keepalive => options.keepalive = true,
             Kind::Mount => options.mount = Some(mount(value)?),
             Kind::TrustedProxy => options.trusted_proxies.push(prefix(value)?),
             Kind::Sendfile => options.sendfile = Some(sendfile(value)?),
+            Kind::Status => options.status = Some(status(value)?),
+            Kind::StatusAllow => options.status_allow.push(prefix(value)?),
             Kind::Debug => options.debug = true,
             Kind::Seconds(least, field) => {
                 let change = Change::Seconds(field, seconds(value, least)?);
@@ -342,10 +384,13 @@ impl Flag {
             Kind::Listen
             | Kind::Http
             | Kind::Level
+            | Kind::AccessLog
             | Kind::Keepalive
             | Kind::Mount
             | Kind::TrustedProxy
             | Kind::Sendfile
+            | Kind::Status
+            | Kind::StatusAllow
             | Kind::Debug => String::new(),
             Kind::Seconds(_, field) => format!(" [{}]", seconds_of(*field(server))),
             Kind::Number(_, _, field) => format!(" [{}]", short(*field(server) as u64)),
@@ -357,14 +402,29 @@ impl Flag {
 fn grammar() -> getopts::Options {
     let mut grammar = getopts::Options::new();
     grammar.optflag("h", "help", "").optflag("V", "version", "");
+    // What a parent starts a child with; nothing that a person would type, and so not in the help.
+    grammar.optopt("", "child", "", "");
     for flag in FLAGS {
         match flag.kind {
-            Kind::Listen | Kind::TrustedProxy => grammar.optmulti("", flag.name, "", ""),
+            Kind::Listen | Kind::TrustedProxy | Kind::StatusAllow => {
+                grammar.optmulti("", flag.name, "", "")
+            }
             Kind::Keepalive | Kind::Debug => grammar.optflag("", flag.name, ""),
             _ => grammar.optopt("", flag.name, "", ""),
         };
     }
     grammar
+}
+
+/// `3,4,5`: the line to the parent, and its listeners.
+fn child(numbers: &str) -> Result<Vec<RawFd>, String> {
+    let fds: Result<Vec<RawFd>, _> = numbers.split(',').map(str::parse).collect();
+    match fds {
+        Ok(fds) if fds.len() > 1 && fds.iter().all(|&fd| fd > 2) => Ok(fds),
+        _ => Err(format!(
+            "--child {numbers}: only the parent of --processes writes that; leave it out"
+        )),
+    }
 }
 
 fn command(matches: &Matches) -> Result<Command, String> {
@@ -413,7 +473,7 @@ fn parse_line(
     match flag.kind {
         Kind::Keepalive => return Err("keepalive is for the command conf; leave it out".into()),
         Kind::Debug if !value.is_empty() => return Err("debug takes no value; write debug".into()),
-        Kind::Listen | Kind::TrustedProxy => {}
+        Kind::Listen | Kind::TrustedProxy | Kind::StatusAllow => {}
         _ if seen.contains(&flag.name) => {
             return Err(format!("{name} is given twice; leave one out"));
         }
@@ -503,6 +563,17 @@ fn mount(value: &str) -> Result<String, String> {
     }
 }
 
+/// A path of the application's, as [`Request::path`](crate::Request::path) has it.
+fn status(value: &str) -> Result<String, String> {
+    let is_path = value.starts_with('/') && !value.contains(['?', '#', '%']);
+    match is_path && !value.contains(char::is_control) {
+        true => Ok(value.to_owned()),
+        false => Err(format!(
+            "{value:?} is no path; write the page's path below the mount, decoded: /status"
+        )),
+    }
+}
+
 fn prefix(value: &str) -> Result<Prefix, String> {
     value
         .parse()
@@ -552,15 +623,25 @@ fn http(value: &str) -> Result<SocketAddr, String> {
     }
 }
 
+fn file(value: &str) -> Result<PathBuf, String> {
+    match value.is_empty() || value.ends_with('/') {
+        true => Err(format!(
+            "{value:?} is no file; write its path: .ht.access.log"
+        )),
+        false => Ok(value.into()),
+    }
+}
+
 fn level(value: &str) -> Result<LevelFilter, String> {
     value
         .parse()
         .map_err(|_| format!("{value:?} is no level; write off, error, warn, info, debug or trace"))
 }
 
-/// Seconds, with up to three digits after a point.
+/// Seconds, with up to three digits after a point; their `s` may stand behind.
 fn seconds(value: &str, least: u64) -> Result<Duration, String> {
-    let (whole, part) = value.split_once('.').unwrap_or((value, "0"));
+    let bare = value.strip_suffix('s').unwrap_or(value);
+    let (whole, part) = bare.split_once('.').unwrap_or((bare, "0"));
     let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let ms = (are_digits(whole) && are_digits(part) && part.len() <= 3)
         .then(|| format!("{whole}{part:0<3}").parse().ok())
@@ -644,6 +725,8 @@ mod tests {
             ("write-timeout", "2.5", "[2.5]"),
             ("idle-timeout", "007", "[7]"),
             ("linger-timeout", "1.0", "[1]"),
+            ("slow", "10s", "[10]"),
+            ("timeout", "2.5s", "[2.5]"),
             ("max-params", "16M", "[16M]"),
             ("max-pairs", "16384", "[16384]"),
             ("max-pair", "1000", "[1000]"),
@@ -703,6 +786,32 @@ mod tests {
         );
     }
 
+    #[test]
+    fn the_status_page_is_a_setting_too() {
+        let asked = [
+            "--status",
+            "/s",
+            "--status-allow",
+            "::1",
+            "--status-allow=10.0.0.0/8",
+        ];
+        let file = "status /s\nstatus-allow ::1\nstatus-allow 10.0.0.0/8";
+        let file = parse_file(file, Path::new("/")).unwrap();
+        let allowed = |server: &Server| {
+            let ranges = server.setup.status.allow.iter().map(Prefix::to_string);
+            ranges.collect::<Vec<_>>().join(" ")
+        };
+        for server in [server(&asked), file.clone().apply(Server::new())] {
+            assert!(server.setup.status.is_at(b"/s"));
+            assert_eq!(allowed(&server), "::1 10.0.0.0/8");
+        }
+        let (_, over) = parsed(&["--status", "/t", "--status-allow", "::2"]).unwrap();
+        let server = over.over(file).apply(Server::new());
+        assert!(server.setup.status.is_at(b"/t") && !server.setup.status.is_at(b"/s"));
+        assert_eq!(allowed(&server), "::2", "they replace those of the file");
+        assert!(!Server::new().setup.status.is_at(b"/"));
+    }
+
     /// The builder clamps; what is refused here must not be looser than that.
     #[test]
     fn every_range_lies_within_the_builders() {
@@ -760,6 +869,16 @@ mod tests {
             ("grace", "1.2345", "seconds from 0 to 86400"),
             ("grace", "18446744073709551616", "seconds from 0 to 86400"),
             ("head-timeout", "0.099", "seconds from 0.1 to 86400"),
+            ("slow", "s", "seconds from 0 to 86400"),
+            ("slow", "10 s", "seconds from 0 to 86400"),
+            ("timeout", "10m", "seconds from 0 to 86400"),
+            ("status", "status", "is no path; write the page's path"),
+            (
+                "status",
+                "/status?json",
+                "is no path; write the page's path",
+            ),
+            ("status-allow", "localhost", "is no address and no prefix"),
             ("mount", "app", "is no mount; write the path"),
             ("mount", "//app", "is no mount; write the path"),
             ("mount", "/a%20b", "is no mount; write the path"),
