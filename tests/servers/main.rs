@@ -5,6 +5,7 @@
 mod access;
 mod apache;
 mod caddy;
+mod deploy;
 mod folder;
 mod guides;
 mod h2o;
@@ -142,6 +143,11 @@ const ROWS: &[Row] = &[
         name: "apache-fcgid-start-up",
         missing: apache::missing_fcgid,
         work: Work::Story(settings::start_up),
+    },
+    Row {
+        name: "apache-fcgid-deploy",
+        missing: apache::missing_fcgid,
+        work: Work::Story(deploy::story),
     },
     Row {
         name: "apache-fcgid-echo",

@@ -302,6 +302,13 @@ fn init_by(report: &mut Report, folder: &Folder, testbed: &Testbed, set: impl Fn
             (!command_lines().any(|(_, line)| is_left(&line))).then_some(())
         })
     });
+    report.check("reload keeps it serving", || {
+        let before = running(&program.path);
+        expect("reload", 0, "")?;
+        serves(&upstream)?;
+        ensure!(running(&program.path) == before, "another process runs");
+        Ok(())
+    });
     report.check("restart with a new version", || {
         let before = running(&program.path);
         // A new file of the same name, as deploying leaves it.

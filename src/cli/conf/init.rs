@@ -37,8 +37,8 @@ folder={folder}
 pidfile=/run/{name}.pid
 log=/var/log/{name}.log
 
-# What the program is started with, behind a command that comes before. That is `exec` for one in the background: a shell
-# that waits for it would keep this script's output open.
+# What the program is started with, behind a command that comes before. That is exec for one in the background: a
+# shell that waits for it would keep the output of this script open.
 run() {{
     "$@" --listen {listen} {arguments} </dev/null >>"$log" 2>&1
 }}
