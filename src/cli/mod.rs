@@ -72,6 +72,7 @@ fn help(topic: Topic, mut server: Server) -> String {
     let name = program::name();
     match topic {
         Topic::Serve => flags::help(&name, &mut server),
+        Topic::Running => flags::help_running(&name, &mut server),
         Topic::Limits => flags::help_limits(&name, &mut server),
         #[cfg(feature = "toolbox")]
         Topic::Conf => conf::help(&name),

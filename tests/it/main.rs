@@ -9,6 +9,7 @@ mod testbed;
 mod wire;
 
 mod aborts;
+mod access_log;
 mod answers;
 mod bad_input;
 mod body;
