@@ -17,6 +17,7 @@ mod body;
 mod cli;
 mod conversations;
 mod cuts;
+mod deploy;
 mod fairness;
 mod foreign;
 mod layers;
