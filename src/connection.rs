@@ -120,7 +120,7 @@ impl Worker<'_> {
         let mut next = Some(waiting);
         while let Some(waiting) = next {
             next = match waiting.kind {
-                Kind::Linger => self.drain(waiting),
+                Kind::Linger | Kind::Ended => self.drain(waiting),
                 _ => self.requests(waiting),
             };
         }
@@ -613,7 +613,7 @@ fn answer(
         standing = paged.unwrap_or_else(|| {
             let details = around.setup.debug.then(|| error.to_string());
             let accept = front.params.header("accept");
-            built_in_page(&shared, error.status(), details.as_deref(), accept, &name)
+            built_in_page(&shared, &error, details.as_deref(), accept, &name)
         });
         let_go(Failure::Error(error));
     }
@@ -734,7 +734,7 @@ fn page<'buf>(
     response: impl Fn() -> Response<'buf>,
     name: &dyn Fn() -> String,
 ) -> Option<Standing> {
-    start_over(shared, error.status());
+    start_over(shared, error);
     let outcome = handler.error_page(error, request, response())?;
     match conclude(shared, outcome, &mut |_| {}, name) {
         Standing::Open(failure) => {
@@ -751,12 +751,13 @@ fn page<'buf>(
 #[cold]
 fn built_in_page(
     shared: &Shared<'_>,
-    status: u16,
+    error: &Error,
     details: Option<&str>,
     accept: Option<&[u8]>,
     name: &dyn Fn() -> String,
 ) -> Standing {
-    start_over(shared, status);
+    start_over(shared, error);
+    let status = error.status();
     let mut shared = shared.borrow_mut();
     let Some(exchange) = &mut *shared else {
         return Standing::Whole;
@@ -779,9 +780,9 @@ fn built_in_page(
     }
 }
 
-fn start_over(shared: &Shared<'_>, status: u16) {
+fn start_over(shared: &Shared<'_>, error: &Error) {
     if let Some(exchange) = &mut *shared.borrow_mut() {
-        exchange.start_over(status);
+        exchange.start_over(error);
     }
 }
 

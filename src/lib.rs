@@ -65,6 +65,7 @@ mod sendfile;
 mod server;
 mod setup;
 mod slot;
+mod start_up;
 mod status;
 mod stranger;
 pub mod testing;

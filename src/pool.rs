@@ -17,6 +17,7 @@ use crate::reserve::Reserve;
 use crate::response::Response;
 use crate::setup::Setup;
 use crate::slot::{Line, Seconds, Served, Slot};
+use crate::start_up::StartUps;
 use crate::status::Snapshot;
 use crate::stranger::Strangers;
 use crate::watch::{self, Event, Watch, Watcher};
@@ -46,6 +47,7 @@ pub(crate) struct Handlers {
     /// Is told why requests fail, beside the log.
     pub(crate) failed: Option<Failed>,
     pub(crate) error_page: Option<ErrorPage>,
+    pub(crate) start_ups: Arc<StartUps>,
 }
 
 /// Takes note of a failure.
@@ -56,6 +58,8 @@ pub(crate) type Failed = Arc<dyn Fn(&Failure) + Send + Sync>;
 pub(crate) struct Size {
     pub(crate) workers: usize,
     pub(crate) stack: usize,
+    /// After so many answers a child asks for a successor; 0 is never.
+    pub(crate) max_requests: usize,
 }
 
 /// The workers, and all that they share.
@@ -77,6 +81,8 @@ pub(crate) struct Pool {
     slots: Box<[CachePadded<Slot>]>,
     strangers: Strangers,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Requests that were answered, where somebody asks.
+    answered: AtomicUsize,
 }
 
 impl Pool {
@@ -102,6 +108,7 @@ impl Pool {
             slots: (0..size.workers).map(|_| CachePadded::default()).collect(),
             strangers: Strangers::default(),
             threads: Mutex::default(),
+            answered: AtomicUsize::new(0),
         })
     }
 
@@ -177,7 +184,10 @@ impl Pool {
     fn work(self: &Arc<Pool>, index: usize, buffers: Buffers) {
         let mut worker = Worker {
             buffers,
-            handler: Box::new(Application::new(&self.handlers)),
+            handler: Box::new(Application {
+                of: (self.size.max_requests > 0).then_some(&**self),
+                ..Application::new(&self.handlers)
+            }),
             home: &self.accept,
             limits: &self.limits,
             setup: &self.setup,
@@ -232,6 +242,13 @@ impl Pool {
         }
     }
 
+    /// A request is answered. The parent starts a successor when they are enough, and ends this process when that serves.
+    fn count(&self) {
+        if self.answered.fetch_add(1, Ordering::Relaxed) + 1 == self.size.max_requests {
+            self.accept.ask_for_successor();
+        }
+    }
+
     /// Starts the watcher when there is something to watch: from the first worker on if a limit is set, and from the last
     /// one on for whether all are busy. One request after another, as mod_fcgid sends them, never needs it.
     fn see_to_the_watcher(self: &Arc<Pool>) {
@@ -248,7 +265,8 @@ impl Pool {
         match thread {
             Ok(thread) => self.threads().push(thread),
             Err(error) => log::warn!(
-                "cannot start the thread that watches for slow and stuck requests: {error}; without it a slow one is told                  when it has ended, and timeout does nothing"
+                "cannot start the thread that watches for slow and stuck requests: {error}; without it a slow one is told \
+                 when it has ended, and timeout does nothing"
             ),
         }
     }
@@ -355,15 +373,29 @@ impl Overview for Pool {
 /// The application, as one worker calls it.
 pub(crate) struct Application<'p> {
     handlers: &'p Handlers,
+    /// A start-up that fails has no second try.
+    is_alone: bool,
     /// By role, each made at its first request.
     roles: [Option<Call>; Role::COUNT],
+    /// Where its requests are counted.
+    of: Option<&'p Pool>,
 }
 
 impl<'p> Application<'p> {
     pub(crate) fn new(handlers: &'p Handlers) -> Application<'p> {
         Application {
             handlers,
+            is_alone: false,
             roles: Default::default(),
+            of: None,
+        }
+    }
+
+    /// For one request, after which the process ends.
+    pub(crate) fn alone(handlers: &'p Handlers) -> Application<'p> {
+        Application {
+            is_alone: true,
+            ..Application::new(handlers)
         }
     }
 
@@ -375,16 +407,21 @@ impl<'p> Application<'p> {
                 let Some(make) = &self.handlers.roles[role] else {
                     return Err(Error::new(500, "the application has no responder"));
                 };
-                none.insert(start_up(make)?)
+                match self.is_alone {
+                    true => none.insert(start_up(make)?),
+                    false => none.insert(self.handlers.start_ups.make(role, || start_up(make))?),
+                }
             }
         };
         handler(request, response)
     }
 }
 
-/// Makes a handler. What fails now may go right at the next request: a 503, unless the application says otherwise.
+/// Makes a handler. What fails now may go right at the next try: a 503, unless the application says otherwise.
 pub(crate) fn start_up(make: &Make) -> Result<Call> {
-    make().map_err(|error| {
+    let made = contain(|| make());
+    let made = made.unwrap_or_else(|panic| Err(Error::new(503, format!("panicked{panic}"))));
+    made.map_err(|error| {
         let status = match error.status() {
             500 => 503,
             status => status,
@@ -406,7 +443,11 @@ impl Handle for Application<'_> {
         request: &mut Request<'_>,
         response: Response<'_>,
     ) -> std::result::Result<(), Failure> {
-        match contain(|| self.answer(request, response)) {
+        let done = contain(|| self.answer(request, response));
+        if let Some(pool) = self.of {
+            pool.count();
+        }
+        match done {
             Ok(answered) => answered.map_err(Failure::Error),
             Err(panic) => {
                 // What the panic left half done is not used again.

@@ -6,6 +6,7 @@
 //!
 //! All that the signal handlers use is prepared before, and everything that they call is async-signal-safe.
 
+use crate::accept::Cut;
 use crate::decimal::Decimal;
 use crate::net::SocketFile;
 use crate::net::sys::{self, Errno};
@@ -36,6 +37,13 @@ struct Process {
 }
 
 impl Process {
+    /// Async-signal-safe.
+    fn remove_files(&self) {
+        for (path, file) in self.files.get().into_iter().flatten() {
+            sys::unlink_if(path, file.device, file.inode);
+        }
+    }
+
     /// Async-signal-safe. Twice at most for each, when a signal comes while something starts, so that no pipe gets full.
     fn ask_to_stop(&self) {
         if let Some(mut pipe) = self.front.get() {
@@ -151,15 +159,15 @@ extern "C" fn stop(signal: i32) {
     }
     if first {
         sys::alarm(Duration::from_millis(grace));
+        // Even if every worker is busy: whoever comes now is not let in to be cut, and the next one can start.
+        process.remove_files();
         process.ask_to_stop();
     }
 }
 
 extern "C" fn deadline(_signal: i32) {
     let Some(process) = PROCESS.get() else { return };
-    for (path, file) in process.files.get().into_iter().flatten() {
-        sys::unlink_if(path, file.device, file.inode);
-    }
+    process.remove_files();
     let now = sys::now_ms();
     for slot in process
         .pools
@@ -171,21 +179,46 @@ extern "C" fn deadline(_signal: i32) {
             tell_cut(line.as_bytes(), now.saturating_sub(since) / 1000);
         }
     }
+    for pool in process.pools.iter().filter_map(OnceLock::get) {
+        if let Some(cut) = pool.accept().cut() {
+            tell_unanswered(cut);
+        }
+    }
     sys::exit_now(1);
+}
+
+/// Of requests that no worker had taken up nothing is known but that they were there.
+fn tell_unanswered(cut: Cut) {
+    if cut.waiting > 0 {
+        let count = Decimal::of(cut.waiting as u64);
+        tell(&[
+            b"fcgi: the time to stop is over; cut unanswered: ",
+            count.as_bytes(),
+            b" that waited for a worker or for the rest of a request\n",
+        ]);
+    }
+    if cut.backlog {
+        tell(&[b"fcgi: the time to stop is over; cut unanswered: what nobody had accepted yet\n"]);
+    }
 }
 
 /// One line: `fcgi: the time to stop is over; cut after 12 s: GET /report`.
 fn tell_cut(request: &[u8], seconds: u64) {
-    let mut text = [0; 256];
-    let mut len = 0;
     let seconds = Decimal::of(seconds);
-    for part in [
+    tell(&[
         b"fcgi: the time to stop is over; cut after ",
         seconds.as_bytes(),
         b" s: ",
         request,
         b"\n",
-    ] {
+    ]);
+}
+
+/// One write, so that lines of several processes do not mix.
+fn tell(parts: &[&[u8]]) {
+    let mut text = [0; 256];
+    let mut len = 0;
+    for part in parts {
         let part = &part[..part.len().min(text.len() - len)];
         text[len..len + part.len()].copy_from_slice(part);
         len += part.len();

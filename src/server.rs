@@ -62,6 +62,7 @@ pub struct Server {
     pub(crate) stack_size: usize,
     pub(crate) grace: Duration,
     pub(crate) processes: usize,
+    pub(crate) max_requests: usize,
     /// The line to the parent, in a child of one.
     pub(crate) control: Option<Arc<Control>>,
 }
@@ -84,6 +85,7 @@ impl Server {
             stack_size: 256 << 10,
             grace: Duration::from_secs(5),
             processes: 0,
+            max_requests: 0,
             control: None,
         }
     }
@@ -159,8 +161,10 @@ impl Server {
 
     /// A handler with a state of its own for each worker: a database connection, a cache.
     ///
-    /// `init` makes it before the worker's first request, and anew after a panic. While it fails, requests are answered
-    /// with 503 (or the status of its error), the log says why, and the next request tries again.
+    /// `init` makes it before the worker's first request, and anew after a panic. While it fails or panics, requests are
+    /// answered 503 (or the status of its error) with a `Retry-After`, and the log says why. The first request after 1 s
+    /// tries again, then the first after 2 s, 4 s and so on, at most 60 s; those in between are answered at once. This
+    /// counts for all workers of the process together, until one succeeds.
     ///
     /// ```
     /// # use fcgi::Server;
@@ -246,6 +250,15 @@ impl Server {
     /// process whatever is set.
     pub fn processes(mut self, processes: usize) -> Server {
         self.processes = processes.min(MOST_PROCESSES);
+        self
+    }
+
+    /// After how many requests a process of [`processes`](Server::processes) is replaced, for what leaks. Default 0: never.
+    ///
+    /// Its successor serves before it ends, and it finishes what it has begun. It counts nowhere else: a process that a web
+    /// server started never ends by itself.
+    pub fn max_requests(mut self, requests: usize) -> Server {
+        self.max_requests = requests;
         self
     }
 
@@ -484,6 +497,7 @@ impl Server {
         let size = Size {
             workers: self.workers,
             stack: self.stack_size,
+            max_requests: self.max_requests,
         };
         Ok(Pool::new(accept, self.handlers, limits, self.setup, size))
     }
@@ -526,7 +540,7 @@ impl Server {
         let environment =
             std::env::vars_os().map(|(name, value)| (name.into_encoded_bytes(), value.into_vec()));
         let mut buffers = Buffers::new(self.limits.max_params).inspect_err(|_| refuse(&pipes))?;
-        let mut application = Application::new(&self.handlers);
+        let mut application = Application::alone(&self.handlers);
         serve_cgi(
             pipes,
             environment,

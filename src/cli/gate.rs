@@ -80,19 +80,21 @@ struct Second {
 impl Gate {
     /// The same handlers, with the gate before them.
     fn before(self: &Arc<Gate>, handlers: &Handlers) -> Handlers {
-        let roles = handlers.roles.clone().map(|make| {
-            let (gate, make) = (Arc::clone(self), make?);
-            let gated: Make = Arc::new(move || Ok(gate.guard(Arc::clone(&make))));
+        let roles = std::array::from_fn(|role| {
+            let (gate, make) = (Arc::clone(self), handlers.roles[role].clone()?);
+            let gated: Make = Arc::new(move || Ok(gate.guard(role, Arc::clone(&make))));
             Some(gated)
         });
         Handlers {
             roles,
             failed: handlers.failed.clone(),
             error_page: handlers.error_page.clone(),
+            // The application's are seen to behind the gate, by one count for both pools.
+            start_ups: Arc::default(),
         }
     }
 
-    fn guard(self: &Arc<Gate>, make: Make) -> Call {
+    fn guard(self: &Arc<Gate>, role: usize, make: Make) -> Call {
         let (gate, mut application) = (Arc::clone(self), None);
         Box::new(move |request, response| {
             if !gate.is_open() {
@@ -100,7 +102,10 @@ impl Gate {
             }
             let application = match &mut application {
                 Some(application) => application,
-                none => none.insert(start_up(&make)?),
+                none => {
+                    let start_ups = &gate.server.handlers.start_ups;
+                    none.insert(start_ups.make(role, || start_up(&make))?)
+                }
             };
             application(request, response)
         })
@@ -160,7 +165,7 @@ impl Gate {
         let has_threads = pool.start().is_ok();
         if let Some(first) = self.first.get() {
             first.accept().hand_over(pool.accept());
-            first.accept().ask_to_stop();
+            first.accept().ask_to_leave();
         }
         let _ = self.second.set(Second { pool, has_threads });
         Ok(())

@@ -130,6 +130,11 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
 
 fn serve_at(server: Server, addresses: &[Address]) -> io::Result<()> {
     if server.processes == 0 {
+        if server.max_requests > 0 {
+            log::warn!(
+                "--max-requests counts for the children of --processes alone; it is ignored"
+            );
+        }
         return server.serve(addresses);
     }
     let path = program::as_typed()

@@ -219,6 +219,8 @@ pub(crate) enum Interest {
     WriteOnce,
     /// Something to read, told to everyone for as long as it is there.
     ReadAlways,
+    /// Nothing, until armed again.
+    Nothing,
 }
 
 impl Interest {
@@ -227,6 +229,7 @@ impl Interest {
             Interest::ReadOnce => libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLONESHOT,
             Interest::WriteOnce => libc::EPOLLOUT | libc::EPOLLONESHOT,
             Interest::ReadAlways => libc::EPOLLIN,
+            Interest::Nothing => libc::EPOLLONESHOT,
         };
         events as u32
     }

@@ -21,10 +21,10 @@ use std::time::{Duration, Instant};
 const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// A folder with the testbed in it, as on a shared host: `app.fcgi`, and beside it the settings.
-struct Home(PathBuf);
+pub struct Home(PathBuf);
 
 impl Home {
-    fn new() -> Home {
+    pub fn new() -> Home {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("cli-{}-{number}", std::process::id());
@@ -36,10 +36,14 @@ impl Home {
         home
     }
 
-    fn with(settings: &str) -> Home {
+    pub fn with(settings: &str) -> Home {
         let home = Home::new();
         home.set(settings);
         home
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 
     fn program(&self) -> PathBuf {
@@ -51,7 +55,7 @@ impl Home {
     }
 
     /// Puts the settings there whole, as an upload does that is renamed into place.
-    fn set(&self, text: &str) {
+    pub fn set(&self, text: &str) {
         let new = self.0.join("new");
         fs::write(&new, text).unwrap();
         fs::set_permissions(&new, Permissions::from_mode(0o644)).unwrap();
@@ -76,7 +80,7 @@ impl Home {
     }
 
     /// Starts it as a web server does: a listening socket on fd 0.
-    fn start(&self, arguments: &[&str]) -> Testbed {
+    pub fn start(&self, arguments: &[&str]) -> Testbed {
         let folder = Folder::new();
         let path = folder.path().join("s");
         let socket: OwnedFd = UnixListener::bind(&path).unwrap().into();

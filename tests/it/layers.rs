@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 16] = [
     &["request", "response", "body", "access"],
     &["exchange"],
     &["wire"],
-    &["link", "front", "visitor", "stranger"],
+    &["link", "front", "visitor", "stranger", "start_up"],
     &[
         "buffer", "control", "limits", "setup", "sendfile", "slot", "status", "net", "form", "cgi",
         "page",

@@ -12,13 +12,8 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The pids of its children.
 fn children(parent: &Testbed) -> BTreeSet<u32> {
-    let path = format!("/proc/{0}/task/{0}/children", parent.pid());
-    let text = fs::read_to_string(path).unwrap_or_default();
-    text.split_whitespace()
-        .map(|pid| pid.parse().unwrap())
-        .collect()
+    testbed::children(parent.pid()).into_iter().collect()
 }
 
 /// The process that answers next.
@@ -200,6 +195,40 @@ fn a_reload_that_fails_leaves_the_old_children_and_says_why() {
         now.len() == 2 && now.is_disjoint(&before)
     });
     parent.assert_serves();
+}
+
+#[test]
+fn children_are_recycled_without_a_failed_request() {
+    let program = testbed::command().get_program().to_owned();
+    let flags = ["--processes", "2", "--max-requests", "100"];
+    let parent = family_of(Path::new(&program), Folder::new(), &flags);
+    let visit = || -> BTreeSet<u32> { (0..500).map(|_| who(&parent)).collect() };
+    let pids: BTreeSet<u32> = std::thread::scope(|scope| {
+        let visitors: Vec<_> = (0..4).map(|_| scope.spawn(visit)).collect();
+        visitors
+            .into_iter()
+            .flat_map(|visitor| visitor.join().unwrap())
+            .collect()
+    });
+    // 2000 requests: a process answers its hundred, and some while its successor starts.
+    assert!(pids.len() > 5, "{pids:?}");
+    assert!(pids.len() <= 21, "{pids:?}");
+    poll("two of them to stay", || children(&parent).len() == 2);
+    assert!(
+        parent.lines().iter().all(|line| line.contains(" INFO ")),
+        "{:?}",
+        parent.lines()
+    );
+}
+
+#[test]
+fn a_process_without_a_parent_is_not_recycled() {
+    let mut testbed = Testbed::listening_with(&["--max-requests", "2"]);
+    testbed.line("--max-requests counts for the children");
+    for _ in 0..5 {
+        assert_eq!(who(&testbed), testbed.pid());
+    }
+    assert!(testbed.is_running());
 }
 
 /// Nobody starts a child anew without its parent, and whoever starts another parent would find its socket served.

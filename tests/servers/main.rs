@@ -15,8 +15,10 @@ mod lighttpd;
 mod nginx;
 mod paths;
 mod process;
+mod reload;
 mod requests;
 mod row;
+mod settings;
 mod stories;
 mod testbed;
 
@@ -128,7 +130,17 @@ const ROWS: &[Row] = &[
     Row {
         name: "apache-fcgid-settings",
         missing: apache::missing_fcgid,
-        work: Work::Story(stories::settings),
+        work: Work::Story(settings::printed),
+    },
+    Row {
+        name: "apache-fcgid-settings-guide",
+        missing: apache::missing_fcgid,
+        work: Work::Story(settings::guides),
+    },
+    Row {
+        name: "apache-fcgid-start-up",
+        missing: apache::missing_fcgid,
+        work: Work::Story(settings::start_up),
     },
     Row {
         name: "apache-fcgid-echo",
@@ -242,6 +254,11 @@ const ROWS: &[Row] = &[
             start: nginx::tcp_kept,
             traits: NGINX_KEPT,
         },
+    },
+    Row {
+        name: "nginx-reload",
+        missing: nginx::missing,
+        work: Work::Story(reload::story),
     },
     Row {
         name: "nginx-files",

@@ -131,7 +131,7 @@ impl Watch {
 }
 
 /// A signal by the shell's own `kill`: the standard library knows only SIGKILL.
-fn signal(name: &str, pid: u32) {
+pub fn signal(name: &str, pid: u32) {
     let _ = Command::new("sh")
         .args(["-c", r#"kill -s "$0" "$1" 2>/dev/null"#, name])
         .arg(pid.to_string())
