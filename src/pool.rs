@@ -9,6 +9,7 @@ use crate::accept::Accept;
 use crate::buffer::Buffers;
 use crate::connection::{Failure, Handle, Overview, Worker};
 use crate::error::{Error, Result};
+use crate::exchange::Home;
 use crate::limits::Limits;
 use crate::net::sys::now_ms;
 use crate::protocol::Role;
@@ -293,6 +294,8 @@ impl Pool {
                 log::warn!("{line}: it is slow, and has run for {} s", Seconds(age));
             }
             Event::TimedOut(age, line) => self.give_up(age, &line),
+            // At a stop busy workers are what it waits for.
+            Event::AllBusy(..) | Event::FreeAgain(_) if self.accept.is_stopping() => {}
             Event::AllBusy(time, oldest) => {
                 let (workers, time) = (self.in_service(), Seconds(time));
                 match oldest {
