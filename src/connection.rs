@@ -7,6 +7,7 @@
 //! One rule for the end: `Ok` ends the answer; an error or panic before its head is on the wire becomes a page of its
 //! status; after that the connection is cut without END_REQUEST, so that we never vouch for half a page.
 
+use crate::access_line;
 use crate::buffer::{Buffers, KEPT, Parts, WINDOW};
 use crate::cgi::{Known, reason};
 use crate::error::Error;
@@ -21,6 +22,7 @@ use crate::protocol::{
     EndRequest, Event, ProtocolStatus, Role, encode_pair, unknown_type, values_result,
 };
 use crate::request::Request;
+use crate::request_id::Ticket;
 use crate::response::Response;
 use crate::setup::Setup;
 use crate::slot::{Seconds, Slot, one_line, printable};
@@ -164,7 +166,7 @@ impl Worker<'_> {
             }
             block = Vec::new();
             let began = Instant::now();
-            let answered = self.answer(link, &head, refusal);
+            let answered = self.answer(link, &head, refusal, Ticket::draw(began));
             self.pace.note(began.elapsed());
             match answered? {
                 Ending::Close => return None,
@@ -280,6 +282,7 @@ impl Worker<'_> {
         mut link: Link,
         head: &Head,
         refusal: Option<(u16, String)>,
+        ticket: Ticket,
     ) -> Option<Ending> {
         link.head_since = 0;
         let Parts {
@@ -289,7 +292,15 @@ impl Worker<'_> {
             spare,
             output,
         } = self.buffers.split(head.params.clone(), head.unread());
-        let front = Front::freeze(params, joined, spare, self.limits, self.setup, refusal);
+        let front = Front::freeze(
+            params,
+            joined,
+            spare,
+            self.limits,
+            self.setup,
+            refusal,
+            ticket,
+        );
         let wire = Wire::records(link, window, front.spare, self.limits, self.values);
         let answered = answer(
             front.request,
@@ -341,6 +352,7 @@ pub(crate) fn serve_cgi(
     limits: &Limits,
     setup: &Setup,
 ) {
+    let ticket = Ticket::draw(Instant::now());
     let mut params = Vec::new();
     environment.for_each(|(name, value)| encode_pair(&name, &value, &mut params));
     let mut refusal = None;
@@ -362,7 +374,7 @@ pub(crate) fn serve_cgi(
         spare,
         output,
     } = buffers.split(0..params.len(), params.len()..params.len());
-    let front = Front::freeze(params, joined, spare, limits, setup, refusal);
+    let front = Front::freeze(params, joined, spare, limits, setup, refusal, ticket);
     let wire = Wire::plain(
         pipes,
         front.request.cgi_length(),
@@ -599,7 +611,11 @@ fn answer(
             outcome
         }
     };
-    let name = || printable(std::str::from_utf8(method).unwrap_or("?"), path);
+    let id = front.ticket.id;
+    let name = || {
+        let request = printable(std::str::from_utf8(method).unwrap_or("?"), path);
+        format!("{id} {request}")
+    };
     let mut standing = conclude(
         &shared,
         outcome,
@@ -635,6 +651,7 @@ fn answer(
             large_output: true,
         };
     };
+    access_line::tell(&front, around.setup, || exchange.sent());
     let (large_input, large_output) = (exchange.wire.large, exchange.touched_much());
     Answered {
         large_input,

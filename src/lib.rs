@@ -34,6 +34,8 @@
 
 mod accept;
 mod access;
+mod access_line;
+mod access_log;
 mod body;
 mod buffer;
 mod cgi;
@@ -59,6 +61,7 @@ mod pool;
 mod process;
 mod protocol;
 mod request;
+mod request_id;
 mod reserve;
 mod response;
 mod sendfile;
@@ -82,6 +85,7 @@ pub use net::{Address, Prefix};
 pub use page::html_escape;
 pub use protocol::Role;
 pub use request::{Request, Stderr};
+pub use request_id::RequestId;
 pub use response::{Response, ResponseBody};
 pub use sendfile::Sendfile;
 pub use server::{Handle, Handler, Server};

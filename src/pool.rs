@@ -6,6 +6,7 @@
 //! Where threads are forbidden, those that there are do the work, down to the calling thread alone.
 
 use crate::accept::Accept;
+use crate::access_log::AccessLog;
 use crate::buffer::Buffers;
 use crate::connection::{Failure, Handle, Overview, Worker};
 use crate::error::{Error, Result};
@@ -119,6 +120,10 @@ impl Pool {
 
     pub(crate) fn slots(&self) -> impl Iterator<Item = &Slot> + Clone {
         self.slots.iter().map(|slot| &**slot)
+    }
+
+    pub(crate) fn access_log(&self) -> Option<&AccessLog> {
+        self.setup.access_log.as_deref()
     }
 
     /// Works on the calling thread, until it is time to stop and every request is done.
@@ -456,7 +461,10 @@ impl Handle for Application<'_> {
                 // What the panic left half done is not used again.
                 let left = &mut self.roles[request.role().index()];
                 if let Err(again) = contain(|| *left = None) {
-                    log::error!("the state that a panic left behind panicked{again}");
+                    log::error!(
+                        "{}: the state that a panic left behind panicked{again}",
+                        request.id()
+                    );
                 }
                 Err(Failure::Panic(panic))
             }

@@ -2,6 +2,7 @@
 
 use crate::accept::Accept;
 use crate::access::Access;
+use crate::access_log::{AccessLog, is_served};
 use crate::buffer::Buffers;
 use crate::connection::serve_cgi;
 use crate::control::Control;
@@ -15,9 +16,11 @@ use crate::request::Request;
 use crate::response::Response;
 use crate::sendfile::Sendfile;
 use crate::setup::Setup;
+use crate::slot::one_line;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,6 +66,7 @@ pub struct Server {
     pub(crate) grace: Duration,
     pub(crate) processes: usize,
     pub(crate) max_requests: usize,
+    pub(crate) access_log: Option<PathBuf>,
     /// The line to the parent, in a child of one.
     pub(crate) control: Option<Arc<Control>>,
 }
@@ -86,6 +90,7 @@ impl Server {
             grace: Duration::from_secs(5),
             processes: 0,
             max_requests: 0,
+            access_log: None,
             control: None,
         }
     }
@@ -446,6 +451,29 @@ impl Server {
         self
     }
 
+    /// A file in which each request has a line: Apache's combined format, and behind it how many microseconds the answer took
+    /// and the request's [`id`](crate::Request::id), which the lines of the log have, too. Default none.
+    ///
+    /// ```text
+    /// 192.0.2.1 - - [21/Nov/2026:01:02:03 +0000] "GET /news?page=2 HTTP/1.1" 200 5316 "-" "curl/8.5.0" 412 4711-12
+    /// ```
+    ///
+    /// The visitor's address ([`remote_addr`](crate::Request::remote_addr)), `-`, the user's name; when the request came, in UTC; the
+    /// request; the status, and the body's length or `-` for none; Referer and User-Agent. Status 499 says that nothing of an
+    /// answer was sent, since the web server gave the request up. A quote, a backslash and what is not printable ASCII are
+    /// escaped as Apache does, in what is not quoted a blank, too. What is very long ends in `...`: no line is longer than 4096 bytes.
+    ///
+    /// A line is written at one stroke, so that several processes can share the file. It is made with mode 0640 if there
+    /// is none. A disk that is full costs lines, and no request. `SIGHUP` has [`run`](Server::run) and [`main`](Server::main) open it anew, after
+    /// it was renamed; beside [`start`](Server::start) that is [`Handle::reopen_access_log`]. A relative path is the current folder's, in a settings file
+    /// that of the program.
+    ///
+    /// Beside an `.htaccess` let its name begin with `.ht`: Apache shows all other files to whoever asks for them.
+    pub fn access_log(mut self, path: impl Into<PathBuf>) -> Server {
+        self.access_log = Some(path.into());
+        self
+    }
+
     /// Serves until a signal stops it: `TERM`, `INT` or `USR1`.
     ///
     /// Where requests come from, the first match: a listening socket on fd 0; the environment of a CGI request; the
@@ -481,12 +509,13 @@ impl Server {
                 "there is nothing to serve: give an address by Server::listen",
             ));
         }
-        let listeners = listen(&self.listen)?;
-        self.start_on(listeners)
+        let server = self.with_open_log()?;
+        let listeners = listen(&server.listen)?;
+        server.start_on(listeners)
     }
 
     pub(crate) fn start_on(self, listeners: Vec<Listener>) -> io::Result<Handle> {
-        let pool = self.pool(listeners)?;
+        let pool = self.with_open_log()?.pool(listeners)?;
         pool.start().inspect_err(|_| pool.accept().unlink())?;
         Ok(Handle { pool })
     }
@@ -504,25 +533,64 @@ impl Server {
 
     pub(crate) fn serve(self, addresses: &[Address]) -> io::Result<()> {
         self.own_process()?;
+        let server = self.with_open_log()?;
         let listeners = listen(addresses)?;
         process::removes(
             listeners
                 .iter()
                 .filter_map(|listener| listener.file().cloned()),
         );
-        let control = self.control.clone();
+        let control = server.control.clone();
         if control.is_none() {
             announce(&listeners, addresses);
+            server.warn_of_served_log();
         }
-        let pool = self.pool(listeners)?;
+        let pool = server.pool(listeners)?;
         process::stops(&pool);
-        if let Some(control) = control {
-            pool.accept().obey(control)?;
+        match control {
+            Some(control) => pool.accept().obey(control)?,
+            None => process::is_ready(),
         }
         let done = pool.run();
         pool.accept().unlink();
         process::is_done();
         done
+    }
+
+    /// The same with its access log open, before anything is bound.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub(crate) fn with_open_log(mut self) -> io::Result<Server> {
+        if self.setup.access_log.is_none()
+            && let Some(path) = &self.access_log
+        {
+            self.setup.access_log = Some(Arc::new(AccessLog::open(path)?));
+        }
+        Ok(self)
+    }
+
+    /// Whether the access log can be opened.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub(crate) fn try_access_log(&self) -> io::Result<()> {
+        match &self.access_log {
+            Some(path) => AccessLog::open(path).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn warn_of_served_log(&self) {
+        let Some(path) = &self.access_log else { return };
+        let executable = std::env::current_exe().ok();
+        if is_served(path, executable.as_deref().and_then(Path::parent)) {
+            log::warn!(
+                "the access log {} lies where an .htaccess does, and is shown to whoever asks for it; let its name begin with \
+                 .ht, or move it out of the site",
+                one_line(&path.display().to_string())
+            );
+        }
     }
 
     /// Makes the process ours: its signals, and what is said of panics.
@@ -535,19 +603,21 @@ impl Server {
     /// Answers the one request of a CGI process.
     pub(crate) fn serve_cgi(self) -> io::Result<()> {
         sys::ignore_sigpipe();
+        sys::ignore_sigxfsz();
         own_panics();
         let pipes = Pipes::standard()?;
+        let server = self.with_open_log().inspect_err(|_| refuse(&pipes))?;
         let environment =
             std::env::vars_os().map(|(name, value)| (name.into_encoded_bytes(), value.into_vec()));
-        let mut buffers = Buffers::new(self.limits.max_params).inspect_err(|_| refuse(&pipes))?;
-        let mut application = Application::alone(&self.handlers);
+        let mut buffers = Buffers::new(server.limits.max_params).inspect_err(|_| refuse(&pipes))?;
+        let mut application = Application::alone(&server.handlers);
         serve_cgi(
             pipes,
             environment,
             &mut buffers,
             &mut application,
-            &self.limits,
-            &self.setup,
+            &server.limits,
+            &server.setup,
         );
         Ok(())
     }
@@ -578,6 +648,15 @@ impl Handle {
             .iter()
             .map(|listener| listener.local_addr().clone())
             .collect()
+    }
+
+    /// Has the [access log](Server::access_log) go on in the file that has its path now, which is made if there is none: after
+    /// whoever turns logs over has renamed it. Without an access log it does nothing.
+    ///
+    /// # Errors
+    /// When it cannot be opened; then it goes on in the file that it was.
+    pub fn reopen_access_log(&self) -> io::Result<()> {
+        self.pool.access_log().map_or(Ok(()), AccessLog::reopen)
     }
 
     /// A connection to the server that needs no address.

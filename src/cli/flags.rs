@@ -8,7 +8,7 @@ use log::LevelFilter;
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::RawFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// All that can be asked for. Values that are out of range are refused here, not clamped.
@@ -19,31 +19,35 @@ const FLAGS: &[Flag] = &[
     flag("mount", "PATH", "what it is reached under: /app [found]", Kind::Mount),
     flag("trusted-proxy", "PREFIX", "its X-Forwarded-* count; repeatable", Kind::TrustedProxy),
     flag("workers", "N", "requests answered at once", Kind::Number(1, 1024, |s| &mut s.workers)),
-    flag("stack-size", "BYTES", "stack of a worker", Kind::Number(64 << 10, 1 << 30, |s| &mut s.stack_size)),
-    flag("processes", "N", "processes under one parent; 0: this one serves", Kind::Number(0, MOST_PROCESSES, |s| &mut s.processes)),
-    most("max-requests", "N", "of a process, until it is replaced; 0: never", 0, usize::MAX >> 1, |s| &mut s.max_requests),
-    flag("grace", "SECONDS", "for what runs when asked to stop", Kind::Seconds(0, |s| &mut s.grace)),
-    flag("log-level", "LEVEL", "off, error, warn, info, debug, trace [info]", Kind::Level),
+    running("stack-size", "BYTES", "stack of a worker", Kind::Number(64 << 10, 1 << 30, |s| &mut s.stack_size)),
+    running("processes", "N", "served by, under one parent; 0: by itself", Kind::Number(0, MOST_PROCESSES, |s| &mut s.processes)),
+    running("max-requests", "N", "of a process, until it is replaced; 0: never", Kind::Number(0, MOST_REQUESTS, |s| &mut s.max_requests)),
+    running("grace", "SECONDS", "for what runs when asked to stop", Kind::Seconds(0, |s| &mut s.grace)),
+    flag("log-level", "LEVEL", "off error warn info debug trace [RUST_LOG, info]", Kind::Level),
+    running("access-log", "FILE", "a line for each request, in Apache's format", Kind::AccessLog),
     wait("first-byte-timeout", "silence of a new connection", |s| &mut s.limits.first_byte_timeout),
     wait("head-timeout", "all of a request's parameters", |s| &mut s.limits.head_timeout),
     wait("body-timeout", "the next byte of a body", |s| &mut s.limits.body_timeout),
     wait("write-timeout", "an answer of which nothing is taken", |s| &mut s.limits.write_timeout),
     wait("idle-timeout", "a kept connection without a request", |s| &mut s.limits.idle_timeout),
     wait("linger-timeout", "a close with unread bytes", |s| &mut s.limits.linger_timeout),
-    flag("slow", "SECONDS", "a request that runs longer is logged", Kind::Seconds(0, |s| &mut s.limits.slow)),
-    flag("timeout", "SECONDS", "one that does costs the process its place", Kind::Seconds(0, |s| &mut s.limits.timeout)),
+    running("slow", "SECONDS", "a request that runs longer is logged", Kind::Seconds(0, |s| &mut s.limits.slow)),
+    running("timeout", "SECONDS", "one that does costs the process its place", Kind::Seconds(0, |s| &mut s.limits.timeout)),
     most("max-params", "BYTES", "all parameters; 64K is 65536", 64 << 10, 16 << 20, |s| &mut s.limits.max_params),
     most("max-pairs", "N", "parameters of a request", 1, 16_384, |s| &mut s.limits.max_pairs),
     most("max-pair", "BYTES", "one parameter, name and value", 256, 16 << 20, |s| &mut s.limits.max_pair),
-    flag("max-body", "BYTES", "the body of a request", Kind::Bytes(|s| &mut s.limits.max_body)),
+    Flag { topic: Topic::Limits, ..flag("max-body", "BYTES", "the body of a request", Kind::Bytes(|s| &mut s.limits.max_body)) },
     most("max-waiting-heads", "BYTES", "parameters, not whole yet", 0, 1 << 30, |s| &mut s.limits.max_waiting_heads),
     most("max-connections", "N", "open connections", 1, 1 << 20, |s| &mut s.limits.max_connections),
     flag("sendfile", "HOW", "x-sendfile, or x-accel:/folder=/location", Kind::Sendfile),
-    flag("status", "PATH", "a page that says what it is doing: /status", Kind::Status),
-    flag("status-allow", "PREFIX", "sees it, as this machine does; repeatable", Kind::StatusAllow),
+    running("status", "PATH", "a page that says what it is doing: /status", Kind::Status),
+    running("status-allow", "PREFIX", "sees it, as this machine does; repeatable", Kind::StatusAllow),
     flag("debug", "", "show visitors why a request failed", Kind::Debug),
     flag("keepalive", "", "conf: the server keeps connections open", Kind::Keepalive),
 ];
+
+/// More than a process answers in its life.
+const MOST_REQUESTS: usize = 1 << 40;
 
 /// In ms. A wait of nothing would give up what arrives in the next packet; the accept loop looks at its clock in steps
 /// of 50 ms.
@@ -61,6 +65,7 @@ pub(super) struct Options {
     pub(super) keepalive: bool,
     /// What a parent has passed on: the line to it, and its listeners.
     pub(super) child: Option<Vec<RawFd>>,
+    access_log: Option<PathBuf>,
     mount: Option<String>,
     trusted_proxies: Vec<Prefix>,
     sendfile: Option<Sendfile>,
@@ -92,6 +97,8 @@ pub(super) enum Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Topic {
     Serve,
+    /// Processes, sockets, logs.
+    Running,
     Limits,
     Conf,
 }
@@ -105,12 +112,15 @@ struct Flag {
     value: &'static str,
     help: &'static str,
     kind: Kind,
+    /// Which screen it stands on.
+    topic: Topic,
 }
 
 enum Kind {
     Listen,
     Http,
     Level,
+    AccessLog,
     Keepalive,
     Mount,
     TrustedProxy,
@@ -173,6 +183,9 @@ pub(super) fn parse_file(text: &str, home: &Path) -> Result<Options, (usize, Str
     for address in &mut options.listen {
         *address = address.resolved(home);
     }
+    if let Some(path) = &mut options.access_log {
+        *path = home.join(&*path);
+    }
     if let Some(Sendfile::Accel { folder, .. }) = &mut options.sendfile {
         *folder = home.join(&*folder);
     }
@@ -189,8 +202,12 @@ pub(super) fn help(name: &str, server: &mut Server) -> String {
              {name} help conf                which ones there are\n"
         );
     }
-    text += &lines(server, |flag| !flag.is_limit());
+    text += &lines(server, Topic::Serve);
     text += "  --help, --version\n";
+    text += &format!(
+        "  {:<29} processes, sockets and logs: more flags\n",
+        "help running"
+    );
     text += &format!("  {:<29} the limits, which are flags too\n", "help limits");
     text += &format!("The file .ht.{name} has the same flags, one a line, without dashes.\n");
     text
@@ -201,14 +218,23 @@ pub(super) fn help_limits(name: &str, server: &mut Server) -> String {
     format!(
         "{name} limits everything that grows and everything that waits:\n{}\
          What is not given is as in brackets. {name} --help shows the other flags.\n",
-        lines(server, Flag::is_limit)
+        lines(server, Topic::Limits)
     )
 }
 
-fn lines(server: &mut Server, are_wanted: fn(&Flag) -> bool) -> String {
+/// Processes, sockets and logs.
+pub(super) fn help_running(name: &str, server: &mut Server) -> String {
+    format!(
+        "How {name} runs, who may connect, and what it tells:\n{}\
+         What is not given is as in brackets. {name} --help shows the other flags.\n",
+        lines(server, Topic::Running)
+    )
+}
+
+fn lines(server: &mut Server, topic: Topic) -> String {
     let wanted = FLAGS
         .iter()
-        .filter(|flag| flag.is_built_in() && are_wanted(flag));
+        .filter(|flag| flag.is_built_in() && flag.topic == topic);
     let line = |flag: &Flag| {
         let left = format!("--{} {}", flag.name, flag.value);
         let default = flag.default(server);
@@ -223,11 +249,23 @@ const fn flag(name: &'static str, value: &'static str, help: &'static str, kind:
         value,
         help,
         kind,
+        topic: Topic::Serve,
+    }
+}
+
+/// A flag of how it runs and what it tells.
+const fn running(name: &'static str, value: &'static str, help: &'static str, kind: Kind) -> Flag {
+    Flag {
+        topic: Topic::Running,
+        ..flag(name, value, help, kind)
     }
 }
 
 const fn wait(name: &'static str, help: &'static str, field: Field<Duration>) -> Flag {
-    flag(name, "SECONDS", help, Kind::Seconds(LEAST_WAIT, field))
+    Flag {
+        topic: Topic::Limits,
+        ..flag(name, "SECONDS", help, Kind::Seconds(LEAST_WAIT, field))
+    }
 }
 
 const fn most(
@@ -238,7 +276,10 @@ const fn most(
     most: usize,
     field: Field<usize>,
 ) -> Flag {
-    flag(name, value, help, Kind::Number(least, most, field))
+    Flag {
+        topic: Topic::Limits,
+        ..flag(name, value, help, Kind::Number(least, most, field))
+    }
 }
 
 impl Options {
@@ -265,6 +306,7 @@ impl Options {
             log_level: self.log_level.or(below.log_level),
             keepalive: self.keepalive || below.keepalive,
             child: self.child.or(below.child),
+            access_log: self.access_log.or(below.access_log),
             mount: self.mount.or(below.mount),
             trusted_proxies,
             sendfile: self.sendfile.or(below.sendfile),
@@ -279,6 +321,9 @@ impl Options {
     pub(super) fn apply(&self, mut server: Server) -> Server {
         if !self.listen.is_empty() {
             server.listen.clone_from(&self.listen);
+        }
+        if let Some(path) = &self.access_log {
+            server = server.access_log(path);
         }
         if let Some(mount) = &self.mount {
             server = server.mount(mount);
@@ -321,10 +366,6 @@ impl Flag {
         }
     }
 
-    fn is_limit(&self) -> bool {
-        self.name.starts_with("max-") || self.name.ends_with("timeout") || self.name == "slow"
-    }
-
     /// Whether what it asks for is compiled in.
     fn is_built_in(&self) -> bool {
         let is_for_http = matches!(self.kind, Kind::Http);
@@ -343,6 +384,7 @@ impl Flag {
             Kind::Listen => options.listen.push(address(value)?),
             Kind::Http => options.http = Some(http(value)?),
             Kind::Level => options.log_level = Some(level(value)?),
+            Kind::AccessLog => options.access_log = Some(file(value)?),
             Kind::Keepalive => options.keepalive = true,
             Kind::Mount => options.mount = Some(mount(value)?),
             Kind::TrustedProxy => options.trusted_proxies.push(prefix(value)?),
@@ -373,6 +415,7 @@ impl Flag {
             Kind::Listen
             | Kind::Http
             | Kind::Level
+            | Kind::AccessLog
             | Kind::Keepalive
             | Kind::Mount
             | Kind::TrustedProxy
@@ -437,6 +480,7 @@ fn topic(words: &[String]) -> Topic {
     let has = |wanted| words.iter().any(|word| word == wanted);
     match () {
         () if has("limits") => Topic::Limits,
+        () if has("running") => Topic::Running,
         () if has("conf") && cfg!(feature = "toolbox") => Topic::Conf,
         () => Topic::Serve,
     }
@@ -611,6 +655,15 @@ fn http(value: &str) -> Result<SocketAddr, String> {
     }
 }
 
+fn file(value: &str) -> Result<PathBuf, String> {
+    match value.is_empty() || value.ends_with('/') {
+        true => Err(format!(
+            "{value:?} is no file; write its path: .ht.access.log"
+        )),
+        false => Ok(value.into()),
+    }
+}
+
 fn level(value: &str) -> Result<LevelFilter, String> {
     value
         .parse()
@@ -698,6 +751,8 @@ mod tests {
             ("workers", "9", "[9]"),
             ("stack-size", "64k", "[64K]"),
             ("grace", "0", "[0]"),
+            ("processes", "256", "[256]"),
+            ("max-requests", "10000", "[10000]"),
             ("first-byte-timeout", "0.1", "[0.1]"),
             ("head-timeout", "86400", "[86400]"),
             ("body-timeout", "1.25", "[1.25]"),
@@ -713,7 +768,9 @@ mod tests {
             ("max-waiting-heads", "0", "[0]"),
             ("max-connections", "1M", "[1M]"),
         ] {
-            let all = |server: &mut Server| help("app", server) + &help_limits("app", server);
+            let all = |server: &mut Server| {
+                help("app", server) + &help_running("app", server) + &help_limits("app", server)
+            };
             let help = all(&mut server(&[&format!("--{flag}"), value]));
             let line = help
                 .lines()
@@ -796,6 +853,7 @@ mod tests {
     fn every_range_lies_within_the_builders() {
         let largest = Server::new()
             .workers(1024)
+            .processes(256)
             .max_params(16 << 20)
             .max_pairs(16_384);
         let smallest = Server::new()
@@ -809,6 +867,7 @@ mod tests {
             };
             let unbounded = [
                 "stack-size",
+                "max-requests",
                 "max-pair",
                 "max-waiting-heads",
                 "max-connections",
@@ -1080,6 +1139,7 @@ mod tests {
         assert_eq!(told(&["-h"]), "Help(Serve)");
         assert_eq!(told(&["help"]), "Help(Serve)");
         assert_eq!(told(&["help", "limits"]), "Help(Limits)");
+        assert_eq!(told(&["help", "running"]), "Help(Running)");
         assert_eq!(told(&["help", "conf"]), "Help(Conf)");
         assert_eq!(told(&["conf", "nginx", "--help"]), "Help(Conf)");
         assert_eq!(told(&["-V"]), "Version");
@@ -1094,7 +1154,8 @@ mod tests {
     fn help_fits_a_screen() {
         let serve = help("app.fcgi", &mut Server::new());
         let limits = help_limits("app.fcgi", &mut Server::new());
-        for help in [&serve, &limits] {
+        let running = help_running("app.fcgi", &mut Server::new());
+        for help in [&serve, &running, &limits] {
             assert!(help.lines().count() <= 24, "{help}");
             for line in help.lines() {
                 assert!(line.chars().count() <= 80, "{line}");
@@ -1105,7 +1166,8 @@ mod tests {
         }
         for flag in FLAGS {
             let name = format!("--{} ", flag.name);
-            assert_ne!(serve.contains(&name), limits.contains(&name), "{name}");
+            let screens = [&serve, &running, &limits].map(|help| help.contains(&name));
+            assert_eq!(screens.iter().filter(|&&has| has).count(), 1, "{name}");
         }
     }
 

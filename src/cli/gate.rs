@@ -31,6 +31,8 @@ pub(super) fn serve(
     wrong: Wrong,
 ) -> io::Result<()> {
     let mut gatekeeper = flags.apply(server.clone()).workers(1);
+    // It may be what is wrong.
+    gatekeeper.access_log = None;
     gatekeeper.own_process()?;
     let listeners = listen(&SOCKET)?;
     let gate = Arc::new(Gate {
@@ -122,7 +124,13 @@ impl Gate {
                 return false;
             }
         };
-        match self.open(settings) {
+        let options = self.flags.clone().over(settings);
+        let server = options.apply(self.server.clone());
+        if let Err(error) = server.try_access_log() {
+            self.tell(Wrong::access_log(&error));
+            return false;
+        }
+        match self.open(server, &options) {
             Ok(()) => true,
             Err(error) => {
                 log::error!("the settings are right, but cannot be followed yet: {error}");
@@ -151,9 +159,8 @@ impl Gate {
         Error::new(503, why).told()
     }
 
-    fn open(&self, settings: Options) -> io::Result<()> {
-        let options = self.flags.clone().over(settings);
-        let server = options.apply(self.server.clone());
+    fn open(&self, server: Server, options: &Options) -> io::Result<()> {
+        let server = server.with_open_log()?;
         let (grace, listen_given) = (server.grace, server.listen.clone());
         let pool = server.pool(listen(&SOCKET)?)?;
         lines::start(options.log_level);

@@ -72,6 +72,7 @@ fn help(topic: Topic, mut server: Server) -> String {
     let name = program::name();
     match topic {
         Topic::Serve => flags::help(&name, &mut server),
+        Topic::Running => flags::help_running(&name, &mut server),
         Topic::Limits => flags::help_limits(&name, &mut server),
         #[cfg(feature = "toolbox")]
         Topic::Conf => conf::help(&name),
@@ -84,7 +85,7 @@ fn answer_cgi(server: Server) -> ExitCode {
     let server = match read_settings() {
         Ok(settings) => {
             lines::start(settings.log_level);
-            settings.apply(server)
+            with_access_log(settings.apply(server))
         }
         Err((_, wrong)) => {
             lines::start(None);
@@ -92,6 +93,17 @@ fn answer_cgi(server: Server) -> ExitCode {
         }
     };
     exit_code(server.serve_cgi())
+}
+
+/// In its place one that says why, if the log cannot be opened.
+fn with_access_log(mut server: Server) -> Server {
+    match server.try_access_log() {
+        Ok(()) => server,
+        Err(error) => {
+            server.access_log = None;
+            server.responder(move |_, _| Err(Error::new(503, error.to_string())))
+        }
+    }
 }
 
 fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
@@ -103,9 +115,19 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
         }
         Err((_, wrong)) => return misused(&wrong.sentence),
     };
-    let options = flags.over(settings);
+    let options = flags.clone().over(settings);
+    let application = server.clone();
     let server = options.apply(server);
     lines::start(options.log_level);
+    if let Err(error) = server.try_access_log() {
+        return match Settings::of_program() {
+            Some(file) if facts.is_inherited() && options.child.is_none() => {
+                let wrong = Wrong::access_log(&error);
+                exit_code(gate::serve(application, facts, flags, file, wrong))
+            }
+            _ => misused(&error.to_string()),
+        };
+    }
     if let Some(fds) = options.child {
         return serve_as_child(server, &fds);
     }
@@ -139,6 +161,7 @@ fn serve_at(server: Server, addresses: &[Address]) -> io::Result<()> {
     }
     let path = program::as_typed()
         .ok_or_else(|| io::Error::other("--processes needs /proc to find the program"))?;
+    server.warn_of_served_log();
     parent::run(Plan {
         program: Program {
             path,

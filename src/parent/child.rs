@@ -141,6 +141,13 @@ impl Child {
         }
     }
 
+    /// Has it open its access log anew. Before it is ready the signal would end it.
+    pub(super) fn reopen_log(&self) {
+        if self.is_ready {
+            sys::send_signal(self.pid(), sys::SIGHUP);
+        }
+    }
+
     /// Asks it to end.
     pub(super) fn end(&mut self, grace: Duration) {
         if !self.asked_to_end {

@@ -75,8 +75,13 @@ impl Home {
     }
 
     /// Runs it to its end.
-    fn run(&self, arguments: &[&str]) -> Told {
+    pub fn run(&self, arguments: &[&str]) -> Told {
         told(self.command(arguments))
+    }
+
+    /// Runs it as CGI, and gives what it answers.
+    pub fn run_cgi(&self, path: &str) -> String {
+        told(cgi(self, &[], path)).stdout
     }
 
     /// Starts it as a web server does: a listening socket on fd 0.
@@ -98,8 +103,8 @@ impl Drop for Home {
 
 /// How a program ended, and what it said.
 #[derive(Debug, PartialEq, Eq)]
-struct Told {
-    code: Option<i32>,
+pub struct Told {
+    pub code: Option<i32>,
     stdout: String,
     stderr: String,
 }
@@ -107,7 +112,7 @@ struct Told {
 impl Told {
     /// Its only line on standard error, without what stands before every line.
     #[track_caller]
-    fn sentence(&self) -> &str {
+    pub fn sentence(&self) -> &str {
         assert_eq!(self.stderr.lines().count(), 1, "{self:?}");
         assert_eq!(self.stdout, "");
         let line = self.stderr.trim_end();
@@ -166,7 +171,8 @@ fn wrong_usage_is_one_sentence_and_exit_code_2() {
         ),
         (
             &["conf", "iis"],
-            "conf knows no web server \"iis\"; write one of htaccess, apache, nginx, lighttpd, haproxy, caddy, h2o, cherokee",
+            "conf knows no \"iis\"; write one of htaccess, apache, nginx, lighttpd, haproxy, caddy, h2o, cherokee, systemd, \
+             supervisor, init, spawn-fcgi, multiwatch",
         ),
     ] {
         let told = home.run(arguments);

@@ -20,12 +20,29 @@ const LAYERS: [&[&str]; 16] = [
     &["request", "response", "body", "access"],
     &["exchange"],
     &["wire"],
-    &["link", "front", "visitor", "stranger", "start_up"],
     &[
-        "buffer", "control", "limits", "setup", "sendfile", "slot", "status", "net", "form", "cgi",
-        "page",
+        "link",
+        "front",
+        "visitor",
+        "stranger",
+        "start_up",
+        "access_line",
     ],
-    &["protocol", "error", "decimal", "date"],
+    &[
+        "buffer",
+        "control",
+        "limits",
+        "setup",
+        "sendfile",
+        "slot",
+        "status",
+        "net",
+        "form",
+        "cgi",
+        "page",
+        "access_log",
+    ],
+    &["protocol", "error", "decimal", "date", "request_id"],
 ];
 
 /// These see less than their place allows. The client is the web server's part, and knows nothing of ours; what is pure

@@ -9,6 +9,7 @@ mod testbed;
 mod wire;
 
 mod aborts;
+mod access_log;
 mod answers;
 mod bad_input;
 mod body;
@@ -34,6 +35,7 @@ mod start_up;
 mod status;
 mod stop;
 mod streams;
+mod systemd;
 mod testing;
 mod troubles;
 mod unanswered;
