@@ -18,6 +18,7 @@ mod process;
 mod reload;
 mod requests;
 mod row;
+mod stops;
 mod stories;
 mod testbed;
 
@@ -248,6 +249,16 @@ const ROWS: &[Row] = &[
         name: "nginx-reload",
         missing: nginx::missing,
         work: Work::Story(reload::story),
+    },
+    Row {
+        name: "nginx-stops-unix",
+        missing: nginx::missing,
+        work: Work::Story(stops::unix),
+    },
+    Row {
+        name: "nginx-stops-tcp",
+        missing: nginx::missing,
+        work: Work::Story(stops::tcp),
     },
     Row {
         name: "nginx-files",
