@@ -206,11 +206,24 @@ impl Accept {
         Ok(())
     }
 
-    /// Asks the parent for a successor, if there is a parent.
-    pub(crate) fn ask_for_successor(&self) {
-        if let Some(control) = self.control.get() {
+    /// Asks the parent for a successor. Whether there is a parent.
+    pub(crate) fn ask_for_successor(&self) -> bool {
+        let control = self.control.get();
+        if let Some(control) = control {
             control.say(REPLACE_ME);
         }
+        control.is_some()
+    }
+
+    /// How many connections are open.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// How many of them wait here: idle, for the rest of a head, or for the peer's end.
+    pub(crate) fn parked(&self) -> usize {
+        let parked = self.lock();
+        parked.entries.len() - parked.free.len()
     }
 
     /// Takes in what the parent says.

@@ -233,7 +233,7 @@ fn at_the_deadline_it_ends_with_1_and_names_what_it_cuts() {
         assert_eq!(testbed.folder.names(), [""; 0], "the socket is left");
     }
     let is_told = |line: &String, request: &str| {
-        line.starts_with("fcgi: the time to stop is over; cut after ") && line.ends_with(request)
+        line.contains("] ERROR the time to stop is over; cut after ") && line.ends_with(request)
     };
     let lines = spinning.last_troubles();
     assert_eq!(lines.len(), 1, "{lines:?}");
