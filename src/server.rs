@@ -241,7 +241,9 @@ impl Server {
         self
     }
 
-    /// How long running requests may take to finish after a stop signal. Default 5 s, below mod_fcgid's 8; zero ends at
+    /// How long running requests may take to finish after a stop signal, and those to be answered that wait: also
+    /// connections that nobody has accepted, on sockets that this program made. What is inherited (fd 0, `fd:N`, systemd's) is
+    /// left to whoever else accepts there, or is started next. Default 5 s, below mod_fcgid's 8; zero ends at
     /// once.
     pub fn grace(mut self, grace: Duration) -> Server {
         self.grace = grace;
@@ -629,7 +631,12 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Asks the server to stop: sockets that it made are removed, running requests finish, no new ones are accepted.
+    /// Asks the server to stop: sockets that it made are removed, running requests finish, and whoever has connected is
+    /// answered.
+    ///
+    /// By TCP a connection that comes at the very moment may still be reset. A connection without a request is closed after
+    /// a second, one whose request has come in part after [`head_timeout`](Server::head_timeout); one that is kept for its
+    /// next request at once.
     pub fn stop(&self) {
         self.pool.accept().unlink();
         self.pool.accept().ask_to_stop();
