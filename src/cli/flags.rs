@@ -5,6 +5,7 @@ use crate::sendfile::Sendfile;
 use crate::server::{MOST_PROCESSES, Server};
 use getopts::{Fail, Matches};
 use log::LevelFilter;
+use std::env;
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::RawFd;
@@ -19,32 +20,35 @@ const FLAGS: &[Flag] = &[
     flag("mount", "PATH", "what it is reached under: /app [found]", Kind::Mount),
     flag("trusted-proxy", "PREFIX", "its X-Forwarded-* count; repeatable", Kind::TrustedProxy),
     flag("workers", "N", "requests answered at once", Kind::Number(1, 1024, |s| &mut s.workers)),
-    flag("stack-size", "BYTES", "stack of a worker", Kind::Number(64 << 10, 1 << 30, |s| &mut s.stack_size)),
-    flag("processes", "N", "processes under one parent; 0: this one serves", Kind::Number(0, MOST_PROCESSES, |s| &mut s.processes)),
-    most("max-requests", "N", "of a process, until it is replaced; 0: never", 0, usize::MAX >> 1, |s| &mut s.max_requests),
-    flag("grace", "SECONDS", "for what runs when asked to stop", Kind::Seconds(0, |s| &mut s.grace)),
+    running("stack-size", "BYTES", "stack of a worker", Kind::Number(64 << 10, 1 << 30, |s| &mut s.stack_size)),
+    running("processes", "N", "served by, under one parent; 0: by itself", Kind::Number(0, MOST_PROCESSES, |s| &mut s.processes)),
+    running("max-requests", "N", "of a process, until it is replaced; 0: never", Kind::Number(0, MOST_REQUESTS, |s| &mut s.max_requests)),
+    running("grace", "SECONDS", "for what runs when asked to stop", Kind::Seconds(0, |s| &mut s.grace)),
     flag("log-level", "LEVEL", "off error warn info debug trace [RUST_LOG, info]", Kind::Level),
-    flag("access-log", "FILE", "a line for each request, in Apache's format", Kind::AccessLog),
+    running("access-log", "FILE", "a line for each request, in Apache's format", Kind::AccessLog),
     wait("first-byte-timeout", "silence of a new connection", |s| &mut s.limits.first_byte_timeout),
     wait("head-timeout", "all of a request's parameters", |s| &mut s.limits.head_timeout),
     wait("body-timeout", "the next byte of a body", |s| &mut s.limits.body_timeout),
     wait("write-timeout", "an answer of which nothing is taken", |s| &mut s.limits.write_timeout),
     wait("idle-timeout", "a kept connection without a request", |s| &mut s.limits.idle_timeout),
     wait("linger-timeout", "a close with unread bytes", |s| &mut s.limits.linger_timeout),
-    flag("slow", "SECONDS", "a request that runs longer is logged", Kind::Seconds(0, |s| &mut s.limits.slow)),
-    flag("timeout", "SECONDS", "one that does costs the process its place", Kind::Seconds(0, |s| &mut s.limits.timeout)),
+    running("slow", "SECONDS", "a request that runs longer is logged", Kind::Seconds(0, |s| &mut s.limits.slow)),
+    running("timeout", "SECONDS", "one that does costs the process its place", Kind::Seconds(0, |s| &mut s.limits.timeout)),
     most("max-params", "BYTES", "all parameters; 64K is 65536", 64 << 10, 16 << 20, |s| &mut s.limits.max_params),
     most("max-pairs", "N", "parameters of a request", 1, 16_384, |s| &mut s.limits.max_pairs),
     most("max-pair", "BYTES", "one parameter, name and value", 256, 16 << 20, |s| &mut s.limits.max_pair),
-    flag("max-body", "BYTES", "the body of a request", Kind::Bytes(|s| &mut s.limits.max_body)),
+    Flag { topic: Topic::Limits, ..flag("max-body", "BYTES", "the body of a request", Kind::Bytes(|s| &mut s.limits.max_body)) },
     most("max-waiting-heads", "BYTES", "parameters, not whole yet", 0, 1 << 30, |s| &mut s.limits.max_waiting_heads),
     most("max-connections", "N", "open connections", 1, 1 << 20, |s| &mut s.limits.max_connections),
     flag("sendfile", "HOW", "x-sendfile, or x-accel:/folder=/location", Kind::Sendfile),
-    flag("status", "PATH", "a page that says what it is doing: /status", Kind::Status),
-    flag("status-allow", "PREFIX", "sees it, as this machine does; repeatable", Kind::StatusAllow),
+    running("status", "PATH", "a page that says what it is doing: /status", Kind::Status),
+    running("status-allow", "PREFIX", "sees it, as this machine does; repeatable", Kind::StatusAllow),
     flag("debug", "", "show visitors why a request failed", Kind::Debug),
     flag("keepalive", "", "conf: the server keeps connections open", Kind::Keepalive),
 ];
+
+/// More than a process answers in its life.
+const MOST_REQUESTS: usize = 1 << 40;
 
 /// In ms. A wait of nothing would give up what arrives in the next packet; the accept loop looks at its clock in steps
 /// of 50 ms.
@@ -70,6 +74,19 @@ pub(super) struct Options {
     status_allow: Vec<Prefix>,
     debug: bool,
     changes: Vec<Change>,
+    /// What was named, and where.
+    sources: Vec<Source>,
+    /// The file that the lines are in.
+    pub(super) file: PathBuf,
+}
+
+/// A value as it was written.
+#[derive(Clone, Debug)]
+struct Source {
+    flag: &'static str,
+    value: String,
+    /// `None`: a flag.
+    line: Option<usize>,
 }
 
 /// One value of the server that is to be another.
@@ -94,6 +111,8 @@ pub(super) enum Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Topic {
     Serve,
+    /// Processes, sockets, logs.
+    Running,
     Limits,
     Conf,
 }
@@ -107,6 +126,8 @@ struct Flag {
     value: &'static str,
     help: &'static str,
     kind: Kind,
+    /// Which screen it stands on.
+    topic: Topic,
 }
 
 enum Kind {
@@ -148,10 +169,18 @@ pub(super) fn parse(
         for value in flag.values(&matches) {
             flag.set(&mut options, &value)
                 .map_err(|reason| format!("--{}: {reason}", flag.name))?;
+            options.note(flag, value, None);
         }
     }
     if let Some(numbers) = matches.opt_str("child") {
         options.child = Some(child(&numbers)?);
+    }
+    let here = env::current_dir().unwrap_or_default();
+    if let Some(address) = repeated(&options.listen, &here) {
+        return Err(format!("--listen {address} is given twice; leave one out"));
+    }
+    if options.http.is_some() && matches!(command, Command::Conf(..)) {
+        return Err("--http serves, and the command conf only prints; leave one out".into());
     }
     if options.keepalive && !matches!(command, Command::Conf(..)) {
         return Err("--keepalive is for the command conf; see --help".into());
@@ -171,7 +200,15 @@ pub(super) fn parse_file(text: &str, home: &Path) -> Result<Options, (usize, Str
         if line.is_empty() {
             continue;
         }
-        parse_line(line, &mut options, &mut seen).map_err(|reason| (number, reason))?;
+        parse_line(line, &mut options, &mut seen)
+            .and_then(|(flag, value)| {
+                options.note(flag, value.to_owned(), Some(number));
+                match repeated(&options.listen, home) {
+                    Some(address) => Err(format!("listen {address} is given twice; leave one out")),
+                    None => Ok(()),
+                }
+            })
+            .map_err(|reason| (number, reason))?;
     }
     for address in &mut options.listen {
         *address = address.resolved(home);
@@ -195,8 +232,12 @@ pub(super) fn help(name: &str, server: &mut Server) -> String {
              {name} help conf                which ones there are\n"
         );
     }
-    text += &lines(server, |flag| !flag.is_limit());
+    text += &lines(server, Topic::Serve);
     text += "  --help, --version\n";
+    text += &format!(
+        "  {:<29} processes, sockets and logs: more flags\n",
+        "help running"
+    );
     text += &format!("  {:<29} the limits, which are flags too\n", "help limits");
     text += &format!("The file .ht.{name} has the same flags, one a line, without dashes.\n");
     text
@@ -207,14 +248,23 @@ pub(super) fn help_limits(name: &str, server: &mut Server) -> String {
     format!(
         "{name} limits everything that grows and everything that waits:\n{}\
          What is not given is as in brackets. {name} --help shows the other flags.\n",
-        lines(server, Flag::is_limit)
+        lines(server, Topic::Limits)
     )
 }
 
-fn lines(server: &mut Server, are_wanted: fn(&Flag) -> bool) -> String {
+/// Processes, sockets and logs.
+pub(super) fn help_running(name: &str, server: &mut Server) -> String {
+    format!(
+        "How {name} runs, who may connect, and what it tells:\n{}\
+         What is not given is as in brackets. {name} --help shows the other flags.\n",
+        lines(server, Topic::Running)
+    )
+}
+
+fn lines(server: &mut Server, topic: Topic) -> String {
     let wanted = FLAGS
         .iter()
-        .filter(|flag| flag.is_built_in() && are_wanted(flag));
+        .filter(|flag| flag.is_built_in() && flag.topic == topic);
     let line = |flag: &Flag| {
         let left = format!("--{} {}", flag.name, flag.value);
         let default = flag.default(server);
@@ -229,11 +279,23 @@ const fn flag(name: &'static str, value: &'static str, help: &'static str, kind:
         value,
         help,
         kind,
+        topic: Topic::Serve,
+    }
+}
+
+/// A flag of how it runs and what it tells.
+const fn running(name: &'static str, value: &'static str, help: &'static str, kind: Kind) -> Flag {
+    Flag {
+        topic: Topic::Running,
+        ..flag(name, value, help, kind)
     }
 }
 
 const fn wait(name: &'static str, help: &'static str, field: Field<Duration>) -> Flag {
-    flag(name, "SECONDS", help, Kind::Seconds(LEAST_WAIT, field))
+    Flag {
+        topic: Topic::Limits,
+        ..flag(name, "SECONDS", help, Kind::Seconds(LEAST_WAIT, field))
+    }
 }
 
 const fn most(
@@ -244,16 +306,32 @@ const fn most(
     most: usize,
     field: Field<usize>,
 ) -> Flag {
-    flag(name, value, help, Kind::Number(least, most, field))
+    Flag {
+        topic: Topic::Limits,
+        ..flag(name, value, help, Kind::Number(least, most, field))
+    }
 }
 
 impl Options {
     /// These over those: what these do not name is as in `below`.
-    pub(super) fn over(self, below: Options) -> Options {
-        let listen = if self.listen.is_empty() {
-            below.listen
-        } else {
-            self.listen
+    pub(super) fn over(self, mut below: Options) -> Options {
+        // Who asks for one way to serve does not want the other one, which was asked for before.
+        if self.http.is_some() {
+            below.forget("listen");
+            below.listen.clear();
+        }
+        if !self.listen.is_empty() {
+            below.forget("http");
+            below.http = None;
+        }
+        self.sources
+            .iter()
+            .for_each(|source| below.forget(source.flag));
+        let mut sources = below.sources;
+        sources.extend(self.sources);
+        let listen = match self.listen.is_empty() {
+            true => below.listen,
+            false => self.listen,
         };
         let trusted_proxies = match self.trusted_proxies.is_empty() {
             true => below.trusted_proxies,
@@ -279,12 +357,45 @@ impl Options {
             status_allow,
             debug: self.debug || below.debug,
             changes,
+            sources,
+            file: below.file,
         }
+    }
+
+    /// Each value that serving goes by, and where it comes from: `workers 8 (line 3 of /srv/.ht.app.fcgi)`. `server` has
+    /// them all.
+    pub(super) fn told(&self, server: &mut Server) -> Vec<String> {
+        let told = |flag: &Flag| -> Vec<String> {
+            let named = self
+                .sources
+                .iter()
+                .filter(|source| source.flag == flag.name);
+            let named: Vec<String> = named.map(|source| source.told(&self.file)).collect();
+            let default = flag.default(server);
+            match default.trim_matches([' ', '[', ']']) {
+                "" => named,
+                value if named.is_empty() => vec![format!("{} {value} (default)", flag.name)],
+                _ => named,
+            }
+        };
+        FLAGS.iter().flat_map(told).collect()
+    }
+
+    fn note(&mut self, flag: &Flag, value: String, line: Option<usize>) {
+        self.sources.push(Source {
+            flag: flag.name,
+            value,
+            line,
+        });
+    }
+
+    fn forget(&mut self, flag: &str) {
+        self.sources.retain(|source| source.flag != flag);
     }
 
     /// These over what the application asks for.
     pub(super) fn apply(&self, mut server: Server) -> Server {
-        if !self.listen.is_empty() {
+        if !self.listen.is_empty() || self.http.is_some() {
             server.listen.clone_from(&self.listen);
         }
         if let Some(path) = &self.access_log {
@@ -322,6 +433,17 @@ impl Options {
     }
 }
 
+impl Source {
+    fn told(&self, file: &Path) -> String {
+        let place = match self.line {
+            Some(line) => format!("line {line} of {}", file.display()),
+            None => format!("--{}", self.flag),
+        };
+        let space = if self.value.is_empty() { "" } else { " " };
+        format!("{}{space}{} ({place})", self.flag, self.value)
+    }
+}
+
 impl Flag {
     fn values(&self, matches: &Matches) -> Vec<String> {
         match self.kind {
@@ -329,10 +451,6 @@ impl Flag {
             Kind::Keepalive | Kind::Debug => Vec::new(),
             _ => matches.opt_strs(self.name),
         }
-    }
-
-    fn is_limit(&self) -> bool {
-        self.name.starts_with("max-") || self.name.ends_with("timeout") || self.name == "slow"
     }
 
     /// Whether what it asks for is compiled in.
@@ -449,16 +567,18 @@ fn topic(words: &[String]) -> Topic {
     let has = |wanted| words.iter().any(|word| word == wanted);
     match () {
         () if has("limits") => Topic::Limits,
+        () if has("running") => Topic::Running,
         () if has("conf") && cfg!(feature = "toolbox") => Topic::Conf,
         () => Topic::Serve,
     }
 }
 
-fn parse_line(
-    line: &str,
+/// Gives the flag and its value.
+fn parse_line<'l>(
+    line: &'l str,
     options: &mut Options,
     seen: &mut Vec<&'static str>,
-) -> Result<(), String> {
+) -> Result<(&'static Flag, &'l str), String> {
     let (name, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     if let Some(name) = name.strip_prefix("--") {
         return Err(format!("a flag has no dashes here; write {name}"));
@@ -482,8 +602,23 @@ fn parse_line(
     if value.is_empty() && !matches!(flag.kind, Kind::Debug) {
         return Err(format!("{name} needs a value; write {name} {}", flag.value));
     }
-    flag.set(options, value.trim())
-        .map_err(|reason| format!("{name}: {reason}"))
+    let value = value.trim();
+    flag.set(options, value)
+        .map_err(|reason| format!("{name}: {reason}"))?;
+    Ok((flag, value))
+}
+
+/// An address that was there before: listening on it would fail as if somebody else were serving there. Only
+/// port 0 is another one each time.
+fn repeated<'a>(addresses: &'a [Address], base: &Path) -> Option<&'a Address> {
+    let mut before = addresses.iter().enumerate();
+    let found = before.find(|(at, address)| {
+        let is_any_port = matches!(address, Address::Tcp(tcp) if tcp.port() == 0);
+        let earlier = addresses[..*at].iter();
+        let is_same = |other: &Address| other.resolved(base) == address.resolved(base);
+        !is_any_port && earlier.clone().any(is_same)
+    });
+    found.map(|(_, address)| address)
 }
 
 /// A `#` begins a comment at the start of a line and after a space: a path may have one within.
@@ -719,6 +854,8 @@ mod tests {
             ("workers", "9", "[9]"),
             ("stack-size", "64k", "[64K]"),
             ("grace", "0", "[0]"),
+            ("processes", "256", "[256]"),
+            ("max-requests", "10000", "[10000]"),
             ("first-byte-timeout", "0.1", "[0.1]"),
             ("head-timeout", "86400", "[86400]"),
             ("body-timeout", "1.25", "[1.25]"),
@@ -734,7 +871,9 @@ mod tests {
             ("max-waiting-heads", "0", "[0]"),
             ("max-connections", "1M", "[1M]"),
         ] {
-            let all = |server: &mut Server| help("app", server) + &help_limits("app", server);
+            let all = |server: &mut Server| {
+                help("app", server) + &help_running("app", server) + &help_limits("app", server)
+            };
             let help = all(&mut server(&[&format!("--{flag}"), value]));
             let line = help
                 .lines()
@@ -817,6 +956,7 @@ mod tests {
     fn every_range_lies_within_the_builders() {
         let largest = Server::new()
             .workers(1024)
+            .processes(256)
             .max_params(16 << 20)
             .max_pairs(16_384);
         let smallest = Server::new()
@@ -830,6 +970,7 @@ mod tests {
             };
             let unbounded = [
                 "stack-size",
+                "max-requests",
                 "max-pair",
                 "max-waiting-heads",
                 "max-connections",
@@ -946,6 +1087,24 @@ mod tests {
                 &["--workers", "1", "--workers", "2"],
                 "--workers is given twice; leave one out",
             ),
+            (
+                &[
+                    "--listen",
+                    "/run/s",
+                    "--listen=fd:3",
+                    "--listen",
+                    "unix:/run/./s",
+                ],
+                "--listen unix:/run/./s is given twice; leave one out",
+            ),
+            (
+                &["--listen", "localhost:9000", "--listen", "127.0.0.1:9000"],
+                "--listen 127.0.0.1:9000 is given twice; leave one out",
+            ),
+            (
+                &["conf", "nginx", "--http", "8000"],
+                "--http serves, and the command conf only prints; leave one out",
+            ),
             (&["--help=me"], "--help takes no value; write just --help"),
             (
                 &["--keepalive"],
@@ -1013,6 +1172,11 @@ mod tests {
                 "workers is given twice; leave one out",
             ),
             (
+                "listen unix:s\nworkers 4\nlisten /srv/www/s\n",
+                3,
+                "listen unix:/srv/www/s is given twice; leave one out",
+            ),
+            (
                 "keepalive",
                 1,
                 "keepalive is for the command conf; leave it out",
@@ -1020,7 +1184,7 @@ mod tests {
             ("help", 1, "help is no flag; see --help"),
             ("bananas 3", 1, "bananas is no flag; see --help"),
         ] {
-            let error = parse_file(text, Path::new("/")).unwrap_err();
+            let error = parse_file(text, Path::new("/srv/www")).unwrap_err();
             assert_eq!(error, (number, sentence.to_owned()), "{text:?}");
         }
     }
@@ -1050,6 +1214,75 @@ mod tests {
             (server.workers, server.grace, server.limits.max_pairs),
             (9, Duration::from_secs(2), 5)
         );
+    }
+
+    #[test]
+    fn what_is_asked_for_twice_without_being_the_same_is_right() {
+        let any = ["--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"];
+        assert_eq!(parsed(&any).unwrap().1.listen.len(), 2);
+        let relative = ["--listen", "unix:s", "--listen", "unix:/s"];
+        assert_eq!(parsed(&relative).unwrap().1.listen.len(), 2);
+    }
+
+    /// The last one who said how to serve is obeyed, and not both.
+    #[test]
+    fn listen_and_http_replace_each_other_from_above() {
+        let flags = |arguments: &[&str]| parsed(arguments).unwrap().1;
+        let file = |text| parse_file(text, Path::new("/")).unwrap();
+        let application = || Server::new().listen(Address::Fd(9));
+        let http = Some("127.0.0.1:8000".parse().unwrap());
+        let over = |flags: Options, file: Options| {
+            let options = flags.over(file);
+            (options.http, options.apply(application()).listen)
+        };
+        let http_flag = || flags(&["--http", "8000"]);
+        assert_eq!(over(http_flag(), file("listen fd:4")), (http, vec![]));
+        assert_eq!(over(http_flag(), file("")), (http, vec![]));
+        assert_eq!(over(flags(&[]), file("http 8000")), (http, vec![]));
+        let listen = flags(&["--listen", "fd:5"]);
+        let fd = |number| vec![Address::Fd(number)];
+        assert_eq!(over(listen, file("http 8000")), (None, fd(5)));
+        assert_eq!(over(flags(&[]), file("")), (None, fd(9)));
+        let both = file("http 8000\nlisten fd:4");
+        assert_eq!(over(flags(&[]), both), (http, fd(4)));
+    }
+
+    #[test]
+    fn each_value_is_told_with_its_source() {
+        let text =
+            "# x\nworkers 8\nlisten unix:s\n\ndebug\nhttp 8000\ntrusted-proxy ::1\nmax-body 1K";
+        let mut file = parse_file(text, Path::new("/srv")).unwrap();
+        file.file = "/srv/.ht.app".into();
+        let arguments = [
+            "--grace",
+            "2",
+            "--listen",
+            "fd:3",
+            "--listen=fd:4",
+            "--max-body=2K",
+        ];
+        let options = parsed(&arguments).unwrap().1.over(file);
+        let mut server = options.apply(Server::new().max_pairs(7));
+        let told = options.told(&mut server);
+        for line in [
+            "workers 8 (line 2 of /srv/.ht.app)",
+            "listen fd:3 (--listen)",
+            "listen fd:4 (--listen)",
+            "debug (line 5 of /srv/.ht.app)",
+            "trusted-proxy ::1 (line 7 of /srv/.ht.app)",
+            "max-body 2K (--max-body)",
+            "grace 2 (--grace)",
+            "max-pairs 7 (default)",
+            "idle-timeout 120 (default)",
+        ] {
+            let count = told.iter().filter(|told| *told == line).count();
+            assert_eq!(count, 1, "{line}: {told:#?}");
+        }
+        let names = told.iter().map(|line| line.split(' ').next().unwrap());
+        let mut names: Vec<&str> = names.collect();
+        assert!(!names.contains(&"http") && !names.contains(&"mount"));
+        names.dedup();
+        assert_eq!(names.len(), told.len() - 1, "only listen has two lines");
     }
 
     #[test]
@@ -1101,6 +1334,7 @@ mod tests {
         assert_eq!(told(&["-h"]), "Help(Serve)");
         assert_eq!(told(&["help"]), "Help(Serve)");
         assert_eq!(told(&["help", "limits"]), "Help(Limits)");
+        assert_eq!(told(&["help", "running"]), "Help(Running)");
         assert_eq!(told(&["help", "conf"]), "Help(Conf)");
         assert_eq!(told(&["conf", "nginx", "--help"]), "Help(Conf)");
         assert_eq!(told(&["-V"]), "Version");
@@ -1115,7 +1349,8 @@ mod tests {
     fn help_fits_a_screen() {
         let serve = help("app.fcgi", &mut Server::new());
         let limits = help_limits("app.fcgi", &mut Server::new());
-        for help in [&serve, &limits] {
+        let running = help_running("app.fcgi", &mut Server::new());
+        for help in [&serve, &running, &limits] {
             assert!(help.lines().count() <= 24, "{help}");
             for line in help.lines() {
                 assert!(line.chars().count() <= 80, "{line}");
@@ -1126,7 +1361,8 @@ mod tests {
         }
         for flag in FLAGS {
             let name = format!("--{} ", flag.name);
-            assert_ne!(serve.contains(&name), limits.contains(&name), "{name}");
+            let screens = [&serve, &running, &limits].map(|help| help.contains(&name));
+            assert_eq!(screens.iter().filter(|&&has| has).count(), 1, "{name}");
         }
     }
 
