@@ -150,6 +150,10 @@ impl Line {
         &self.text[1..][..usize::from(self.text[0]).min(TEXT)]
     }
 
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(self.as_bytes()).into_owned()
+    }
+
     /// Which request of this process it is.
     pub(crate) fn number(&self) -> u64 {
         self.number
@@ -158,16 +162,13 @@ impl Line {
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.number > 0 {
-            write!(f, "{}-{} ", process::id(), self.number)?;
-        }
-        f.write_str(&String::from_utf8_lossy(self.as_bytes()))
+        write!(f, "{}-{} {}", process::id(), self.number, self.text())
     }
 }
 
 impl fmt::Debug for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        f.write_str(&self.text())
     }
 }
 
