@@ -286,7 +286,7 @@ fn the_level_of_the_log_is_the_flags_else_the_files_else_the_environments() {
         testbed.signal("TERM");
         assert_eq!(testbed.wait().1.code(), Some(0));
         let mut lines = testbed.last_lines();
-        // At debug each setting has a line, too.
+        // With debug each setting has a line, too.
         lines.retain(|line| !line.contains(" DEBUG "));
         assert!(lines.len() < 2, "{lines:?}");
         lines.len() == 1
