@@ -594,13 +594,14 @@ fn answer(
     let method = front.params.known(Known::RequestMethod).unwrap_or(b"GET");
     let path = front.place.path;
     let role = wire.role();
+    let id = front.ticket.id;
     let shared: Shared<'_> = RefCell::new(Some(Exchange::new(wire, output, method == b"HEAD")));
     let mut request = Request::new(role, &front, &shared, around.setup);
     let response = || Response::new(&front, &shared, around.home, around.setup);
     let status_page = around.status_page(role, method, &front);
     let is_ours = refusal.is_none() && status_page.is_some();
     if !is_ours {
-        around.slot.begin(now, method, path);
+        around.slot.begin(now, id.number(), method, path);
     }
     let outcome = match (refusal, status_page) {
         (Some((status, why)), _) => Err(Failure::Error(Error::new(status, why))),
@@ -611,7 +612,6 @@ fn answer(
             outcome
         }
     };
-    let id = front.ticket.id;
     let name = || {
         let request = printable(std::str::from_utf8(method).unwrap_or("?"), path);
         format!("{id} {request}")

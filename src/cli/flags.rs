@@ -256,6 +256,8 @@ pub(super) fn help_limits(name: &str, server: &mut Server) -> String {
 pub(super) fn help_running(name: &str, server: &mut Server) -> String {
     format!(
         "How {name} runs, who may connect, and what it tells:\n{}\
+         --log-level, here or in the file, counts before RUST_LOG. SIGHUP opens the\n\
+         access log anew; processes under a parent are replaced; a terminal hangs up.\n\
          What is not given is as in brackets. {name} --help shows the other flags.\n",
         lines(server, Topic::Running)
     )

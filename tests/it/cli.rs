@@ -595,7 +595,8 @@ fn the_request_that_finds_the_settings_right_delays_no_other() {
         grace < Duration::from_millis(500),
         "the file's grace: {elapsed:?}"
     );
-    testbed.line("cut after 3 s: GET /spin");
+    let line = testbed.line("cut after 3 s: ");
+    assert!(line.ends_with(" GET /spin"), "{line}");
 }
 
 #[test]
@@ -832,7 +833,7 @@ fn http_that_does_not_end_is_cut_at_the_deadline() {
     assert_eq!(status.code(), Some(1));
     let grace = Duration::from_millis(500).abs_diff(elapsed);
     assert!(grace < Duration::from_millis(400), "{elapsed:?}");
-    testbed.line(" s: GET /chunks");
+    testbed.line(" GET /chunks");
 }
 
 #[test]
