@@ -328,9 +328,21 @@ fn init_by(report: &mut Report, folder: &Folder, testbed: &Testbed, set: impl Fn
         );
         Ok(())
     });
-    report.check("it is not root's, and has no terminal", || {
-        belongs(folder, &program.path, &upstream)
-    });
+    report.check(
+        "it is the web server's user's, and so is its socket",
+        || belongs(folder, &program.path, &upstream),
+    );
+    report.check(
+        "it does not end with the terminal of who started it",
+        || {
+            let ours = session("self")?;
+            for pid in running(&program.path) {
+                let its = session(&pid.to_string())?;
+                ensure!(its != ours, "its session {its} is that of these tests");
+            }
+            Ok(())
+        },
+    );
     report.check("what it says is in the log", || {
         let log = fs::read_to_string(folder.path("log/app.log")).unwrap_or_default();
         ensure!(log.contains("listening on "), "the log has {log:?}");
@@ -601,6 +613,17 @@ fn command_lines() -> impl Iterator<Item = (u32, Vec<u8>)> {
         let line = fs::read(format!("/proc/{pid}/cmdline"));
         (pid, line.unwrap_or_default())
     })
+}
+
+/// From `/proc/PID/stat`: pid, (name), state, parent, group, session.
+fn session(pid: &str) -> Outcome<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).map_err(|e| e.to_string())?;
+    let session = stat
+        .rsplit_once(") ")
+        .and_then(|(_, rest)| rest.split(' ').nth(3));
+    session
+        .map(str::to_owned)
+        .ok_or_else(|| format!("/proc/{pid}/stat has {stat:?}"))
 }
 
 fn nothing_runs(program: &Path) -> Outcome {
