@@ -10,6 +10,7 @@ use crate::access_log::AccessLog;
 use crate::buffer::Buffers;
 use crate::connection::{Failure, Handle, Overview, Worker};
 use crate::error::{Error, Result};
+use crate::exchange::Home;
 use crate::limits::Limits;
 use crate::net::sys::now_ms;
 use crate::protocol::Role;
@@ -270,7 +271,8 @@ impl Pool {
         match thread {
             Ok(thread) => self.threads().push(thread),
             Err(error) => log::warn!(
-                "cannot start the thread that watches for slow and stuck requests: {error}; without it a slow one is told                  when it has ended, and timeout does nothing"
+                "cannot start the thread that watches for slow and stuck requests: {error}; without it a slow one is told \
+                 when it has ended, and timeout does nothing"
             ),
         }
     }
@@ -297,6 +299,8 @@ impl Pool {
                 log::warn!("{line}: it is slow, and has run for {} s", Seconds(age));
             }
             Event::TimedOut(age, line) => self.give_up(age, &line),
+            // At a stop busy workers are what it waits for.
+            Event::AllBusy(..) | Event::FreeAgain(_) if self.accept.is_stopping() => {}
             Event::AllBusy(time, oldest) => {
                 let (workers, time) = (self.in_service(), Seconds(time));
                 match oldest {

@@ -312,8 +312,9 @@ mod tests {
     #[test]
     fn this_machine_is_admitted_and_who_is_named() {
         let inside = &["10.0.0.0/8", "127.0.0.1"][..];
+        type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str], &'a [&'a str], bool);
         #[rustfmt::skip]
-        let rows: [(&[(&str, &str)], &[&str], &[&str], bool); 18] = [
+        let rows: &[Row<'_>] = &[
             (&[("REMOTE_ADDR", "127.0.0.1")], &[], &[], true),
             (&[("REMOTE_ADDR", "127.9.9.9")], &[], &[], true),
             (&[("REMOTE_ADDR", "::1")], &[], &[], true),
@@ -333,7 +334,7 @@ mod tests {
             (&[("REMOTE_ADDR", "127.0.0.1"), ("HTTP_X_FORWARDED_FOR", "unknown")], inside, &[], false),
             (&[("REMOTE_ADDR", "127.0.0.1")], inside, &[], true),
         ];
-        for (pairs, trusted, allow, is_admitted) in rows {
+        for &(pairs, trusted, allow, is_admitted) in rows {
             let allow: Vec<Prefix> = allow.iter().map(|range| range.parse().unwrap()).collect();
             let found = with(pairs, trusted, |v| v.is_admitted(&allow));
             assert_eq!(found, is_admitted, "{pairs:?} {trusted:?} {allow:?}");

@@ -15,6 +15,9 @@ pub(crate) const STACK: usize = 64 << 10;
 /// All workers busy for so long is worth a line.
 const BUSY_MS: u64 = 5000;
 
+/// How often it is looked whether that is over.
+const OVER_MS: u64 = 1000;
+
 /// The clock that requests are timed by steps on by up to 10 ms: whoever wakes before its step looks once more.
 const STEP_MS: u64 = 5;
 
@@ -175,8 +178,10 @@ impl Watcher {
             }
             _ => {}
         }
-        let begins = since.filter(|_| long.is_none()).unwrap_or(now);
-        begins + BUSY_MS
+        match (since, self.busy) {
+            (_, Some(_)) => now + OVER_MS,
+            (since, None) => since.unwrap_or(now) + BUSY_MS,
+        }
     }
 }
 
@@ -244,14 +249,14 @@ mod tests {
         slots[1].leave(12_000);
         slots[1].begin(12_001, b"GET", b"/c");
         let busy = vec!["AllBusy(5000, Some((12000, GET /a)))".to_owned()];
-        assert_eq!(look(&mut watcher, 13_000, &slots), (busy, 18_000));
-        assert_eq!(look(&mut watcher, 18_000, &slots), (vec![], 23_000));
+        assert_eq!(look(&mut watcher, 13_000, &slots), (busy, 14_000));
+        assert_eq!(look(&mut watcher, 18_000, &slots), (vec![], 19_000));
         slots[1].leave(19_000);
         let free = vec!["FreeAgain(15000)".to_owned()];
         assert_eq!(look(&mut watcher, 23_000, &slots), (free, 28_000));
         slots[1].begin(24_000, b"GET", b"/d");
         let busy = vec!["AllBusy(6000, Some((29000, GET /a)))".to_owned()];
-        assert_eq!(look(&mut watcher, 30_000, &slots), (busy, 35_000));
+        assert_eq!(look(&mut watcher, 30_000, &slots), (busy, 31_000));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod reload;
 mod requests;
 mod row;
 mod settings;
+mod stops;
 mod stories;
 mod testbed;
 
@@ -266,6 +267,16 @@ const ROWS: &[Row] = &[
         name: "nginx-reload",
         missing: nginx::missing,
         work: Work::Story(reload::story),
+    },
+    Row {
+        name: "nginx-stops-unix",
+        missing: nginx::missing,
+        work: Work::Story(stops::unix),
+    },
+    Row {
+        name: "nginx-stops-tcp",
+        missing: nginx::missing,
+        work: Work::Story(stops::tcp),
     },
     Row {
         name: "nginx-files",
