@@ -953,6 +953,11 @@ const ROWS: &[Row] = &[
         work: Work::Story(managers::systemd),
     },
     Row {
+        name: "systemd-socket-activate",
+        missing: managers::missing_activate,
+        work: Work::Story(managers::systemd_activate),
+    },
+    Row {
         name: "supervisor",
         missing: managers::missing_supervisor,
         work: Work::Story(managers::supervisor),
