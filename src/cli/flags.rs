@@ -368,11 +368,7 @@ impl Options {
     /// them all.
     pub(super) fn told(&self, server: &mut Server) -> Vec<String> {
         let told = |flag: &Flag| -> Vec<String> {
-            let named = self
-                .sources
-                .iter()
-                .filter(|source| source.flag == flag.name);
-            let named: Vec<String> = named.map(|source| source.told(&self.file)).collect();
+            let named = self.named(&[flag.name]);
             let default = flag.default(server);
             match default.trim_matches([' ', '[', ']']) {
                 "" => named,
@@ -381,6 +377,15 @@ impl Options {
             }
         };
         FLAGS.iter().flat_map(told).collect()
+    }
+
+    /// What was named of these flags, and where.
+    pub(super) fn named(&self, flags: &[&str]) -> Vec<String> {
+        let sources = flags.iter().flat_map(|&flag| {
+            let sources = self.sources.iter();
+            sources.filter(move |source| source.flag == flag)
+        });
+        sources.map(|source| source.told(&self.file)).collect()
     }
 
     fn note(&mut self, flag: &Flag, value: String, line: Option<usize>) {

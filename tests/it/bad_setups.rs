@@ -105,7 +105,8 @@ const FLAGS: &[Bad] = &[
         behind: 200,
         ..misuse(
             &["--listen", "unix:FOLDER/s", "--http", "127.0.0.1:0"],
-            "--listen waits for a web server and --http 127.0.0.1:0 is one, and both are given; leave one out",
+            "listen unix:FOLDER/s (--listen), http 127.0.0.1:0 (--http): one waits for a web server, and the other is one; \
+             leave one out",
         )
     },
     misuse(
@@ -132,6 +133,14 @@ const SETTINGS: &[Bad] = &[
         "log-level loud",
         "HOME/.ht.app.fcgi, line 1: log-level: \"loud\" is no level; write off, error, warn, info, debug or trace",
     ),
+    Bad {
+        behind: 200,
+        ..wrong(
+            "http 8000\nlisten unix:s",
+            "listen unix:s (line 2 of HOME/.ht.app.fcgi), http 8000 (line 1 of HOME/.ht.app.fcgi): one waits for a web \
+             server, and the other is one; leave one out",
+        )
+    },
     wrong(
         "listen unix:s\nlisten HOME/s\n",
         "HOME/.ht.app.fcgi, line 2: listen unix:HOME/s is given twice; leave one out",

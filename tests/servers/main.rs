@@ -141,6 +141,11 @@ const ROWS: &[Row] = &[
         work: Work::Story(settings::guides),
     },
     Row {
+        name: "apache-fcgid-flags",
+        missing: apache::missing_fcgid,
+        work: Work::Story(settings::flags),
+    },
+    Row {
         name: "apache-fcgid-start-up",
         missing: apache::missing_fcgid,
         work: Work::Story(settings::start_up),
