@@ -600,7 +600,8 @@ fn answer(
     let status_page = around.status_page(role, method, &front);
     let is_ours = refusal.is_none() && status_page.is_some();
     if !is_ours {
-        around.slot.begin(now, method, path);
+        let id = front.ticket.id.number();
+        around.slot.begin(now, id, method, path);
     }
     let outcome = match (refusal, status_page) {
         (Some((status, why)), _) => Err(Failure::Error(Error::new(status, why))),

@@ -296,7 +296,11 @@ impl Pool {
     fn tell(&self, event: Event) {
         match event {
             Event::Slow(age, line) => {
-                log::warn!("{line}: it is slow, and has run for {} s", Seconds(age));
+                let id = line.id;
+                log::warn!(
+                    "{id} {line}: it is slow, and has run for {} s",
+                    Seconds(age)
+                );
             }
             Event::TimedOut(age, line) => self.give_up(age, &line),
             // At a stop busy workers are what it waits for.
@@ -306,8 +310,9 @@ impl Pool {
                 match oldest {
                     Some((age, line)) => log::warn!(
                         "all {workers} workers have been busy for {time} s, so that others wait; the oldest request has run for \
-                         {} s: {line}",
-                        Seconds(age)
+                         {} s: {} {line}",
+                        Seconds(age),
+                        line.id
                     ),
                     None => log::warn!(
                         "all {workers} workers have been busy for {time} s, so that others wait"
@@ -333,7 +338,8 @@ impl Pool {
             false => "its worker is not free until it ends",
         };
         log::error!(
-            "{line}: it has run for {} s, longer than timeout; {what_now}",
+            "{} {line}: it has run for {} s, longer than timeout; {what_now}",
+            line.id,
             Seconds(age)
         );
     }

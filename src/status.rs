@@ -109,9 +109,9 @@ mod tests {
 
     fn snapshot() -> Snapshot {
         let slot = Slot::default();
-        slot.begin(1, b"GET", b"/");
+        slot.begin(1, 1, b"GET", b"/");
         slot.end(1, Some(404));
-        slot.begin(1, b"GET", b"/\"\n<b>");
+        slot.begin(1, 2, b"GET", b"/\"\n<b>");
         Snapshot {
             pid: 4711,
             uptime_ms: 61_999,

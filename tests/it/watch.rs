@@ -102,6 +102,12 @@ fn a_slow_request_is_told_while_it_runs_and_when_it_has_ended() {
         assert_eq!(*level, Level::Warn);
         assert!(line.contains("it was slow, and has ended after"), "{line}");
         assert!(seconds_behind("ended after ", line) >= 0.8, "{line}");
+        let ids: Vec<_> = log::lines()
+            .iter()
+            .filter(|line| line.text.contains(&words))
+            .map(|line| line.id.clone())
+            .collect();
+        assert!(ids[0].is_some() && ids[0] == ids[1], "{ids:?}");
         assert_eq!(server.ask(&Ask::get("/quick")).page(), (200, "done"));
         drop(server);
         assert_eq!((lines(&words).len(), lines("GET /quick").len()), (2, 0));
@@ -216,7 +222,8 @@ fn is_watched(testbed: &Testbed) -> bool {
 /// A process that is sent one request after another has one worker, and one thread.
 #[test]
 fn nobody_watches_what_cannot_be_due() {
-    let mut testbed = Testbed::listening(4);
+    // On a machine that has other things to do a worker is at times not back yet when the next request comes.
+    let mut testbed = Testbed::listening(32);
     for _ in 0..20 {
         testbed.assert_serves();
     }
