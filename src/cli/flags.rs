@@ -5,6 +5,7 @@ use crate::sendfile::Sendfile;
 use crate::server::{MOST_PROCESSES, Server};
 use getopts::{Fail, Matches};
 use log::LevelFilter;
+use std::env;
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::RawFd;
@@ -73,6 +74,19 @@ pub(super) struct Options {
     status_allow: Vec<Prefix>,
     debug: bool,
     changes: Vec<Change>,
+    /// What was named, and where.
+    sources: Vec<Source>,
+    /// The file that the lines are in.
+    pub(super) file: PathBuf,
+}
+
+/// A value as it was written.
+#[derive(Clone, Debug)]
+struct Source {
+    flag: &'static str,
+    value: String,
+    /// `None`: a flag.
+    line: Option<usize>,
 }
 
 /// One value of the server that is to be another.
@@ -155,10 +169,18 @@ pub(super) fn parse(
         for value in flag.values(&matches) {
             flag.set(&mut options, &value)
                 .map_err(|reason| format!("--{}: {reason}", flag.name))?;
+            options.note(flag, value, None);
         }
     }
     if let Some(numbers) = matches.opt_str("child") {
         options.child = Some(child(&numbers)?);
+    }
+    let here = env::current_dir().unwrap_or_default();
+    if let Some(address) = repeated(&options.listen, &here) {
+        return Err(format!("--listen {address} is given twice; leave one out"));
+    }
+    if options.http.is_some() && matches!(command, Command::Conf(..)) {
+        return Err("--http serves, and the command conf only prints; leave one out".into());
     }
     if options.keepalive && !matches!(command, Command::Conf(..)) {
         return Err("--keepalive is for the command conf; see --help".into());
@@ -178,7 +200,15 @@ pub(super) fn parse_file(text: &str, home: &Path) -> Result<Options, (usize, Str
         if line.is_empty() {
             continue;
         }
-        parse_line(line, &mut options, &mut seen).map_err(|reason| (number, reason))?;
+        parse_line(line, &mut options, &mut seen)
+            .and_then(|(flag, value)| {
+                options.note(flag, value.to_owned(), Some(number));
+                match repeated(&options.listen, home) {
+                    Some(address) => Err(format!("listen {address} is given twice; leave one out")),
+                    None => Ok(()),
+                }
+            })
+            .map_err(|reason| (number, reason))?;
     }
     for address in &mut options.listen {
         *address = address.resolved(home);
@@ -284,11 +314,24 @@ const fn most(
 
 impl Options {
     /// These over those: what these do not name is as in `below`.
-    pub(super) fn over(self, below: Options) -> Options {
-        let listen = if self.listen.is_empty() {
-            below.listen
-        } else {
-            self.listen
+    pub(super) fn over(self, mut below: Options) -> Options {
+        // Who asks for one way to serve does not want the other one, which was asked for before.
+        if self.http.is_some() {
+            below.forget("listen");
+            below.listen.clear();
+        }
+        if !self.listen.is_empty() {
+            below.forget("http");
+            below.http = None;
+        }
+        self.sources
+            .iter()
+            .for_each(|source| below.forget(source.flag));
+        let mut sources = below.sources;
+        sources.extend(self.sources);
+        let listen = match self.listen.is_empty() {
+            true => below.listen,
+            false => self.listen,
         };
         let trusted_proxies = match self.trusted_proxies.is_empty() {
             true => below.trusted_proxies,
@@ -314,12 +357,45 @@ impl Options {
             status_allow,
             debug: self.debug || below.debug,
             changes,
+            sources,
+            file: below.file,
         }
+    }
+
+    /// Each value that serving goes by, and where it comes from: `workers 8 (line 3 of /srv/.ht.app.fcgi)`. `server` has
+    /// them all.
+    pub(super) fn told(&self, server: &mut Server) -> Vec<String> {
+        let told = |flag: &Flag| -> Vec<String> {
+            let named = self
+                .sources
+                .iter()
+                .filter(|source| source.flag == flag.name);
+            let named: Vec<String> = named.map(|source| source.told(&self.file)).collect();
+            let default = flag.default(server);
+            match default.trim_matches([' ', '[', ']']) {
+                "" => named,
+                value if named.is_empty() => vec![format!("{} {value} (default)", flag.name)],
+                _ => named,
+            }
+        };
+        FLAGS.iter().flat_map(told).collect()
+    }
+
+    fn note(&mut self, flag: &Flag, value: String, line: Option<usize>) {
+        self.sources.push(Source {
+            flag: flag.name,
+            value,
+            line,
+        });
+    }
+
+    fn forget(&mut self, flag: &str) {
+        self.sources.retain(|source| source.flag != flag);
     }
 
     /// These over what the application asks for.
     pub(super) fn apply(&self, mut server: Server) -> Server {
-        if !self.listen.is_empty() {
+        if !self.listen.is_empty() || self.http.is_some() {
             server.listen.clone_from(&self.listen);
         }
         if let Some(path) = &self.access_log {
@@ -354,6 +430,17 @@ impl Options {
             }
         }
         server
+    }
+}
+
+impl Source {
+    fn told(&self, file: &Path) -> String {
+        let place = match self.line {
+            Some(line) => format!("line {line} of {}", file.display()),
+            None => format!("--{}", self.flag),
+        };
+        let space = if self.value.is_empty() { "" } else { " " };
+        format!("{}{space}{} ({place})", self.flag, self.value)
     }
 }
 
@@ -486,11 +573,12 @@ fn topic(words: &[String]) -> Topic {
     }
 }
 
-fn parse_line(
-    line: &str,
+/// Gives the flag and its value.
+fn parse_line<'l>(
+    line: &'l str,
     options: &mut Options,
     seen: &mut Vec<&'static str>,
-) -> Result<(), String> {
+) -> Result<(&'static Flag, &'l str), String> {
     let (name, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     if let Some(name) = name.strip_prefix("--") {
         return Err(format!("a flag has no dashes here; write {name}"));
@@ -514,8 +602,23 @@ fn parse_line(
     if value.is_empty() && !matches!(flag.kind, Kind::Debug) {
         return Err(format!("{name} needs a value; write {name} {}", flag.value));
     }
-    flag.set(options, value.trim())
-        .map_err(|reason| format!("{name}: {reason}"))
+    let value = value.trim();
+    flag.set(options, value)
+        .map_err(|reason| format!("{name}: {reason}"))?;
+    Ok((flag, value))
+}
+
+/// An address that was there before: listening on it would fail as if somebody else were serving there. Only
+/// port 0 is another one each time.
+fn repeated<'a>(addresses: &'a [Address], base: &Path) -> Option<&'a Address> {
+    let mut before = addresses.iter().enumerate();
+    let found = before.find(|(at, address)| {
+        let is_any_port = matches!(address, Address::Tcp(tcp) if tcp.port() == 0);
+        let earlier = addresses[..*at].iter();
+        let is_same = |other: &Address| other.resolved(base) == address.resolved(base);
+        !is_any_port && earlier.clone().any(is_same)
+    });
+    found.map(|(_, address)| address)
 }
 
 /// A `#` begins a comment at the start of a line and after a space: a path may have one within.
@@ -984,6 +1087,24 @@ mod tests {
                 &["--workers", "1", "--workers", "2"],
                 "--workers is given twice; leave one out",
             ),
+            (
+                &[
+                    "--listen",
+                    "/run/s",
+                    "--listen=fd:3",
+                    "--listen",
+                    "unix:/run/./s",
+                ],
+                "--listen unix:/run/./s is given twice; leave one out",
+            ),
+            (
+                &["--listen", "localhost:9000", "--listen", "127.0.0.1:9000"],
+                "--listen 127.0.0.1:9000 is given twice; leave one out",
+            ),
+            (
+                &["conf", "nginx", "--http", "8000"],
+                "--http serves, and the command conf only prints; leave one out",
+            ),
             (&["--help=me"], "--help takes no value; write just --help"),
             (
                 &["--keepalive"],
@@ -1051,6 +1172,11 @@ mod tests {
                 "workers is given twice; leave one out",
             ),
             (
+                "listen unix:s\nworkers 4\nlisten /srv/www/s\n",
+                3,
+                "listen unix:/srv/www/s is given twice; leave one out",
+            ),
+            (
                 "keepalive",
                 1,
                 "keepalive is for the command conf; leave it out",
@@ -1058,7 +1184,7 @@ mod tests {
             ("help", 1, "help is no flag; see --help"),
             ("bananas 3", 1, "bananas is no flag; see --help"),
         ] {
-            let error = parse_file(text, Path::new("/")).unwrap_err();
+            let error = parse_file(text, Path::new("/srv/www")).unwrap_err();
             assert_eq!(error, (number, sentence.to_owned()), "{text:?}");
         }
     }
@@ -1088,6 +1214,75 @@ mod tests {
             (server.workers, server.grace, server.limits.max_pairs),
             (9, Duration::from_secs(2), 5)
         );
+    }
+
+    #[test]
+    fn what_is_asked_for_twice_without_being_the_same_is_right() {
+        let any = ["--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"];
+        assert_eq!(parsed(&any).unwrap().1.listen.len(), 2);
+        let relative = ["--listen", "unix:s", "--listen", "unix:/s"];
+        assert_eq!(parsed(&relative).unwrap().1.listen.len(), 2);
+    }
+
+    /// The last one who said how to serve is obeyed, and not both.
+    #[test]
+    fn listen_and_http_replace_each_other_from_above() {
+        let flags = |arguments: &[&str]| parsed(arguments).unwrap().1;
+        let file = |text| parse_file(text, Path::new("/")).unwrap();
+        let application = || Server::new().listen(Address::Fd(9));
+        let http = Some("127.0.0.1:8000".parse().unwrap());
+        let over = |flags: Options, file: Options| {
+            let options = flags.over(file);
+            (options.http, options.apply(application()).listen)
+        };
+        let http_flag = || flags(&["--http", "8000"]);
+        assert_eq!(over(http_flag(), file("listen fd:4")), (http, vec![]));
+        assert_eq!(over(http_flag(), file("")), (http, vec![]));
+        assert_eq!(over(flags(&[]), file("http 8000")), (http, vec![]));
+        let listen = flags(&["--listen", "fd:5"]);
+        let fd = |number| vec![Address::Fd(number)];
+        assert_eq!(over(listen, file("http 8000")), (None, fd(5)));
+        assert_eq!(over(flags(&[]), file("")), (None, fd(9)));
+        let both = file("http 8000\nlisten fd:4");
+        assert_eq!(over(flags(&[]), both), (http, fd(4)));
+    }
+
+    #[test]
+    fn each_value_is_told_with_its_source() {
+        let text =
+            "# x\nworkers 8\nlisten unix:s\n\ndebug\nhttp 8000\ntrusted-proxy ::1\nmax-body 1K";
+        let mut file = parse_file(text, Path::new("/srv")).unwrap();
+        file.file = "/srv/.ht.app".into();
+        let arguments = [
+            "--grace",
+            "2",
+            "--listen",
+            "fd:3",
+            "--listen=fd:4",
+            "--max-body=2K",
+        ];
+        let options = parsed(&arguments).unwrap().1.over(file);
+        let mut server = options.apply(Server::new().max_pairs(7));
+        let told = options.told(&mut server);
+        for line in [
+            "workers 8 (line 2 of /srv/.ht.app)",
+            "listen fd:3 (--listen)",
+            "listen fd:4 (--listen)",
+            "debug (line 5 of /srv/.ht.app)",
+            "trusted-proxy ::1 (line 7 of /srv/.ht.app)",
+            "max-body 2K (--max-body)",
+            "grace 2 (--grace)",
+            "max-pairs 7 (default)",
+            "idle-timeout 120 (default)",
+        ] {
+            let count = told.iter().filter(|told| *told == line).count();
+            assert_eq!(count, 1, "{line}: {told:#?}");
+        }
+        let names = told.iter().map(|line| line.split(' ').next().unwrap());
+        let mut names: Vec<&str> = names.collect();
+        assert!(!names.contains(&"http") && !names.contains(&"mount"));
+        names.dedup();
+        assert_eq!(names.len(), told.len() - 1, "only listen has two lines");
     }
 
     #[test]

@@ -61,6 +61,23 @@ pub(super) fn serve(
     done
 }
 
+/// Answers 503 until a signal stops it: for what nobody can put right while the program runs.
+pub(super) fn refuse(mut server: Server, sentence: &str) -> io::Result<()> {
+    log::error!(
+        "every request is answered 503 until this program is started otherwise: {sentence}"
+    );
+    let refused = sentence.to_owned();
+    let refusing: Make = Arc::new(move || {
+        let sentence = refused.clone();
+        let call: Call = Box::new(move |_, _| Err(Error::new(503, &*sentence).told()));
+        Ok(call)
+    });
+    for role in server.handlers.roles.iter_mut().flatten() {
+        *role = Arc::clone(&refusing);
+    }
+    server.workers(1).serve(&SOCKET)
+}
+
 struct Gate {
     server: Server,
     facts: Facts,
@@ -160,11 +177,13 @@ impl Gate {
     }
 
     fn open(&self, server: Server, options: &Options) -> io::Result<()> {
-        let server = server.with_open_log()?;
+        let mut server = server.with_open_log()?;
         let (grace, listen_given) = (server.grace, server.listen.clone());
+        let told = options.told(&mut server);
         let pool = server.pool(listen(&SOCKET)?)?;
         lines::start(options.log_level);
         log::info!("the settings are right now");
+        told.iter().for_each(|line| log::debug!("{line}"));
         let (_, notes) = self.facts.decide(&listen_given, options.http);
         notes.iter().for_each(|note| log::info!("{note}"));
         process::set_grace(grace);

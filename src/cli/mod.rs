@@ -63,6 +63,10 @@ impl Server {
                 program::name(),
                 env!("CARGO_PKG_VERSION")
             )),
+            Err(sentence) if facts.is_inherited() => {
+                lines::start(None);
+                exit_code(gate::refuse(self, &sentence))
+            }
             Err(sentence) => misused(&sentence),
         }
     }
@@ -85,7 +89,9 @@ fn answer_cgi(server: Server) -> ExitCode {
     let server = match read_settings() {
         Ok(settings) => {
             lines::start(settings.log_level);
-            with_access_log(settings.apply(server))
+            let mut server = settings.apply(server);
+            tell(&settings, &mut server);
+            with_access_log(server)
         }
         Err((_, wrong)) => {
             lines::start(None);
@@ -117,7 +123,7 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
     };
     let options = flags.clone().over(settings);
     let application = server.clone();
-    let server = options.apply(server);
+    let mut server = options.apply(server);
     lines::start(options.log_level);
     if let Err(error) = server.try_access_log() {
         return match Settings::of_program() {
@@ -132,6 +138,12 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
         return serve_as_child(server, &fds);
     }
     let (origin, notes) = facts.decide(&server.listen, options.http);
+    if let (Origin::Listen(_), Some(http)) = (&origin, options.http) {
+        return misused(&format!(
+            "--listen waits for a web server and --http {http} is one, and both are given; leave one out"
+        ));
+    }
+    tell(&options, &mut server);
     notes.iter().for_each(|note| log::info!("{note}"));
     match origin {
         Origin::Nothing => misused(&format!(
@@ -191,6 +203,16 @@ fn serve_as_child(mut server: Server, fds: &[RawFd]) -> ExitCode {
     server.control = Some(Arc::new(control));
     let addresses: Vec<Address> = listeners.iter().copied().map(Address::Fd).collect();
     exit_code(server.serve(&addresses))
+}
+
+/// What there is to be known about the settings, for whoever looks for the reason of something.
+fn tell(options: &Options, server: &mut Server) {
+    if log::log_enabled!(log::Level::Debug) {
+        options
+            .told(server)
+            .iter()
+            .for_each(|line| log::debug!("{line}"));
+    }
 }
 
 fn read_settings() -> Result<Options, (Settings, Wrong)> {

@@ -135,7 +135,10 @@ impl Settings {
                 Err((line, "this is not UTF-8; save the file as UTF-8".to_owned()))
             }
         };
-        parsed.map_err(|(line, reason)| format!("{}, line {line}: {reason}", self.path.display()))
+        let mut options = parsed
+            .map_err(|(line, reason)| format!("{}, line {line}: {reason}", self.path.display()))?;
+        options.file.clone_from(&self.path);
+        Ok(options)
     }
 
     fn version(&self, found: &Metadata) -> (u64, u64, u64, i64, i64) {

@@ -37,7 +37,8 @@ folder={folder}
 pidfile=/run/{name}.pid
 log=/var/log/{name}.log
 
-# What the program is started with, behind a command that may come before.
+# What the program is started with, behind a command that comes before. That is exec for one in the background: a
+# shell that waits for it would keep the output of this script open.
 run() {{
     "$@" --listen {listen} {arguments} </dev/null >>"$log" 2>&1
 }}
@@ -76,13 +77,13 @@ start() {{
     rm -f "$pidfile"
     if [ "$(id -u)" -ne 0 ]; then
         # No other user can be had. In a session of its own it does not end with the terminal.
-        run setsid sh -c 'echo $$ >"$0" && exec "$@"' "$pidfile" "$program" &
+        run exec setsid sh -c 'echo $$ >"$0" && exec "$@"' "$pidfile" "$program" &
     elif start-stop-daemon --help 2>/dev/null | grep -q -e --no-close; then
         run start-stop-daemon --start --quiet --background --no-close --make-pidfile --pidfile "$pidfile" \
             --chuid "$user" --startas "$program" --
     else
         # The user may not write where the pid file is: fd 3 may.
-        run su -s /bin/sh -c 'echo $$ >&3 && exec 3>&- && exec "$0" "$@"' -- "$user" "$program" 3>"$pidfile" &
+        run exec su -s /bin/sh -c 'echo $$ >&3 && exec 3>&- && exec "$0" "$@"' -- "$user" "$program" 3>"$pidfile" &
     fi
     # What is wrong with its settings ends it at once.
     if ! await is_running || ! sleep 1 || ! is_running; then

@@ -11,13 +11,20 @@ pub(super) fn text(site: &Site) -> String {
     let (path, name, file) = (site.path(), site.short_name(), site.file_name());
     let command = command(site);
     let home = home(site);
+    // systemd 252: "Executable name contains special characters".
+    let useless = match path.contains('\'') {
+        true => {
+            "# systemd starts no program with a quote in its path: it has to be put elsewhere.\n"
+        }
+        false => "",
+    };
     format!(
         r#"# {path} under systemd: /etc/systemd/system/{name}.service. It goes with {name}.socket, which
 # "{file} conf systemd socket" prints. When both are there:
 #   systemctl daemon-reload && systemctl enable --now {name}.socket
 # A new version: put it in place, and systemctl restart {name}.service; who connects meanwhile waits.
 # After five failed starts systemd gives up on both: systemctl reset-failed {name}.service {name}.socket
-
+{useless}
 [Unit]
 Description=FastCGI application {description}
 # The socket is made before the program starts, and passed to it.
@@ -195,6 +202,18 @@ mod tests {
             "\nExecStart=\"/srv/100%% $HOME/app.fcgi\" --workers 4 --mount \"/50%%/$$a b\"\n";
         let text = text(&odd);
         assert!(text.contains(line), "{text}");
+    }
+
+    #[test]
+    fn a_path_with_a_quote_is_said_to_be_of_no_use() {
+        let said = "\n# systemd starts no program with a quote in its path";
+        for (program, is_said) in [("/srv/it's/app.fcgi", true), ("/srv/app.fcgi", false)] {
+            assert_eq!(
+                text(&site(program, &[])).contains(said),
+                is_said,
+                "{program}"
+            );
+        }
     }
 
     #[test]
