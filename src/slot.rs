@@ -4,8 +4,9 @@
 //! equal, even sequence numbers, and gives up otherwise. Nothing locks and nothing allocates. The deadline of a stop, the
 //! watcher and the status page read it.
 //!
-//! It counts, too: one worker writes each slot, so that a count is a load and a store of a cache line that is its own, and
-//! costs nothing that could be measured. What is read of several slots is of slightly different moments.
+//! It counts, too: one worker writes each slot, so that a count is a plain load and store in cache lines that are its own.
+//! With a look at the clock that is less than 10 ns of the 5,000 and more that a request takes. What is read of several
+//! slots is of slightly different moments.
 
 use crate::request_id::RequestId;
 use std::fmt;
