@@ -19,6 +19,7 @@ use crate::link::{Head, Kind, Link, Registration, Waiting};
 use crate::net::sys;
 use crate::net::sys::now_ms;
 use crate::net::{Epoll, Interest, Listener, Timer, Transport};
+use crate::seldom::Seldom;
 use crossbeam_utils::CachePadded;
 use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::fd::AsRawFd;
@@ -38,9 +39,6 @@ const STEP_MS: u64 = 50;
 
 /// How long to wait when there is no descriptor or memory for another connection.
 const PAUSE_MS: u64 = 100;
-
-/// How often the log says that there is no room.
-const TOLD_MS: u64 = 60_000;
 
 /// Asks the loop to end; from anywhere, a signal handler included.
 #[derive(Debug)]
@@ -79,6 +77,7 @@ pub(crate) struct Accept {
     waiting: CachePadded<AtomicUsize>,
     open: Arc<AtomicUsize>,
     limits: Limits,
+    told: Told,
 }
 
 /// The connections that wait, and when to look at them again.
@@ -93,8 +92,15 @@ struct Parked {
     paused: u64,
     /// Bytes of heads that are not whole.
     head_bytes: usize,
-    /// When the log got its last line about missing room, in ms of the monotonic clock; 0 if it has none.
-    told_full: u64,
+}
+
+/// What the log is told seldom, since whoever connects decides how often it happens.
+#[derive(Debug, Default)]
+struct Told {
+    no_room: Seldom,
+    late_heads: Seldom,
+    many_heads: Seldom,
+    cannot_wait: Seldom,
 }
 
 #[derive(Debug, Default)]
@@ -130,6 +136,7 @@ impl Accept {
             waiting: CachePadded::default(),
             open: Arc::default(),
             limits,
+            told: Told::default(),
         };
         accept
             .epoll
@@ -312,16 +319,21 @@ impl Accept {
     fn accept(&self, i: usize) -> Option<Waiting> {
         let listener = self.listeners.get(i)?;
         if self.open.load(Ordering::Relaxed) >= self.limits.max_connections {
-            self.end_oldest_idle();
-            self.pause(i, "max_connections are open");
+            self.tell_full("max_connections are open");
+            // Its end is an event, and that comes before the listener's next.
+            match self.make_room() {
+                true => self.arm_listener(i),
+                false => self.pause(i),
+            }
             return None;
         }
         let accepted = listener.socket().accept();
         if let Err(error) = &accepted
             && !is_everyday(error)
         {
-            self.end_oldest_idle();
-            self.pause(i, &error.to_string());
+            self.tell_full(&error.to_string());
+            self.make_room();
+            self.pause(i);
             return None;
         }
         self.arm_listener(i);
@@ -351,20 +363,23 @@ impl Accept {
     }
 
     /// Leaves a listener alone for a moment: the backlog keeps what comes.
-    fn pause(&self, i: usize, why: &str) {
+    fn pause(&self, i: usize) {
         let mut parked = self.lock();
-        let now = now_ms();
-        if parked.told_full == 0 || now > parked.told_full + TOLD_MS {
-            log::warn!("no room for another connection ({why}): new ones wait");
-            parked.told_full = now;
-        }
         parked.paused |= 1 << i;
-        self.set_alarm(&mut parked, now + PAUSE_MS);
+        self.set_alarm(&mut parked, now_ms() + PAUSE_MS);
     }
 
-    /// Makes room by ending the idle connection that has waited longest.
-    fn end_oldest_idle(&self) {
-        self.lock().end_oldest(Kind::Idle);
+    fn tell_full(&self, why: &str) {
+        self.told
+            .no_room
+            .warn(|| format!("no room for another connection ({why}): new ones wait"));
+    }
+
+    /// Makes room by ending the idle connection that has waited longest, or else the one that has been silent longest.
+    /// Whether there was one.
+    fn make_room(&self) -> bool {
+        let mut parked = self.lock();
+        parked.end_oldest(Kind::Idle) || parked.end_oldest(Kind::FirstByte)
     }
 
     /// The timer rang: ends what has waited too long, and arms what was paused.
@@ -381,11 +396,11 @@ impl Accept {
             .iter_mut()
             .filter_map(|entry| entry.waiting.as_mut())
         {
-            if waiting.deadline <= now {
-                tell_expired(waiting.kind);
-                *head_bytes -= end(waiting);
-            } else {
+            if waiting.deadline > now {
                 next = next.min(waiting.deadline);
+            } else if !waiting.has_come() {
+                self.tell_expired(waiting.kind);
+                *head_bytes -= end(waiting);
             }
         }
         let paused = std::mem::take(&mut parked.paused);
@@ -405,6 +420,17 @@ impl Accept {
         (0..self.listeners.len())
             .filter(|i| paused & 1 << i != 0)
             .for_each(|i| self.arm_listener(i));
+    }
+
+    fn tell_expired(&self, kind: Kind) {
+        match kind {
+            Kind::Head => self.told.late_heads.warn(|| {
+                "a connection is closed: a request's head was not whole in time (head_timeout)"
+                    .into()
+            }),
+            // A neighbour's probe, a web server that keeps a connection: everyday.
+            kind => log::debug!("a connection is closed: {kind:?} took too long"),
+        }
     }
 
     /// Sets the timer, if it is not set to ring before.
@@ -450,8 +476,12 @@ impl Home for Accept {
         }
         let mut parked = self.lock();
         let key = parked.insert(waiting);
-        while parked.head_bytes > self.limits.max_waiting_heads && parked.end_oldest(Kind::Head) {
-            log::warn!("a connection is closed: the heads that wait exceed max_waiting_heads");
+        while parked.head_bytes > self.limits.max_waiting_heads
+            && (parked.end_oldest(Kind::Head) || parked.end_oldest(Kind::Ready))
+        {
+            self.told.many_heads.warn(|| {
+                "a connection is closed: the heads that wait exceed max_waiting_heads".into()
+            });
         }
         if deadline < parked.alarm || parked.alarm == 0 {
             self.set_alarm(&mut parked, deadline);
@@ -463,7 +493,9 @@ impl Home for Accept {
             self.epoll.add(fd, key, interest)
         };
         if let Err(error) = armed {
-            log::error!("a connection is closed: it cannot be waited for: {error}");
+            self.told
+                .cannot_wait
+                .warn(|| format!("a connection is closed: it cannot be waited for: {error}"));
             drop(self.lock().take(key));
         }
     }
@@ -485,8 +517,10 @@ impl Home for Accept {
     }
 
     fn linger(&self, link: Link) {
+        // Before the peer can see our end: what was parked before a stop is not waited for either.
+        let is_stopping = self.is_stopping();
         if link.transport.shutdown_write().is_ok() {
-            if self.is_stopping() {
+            if is_stopping {
                 // Nobody will wait in the loop for it.
                 return link.transport.drain(self.limits.linger_timeout);
             }
@@ -499,6 +533,10 @@ impl Home for Accept {
                 block: Vec::new(),
             });
         }
+    }
+
+    fn give_up(&self, kind: Kind) {
+        self.tell_expired(kind);
     }
 
     fn other(&self) -> Option<Waiting> {
@@ -550,20 +588,35 @@ impl Parked {
         Some(waiting)
     }
 
-    /// Ends the one of this kind that is due first. Whether there was one.
+    /// Ends the one of this kind that is due first, but none that waits for us and not for its peer. Whether there was one.
     fn end_oldest(&mut self, kind: Kind) -> bool {
-        let entries = self
-            .entries
-            .iter_mut()
-            .filter_map(|entry| Some((entry.turn, entry.waiting.as_mut()?)));
-        let oldest = entries
-            .filter(|(_, waiting)| waiting.kind == kind)
-            .min_by_key(|(turn, w)| (w.deadline, *turn));
-        let freed = oldest.map(|(_, waiting)| end(waiting));
-        self.head_bytes -= freed.unwrap_or(0);
-        freed.is_some()
+        let mut passed = (0, 0);
+        for _ in 0..PASSED_OVER {
+            let entries = self
+                .entries
+                .iter_mut()
+                .filter_map(|entry| Some((entry.turn, entry.waiting.as_mut()?)))
+                .filter(|(_, waiting)| waiting.kind == kind)
+                .map(|(turn, waiting)| ((waiting.deadline, turn), waiting));
+            let oldest = entries
+                .filter(|(age, _)| *age > passed)
+                .min_by_key(|(age, _)| *age);
+            let Some((age, waiting)) = oldest else {
+                return false;
+            };
+            let is_silent = matches!(kind, Kind::Idle | Kind::FirstByte);
+            if !(is_silent && waiting.has_come()) {
+                self.head_bytes -= end(waiting);
+                return true;
+            }
+            passed = age;
+        }
+        false
     }
 }
+
+/// How many connections are looked at for one that may be ended.
+const PASSED_OVER: usize = 8;
 
 /// Ends a connection that waits: its next event is its end, and whoever gets that closes it. How many bytes of a head
 /// were freed.
@@ -582,18 +635,4 @@ fn is_everyday(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
     )
-}
-
-fn tell_expired(kind: Kind) {
-    match kind {
-        // A neighbour's probe, a web server that keeps a connection: everyday.
-        Kind::FirstByte | Kind::Idle | Kind::Linger => {
-            log::debug!("a connection is closed: {kind:?} took too long")
-        }
-        Kind::Head | Kind::Ready => {
-            log::warn!(
-                "a connection is closed: a request's head was not whole in time (head_timeout)"
-            );
-        }
-    }
 }

@@ -61,6 +61,7 @@ mod protocol;
 mod request;
 mod reserve;
 mod response;
+mod seldom;
 mod sendfile;
 mod server;
 mod setup;

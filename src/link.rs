@@ -101,6 +101,19 @@ pub(crate) struct Waiting {
     pub(crate) block: Vec<u8>,
 }
 
+impl Waiting {
+    /// Whether it waits for a worker and no more for its peer: its event is there, or comes as soon as it is armed. While
+    /// all workers are busy, the time is not its own.
+    pub(crate) fn has_come(&self) -> bool {
+        match self.kind {
+            Kind::Ready => true,
+            // What we have ended, or what is read away.
+            Kind::Linger => false,
+            Kind::FirstByte | Kind::Idle | Kind::Head => self.link.transport.is_readable(),
+        }
+    }
+}
+
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -122,8 +135,10 @@ impl Kind {
         let limit = match self {
             Kind::FirstByte => limits.first_byte_timeout,
             Kind::Idle => limits.idle_timeout,
-            Kind::Head | Kind::Ready => limits.head_timeout,
+            Kind::Head => limits.head_timeout,
             Kind::Linger => limits.linger_timeout,
+            // For us, not for its peer.
+            Kind::Ready => return u64::MAX,
         };
         u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)
     }

@@ -36,6 +36,16 @@ impl Transport {
         sys::poll([(self.0.as_fd(), wait)], Some(limit)).map(|[came]| came)
     }
 
+    /// Whether something to read, an end or an error is there.
+    pub(crate) fn is_readable(&self) -> bool {
+        let wait = Wait {
+            readable: true,
+            writable: false,
+        };
+        self.wait(wait, Duration::ZERO)
+            .is_ok_and(|came| came.readable)
+    }
+
     /// Whether the peer has closed both directions, or is gone. By TCP that shows only once we have written.
     pub(crate) fn has_hung_up(&self) -> bool {
         sys::has_hung_up(self.0.as_fd())

@@ -22,7 +22,8 @@ const LAYERS: [&[&str]; 16] = [
     &["wire"],
     &["link", "front", "visitor", "stranger"],
     &[
-        "buffer", "control", "limits", "setup", "sendfile", "slot", "net", "form", "cgi", "page",
+        "buffer", "control", "limits", "setup", "sendfile", "seldom", "slot", "net", "form", "cgi",
+        "page",
     ],
     &["protocol", "error", "decimal", "date"],
 ];
