@@ -13,6 +13,7 @@ mod haproxy;
 mod http;
 mod libfcgi;
 mod lighttpd;
+mod logs;
 mod managers;
 mod nginx;
 mod paths;
@@ -282,6 +283,16 @@ const ROWS: &[Row] = &[
         name: "nginx-stops-tcp",
         missing: nginx::missing,
         work: Work::Story(stops::tcp),
+    },
+    Row {
+        name: "nginx-logs",
+        missing: nginx::missing,
+        work: Work::Story(logs::behind_nginx),
+    },
+    Row {
+        name: "fcgid-logs",
+        missing: apache::missing_fcgid,
+        work: Work::Story(logs::under_fcgid),
     },
     Row {
         name: "nginx-files",
