@@ -10,6 +10,7 @@
 //! The status line is written last and comes first: `Status:` always stands there, since a `Location` without it is a 200 on
 //! three web servers. Only with a `Location` it stands last, for HAProxy's sake. A small answer leaves in one write, its end included.
 
+use crate::access_line::Sent;
 use crate::cgi::{Illegal, check_field, is_bodiless, reason};
 use crate::decimal::Decimal;
 use crate::error::{Error, Result};
@@ -382,6 +383,14 @@ impl<'buf> Exchange<'buf> {
     /// Gives the connection up or on.
     pub(crate) fn end(self, cut: bool) -> Ending {
         self.wire.end(cut)
+    }
+
+    /// What the access log tells of the answer. 499 if nothing of it has left, as nginx has it: nobody waited for it.
+    pub(crate) fn sent(&self) -> Sent {
+        Sent {
+            status: if self.on_wire { self.status } else { 499 },
+            bytes: if self.bodiless { 0 } else { self.written },
+        }
     }
 
     /// Whether more than a few KiB of the worker's output were touched.

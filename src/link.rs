@@ -101,6 +101,13 @@ pub(crate) struct Waiting {
     pub(crate) block: Vec<u8>,
 }
 
+impl Waiting {
+    /// Whether what it waits for has begun to come, its end included, and only a worker is missing. Async-signal-safe.
+    pub(crate) fn has_come(&self) -> bool {
+        matches!(self.kind, Kind::FirstByte | Kind::Idle) && !self.link.transport.is_quiet()
+    }
+}
+
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -114,6 +121,8 @@ pub(crate) enum Kind {
     Ready,
     /// The peer's end, after we ended our side.
     Linger,
+    /// Nothing: both sides are ended, which is the event that closes it.
+    Ended,
 }
 
 impl Kind {
@@ -124,6 +133,7 @@ impl Kind {
             Kind::Idle => limits.idle_timeout,
             Kind::Head | Kind::Ready => limits.head_timeout,
             Kind::Linger => limits.linger_timeout,
+            Kind::Ended => return u64::MAX,
         };
         u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)
     }

@@ -2,12 +2,13 @@
 
 use crate::net::{Address, Prefix};
 use crate::sendfile::Sendfile;
-use crate::server::Server;
+use crate::server::{MOST_PROCESSES, Server};
 use getopts::{Fail, Matches};
 use log::LevelFilter;
 use std::env;
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,25 +20,35 @@ const FLAGS: &[Flag] = &[
     flag("mount", "PATH", "what it is reached under: /app [found]", Kind::Mount),
     flag("trusted-proxy", "PREFIX", "its X-Forwarded-* count; repeatable", Kind::TrustedProxy),
     flag("workers", "N", "requests answered at once", Kind::Number(1, 1024, |s| &mut s.workers)),
-    flag("stack-size", "BYTES", "stack of a worker", Kind::Number(64 << 10, 1 << 30, |s| &mut s.stack_size)),
-    flag("grace", "SECONDS", "for what runs when asked to stop", Kind::Seconds(0, |s| &mut s.grace)),
-    flag("log-level", "LEVEL", "off, error, warn, info, debug, trace [info]", Kind::Level),
+    running("stack-size", "BYTES", "stack of a worker", Kind::Number(64 << 10, 1 << 30, |s| &mut s.stack_size)),
+    running("processes", "N", "served by, under one parent; 0: by itself", Kind::Number(0, MOST_PROCESSES, |s| &mut s.processes)),
+    running("max-requests", "N", "of a process, until it is replaced; 0: never", Kind::Number(0, MOST_REQUESTS, |s| &mut s.max_requests)),
+    running("grace", "SECONDS", "for what runs when asked to stop", Kind::Seconds(0, |s| &mut s.grace)),
+    flag("log-level", "LEVEL", "off error warn info debug trace [RUST_LOG, info]", Kind::Level),
+    running("access-log", "FILE", "a line for each request, in Apache's format", Kind::AccessLog),
     wait("first-byte-timeout", "silence of a new connection", |s| &mut s.limits.first_byte_timeout),
     wait("head-timeout", "all of a request's parameters", |s| &mut s.limits.head_timeout),
     wait("body-timeout", "the next byte of a body", |s| &mut s.limits.body_timeout),
     wait("write-timeout", "an answer of which nothing is taken", |s| &mut s.limits.write_timeout),
     wait("idle-timeout", "a kept connection without a request", |s| &mut s.limits.idle_timeout),
     wait("linger-timeout", "a close with unread bytes", |s| &mut s.limits.linger_timeout),
+    running("slow", "SECONDS", "log a request that runs longer; 0: off", Kind::Seconds(0, |s| &mut s.limits.slow)),
+    running("timeout", "SECONDS", "replace the process of a longer one; 0: off", Kind::Seconds(0, |s| &mut s.limits.timeout)),
     most("max-params", "BYTES", "all parameters; 64K is 65536", 64 << 10, 16 << 20, |s| &mut s.limits.max_params),
     most("max-pairs", "N", "parameters of a request", 1, 16_384, |s| &mut s.limits.max_pairs),
     most("max-pair", "BYTES", "one parameter, name and value", 256, 16 << 20, |s| &mut s.limits.max_pair),
-    flag("max-body", "BYTES", "the body of a request", Kind::Bytes(|s| &mut s.limits.max_body)),
+    Flag { topic: Topic::Limits, ..flag("max-body", "BYTES", "the body of a request", Kind::Bytes(|s| &mut s.limits.max_body)) },
     most("max-waiting-heads", "BYTES", "parameters, not whole yet", 0, 1 << 30, |s| &mut s.limits.max_waiting_heads),
     most("max-connections", "N", "open connections", 1, 1 << 20, |s| &mut s.limits.max_connections),
     flag("sendfile", "HOW", "x-sendfile, or x-accel:/folder=/location", Kind::Sendfile),
+    running("status", "PATH", "a page that says what it is doing: /status", Kind::Status),
+    running("status-allow", "PREFIX", "sees it, as this machine does; repeatable", Kind::StatusAllow),
     flag("debug", "", "show visitors why a request failed", Kind::Debug),
     flag("keepalive", "", "conf: the server keeps connections open", Kind::Keepalive),
 ];
+
+/// More than a process answers in its life.
+const MOST_REQUESTS: usize = 1 << 40;
 
 /// In ms. A wait of nothing would give up what arrives in the next packet; the accept loop looks at its clock in steps
 /// of 50 ms.
@@ -53,9 +64,14 @@ pub(super) struct Options {
     pub(super) http: Option<SocketAddr>,
     pub(super) log_level: Option<LevelFilter>,
     pub(super) keepalive: bool,
+    /// What a parent has passed on: the line to it, and its listeners.
+    pub(super) child: Option<Vec<RawFd>>,
+    access_log: Option<PathBuf>,
     mount: Option<String>,
     trusted_proxies: Vec<Prefix>,
     sendfile: Option<Sendfile>,
+    status: Option<String>,
+    status_allow: Vec<Prefix>,
     debug: bool,
     changes: Vec<Change>,
     /// What was named, and where.
@@ -95,6 +111,8 @@ pub(super) enum Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Topic {
     Serve,
+    /// Processes, sockets, logs.
+    Running,
     Limits,
     Conf,
 }
@@ -108,16 +126,21 @@ struct Flag {
     value: &'static str,
     help: &'static str,
     kind: Kind,
+    /// Which screen it stands on.
+    topic: Topic,
 }
 
 enum Kind {
     Listen,
     Http,
     Level,
+    AccessLog,
     Keepalive,
     Mount,
     TrustedProxy,
     Sendfile,
+    Status,
+    StatusAllow,
     Debug,
     /// At least so many ms.
     Seconds(u64, Field<Duration>),
@@ -148,6 +171,9 @@ pub(super) fn parse(
                 .map_err(|reason| format!("--{}: {reason}", flag.name))?;
             options.note(flag, value, None);
         }
+    }
+    if let Some(numbers) = matches.opt_str("child") {
+        options.child = Some(child(&numbers)?);
     }
     let here = env::current_dir().unwrap_or_default();
     if let Some(address) = repeated(&options.listen, &here) {
@@ -187,6 +213,9 @@ pub(super) fn parse_file(text: &str, home: &Path) -> Result<Options, (usize, Str
     for address in &mut options.listen {
         *address = address.resolved(home);
     }
+    if let Some(path) = &mut options.access_log {
+        *path = home.join(&*path);
+    }
     if let Some(Sendfile::Accel { folder, .. }) = &mut options.sendfile {
         *folder = home.join(&*folder);
     }
@@ -203,8 +232,12 @@ pub(super) fn help(name: &str, server: &mut Server) -> String {
              {name} help conf                which ones there are\n"
         );
     }
-    text += &lines(server, |flag| !flag.is_limit());
+    text += &lines(server, Topic::Serve);
     text += "  --help, --version\n";
+    text += &format!(
+        "  {:<29} processes, sockets and logs: more flags\n",
+        "help running"
+    );
     text += &format!("  {:<29} the limits, which are flags too\n", "help limits");
     text += &format!("The file .ht.{name} has the same flags, one a line, without dashes.\n");
     text
@@ -215,14 +248,25 @@ pub(super) fn help_limits(name: &str, server: &mut Server) -> String {
     format!(
         "{name} limits everything that grows and everything that waits:\n{}\
          What is not given is as in brackets. {name} --help shows the other flags.\n",
-        lines(server, Flag::is_limit)
+        lines(server, Topic::Limits)
     )
 }
 
-fn lines(server: &mut Server, are_wanted: fn(&Flag) -> bool) -> String {
+/// Processes, sockets and logs.
+pub(super) fn help_running(name: &str, server: &mut Server) -> String {
+    format!(
+        "How {name} runs, who may connect, and what it tells:\n{}\
+         --log-level, here or in the file, counts before RUST_LOG. SIGHUP opens the\n\
+         access log anew; processes under a parent are replaced; a terminal hangs up.\n\
+         What is not given is as in brackets. {name} --help shows the other flags.\n",
+        lines(server, Topic::Running)
+    )
+}
+
+fn lines(server: &mut Server, topic: Topic) -> String {
     let wanted = FLAGS
         .iter()
-        .filter(|flag| flag.is_built_in() && are_wanted(flag));
+        .filter(|flag| flag.is_built_in() && flag.topic == topic);
     let line = |flag: &Flag| {
         let left = format!("--{} {}", flag.name, flag.value);
         let default = flag.default(server);
@@ -237,11 +281,23 @@ const fn flag(name: &'static str, value: &'static str, help: &'static str, kind:
         value,
         help,
         kind,
+        topic: Topic::Serve,
+    }
+}
+
+/// A flag of how it runs and what it tells.
+const fn running(name: &'static str, value: &'static str, help: &'static str, kind: Kind) -> Flag {
+    Flag {
+        topic: Topic::Running,
+        ..flag(name, value, help, kind)
     }
 }
 
 const fn wait(name: &'static str, help: &'static str, field: Field<Duration>) -> Flag {
-    flag(name, "SECONDS", help, Kind::Seconds(LEAST_WAIT, field))
+    Flag {
+        topic: Topic::Limits,
+        ..flag(name, "SECONDS", help, Kind::Seconds(LEAST_WAIT, field))
+    }
 }
 
 const fn most(
@@ -252,7 +308,10 @@ const fn most(
     most: usize,
     field: Field<usize>,
 ) -> Flag {
-    flag(name, value, help, Kind::Number(least, most, field))
+    Flag {
+        topic: Topic::Limits,
+        ..flag(name, value, help, Kind::Number(least, most, field))
+    }
 }
 
 impl Options {
@@ -280,6 +339,10 @@ impl Options {
             true => below.trusted_proxies,
             false => self.trusted_proxies,
         };
+        let status_allow = match self.status_allow.is_empty() {
+            true => below.status_allow,
+            false => self.status_allow,
+        };
         let mut changes = below.changes;
         changes.extend(self.changes);
         Options {
@@ -287,9 +350,13 @@ impl Options {
             http: self.http.or(below.http),
             log_level: self.log_level.or(below.log_level),
             keepalive: self.keepalive || below.keepalive,
+            child: self.child.or(below.child),
+            access_log: self.access_log.or(below.access_log),
             mount: self.mount.or(below.mount),
             trusted_proxies,
             sendfile: self.sendfile.or(below.sendfile),
+            status: self.status.or(below.status),
+            status_allow,
             debug: self.debug || below.debug,
             changes,
             sources,
@@ -338,6 +405,9 @@ impl Options {
         if !self.listen.is_empty() || self.http.is_some() {
             server.listen.clone_from(&self.listen);
         }
+        if let Some(path) = &self.access_log {
+            server = server.access_log(path);
+        }
         if let Some(mount) = &self.mount {
             server = server.mount(mount);
         }
@@ -349,6 +419,12 @@ impl Options {
         }
         if let Some(sendfile) = &self.sendfile {
             server = server.sendfile(sendfile.clone());
+        }
+        if let Some(path) = &self.status {
+            server = server.status_page(path);
+        }
+        if !self.status_allow.is_empty() {
+            server.setup.status.allow.clone_from(&self.status_allow);
         }
         if self.debug {
             server = server.debug(true);
@@ -384,10 +460,6 @@ impl Flag {
         }
     }
 
-    fn is_limit(&self) -> bool {
-        self.name.starts_with("max-") || self.name.ends_with("-timeout")
-    }
-
     /// Whether what it asks for is compiled in.
     fn is_built_in(&self) -> bool {
         let is_for_http = matches!(self.kind, Kind::Http);
@@ -406,10 +478,13 @@ impl Flag {
             Kind::Listen => options.listen.push(address(value)?),
             Kind::Http => options.http = Some(http(value)?),
             Kind::Level => options.log_level = Some(level(value)?),
+            Kind::AccessLog => options.access_log = Some(file(value)?),
             Kind::Keepalive => options.keepalive = true,
             Kind::Mount => options.mount = Some(mount(value)?),
             Kind::TrustedProxy => options.trusted_proxies.push(prefix(value)?),
             Kind::Sendfile => options.sendfile = Some(sendfile(value)?),
+            Kind::Status => options.status = Some(status(value)?),
+            Kind::StatusAllow => options.status_allow.push(prefix(value)?),
             Kind::Debug => options.debug = true,
             Kind::Seconds(least, field) => {
                 let change = Change::Seconds(field, seconds(value, least)?);
@@ -434,10 +509,13 @@ impl Flag {
             Kind::Listen
             | Kind::Http
             | Kind::Level
+            | Kind::AccessLog
             | Kind::Keepalive
             | Kind::Mount
             | Kind::TrustedProxy
             | Kind::Sendfile
+            | Kind::Status
+            | Kind::StatusAllow
             | Kind::Debug => String::new(),
             Kind::Seconds(_, field) => format!(" [{}]", seconds_of(*field(server))),
             Kind::Number(_, _, field) => format!(" [{}]", short(*field(server) as u64)),
@@ -449,14 +527,29 @@ impl Flag {
 fn grammar() -> getopts::Options {
     let mut grammar = getopts::Options::new();
     grammar.optflag("h", "help", "").optflag("V", "version", "");
+    // What a parent starts a child with; nothing that a person would type, and so not in the help.
+    grammar.optopt("", "child", "", "");
     for flag in FLAGS {
         match flag.kind {
-            Kind::Listen | Kind::TrustedProxy => grammar.optmulti("", flag.name, "", ""),
+            Kind::Listen | Kind::TrustedProxy | Kind::StatusAllow => {
+                grammar.optmulti("", flag.name, "", "")
+            }
             Kind::Keepalive | Kind::Debug => grammar.optflag("", flag.name, ""),
             _ => grammar.optopt("", flag.name, "", ""),
         };
     }
     grammar
+}
+
+/// `3,4,5`: the line to the parent, and its listeners.
+fn child(numbers: &str) -> Result<Vec<RawFd>, String> {
+    let fds: Result<Vec<RawFd>, _> = numbers.split(',').map(str::parse).collect();
+    match fds {
+        Ok(fds) if fds.len() > 1 && fds.iter().all(|&fd| fd > 2) => Ok(fds),
+        _ => Err(format!(
+            "--child {numbers}: only the parent of --processes writes that; leave it out"
+        )),
+    }
 }
 
 fn command(matches: &Matches) -> Result<Command, String> {
@@ -481,6 +574,7 @@ fn topic(words: &[String]) -> Topic {
     let has = |wanted| words.iter().any(|word| word == wanted);
     match () {
         () if has("limits") => Topic::Limits,
+        () if has("running") => Topic::Running,
         () if has("conf") && cfg!(feature = "toolbox") => Topic::Conf,
         () => Topic::Serve,
     }
@@ -506,7 +600,7 @@ fn parse_line<'l>(
     match flag.kind {
         Kind::Keepalive => return Err("keepalive is for the command conf; leave it out".into()),
         Kind::Debug if !value.is_empty() => return Err("debug takes no value; write debug".into()),
-        Kind::Listen | Kind::TrustedProxy => {}
+        Kind::Listen | Kind::TrustedProxy | Kind::StatusAllow => {}
         _ if seen.contains(&flag.name) => {
             return Err(format!("{name} is given twice; leave one out"));
         }
@@ -611,6 +705,17 @@ fn mount(value: &str) -> Result<String, String> {
     }
 }
 
+/// A path of the application's, as [`Request::path`](crate::Request::path) has it.
+fn status(value: &str) -> Result<String, String> {
+    let is_path = value.starts_with('/') && !value.contains(['?', '#', '%']);
+    match is_path && !value.contains(char::is_control) {
+        true => Ok(value.to_owned()),
+        false => Err(format!(
+            "{value:?} is no path; write the page's path below the mount, decoded: /status"
+        )),
+    }
+}
+
 fn prefix(value: &str) -> Result<Prefix, String> {
     value
         .parse()
@@ -660,15 +765,25 @@ fn http(value: &str) -> Result<SocketAddr, String> {
     }
 }
 
+fn file(value: &str) -> Result<PathBuf, String> {
+    match value.is_empty() || value.ends_with('/') {
+        true => Err(format!(
+            "{value:?} is no file; write its path: .ht.access.log"
+        )),
+        false => Ok(value.into()),
+    }
+}
+
 fn level(value: &str) -> Result<LevelFilter, String> {
     value
         .parse()
         .map_err(|_| format!("{value:?} is no level; write off, error, warn, info, debug or trace"))
 }
 
-/// Seconds, with up to three digits after a point.
+/// Seconds, with up to three digits after a point; their `s` may stand behind.
 fn seconds(value: &str, least: u64) -> Result<Duration, String> {
-    let (whole, part) = value.split_once('.').unwrap_or((value, "0"));
+    let bare = value.strip_suffix('s').unwrap_or(value);
+    let (whole, part) = bare.split_once('.').unwrap_or((bare, "0"));
     let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let ms = (are_digits(whole) && are_digits(part) && part.len() <= 3)
         .then(|| format!("{whole}{part:0<3}").parse().ok())
@@ -746,12 +861,16 @@ mod tests {
             ("workers", "9", "[9]"),
             ("stack-size", "64k", "[64K]"),
             ("grace", "0", "[0]"),
+            ("processes", "256", "[256]"),
+            ("max-requests", "10000", "[10000]"),
             ("first-byte-timeout", "0.1", "[0.1]"),
             ("head-timeout", "86400", "[86400]"),
             ("body-timeout", "1.25", "[1.25]"),
             ("write-timeout", "2.5", "[2.5]"),
             ("idle-timeout", "007", "[7]"),
             ("linger-timeout", "1.0", "[1]"),
+            ("slow", "10s", "[10]"),
+            ("timeout", "2.5s", "[2.5]"),
             ("max-params", "16M", "[16M]"),
             ("max-pairs", "16384", "[16384]"),
             ("max-pair", "1000", "[1000]"),
@@ -759,7 +878,9 @@ mod tests {
             ("max-waiting-heads", "0", "[0]"),
             ("max-connections", "1M", "[1M]"),
         ] {
-            let all = |server: &mut Server| help("app", server) + &help_limits("app", server);
+            let all = |server: &mut Server| {
+                help("app", server) + &help_running("app", server) + &help_limits("app", server)
+            };
             let help = all(&mut server(&[&format!("--{flag}"), value]));
             let line = help
                 .lines()
@@ -811,11 +932,38 @@ mod tests {
         );
     }
 
+    #[test]
+    fn the_status_page_is_a_setting_too() {
+        let asked = [
+            "--status",
+            "/s",
+            "--status-allow",
+            "::1",
+            "--status-allow=10.0.0.0/8",
+        ];
+        let file = "status /s\nstatus-allow ::1\nstatus-allow 10.0.0.0/8";
+        let file = parse_file(file, Path::new("/")).unwrap();
+        let allowed = |server: &Server| {
+            let ranges = server.setup.status.allow.iter().map(Prefix::to_string);
+            ranges.collect::<Vec<_>>().join(" ")
+        };
+        for server in [server(&asked), file.clone().apply(Server::new())] {
+            assert!(server.setup.status.is_at(b"/s"));
+            assert_eq!(allowed(&server), "::1 10.0.0.0/8");
+        }
+        let (_, over) = parsed(&["--status", "/t", "--status-allow", "::2"]).unwrap();
+        let server = over.over(file).apply(Server::new());
+        assert!(server.setup.status.is_at(b"/t") && !server.setup.status.is_at(b"/s"));
+        assert_eq!(allowed(&server), "::2", "they replace those of the file");
+        assert!(!Server::new().setup.status.is_at(b"/"));
+    }
+
     /// The builder clamps; what is refused here must not be looser than that.
     #[test]
     fn every_range_lies_within_the_builders() {
         let largest = Server::new()
             .workers(1024)
+            .processes(256)
             .max_params(16 << 20)
             .max_pairs(16_384);
         let smallest = Server::new()
@@ -829,6 +977,7 @@ mod tests {
             };
             let unbounded = [
                 "stack-size",
+                "max-requests",
                 "max-pair",
                 "max-waiting-heads",
                 "max-connections",
@@ -868,6 +1017,16 @@ mod tests {
             ("grace", "1.2345", "seconds from 0 to 86400"),
             ("grace", "18446744073709551616", "seconds from 0 to 86400"),
             ("head-timeout", "0.099", "seconds from 0.1 to 86400"),
+            ("slow", "s", "seconds from 0 to 86400"),
+            ("slow", "10 s", "seconds from 0 to 86400"),
+            ("timeout", "10m", "seconds from 0 to 86400"),
+            ("status", "status", "is no path; write the page's path"),
+            (
+                "status",
+                "/status?json",
+                "is no path; write the page's path",
+            ),
+            ("status-allow", "localhost", "is no address and no prefix"),
             ("mount", "app", "is no mount; write the path"),
             ("mount", "//app", "is no mount; write the path"),
             ("mount", "/a%20b", "is no mount; write the path"),
@@ -1182,6 +1341,7 @@ mod tests {
         assert_eq!(told(&["-h"]), "Help(Serve)");
         assert_eq!(told(&["help"]), "Help(Serve)");
         assert_eq!(told(&["help", "limits"]), "Help(Limits)");
+        assert_eq!(told(&["help", "running"]), "Help(Running)");
         assert_eq!(told(&["help", "conf"]), "Help(Conf)");
         assert_eq!(told(&["conf", "nginx", "--help"]), "Help(Conf)");
         assert_eq!(told(&["-V"]), "Version");
@@ -1196,7 +1356,8 @@ mod tests {
     fn help_fits_a_screen() {
         let serve = help("app.fcgi", &mut Server::new());
         let limits = help_limits("app.fcgi", &mut Server::new());
-        for help in [&serve, &limits] {
+        let running = help_running("app.fcgi", &mut Server::new());
+        for help in [&serve, &running, &limits] {
             assert!(help.lines().count() <= 24, "{help}");
             for line in help.lines() {
                 assert!(line.chars().count() <= 80, "{line}");
@@ -1207,7 +1368,8 @@ mod tests {
         }
         for flag in FLAGS {
             let name = format!("--{} ", flag.name);
-            assert_ne!(serve.contains(&name), limits.contains(&name), "{name}");
+            let screens = [&serve, &running, &limits].map(|help| help.contains(&name));
+            assert_eq!(screens.iter().filter(|&&has| has).count(), 1, "{name}");
         }
     }
 

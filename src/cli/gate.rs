@@ -33,6 +33,8 @@ pub(super) fn serve(
     wrong: Wrong,
 ) -> io::Result<()> {
     let mut gatekeeper = flags.apply(server.clone()).workers(1);
+    // It may be what is wrong.
+    gatekeeper.access_log = None;
     gatekeeper.own_process()?;
     let listeners = listen(&SOCKET)?;
     let gate = Arc::new(Gate {
@@ -141,7 +143,13 @@ impl Gate {
                 return false;
             }
         };
-        match self.open(settings) {
+        let options = self.flags.clone().over(settings);
+        let server = options.apply(self.server.clone());
+        if let Err(error) = server.try_access_log() {
+            self.tell(Wrong::access_log(&error));
+            return false;
+        }
+        match self.open(server, &options) {
             Ok(()) => true,
             Err(error) => {
                 log::error!("the settings are right, but cannot be followed yet: {error}");
@@ -170,9 +178,8 @@ impl Gate {
         Error::new(503, why).told()
     }
 
-    fn open(&self, settings: Options) -> io::Result<()> {
-        let options = self.flags.clone().over(settings);
-        let mut server = options.apply(self.server.clone());
+    fn open(&self, server: Server, options: &Options) -> io::Result<()> {
+        let mut server = server.with_open_log()?;
         let (grace, listen_given) = (server.grace, server.listen.clone());
         let told = options.told(&mut server);
         let pool = server.pool(listen(&SOCKET)?)?;
@@ -186,7 +193,7 @@ impl Gate {
         let has_threads = pool.start().is_ok();
         if let Some(first) = self.first.get() {
             first.accept().hand_over(pool.accept());
-            first.accept().ask_to_stop();
+            first.accept().ask_to_leave();
         }
         let _ = self.second.set(Second { pool, has_threads });
         Ok(())

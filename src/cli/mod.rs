@@ -14,8 +14,10 @@ mod program;
 mod settings;
 mod trial;
 
+use crate::control::Control;
 use crate::error::{Error, Result};
-use crate::net::{Facts, Origin, sys};
+use crate::net::{Address, Facts, Origin, sys};
+use crate::parent::{self, Plan, Program};
 use crate::request::Request;
 use crate::response::Response;
 use crate::server::Server;
@@ -23,7 +25,9 @@ use flags::{Command, Options, Topic};
 use settings::{Settings, Wrong};
 use std::env;
 use std::io::{self, Write};
+use std::os::fd::RawFd;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 pub use program::home;
 
@@ -75,6 +79,7 @@ fn help(topic: Topic, mut server: Server) -> String {
     let name = program::name();
     match topic {
         Topic::Serve => flags::help(&name, &mut server),
+        Topic::Running => flags::help_running(&name, &mut server),
         Topic::Limits => flags::help_limits(&name, &mut server),
         #[cfg(feature = "toolbox")]
         Topic::Conf => conf::help(&name),
@@ -89,7 +94,7 @@ fn answer_cgi(server: Server) -> ExitCode {
             lines::start(settings.log_level);
             let mut server = settings.apply(server);
             tell(&settings, &mut server);
-            server
+            with_access_log(server)
         }
         Err((_, wrong)) => {
             lines::start(None);
@@ -97,6 +102,17 @@ fn answer_cgi(server: Server) -> ExitCode {
         }
     };
     exit_code(server.serve_cgi())
+}
+
+/// In its place one that says why, if the log cannot be opened.
+fn with_access_log(mut server: Server) -> Server {
+    match server.try_access_log() {
+        Ok(()) => server,
+        Err(error) => {
+            server.access_log = None;
+            server.responder(move |_, _| Err(Error::new(503, error.to_string())))
+        }
+    }
 }
 
 fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
@@ -108,9 +124,22 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
         }
         Err((_, wrong)) => return misused(&wrong.sentence),
     };
-    let options = flags.over(settings);
+    let options = flags.clone().over(settings);
+    let application = server.clone();
     let mut server = options.apply(server);
     lines::start(options.log_level);
+    if let Err(error) = server.try_access_log() {
+        return match Settings::of_program() {
+            Some(file) if facts.is_inherited() && options.child.is_none() => {
+                let wrong = Wrong::access_log(&error);
+                exit_code(gate::serve(application, facts, flags, file, wrong))
+            }
+            _ => misused(&error.to_string()),
+        };
+    }
+    if let Some(fds) = options.child {
+        return serve_as_child(server, &fds);
+    }
     let (origin, notes) = facts.decide(&server.listen, options.http);
     if let (Origin::Listen(_), Some(_)) = (&origin, options.http) {
         return misused(&format!(
@@ -133,8 +162,51 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
         )),
         Origin::Terminal => trial::at_terminal(server),
         Origin::Http(address) => trial::serve(server, address),
-        origin => exit_code(server.serve(&origin.addresses())),
+        origin => exit_code(serve_at(server, &origin.addresses())),
     }
+}
+
+fn serve_at(server: Server, addresses: &[Address]) -> io::Result<()> {
+    if server.processes == 0 {
+        if server.max_requests > 0 {
+            log::warn!(
+                "--max-requests counts for the children of --processes alone; it is ignored"
+            );
+        }
+        return server.serve(addresses);
+    }
+    let path = program::as_typed()
+        .ok_or_else(|| io::Error::other("--processes needs /proc to find the program"))?;
+    server.warn_of_served_log();
+    parent::run(Plan {
+        program: Program {
+            path,
+            arguments: env::args_os().collect(),
+        },
+        addresses: addresses.to_vec(),
+        processes: server.processes,
+        grace: server.grace,
+    })
+}
+
+fn serve_as_child(mut server: Server, fds: &[RawFd]) -> ExitCode {
+    let Some((&control, listeners)) = fds.split_first() else {
+        return misused("--child has no descriptors");
+    };
+    let control = match sys::duplicate(control).and_then(|line| {
+        sys::close_on_exec(control)?;
+        Control::passed_on(line)
+    }) {
+        Ok(control) => control,
+        Err(error) => {
+            return misused(&format!(
+                "--child {control}: only the parent of --processes writes that ({error}); leave it out"
+            ));
+        }
+    };
+    server.control = Some(Arc::new(control));
+    let addresses: Vec<Address> = listeners.iter().copied().map(Address::Fd).collect();
+    exit_code(server.serve(&addresses))
 }
 
 /// What there is to be known about the settings, for whoever looks for the reason of something.

@@ -30,6 +30,16 @@ pub(super) struct Wrong {
     version: Version,
 }
 
+impl Wrong {
+    /// That the access log cannot be opened is found out when all settings are known.
+    pub(super) fn access_log(error: &io::Error) -> Wrong {
+        Wrong {
+            sentence: error.to_string(),
+            version: None,
+        }
+    }
+}
+
 /// Differs whenever the file was touched: device, inode, size, and the time of the last change of anything, which a
 /// `chmod` is too.
 type Version = Option<(u64, u64, u64, i64, i64)>;

@@ -76,6 +76,8 @@ enum Phase {
         stdin: bool,
     },
     Closed,
+    /// As that, and a look ahead may have seen what is here before the answer went out.
+    Behind,
 }
 
 /// Reads `stream` by `rules`.
@@ -92,6 +94,9 @@ pub(super) fn expect(stream: &[u8], rules: Rules) -> Expected {
     };
     let mut at = 0;
     while let Some(header) = stream.get(at..at + 8) {
+        if header[0] != 1 && reading.phase == Phase::Behind {
+            break;
+        }
         if header[0] != 1 {
             reading.fault();
             reading.found.may_be_http = reading.found.requests.is_empty()
@@ -109,7 +114,7 @@ pub(super) fn expect(stream: &[u8], rules: Rules) -> Expected {
         }
         at = end + usize::from(header[6]);
     }
-    reading.found.closed = reading.phase == Phase::Closed;
+    reading.found.closed = matches!(reading.phase, Phase::Closed | Phase::Behind);
     reading.found.ids = begun(stream);
     reading.found
 }
@@ -144,6 +149,9 @@ struct Reading {
 
 impl Reading {
     fn record(&mut self, kind: u8, id: u16, length: usize, content: &[u8]) {
+        if self.phase == Phase::Behind {
+            return self.behind(kind, id, length);
+        }
         let (whole, running) = (content.len() == length, self.phase != Phase::Idle);
         let ours = running && id == self.id;
         match (kind, id) {
@@ -189,6 +197,15 @@ impl Reading {
             }
             Phase::Idle => {}
             _ => self.found.answers.push(Answer::End(id, 1)),
+        }
+    }
+
+    /// What came behind the last request of a connection.
+    fn behind(&mut self, kind: u8, id: u16, length: usize) {
+        match kind {
+            1 if id != 0 && id != self.last && length >= 8 => self.undecided(),
+            2 if id == self.last => self.undecided(),
+            _ => {}
         }
     }
 
@@ -278,6 +295,9 @@ impl Reading {
         };
         self.end(Answer::Page(self.id, 200, Some(body)), Phase::Idle);
         self.last = self.id;
+        if self.rules.looks && !self.keep {
+            self.phase = Phase::Behind;
+        }
     }
 
     fn fault(&mut self) {

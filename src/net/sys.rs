@@ -141,9 +141,7 @@ pub(crate) fn poll<const N: usize>(
             | if wait.writable { libc::POLLOUT } else { 0 },
         revents: 0,
     });
-    let timeout = timeout.map_or(-1, |t| {
-        t.as_micros().div_ceil(1000).min(i32::MAX as u128) as libc::c_int
-    });
+    let timeout = in_ms(timeout);
     loop {
         // SAFETY: `list` is N pollfds that live through the call.
         let n = unsafe { libc::poll(list.as_mut_ptr(), N as libc::nfds_t, timeout) };
@@ -162,6 +160,42 @@ pub(crate) fn poll<const N: usize>(
         came.writable = asked.writable && (ended || got.revents & libc::POLLOUT != 0);
     }
     Ok(came)
+}
+
+/// Which of `fds` have something to read, have hung up or have failed. Waits until one has, a signal comes, or the time is
+/// over.
+pub(crate) fn poll_readable(
+    fds: &[BorrowedFd<'_>],
+    timeout: Option<Duration>,
+) -> io::Result<Vec<bool>> {
+    let asked = fds.iter().map(|fd| libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    });
+    let mut list: Vec<libc::pollfd> = asked.collect();
+    // SAFETY: `list` is as many pollfds as it says, and lives through the call.
+    let n = unsafe {
+        libc::poll(
+            list.as_mut_ptr(),
+            list.len() as libc::nfds_t,
+            in_ms(timeout),
+        )
+    };
+    match n {
+        0.. => Ok(list.iter().map(|fd| fd.revents != 0).collect()),
+        _ => match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::Interrupted => Ok(vec![false; fds.len()]),
+            error => Err(error),
+        },
+    }
+}
+
+/// As poll(2) has it: rounded up, and -1 for ever.
+fn in_ms(timeout: Option<Duration>) -> libc::c_int {
+    timeout.map_or(-1, |t| {
+        t.as_micros().div_ceil(1000).min(i32::MAX as u128) as libc::c_int
+    })
 }
 
 /// Whether the other end of a socket is gone. Does not wait.
@@ -185,6 +219,8 @@ pub(crate) enum Interest {
     WriteOnce,
     /// Something to read, told to everyone for as long as it is there.
     ReadAlways,
+    /// Nothing, until armed again.
+    Nothing,
 }
 
 impl Interest {
@@ -193,6 +229,7 @@ impl Interest {
             Interest::ReadOnce => libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLONESHOT,
             Interest::WriteOnce => libc::EPOLLOUT | libc::EPOLLONESHOT,
             Interest::ReadAlways => libc::EPOLLIN,
+            Interest::Nothing => libc::EPOLLONESHOT,
         };
         events as u32
     }
@@ -339,8 +376,17 @@ pub(crate) fn point(fd: i32, as_this: BorrowedFd<'_>) -> io::Result<()> {
 
 /// Closes descriptor `fd` when another program is executed.
 pub(crate) fn close_on_exec(fd: i32) -> io::Result<()> {
+    set_descriptor_flags(fd, libc::FD_CLOEXEC)
+}
+
+/// Passes descriptor `fd` on to a program that is executed.
+pub(crate) fn keep_on_exec(fd: i32) -> io::Result<()> {
+    set_descriptor_flags(fd, 0)
+}
+
+fn set_descriptor_flags(fd: i32, flags: libc::c_int) -> io::Result<()> {
     // SAFETY: the call takes integers and touches no memory of ours; a number that is not open is an EBADF.
-    match unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } {
+    match unsafe { libc::fcntl(fd, libc::F_SETFD, flags) } {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),
     }
@@ -395,7 +441,29 @@ pub(crate) fn now_ms() -> u64 {
 /// A signal handler: it may only do what is async-signal-safe.
 pub(crate) type Handler = extern "C" fn(libc::c_int);
 
-pub(crate) use libc::{SIGALRM, SIGINT, SIGTERM, SIGUSR1};
+pub(crate) use libc::{
+    SIGABRT, SIGALRM, SIGBUS, SIGCHLD, SIGHUP, SIGILL, SIGINT, SIGKILL, SIGSEGV, SIGSYS, SIGTERM,
+    SIGUSR1, SIGXCPU,
+};
+
+/// Sends `signal` to the process `pid`. It fails only where that is gone.
+pub(crate) fn send_signal(pid: u32, signal: libc::c_int) {
+    let Ok(pid) = libc::pid_t::try_from(pid) else {
+        return;
+    };
+    // SAFETY: the call takes two numbers.
+    unsafe { libc::kill(pid, signal) };
+}
+
+/// Whether `signal` is ignored, as `nohup` has it for SIGHUP.
+pub(crate) fn is_ignored(signal: libc::c_int) -> bool {
+    // SAFETY: all zero bytes are a valid sigaction, which the kernel fills.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, ptr::null(), &mut action) == 0
+            && action.sa_sigaction == libc::SIG_IGN
+    }
+}
 
 /// Sends `signal` to `handler`, and lets it through if whoever started us had blocked it.
 pub(crate) fn on_signal(signal: libc::c_int, handler: Handler) -> io::Result<()> {
@@ -419,6 +487,12 @@ pub(crate) fn on_signal(signal: libc::c_int, handler: Handler) -> io::Result<()>
 pub(crate) fn ignore_sigpipe() {
     // SAFETY: SIG_IGN is a valid disposition.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
+/// To write beyond the largest size of a file (`ulimit -f`) must fail, not kill: a log must not end what it tells of.
+pub(crate) fn ignore_sigxfsz() {
+    // SAFETY: SIG_IGN is a valid disposition.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
 /// Asks for SIGALRM after `seconds`, rounded up to milliseconds; zero takes the request back. Async-signal-safe.
@@ -475,6 +549,29 @@ pub(crate) fn unlink_if(path: &std::ffi::CStr, device: u64, inode: u64) {
         if same {
             libc::unlink(path.as_ptr());
         }
+    }
+}
+
+/// Opens a file to write behind its end, however many processes do; made with mode 0640, less the umask, if there is none.
+/// Never waits: a named pipe that nobody reads is an error. Async-signal-safe.
+pub(crate) fn open_log(path: &std::ffi::CStr) -> io::Result<OwnedFd> {
+    let flags = libc::O_WRONLY
+        | libc::O_APPEND
+        | libc::O_CREAT
+        | libc::O_CLOEXEC
+        | libc::O_NOCTTY
+        | libc::O_NONBLOCK;
+    // SAFETY: `path` ends in NUL; the result is -1 or a new descriptor.
+    unsafe { owned(libc::open(path.as_ptr(), flags, 0o640 as libc::c_uint)) }
+}
+
+/// Makes the descriptor `fd` another open file, at one stroke: whoever writes there writes to one of the two.
+/// Async-signal-safe.
+pub(crate) fn replace(fd: BorrowedFd<'_>, by: OwnedFd) -> io::Result<()> {
+    // SAFETY: both are open; the call takes integers, and leaves `fd` an open descriptor of its owner.
+    match unsafe { libc::dup3(by.as_raw_fd(), fd.as_raw_fd(), libc::O_CLOEXEC) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
     }
 }
 

@@ -367,6 +367,7 @@ fn serve_one(
         strangers: &Strangers::default(),
         values: (1, 1),
         pace: &NoPace,
+        overview: None,
         misses: 0,
     };
     let mut next = Some(Waiting {

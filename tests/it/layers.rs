@@ -6,24 +6,43 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// From top to bottom; a module imports from its own layer and those below.
-const LAYERS: [&[&str]; 15] = [
+const LAYERS: [&[&str]; 16] = [
     &["main"],
     &["cli", "testing", "fuzzing"],
     &["client"],
+    &["parent"],
     &["server"],
     &["process"],
     &["pool"],
-    &["reserve"],
+    &["reserve", "watch"],
     &["accept"],
     &["connection"],
     &["request", "response", "body", "access"],
     &["exchange"],
     &["wire"],
-    &["link", "front", "visitor", "stranger", "start_up"],
     &[
-        "buffer", "limits", "setup", "sendfile", "slot", "net", "form", "cgi", "page",
+        "link",
+        "front",
+        "visitor",
+        "stranger",
+        "start_up",
+        "access_line",
     ],
-    &["protocol", "error", "decimal", "date"],
+    &[
+        "buffer",
+        "control",
+        "limits",
+        "setup",
+        "sendfile",
+        "slot",
+        "status",
+        "net",
+        "form",
+        "cgi",
+        "page",
+        "access_log",
+    ],
+    &["protocol", "error", "decimal", "date", "request_id"],
 ];
 
 /// These see less than their place allows. The client is the web server's part, and knows nothing of ours; what is pure

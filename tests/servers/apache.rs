@@ -51,6 +51,11 @@ pub fn fcgid_htaccess(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     start(folder, &FCGID, &host)
 }
 
+/// A folder that nothing is in yet.
+pub fn fcgid_empty(folder: &Folder) -> Outcome<Running> {
+    start(folder, &FCGID, &allow_override(folder))
+}
+
 /// The same `.htaccess` where no module runs programs.
 pub fn bare_htaccess(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     htaccess(folder, testbed, "app.fcgi")?;

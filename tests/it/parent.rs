@@ -1,0 +1,377 @@
+//! The parent of `--processes`: who serves, who is replaced, what a reload does, and what is left when it ends.
+
+use crate::served::{Folder, poll};
+use crate::testbed::{self, Testbed};
+use crate::wire::{Ask, END_REQUEST, Wire};
+use fcgi::Address;
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+fn children(parent: &Testbed) -> BTreeSet<u32> {
+    testbed::children(parent.pid()).into_iter().collect()
+}
+
+/// The process that answers next.
+fn who(parent: &Testbed) -> u32 {
+    parent.ask(&Ask::get("/pid")).text().trim().parse().unwrap()
+}
+
+fn is_running(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // What nobody has waited for yet is gone as well.
+    !stat.is_empty() && !stat.contains(") Z ")
+}
+
+/// An answer of which some was read already.
+fn is_answered_whole(wire: &mut Wire) -> bool {
+    while let Some(record) = wire.record() {
+        if record.kind == END_REQUEST {
+            return record.content == [0; 8];
+        }
+    }
+    false
+}
+
+#[track_caller]
+fn wait_for_children(parent: &Testbed, count: usize) -> BTreeSet<u32> {
+    let mut found = BTreeSet::new();
+    poll("the children", || {
+        found = children(parent);
+        found.len() == count
+    });
+    found
+}
+
+fn family(processes: &str) -> Testbed {
+    let program = testbed::command().get_program().to_owned();
+    let flags = ["--processes", processes, "--workers", "2"];
+    family_of(Path::new(&program), Folder::new(), &flags)
+}
+
+/// Without a terminal, at which SIGHUP is a hang-up.
+fn family_of(program: &Path, folder: Folder, flags: &[&str]) -> Testbed {
+    let address = Address::Unix(folder.path().join("s"));
+    let mut command = testbed::command_of("setsid");
+    command
+        .arg(program)
+        .args(["--listen", &address.to_string()])
+        .args(flags);
+    let parent = Testbed::spawn(command, address, folder);
+    parent.line("processes serve");
+    parent
+}
+
+#[test]
+fn children_serve_and_end_with_the_parent() {
+    let mut parent = family("2");
+    let pids = wait_for_children(&parent, 2);
+    assert!(pids.contains(&who(&parent)));
+    assert!(!pids.contains(&parent.pid()));
+    parent.signal("TERM");
+    let (took, status) = parent.wait();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(parent.folder.names(), [""; 0]);
+    assert!(!pids.into_iter().any(is_running));
+    assert_eq!(parent.last_troubles(), [""; 0]);
+}
+
+#[test]
+fn a_single_child_is_a_child_too_and_the_parent_has_one_thread() {
+    let parent = family("1");
+    let pid = *wait_for_children(&parent, 1).first().unwrap();
+    assert_eq!(who(&parent), pid);
+    assert_eq!(parent.thread_states().len(), 1);
+    let environment = fs::read_to_string(format!("/proc/{pid}/environ")).unwrap();
+    assert!(!environment.contains("LISTEN_FDS="));
+    let stdin = fs::read_link(format!("/proc/{pid}/fd/0")).unwrap();
+    assert_eq!(stdin, Path::new("/dev/null"));
+}
+
+#[test]
+fn a_child_that_dies_is_replaced_and_what_killed_it_is_named() {
+    let mut parent = family("2");
+    let before = wait_for_children(&parent, 2);
+    let victim = *before.first().unwrap();
+    testbed::signal(victim, "KILL");
+    poll("another child", || {
+        let now = children(&parent);
+        now.len() == 2 && !now.contains(&victim)
+    });
+    let line = parent.line(&format!("process {victim} "));
+    assert!(line.contains("was killed by SIGKILL"), "{line}");
+    assert!(line.ends_with("another is started"), "{line}");
+    parent.assert_serves();
+    parent.signal("TERM");
+    assert_eq!(parent.wait().1.code(), Some(0));
+}
+
+/// A crash in each second request must not make a machine do nothing but start processes.
+#[test]
+fn children_that_keep_dying_are_started_more_and_more_slowly() {
+    let parent = family("1");
+    for _ in 0..3 {
+        let pid = *wait_for_children(&parent, 1).first().unwrap();
+        testbed::signal(pid, "KILL");
+        poll("another", || !children(&parent).contains(&pid));
+    }
+    parent.line("another is started in 100ms");
+    parent.line("another is started in 200ms");
+    wait_for_children(&parent, 1);
+    parent.assert_serves();
+}
+
+#[test]
+fn a_reload_replaces_all_children_and_finishes_what_runs() {
+    let parent = family("2");
+    let before = wait_for_children(&parent, 2);
+    let mut slow = Wire::after(parent.address(), Ask::get("/chunks?n=2&ms=400").bytes());
+    assert!(slow.record().is_some() && slow.record().is_some());
+    parent.signal("HUP");
+    parent.line("the new processes serve");
+    assert!(!before.contains(&who(&parent)));
+    assert!(is_answered_whole(&mut slow));
+    poll("the old ones to end", || {
+        children(&parent).is_disjoint(&before)
+    });
+    assert_eq!(wait_for_children(&parent, 2).len(), 2);
+}
+
+/// `script` gives it a terminal, at which HUP is a hang-up and no reload. Ctrl-C goes to parent and children alike.
+#[test]
+fn at_a_terminal_a_hang_up_and_ctrl_c_stop_parent_and_children() {
+    for (signal, to_all) in [("HUP", false), ("HUP", true), ("INT", true)] {
+        let folder = Folder::new();
+        let address = Address::Unix(folder.path().join("s"));
+        let program = testbed::command().get_program().to_owned();
+        let program = program.to_str().expect("a path of text");
+        let mut script = testbed::command_of("script");
+        let shell = format!("exec '{program}' --listen {address} --processes 2");
+        script.args(["--quiet", "--return", "--command", &shell, "/dev/null"]);
+        let mut testbed = Testbed::spawn(script, address, folder);
+        poll("the testbed", || {
+            Wire::try_connect(testbed.address()).is_ok()
+        });
+        let parent = testbed::children(testbed.pid())[0];
+        poll("its children", || testbed::children(parent).len() == 2);
+        let children = testbed::children(parent);
+        testbed.assert_serves();
+        match to_all {
+            true => drop(testbed::signal_all(
+                &[&[parent], &children[..]].concat(),
+                signal,
+            )),
+            false => testbed::signal(parent, signal),
+        }
+        assert_eq!(testbed.wait().1.code(), Some(0), "{signal}");
+        assert_eq!(testbed.folder.names(), [""; 0], "{signal}");
+        assert!(!children.into_iter().any(is_running));
+    }
+}
+
+/// A copy of the testbed that can be made worse.
+fn copy_of_the_program(folder: &Folder) -> std::path::PathBuf {
+    let program = testbed::command().get_program().to_owned();
+    let copy = folder.path().join("app.fcgi");
+    fs::copy(program, &copy).unwrap();
+    copy
+}
+
+/// As `scripts/deploy` does it: a file that runs cannot be written to.
+fn replace(file: &Path, content: &[u8]) {
+    let new = file.with_extension("new");
+    fs::write(&new, content).unwrap();
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::rename(new, file).unwrap();
+}
+
+#[test]
+fn a_reload_that_fails_leaves_the_old_children_and_says_why() {
+    let folder = Folder::new();
+    let program = copy_of_the_program(&folder);
+    let good = fs::read(&program).unwrap();
+    let parent = family_of(&program, folder, &["--processes", "2"]);
+    let before = wait_for_children(&parent, 2);
+    // No program at all; one that ends at once; settings that are wrong by now.
+    replace(&program, b"\x7fELF but not really");
+    parent.signal("HUP");
+    let line = parent.line("the reload failed");
+    assert!(line.contains("cannot start"), "{line}");
+    assert_eq!(wait_for_children(&parent, 2), before);
+    replace(&program, b"#!/bin/sh\nexit 3\n");
+    parent.signal("HUP");
+    let line = parent.line("ended with exit code 3");
+    assert!(line.contains("the reload failed"), "{line}");
+    assert_eq!(wait_for_children(&parent, 2), before);
+    replace(&program, &good);
+    let settings = program.with_file_name(".ht.app.fcgi");
+    fs::write(&settings, "worker 4\n").unwrap();
+    parent.signal("HUP");
+    poll("the reason", || {
+        let has = |words| parent.lines().iter().any(|line| line.contains(words));
+        has("line 1: worker is no flag") && has("ended with exit code 2")
+    });
+    assert_eq!(wait_for_children(&parent, 2), before);
+    parent.assert_serves();
+    // And put right it works.
+    fs::write(&settings, "workers 3\n").unwrap();
+    parent.signal("HUP");
+    parent.line("the new processes serve");
+    poll("the old ones to end", || {
+        let now = children(&parent);
+        now.len() == 2 && now.is_disjoint(&before)
+    });
+    parent.assert_serves();
+}
+
+#[test]
+fn children_are_recycled_without_a_failed_request() {
+    let program = testbed::command().get_program().to_owned();
+    let flags = ["--processes", "2", "--max-requests", "100"];
+    let parent = family_of(Path::new(&program), Folder::new(), &flags);
+    let visit = || -> BTreeSet<u32> { (0..500).map(|_| who(&parent)).collect() };
+    let pids: BTreeSet<u32> = std::thread::scope(|scope| {
+        let visitors: Vec<_> = (0..4).map(|_| scope.spawn(visit)).collect();
+        visitors
+            .into_iter()
+            .flat_map(|visitor| visitor.join().unwrap())
+            .collect()
+    });
+    // 2000 requests: a process answers its hundred, and some while its successor starts.
+    assert!(pids.len() > 5, "{pids:?}");
+    assert!(pids.len() <= 21, "{pids:?}");
+    poll("two of them to stay", || children(&parent).len() == 2);
+    assert!(
+        parent.lines().iter().all(|line| line.contains(" INFO ")),
+        "{:?}",
+        parent.lines()
+    );
+}
+
+#[test]
+fn a_process_without_a_parent_is_not_recycled() {
+    let mut testbed = Testbed::listening_with(&["--max-requests", "2"]);
+    testbed.line("--max-requests counts for the children");
+    for _ in 0..5 {
+        assert_eq!(who(&testbed), testbed.pid());
+    }
+    assert!(testbed.is_running());
+}
+
+/// Nobody starts a child anew without its parent, and whoever starts another parent would find its socket served.
+#[test]
+fn children_of_a_dead_parent_answer_what_they_have_and_end() {
+    let mut parent = family("2");
+    let pids = wait_for_children(&parent, 2);
+    let mut slow = Wire::after(parent.address(), Ask::get("/chunks?n=2&ms=300").bytes());
+    assert!(slow.record().is_some() && slow.record().is_some());
+    parent.signal("KILL");
+    parent.wait();
+    assert!(is_answered_whole(&mut slow));
+    poll("the children to end", || {
+        !pids.iter().any(|&pid| is_running(pid))
+    });
+    let lines = parent.last_lines();
+    let told = lines
+        .iter()
+        .filter(|line| line.contains("the parent process is gone"));
+    assert_eq!(told.count(), 2, "{lines:?}");
+}
+
+/// mod_fcgid and lighttpd give their socket, and ask the process that they started to stop.
+#[test]
+fn a_settings_file_makes_a_parent_on_the_web_servers_socket() {
+    let folder = Folder::new();
+    let program = copy_of_the_program(&folder);
+    fs::write(program.with_file_name(".ht.app.fcgi"), "processes 2\n").unwrap();
+    let path = folder.path().join("s");
+    let listener = UnixListener::bind(&path).unwrap();
+    let socket: OwnedFd = listener.try_clone().unwrap().into();
+    let mut command = testbed::command_of(&program);
+    command.stdin(socket);
+    let mut parent = Testbed::spawn(command, Address::Unix(path), folder);
+    parent.line("processes serve");
+    let pids = wait_for_children(&parent, 2);
+    assert!(pids.contains(&who(&parent)));
+    parent.signal("TERM");
+    assert_eq!(parent.wait().1.code(), Some(0));
+    // The web server's socket stays, and what connects waits for the next process.
+    assert!(parent.folder.names().contains(&"s".to_owned()));
+    Wire::connect(parent.address());
+}
+
+#[test]
+fn a_parent_on_systemds_sockets_passes_them_on_under_its_own_numbers() {
+    let folder = Folder::new();
+    let path = folder.path().join("s");
+    let listener = UnixListener::bind(&path).unwrap();
+    let program = testbed::command().get_program().to_owned();
+    let mut command = testbed::command_of(Path::new("/bin/sh"));
+    let script = format!(
+        "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec {} --processes 2",
+        program.to_str().unwrap()
+    );
+    let socket: OwnedFd = listener.into();
+    command.args(["-c", &script]).stdin(socket);
+    let mut parent = Testbed::spawn(command, Address::Unix(path), folder);
+    parent.line("processes serve");
+    assert!(wait_for_children(&parent, 2).contains(&who(&parent)));
+    parent.signal("TERM");
+    assert_eq!(parent.wait().1.code(), Some(0));
+}
+
+#[test]
+fn what_outlives_the_deadline_is_named_and_the_parent_ends_with_1() {
+    let mut parent = Testbed::listening_with(&["--processes", "1", "--grace", "1"]);
+    parent.line("processes serve");
+    let _spin = Wire::after(parent.address(), Ask::get("/spin").bytes());
+    let pid = *wait_for_children(&parent, 1).first().unwrap();
+    poll("the handler to spin", || {
+        testbed::thread_states(pid).contains(&'R')
+    });
+    let begun = Instant::now();
+    parent.signal("TERM");
+    assert_eq!(parent.wait().1.code(), Some(1));
+    assert!(
+        begun.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert!(!is_running(pid));
+    let lines = parent.last_lines().join("\n");
+    assert!(lines.contains("GET /spin"), "{lines}");
+    assert!(lines.contains("ended with exit code 1"), "{lines}");
+}
+
+/// Even one that does not heed its own deadline: it is stopped in the middle, as a debugger would.
+#[test]
+fn a_child_that_cannot_end_is_killed() {
+    let mut parent = Testbed::listening_with(&["--processes", "1", "--grace", "1"]);
+    parent.line("processes serve");
+    let pid = *wait_for_children(&parent, 1).first().unwrap();
+    testbed::signal(pid, "STOP");
+    parent.signal("TERM");
+    assert_eq!(parent.wait().1.code(), Some(1));
+    assert!(!is_running(pid));
+    let line = parent.line(&format!("process {pid} is killed"));
+    assert!(line.contains("1.5s"), "{line}");
+}
+
+#[test]
+fn nobody_but_a_parent_starts_a_child() {
+    for numbers in ["", "3", "x,4", "0,1", "900,901"] {
+        let output = testbed::command()
+            .args(["--child", numbers])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{numbers}: {text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.contains("only the parent of --processes"), "{text}");
+    }
+}
