@@ -431,6 +431,7 @@ impl Home for Alone {
     fn go_on(&self, _: Link, _: Vec<u8>) {}
 
     /// The other side has all that was sent, and does not mind that what it sends is not read.
+    fn give_up(&self, _: Kind) {}
     fn linger(&self, _: Link) {}
 
     fn other(&self) -> Option<Waiting> {

@@ -75,8 +75,13 @@ impl Home {
     }
 
     /// Runs it to its end.
-    fn run(&self, arguments: &[&str]) -> Told {
+    pub fn run(&self, arguments: &[&str]) -> Told {
         told(self.command(arguments))
+    }
+
+    /// Runs it as CGI, and gives what it answers.
+    pub fn run_cgi(&self, path: &str) -> String {
+        told(cgi(self, &[], path)).stdout
     }
 
     /// Starts it as a web server does: a listening socket on fd 0.
@@ -166,7 +171,8 @@ fn wrong_usage_is_one_sentence_and_exit_code_2() {
         ),
         (
             &["conf", "iis"],
-            "conf knows no web server \"iis\"; write one of htaccess, apache, nginx, lighttpd, haproxy, caddy, h2o, cherokee",
+            "conf knows no \"iis\"; write one of htaccess, apache, nginx, lighttpd, haproxy, caddy, h2o, cherokee, systemd, \
+             supervisor, init, spawn-fcgi, multiwatch",
         ),
     ] {
         let told = home.run(arguments);
@@ -618,7 +624,8 @@ fn the_request_that_finds_the_settings_right_delays_no_other() {
         grace < Duration::from_millis(500),
         "the file's grace: {elapsed:?}"
     );
-    testbed.line("cut after 3 s: GET /spin");
+    let line = testbed.line("cut after 3 s: ");
+    assert!(line.ends_with(" GET /spin"), "{line}");
 }
 
 #[test]
@@ -855,7 +862,7 @@ fn http_that_does_not_end_is_cut_at_the_deadline() {
     assert_eq!(status.code(), Some(1));
     let grace = Duration::from_millis(500).abs_diff(elapsed);
     assert!(grace < Duration::from_millis(400), "{elapsed:?}");
-    testbed.line(" s: GET /chunks");
+    testbed.line(" GET /chunks");
 }
 
 #[test]
