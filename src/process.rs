@@ -16,7 +16,7 @@ use crate::net::Notify;
 use crate::net::SocketFile;
 use crate::net::sys::{self, Errno};
 use crate::pool::Pool;
-use crate::slot::one_line;
+use crate::slot::{Line, one_line};
 use log::Level;
 use std::ffi::CString;
 use std::fs::File;
@@ -208,7 +208,7 @@ extern "C" fn deadline(_signal: i32) {
         .flat_map(|pool| pool.slots())
     {
         if let Some((since, line)) = slot.read() {
-            process.tell_cut(line.as_bytes(), now.saturating_sub(since) / 1000);
+            process.tell_cut(&line, now.saturating_sub(since) / 1000);
         }
     }
     for pool in process.pools.iter().filter_map(OnceLock::get) {
@@ -263,14 +263,20 @@ impl Process {
         }
     }
 
-    /// `the time to stop is over; cut after 12 s: GET /report`
-    fn tell_cut(&self, request: &[u8], seconds: u64) {
+    /// `the time to stop is over; cut after 12 s: 4711-12 GET /report`
+    fn tell_cut(&self, request: &Line, seconds: u64) {
         let seconds = Decimal::of(seconds);
+        let pid = Decimal::of(std::process::id().into());
+        let number = Decimal::of(request.number());
         let parts = [
             b"the time to stop is over; cut after ",
             seconds.as_bytes(),
             b" s: ",
-            request,
+            pid.as_bytes(),
+            b"-",
+            number.as_bytes(),
+            b" ",
+            request.as_bytes(),
         ];
         self.say(Level::Error, &parts);
     }

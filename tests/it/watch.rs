@@ -192,7 +192,7 @@ fn a_child_with_a_stuck_request_is_replaced() {
     );
     poll("another child", || who(&parent) != stuck);
     let line = parent.line("the time to stop is over; cut after ");
-    assert!(line.ends_with(" s: GET /spin"), "{line}");
+    assert!(line.ends_with(" GET /spin"), "{line}");
     poll("the end of the stuck one", || {
         !Path::new(&format!("/proc/{stuck}")).exists()
     });
