@@ -1,7 +1,8 @@
 //! What belongs to the whole process while `run` or `main` own it: signals, and the deadline of a stop.
 //!
-//! TERM, INT and USR1 (multiwatch's) ask to stop. The first of them sets the alarm; at the deadline, which needs no free
-//! worker, SIGALRM removes our sockets, names what is cut, and ends the process. Further signals change nothing:
+//! TERM, INT and USR1 (multiwatch's) ask to stop. The first of them sets the alarm and removes the paths of our sockets,
+//! so that nobody comes in whom a busy process would have to cut; what is answered then is the accept loop's to know. At the
+//! deadline, which needs no free worker, SIGALRM names what is cut, and ends the process. Further signals change nothing:
 //! mod_fcgid repeats TERM after 1.4 s. Only a second INT at a terminal ends at once. HUP is a stop at a terminal, which hangs up;
 //! where there is none it opens the access log anew. One that is ignored (`nohup`) stays ignored.
 //!

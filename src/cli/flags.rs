@@ -32,8 +32,8 @@ const FLAGS: &[Flag] = &[
     wait("write-timeout", "an answer of which nothing is taken", |s| &mut s.limits.write_timeout),
     wait("idle-timeout", "a kept connection without a request", |s| &mut s.limits.idle_timeout),
     wait("linger-timeout", "a close with unread bytes", |s| &mut s.limits.linger_timeout),
-    running("slow", "SECONDS", "a request that runs longer is logged", Kind::Seconds(0, |s| &mut s.limits.slow)),
-    running("timeout", "SECONDS", "one that does costs the process its place", Kind::Seconds(0, |s| &mut s.limits.timeout)),
+    running("slow", "SECONDS", "log a request that runs longer; 0: off", Kind::Seconds(0, |s| &mut s.limits.slow)),
+    running("timeout", "SECONDS", "replace the process of a longer one; 0: off", Kind::Seconds(0, |s| &mut s.limits.timeout)),
     most("max-params", "BYTES", "all parameters; 64K is 65536", 64 << 10, 16 << 20, |s| &mut s.limits.max_params),
     most("max-pairs", "N", "parameters of a request", 1, 16_384, |s| &mut s.limits.max_pairs),
     most("max-pair", "BYTES", "one parameter, name and value", 256, 16 << 20, |s| &mut s.limits.max_pair),
@@ -368,11 +368,7 @@ impl Options {
     /// them all.
     pub(super) fn told(&self, server: &mut Server) -> Vec<String> {
         let told = |flag: &Flag| -> Vec<String> {
-            let named = self
-                .sources
-                .iter()
-                .filter(|source| source.flag == flag.name);
-            let named: Vec<String> = named.map(|source| source.told(&self.file)).collect();
+            let named = self.named(&[flag.name]);
             let default = flag.default(server);
             match default.trim_matches([' ', '[', ']']) {
                 "" => named,
@@ -381,6 +377,15 @@ impl Options {
             }
         };
         FLAGS.iter().flat_map(told).collect()
+    }
+
+    /// What was named of these flags, and where.
+    pub(super) fn named(&self, flags: &[&str]) -> Vec<String> {
+        let sources = flags.iter().flat_map(|&flag| {
+            let sources = self.sources.iter();
+            sources.filter(move |source| source.flag == flag)
+        });
+        sources.map(|source| source.told(&self.file)).collect()
     }
 
     fn note(&mut self, flag: &Flag, value: String, line: Option<usize>) {

@@ -163,12 +163,9 @@ fn a_head_that_is_not_whole_is_waited_for_until_the_deadline() {
     testbed.assert_serves();
     testbed.signal("TERM");
     assert_eq!(testbed.wait().1.code(), Some(1));
-    let troubles = testbed.last_troubles();
-    let line = "the time to stop is over; cut unanswered: 3 that waited for a worker or for the rest of a request";
-    assert!(
-        troubles.len() == 1 && troubles[0].ends_with(line),
-        "{troubles:?}"
-    );
+    let lines = testbed.last_troubles();
+    let words = "the time to stop is over; cut unanswered: 3 that waited for a worker or for the rest of a request";
+    assert!(lines.len() == 1 && lines[0].ends_with(words), "{lines:?}");
     drop(wires);
 }
 

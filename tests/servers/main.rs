@@ -142,6 +142,11 @@ const ROWS: &[Row] = &[
         work: Work::Story(settings::guides),
     },
     Row {
+        name: "apache-fcgid-flags",
+        missing: apache::missing_fcgid,
+        work: Work::Story(settings::flags),
+    },
+    Row {
         name: "apache-fcgid-start-up",
         missing: apache::missing_fcgid,
         work: Work::Story(settings::start_up),
@@ -962,6 +967,11 @@ const ROWS: &[Row] = &[
         name: "systemd-verify",
         missing: managers::missing_systemd,
         work: Work::Story(managers::systemd),
+    },
+    Row {
+        name: "systemd-socket-activate",
+        missing: managers::missing_activate,
+        work: Work::Story(managers::systemd_activate),
     },
     Row {
         name: "supervisor",
