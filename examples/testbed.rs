@@ -26,9 +26,11 @@
 //! | `/path` | | mount, path and query as the library sees them |
 //! | `/pid` | | the process id |
 //! | `/files` | | how many open files it may have, and a program that it starts |
+//! | `/fail/…` | | an error whose words have the path: a 500 |
 //! | anything else | | 404, `not found` |
 //! | any, in the role authorizer | `token=open`, or the header `X-Token: open` | 200 with the variable `AUTH_USER`, else 403 |
 //! | any, in the role filter | | the data, each ASCII letter in upper case |
+//! | any, while a file `away` lies in the folder `files` beside the program when it starts | | 503: the start-up fails |
 //! | any, with the header `X-Show: place` | | mount and path, a `|` between them, as the library sees them; then, each a line, the path as sent, the URL, and the address of a page `/login` |
 
 use fcgi::{Access, Error, Request, Response, Server};
@@ -119,6 +121,7 @@ fn app(req: &mut Request, res: Response) -> fcgi::Result {
         }
         "/files" => files(res),
         "/pid" => plain(res).send(std::process::id().to_string()),
+        path if path.starts_with("/fail/") => Err(Error::new(500, format!("no way to {path}"))),
         _ => plain(res).status(404).send("not found"),
     }
 }
@@ -265,9 +268,17 @@ fn shout(req: &mut Request, res: Response) -> fcgi::Result {
     }
 }
 
+/// What fails in other applications is a database that is away.
+fn start_up() -> fcgi::Result {
+    match fcgi::home().join("files/away").exists() {
+        true => Err(Error::new(500, "the database is away")),
+        false => Ok(()),
+    }
+}
+
 fn main() -> std::process::ExitCode {
     Server::new()
-        .responder(app)
+        .responder_with(start_up, |(), req, res| app(req, res))
         .authorizer(guard)
         .filter(shout)
         .main()

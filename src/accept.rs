@@ -10,6 +10,23 @@
 //! one who gets its event removes an entry: what has waited too long is shut down, which is an event, and whoever gets
 //! that closes it. So a descriptor can be armed after the lock is given back, when nobody can have closed it yet.
 //! With all workers busy nobody waits here, and time limits fire late.
+//!
+//! # At a stop
+//!
+//! What has connected is answered. The first worker to see the stop removes our paths, and then:
+//!
+//! - A listener that is ours alone ([`Listener::is_ours`], or whatever the parent says that nobody else accepts from) is
+//!   emptied: accepted from until there is nothing left. By a unix socket that is exact, since nobody gets in after it was
+//!   told to admit nobody. By TCP it is not: a connection that the kernel completes between our last look and the end of
+//!   the listener is reset, and Linux has no call against that. Whoever must not lose even these lets somebody else own the
+//!   socket (systemd, a parent).
+//! - A listener that was inherited is not accepted from any more: its backlog is the siblings', or the next one's.
+//! - A kept connection is served if its next request has begun to come, and else closed.
+//! - A connection that has said nothing yet gets `SILENT_MS`: a web server writes right behind its connect. So does one
+//!   that lingers.
+//! - A head that is not whole is waited for as ever, up to `head_timeout` and at most until the deadline of the stop.
+//!
+//! A worker ends when nothing of that is left.
 
 use crate::buffer::Buffers;
 use crate::control::{Control, EMPTY, READY, REPLACE_ME};
@@ -24,7 +41,7 @@ use crossbeam_utils::CachePadded;
 use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
 use std::time::Duration;
 
 const STOP: u64 = 1 << 56;
@@ -40,10 +57,15 @@ const STEP_MS: u64 = 50;
 /// How long to wait when there is no descriptor or memory for another connection.
 const PAUSE_MS: u64 = 100;
 
+/// How long a connection may stay silent at a stop that has said nothing yet, or whose answer is out.
+const SILENT_MS: u64 = 1_000;
+
 /// Asks the loop to end; from anywhere, a signal handler included.
 #[derive(Debug)]
 struct Stop {
     asked: AtomicBool,
+    /// Whether another loop takes over all that waits: the workers leave at once.
+    hands_over: AtomicBool,
     pipe: PipeWriter,
 }
 
@@ -92,6 +114,30 @@ struct Parked {
     paused: u64,
     /// Bytes of heads that are not whole.
     head_bytes: usize,
+    /// How many of the entries have not ended.
+    alive: usize,
+    rest: Rest,
+}
+
+/// How far a stop has come.
+#[derive(Debug, Default)]
+struct Rest {
+    has_begun: bool,
+    /// Listeners that are still to be emptied, one bit each.
+    to_empty: u64,
+    /// Listeners that are left to others, as long as nobody says that there are none.
+    left: u64,
+    /// Whether the stop pipe is quiet, since there is still something to wait for.
+    is_quiet: bool,
+}
+
+/// What is cut at the deadline of a stop, apart from running requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cut {
+    /// Connections whose request waited for a worker or for its rest.
+    pub(crate) waiting: usize,
+    /// Whether there are some that nobody has accepted.
+    pub(crate) backlog: bool,
 }
 
 /// What the log is told seldom, since whoever connects decides how often it happens.
@@ -128,6 +174,7 @@ impl Accept {
             stop_pipe,
             stop: Stop {
                 asked: AtomicBool::new(false),
+                hands_over: AtomicBool::new(false),
                 pipe,
             },
             control: OnceLock::new(),
@@ -166,11 +213,24 @@ impl Accept {
         Ok(())
     }
 
-    /// Asks the parent for a successor, if there is a parent.
-    pub(crate) fn ask_for_successor(&self) {
-        if let Some(control) = self.control.get() {
+    /// Asks the parent for a successor. Whether there is a parent.
+    pub(crate) fn ask_for_successor(&self) -> bool {
+        let control = self.control.get();
+        if let Some(control) = control {
             control.say(REPLACE_ME);
         }
+        control.is_some()
+    }
+
+    /// How many connections are open.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// How many of them wait here: idle, for the rest of a head, or for the peer's end.
+    pub(crate) fn parked(&self) -> usize {
+        let parked = self.lock();
+        parked.entries.len() - parked.free.len()
     }
 
     /// Takes in what the parent says.
@@ -205,9 +265,34 @@ impl Accept {
         &self.listeners
     }
 
-    /// Asks every worker that waits, or comes to wait, to end. Async-signal-safe.
+    /// Asks every worker that waits, or comes to wait, to end, when all that has connected is answered.
+    /// Async-signal-safe.
     pub(crate) fn ask_to_stop(&self) {
         self.stop.ask();
+    }
+
+    /// Asks every worker to leave at once: another loop accepts from the same sockets, and is handed over what waits.
+    pub(crate) fn ask_to_leave(&self) {
+        self.stop.hands_over.store(true, Ordering::SeqCst);
+        self.stop.ask();
+    }
+
+    /// What is cut if the process ends now. Async-signal-safe: it never waits for the lock. `None` if somebody has it.
+    pub(crate) fn cut(&self) -> Option<Cut> {
+        let parked = match self.parked.try_lock() {
+            Ok(parked) => parked,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let waiting = parked.entries.iter().filter_map(|e| e.waiting.as_ref());
+        let backlog = match parked.rest.has_begun {
+            true => parked.rest.to_empty != 0,
+            false => self.listeners.iter().any(Listener::has_backlog),
+        };
+        Some(Cut {
+            waiting: waiting.filter(|waiting| is_request(waiting)).count(),
+            backlog,
+        })
     }
 
     /// Removes the sockets that we made, while they still listen.
@@ -270,6 +355,9 @@ impl Accept {
 
     fn wait(&self, buffers: &mut Buffers) -> Option<Waiting> {
         loop {
+            if self.is_stopping() && !self.has_rest() {
+                return None;
+            }
             let mut key = Ok(None);
             if buffers.is_large() {
                 key = self.epoll.wait(false);
@@ -281,11 +369,7 @@ impl Accept {
                 key = self.epoll.wait(true);
             }
             match key {
-                Ok(Some(STOP)) => {
-                    // The next to start finds no path of ours, and is answered if it looks just now.
-                    self.unlink();
-                    return None;
-                }
+                Ok(Some(STOP)) => {}
                 Ok(Some(key)) => {
                     if let Some(waiting) = self.ready(key) {
                         return Some(waiting);
@@ -316,8 +400,82 @@ impl Accept {
         }
     }
 
+    /// Whether there is still something to do at a stop. The first to ask begins it.
+    fn has_rest(&self) -> bool {
+        if self.stop.hands_over.load(Ordering::SeqCst) {
+            return false;
+        }
+        self.empty_ours();
+        let mut parked = self.lock();
+        let has_rest = parked.alive > 0 || parked.rest.to_empty != 0;
+        // It wakes all who wait when the last of it is done, and nobody before.
+        if has_rest != parked.rest.is_quiet {
+            parked.rest.is_quiet = has_rest;
+            let interest = match has_rest {
+                true => Interest::Nothing,
+                false => Interest::ReadAlways,
+            };
+            if let Err(error) = self.epoll.rearm(self.stop_pipe.as_raw_fd(), STOP, interest) {
+                log::error!("the workers cannot be told that the stop is over: {error}");
+            }
+        }
+        has_rest
+    }
+
+    /// Accepts all that waits where nobody else accepts. Once; what the parent says later is seen to then.
+    fn empty_ours(&self) {
+        // The parent says it before it signals.
+        self.hear();
+        let told_to_empty = self.told_to_empty.load(Ordering::SeqCst);
+        let mut parked = self.lock();
+        let is_first = !std::mem::replace(&mut parked.rest.has_begun, true);
+        if is_first {
+            parked.rest.left = self.bits(|_| true);
+            parked.hurry_all();
+        }
+        let ours = parked.rest.left & self.bits(|l| told_to_empty || l.is_ours());
+        parked.rest.left &= !ours;
+        parked.rest.to_empty |= ours;
+        drop(parked);
+        if is_first {
+            // The next to start finds no path of ours, and is answered if it looks just now.
+            self.unlink();
+            // Deadlines are earlier now.
+            self.expire();
+        }
+        for i in (0..self.listeners.len()).filter(|i| ours & 1 << i != 0) {
+            self.empty(i);
+        }
+    }
+
+    fn bits(&self, is_so: impl Fn(&Listener) -> bool) -> u64 {
+        let bit = |(i, listener)| u64::from(is_so(listener)) << i;
+        self.listeners.iter().enumerate().map(bit).sum()
+    }
+
+    /// Accepts until there is nothing left, or no room: then the rest stays where it is until there is.
+    ///
+    /// All at once, and not one after the other as workers get free: by TCP more would come and come.
+    fn empty(&self, i: usize) {
+        self.listeners[i].admit_nobody();
+        while let Some(mut waiting) = self.accept(i) {
+            waiting.deadline = now_ms().saturating_add(waiting.kind.limit(&self.limits));
+            self.park(waiting);
+        }
+    }
+
+    /// Nothing is left in a listener's backlog.
+    fn is_emptied(&self, i: usize) {
+        self.listeners[i].end();
+        self.lock().rest.to_empty &= !(1 << i);
+    }
+
     fn accept(&self, i: usize) -> Option<Waiting> {
         let listener = self.listeners.get(i)?;
+        let is_stopping = self.is_stopping();
+        if is_stopping && self.lock().rest.to_empty & 1 << i == 0 {
+            return None;
+        }
         if self.open.load(Ordering::Relaxed) >= self.limits.max_connections {
             self.tell_full("max_connections are open");
             // Its end is an event, and that comes before the listener's next.
@@ -328,6 +486,10 @@ impl Accept {
             return None;
         }
         let accepted = listener.socket().accept();
+        if is_stopping && accepted.as_ref().is_err_and(is_end) {
+            self.is_emptied(i);
+            return None;
+        }
         if let Err(error) = &accepted
             && !is_everyday(error)
         {
@@ -390,6 +552,7 @@ impl Accept {
         let Parked {
             entries,
             head_bytes,
+            alive,
             ..
         } = &mut *parked;
         for waiting in entries
@@ -398,9 +561,13 @@ impl Accept {
         {
             if waiting.deadline > now {
                 next = next.min(waiting.deadline);
-            } else if !waiting.has_come() {
+            } else if waiting.has_come() {
+                // No worker was free for it.
+                waiting.deadline = u64::MAX;
+            } else {
                 self.tell_expired(waiting.kind);
                 *head_bytes -= end(waiting);
+                *alive -= 1;
             }
         }
         let paused = std::mem::take(&mut parked.paused);
@@ -469,12 +636,16 @@ impl Home for Accept {
         } else {
             Interest::ReadOnce
         };
-        let (fd, deadline) = (waiting.link.transport.as_raw_fd(), waiting.deadline);
+        let fd = waiting.link.transport.as_raw_fd();
         let is_registered = waiting.link.registration.is_some();
         if !is_registered {
             waiting.link.registration = Some(Registration::new(&self.epoll, fd));
         }
         let mut parked = self.lock();
+        if parked.rest.has_begun && hurry(&mut waiting, now_ms()) {
+            return;
+        }
+        let deadline = waiting.deadline;
         let key = parked.insert(waiting);
         while parked.head_bytes > self.limits.max_waiting_heads
             && (parked.end_oldest(Kind::Head) || parked.end_oldest(Kind::Ready))
@@ -517,13 +688,7 @@ impl Home for Accept {
     }
 
     fn linger(&self, link: Link) {
-        // Before the peer can see our end: what was parked before a stop is not waited for either.
-        let is_stopping = self.is_stopping();
         if link.transport.shutdown_write().is_ok() {
-            if is_stopping {
-                // Nobody will wait in the loop for it.
-                return link.transport.drain(self.limits.linger_timeout);
-            }
             let deadline = now_ms().saturating_add(Kind::Linger.limit(&self.limits));
             self.park(Waiting {
                 link,
@@ -555,6 +720,7 @@ impl Parked {
     /// Puts a connection in. Its key: kind, 24 bits of generation, 32 of index.
     fn insert(&mut self, waiting: Waiting) -> u64 {
         self.head_bytes += waiting.block.len();
+        self.alive += usize::from(waiting.kind != Kind::Ended);
         let index = self.free.pop().unwrap_or_else(|| {
             self.entries.push(Entry::default());
             self.entries.len() as u32 - 1
@@ -585,7 +751,20 @@ impl Parked {
         entry.generation = entry.generation.wrapping_add(1);
         self.free.push(index as u32);
         self.head_bytes -= waiting.block.len();
+        self.alive -= usize::from(waiting.kind != Kind::Ended);
         Some(waiting)
+    }
+
+    /// A stop begins.
+    fn hurry_all(&mut self) {
+        let now = now_ms();
+        let waiting = self.entries.iter_mut().filter_map(|e| e.waiting.as_mut());
+        for waiting in waiting.filter(|waiting| waiting.kind != Kind::Ended) {
+            if hurry(waiting, now) {
+                self.head_bytes -= end(waiting);
+                self.alive -= 1;
+            }
+        }
     }
 
     /// Ends the one of this kind that is due first, but none that waits for us and not for its peer. Whether there was one.
@@ -607,6 +786,7 @@ impl Parked {
             let is_silent = matches!(kind, Kind::Idle | Kind::FirstByte);
             if !(is_silent && waiting.has_come()) {
                 self.head_bytes -= end(waiting);
+                self.alive -= 1;
                 return true;
             }
             passed = age;
@@ -618,11 +798,28 @@ impl Parked {
 /// How many connections are looked at for one that may be ended.
 const PASSED_OVER: usize = 8;
 
+/// What is left of a connection's time at a stop. Whether that is nothing: it is kept for a request that has not come.
+fn hurry(waiting: &mut Waiting, now: u64) -> bool {
+    match waiting.kind {
+        Kind::Idle if !waiting.has_come() => return true,
+        // It has its event, and is served when a worker gets that.
+        Kind::Idle => waiting.deadline = u64::MAX,
+        Kind::FirstByte | Kind::Linger => waiting.deadline = waiting.deadline.min(now + SILENT_MS),
+        Kind::Head | Kind::Ready | Kind::Ended => {}
+    }
+    false
+}
+
+/// Whether a request of it would be lost.
+fn is_request(waiting: &Waiting) -> bool {
+    matches!(waiting.kind, Kind::Head | Kind::Ready) || waiting.has_come()
+}
+
 /// Ends a connection that waits: its next event is its end, and whoever gets that closes it. How many bytes of a head
 /// were freed.
 fn end(waiting: &mut Waiting) -> usize {
     waiting.link.transport.shutdown();
-    waiting.kind = Kind::Linger;
+    waiting.kind = Kind::Ended;
     waiting.deadline = u64::MAX;
     waiting.head = Head::default();
     std::mem::take(&mut waiting.block).len()
@@ -634,5 +831,13 @@ fn is_everyday(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
+    )
+}
+
+/// There is nothing to accept, or there will never be: nobody is admitted any more.
+fn is_end(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::InvalidInput
     )
 }

@@ -7,6 +7,7 @@
 //! One rule for the end: `Ok` ends the answer; an error or panic before its head is on the wire becomes a page of its
 //! status; after that the connection is cut without END_REQUEST, so that we never vouch for half a page.
 
+use crate::access_line;
 use crate::buffer::{Buffers, KEPT, Parts, WINDOW};
 use crate::cgi::{Known, reason};
 use crate::error::Error;
@@ -16,15 +17,18 @@ use crate::limits::Limits;
 use crate::link::{Head, Kind, Link, Waiting};
 use crate::net::Pipes;
 use crate::net::sys::now_ms;
-use crate::page::error_page;
+use crate::page::{TEXT, error_page};
 use crate::protocol::{
     EndRequest, Event, ProtocolStatus, Role, encode_pair, unknown_type, values_result,
 };
 use crate::request::Request;
+use crate::request_id::Ticket;
 use crate::response::Response;
 use crate::setup::Setup;
-use crate::slot::{Slot, one_line, printable};
+use crate::slot::{Seconds, Slot, one_line, printable};
+use crate::status::{Snapshot, StatusPage, is_json};
 use crate::stranger::Strangers;
+use crate::visitor::Visitor;
 use crate::wire::{Ending, Wire};
 use log::Level;
 use std::cell::RefCell;
@@ -86,6 +90,8 @@ pub(crate) struct Worker<'w> {
     pub(crate) values: (usize, usize),
     /// Is told how long each request takes.
     pub(crate) pace: &'w dyn Pace,
+    /// Knows what the status page says; `None` where there is no such page.
+    pub(crate) overview: Option<&'w dyn Overview>,
     /// How often in a row a kept connection had no next request yet: `0 <= misses <= MISSES + RETRY`.
     pub(crate) misses: u32,
 }
@@ -93,6 +99,11 @@ pub(crate) struct Worker<'w> {
 /// Is told how long each request took.
 pub(crate) trait Pace {
     fn note(&self, time: Duration);
+}
+
+/// Sees all workers.
+pub(crate) trait Overview: Sync {
+    fn snapshot(&self) -> Snapshot;
 }
 
 /// What reading a head came to.
@@ -115,7 +126,7 @@ impl Worker<'_> {
         let mut next = Some(waiting);
         while let Some(waiting) = next {
             next = match waiting.kind {
-                Kind::Linger => self.drain(waiting),
+                Kind::Linger | Kind::Ended => self.drain(waiting),
                 _ => self.requests(waiting),
             };
         }
@@ -159,7 +170,7 @@ impl Worker<'_> {
             }
             block = Vec::new();
             let began = Instant::now();
-            let answered = self.answer(link, &head, refusal);
+            let answered = self.answer(link, &head, refusal, Ticket::draw(began));
             self.pace.note(began.elapsed());
             match answered? {
                 Ending::Close => return None,
@@ -291,6 +302,7 @@ impl Worker<'_> {
         mut link: Link,
         head: &Head,
         refusal: Option<(u16, String)>,
+        ticket: Ticket,
     ) -> Option<Ending> {
         link.head_since = 0;
         let Parts {
@@ -300,7 +312,15 @@ impl Worker<'_> {
             spare,
             output,
         } = self.buffers.split(head.params.clone(), head.unread());
-        let front = Front::freeze(params, joined, spare, self.limits, self.setup, refusal);
+        let front = Front::freeze(
+            params,
+            joined,
+            spare,
+            self.limits,
+            self.setup,
+            refusal,
+            ticket,
+        );
         if matches!(front.request.refusal, Some((431, _))) {
             link.sequence.close_after();
         }
@@ -314,6 +334,8 @@ impl Worker<'_> {
                 home: self.home,
                 setup: self.setup,
                 slot: self.slot,
+                slow: self.limits.slow,
+                overview: self.overview,
             },
         );
         if answered.large_input || front.touched {
@@ -364,6 +386,7 @@ pub(crate) fn serve_cgi(
     limits: &Limits,
     setup: &Setup,
 ) {
+    let ticket = Ticket::draw(Instant::now());
     let mut params = Vec::new();
     environment.for_each(|(name, value)| encode_pair(&name, &value, &mut params));
     let mut refusal = None;
@@ -385,7 +408,7 @@ pub(crate) fn serve_cgi(
         spare,
         output,
     } = buffers.split(0..params.len(), params.len()..params.len());
-    let front = Front::freeze(params, joined, spare, limits, setup, refusal);
+    let front = Front::freeze(params, joined, spare, limits, setup, refusal, ticket);
     let wire = Wire::plain(
         pipes,
         front.request.cgi_length(),
@@ -397,6 +420,8 @@ pub(crate) fn serve_cgi(
         home: &NoHome,
         setup,
         slot: &Slot::default(),
+        slow: limits.slow,
+        overview: None,
     };
     answer(front.request, wire, output, handler, around);
 }
@@ -564,7 +589,33 @@ struct Around<'w> {
     home: &'w dyn Home,
     setup: &'w Setup,
     slot: &'w Slot,
+    slow: Duration,
+    overview: Option<&'w dyn Overview>,
 }
+
+impl Around<'_> {
+    /// What the status page says, if that is what this request asks for and its visitor may see it.
+    fn status_page(&self, role: Role, method: &[u8], front: &Frozen<'_>) -> Option<Page> {
+        let StatusPage { allow, .. } = &self.setup.status;
+        let visitor = Visitor {
+            params: &front.params,
+            trusted: &self.setup.trusted_proxies,
+        };
+        let is_asked = self.setup.status.is_at(front.place.path)
+            && role == Role::Responder
+            && matches!(method, b"GET" | b"HEAD")
+            && visitor.is_admitted(allow);
+        let snapshot = self.overview.filter(|_| is_asked)?.snapshot();
+        let query = front.params.known(Known::QueryString).unwrap_or_default();
+        Some(match is_json(query, front.params.header("accept")) {
+            true => ("application/json", snapshot.json()),
+            false => (TEXT, snapshot.text()),
+        })
+    }
+}
+
+/// A type and a body.
+type Page = (&'static str, String);
 
 /// Runs the handler on a request, and ends its answer.
 fn answer(
@@ -580,20 +631,28 @@ fn answer(
     let method = front.params.known(Known::RequestMethod).unwrap_or(b"GET");
     let path = front.place.path;
     let role = wire.role();
+    let id = front.ticket.id;
     let shared: Shared<'_> = RefCell::new(Some(Exchange::new(wire, output, method == b"HEAD")));
     let mut request = Request::new(role, &front, &shared, around.setup);
     let response = || Response::new(&front, &shared, around.home, around.setup);
-    let outcome = match refusal {
-        Some((status, why)) => Err(Failure::Error(Error::new(status, why))),
-        None => {
-            around.slot.begin(now, method, path);
+    let status_page = around.status_page(role, method, &front);
+    let is_ours = refusal.is_none() && status_page.is_some();
+    if !is_ours {
+        around.slot.begin(now, id.number(), method, path);
+    }
+    let outcome = match (refusal, status_page) {
+        (Some((status, why)), _) => Err(Failure::Error(Error::new(status, why))),
+        (None, Some(page)) => send_status_page(response(), page).map_err(Failure::Error),
+        (None, None) => {
             let outcome = handler.call(&mut request, response());
             request.give_back();
-            around.slot.end();
             outcome
         }
     };
-    let name = || printable(std::str::from_utf8(method).unwrap_or("?"), path);
+    let name = || {
+        let request = printable(std::str::from_utf8(method).unwrap_or("?"), path);
+        format!("{id} {request}")
+    };
     let mut standing = conclude(
         &shared,
         outcome,
@@ -607,22 +666,52 @@ fn answer(
         standing = paged.unwrap_or_else(|| {
             let details = around.setup.debug.then(|| error.to_string());
             let accept = front.params.header("accept");
-            built_in_page(&shared, error.status(), details.as_deref(), accept, &name)
+            built_in_page(&shared, &error, details.as_deref(), accept, &name)
         });
         let_go(Failure::Error(error));
     }
-    let Some(exchange) = shared.borrow_mut().take() else {
+    let exchange = shared.borrow_mut().take();
+    let is_whole = matches!(standing, Standing::Whole);
+    let status = match &exchange {
+        Some(exchange) => exchange.status(),
+        None => front.finished_with.get(),
+    };
+    let is_answered = is_whole && !exchange.as_ref().is_some_and(|e| e.wire.is_given_up());
+    if !is_ours {
+        let took = around.slot.end(now_ms(), is_answered.then_some(status));
+        tell_if_slow(took, around.slow, &name);
+    }
+    let Some(exchange) = exchange else {
         return Answered {
             ending: None,
             large_input: true,
             large_output: true,
         };
     };
+    access_line::tell(&front, around.setup, || exchange.sent());
     let (large_input, large_output) = (exchange.wire.large, exchange.touched_much());
     Answered {
         large_input,
         large_output,
-        ending: Some(exchange.end(!matches!(standing, Standing::Whole))),
+        ending: Some(exchange.end(!is_whole)),
+    }
+}
+
+/// What is true now, and no page of the application's.
+#[cold]
+fn send_status_page(response: Response<'_>, (content_type, body): Page) -> crate::error::Result {
+    response
+        .content_type(content_type)
+        .header("Cache-Control", "no-store")
+        .header("X-Content-Type-Options", "nosniff")
+        .send(body)
+}
+
+/// The last line about a request of which the watcher has told, or was about to.
+fn tell_if_slow(took_ms: u64, slow: Duration, name: &dyn Fn() -> String) {
+    if !slow.is_zero() && Duration::from_millis(took_ms) >= slow {
+        let line = format_args!("it was slow, and has ended after {} s", Seconds(took_ms));
+        tell(Level::Warn, name, &line);
     }
 }
 
@@ -699,7 +788,7 @@ fn page<'buf>(
     response: impl Fn() -> Response<'buf>,
     name: &dyn Fn() -> String,
 ) -> Option<Standing> {
-    start_over(shared, error.status());
+    start_over(shared, error);
     let outcome = handler.error_page(error, request, response())?;
     match conclude(shared, outcome, &mut |_| {}, name) {
         Standing::Open(failure) => {
@@ -716,12 +805,13 @@ fn page<'buf>(
 #[cold]
 fn built_in_page(
     shared: &Shared<'_>,
-    status: u16,
+    error: &Error,
     details: Option<&str>,
     accept: Option<&[u8]>,
     name: &dyn Fn() -> String,
 ) -> Standing {
-    start_over(shared, status);
+    start_over(shared, error);
+    let status = error.status();
     let mut shared = shared.borrow_mut();
     let Some(exchange) = &mut *shared else {
         return Standing::Whole;
@@ -744,9 +834,9 @@ fn built_in_page(
     }
 }
 
-fn start_over(shared: &Shared<'_>, status: u16) {
+fn start_over(shared: &Shared<'_>, error: &Error) {
     if let Some(exchange) = &mut *shared.borrow_mut() {
-        exchange.start_over(status);
+        exchange.start_over(error);
     }
 }
 

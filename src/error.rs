@@ -31,6 +31,8 @@ struct Inner {
     source: Option<Box<dyn StdError + Send + Sync>>,
     /// The log has it already.
     told: bool,
+    /// In how many seconds it is worth asking again, where that is known.
+    retry_after: Option<u64>,
 }
 
 impl Error {
@@ -48,6 +50,7 @@ impl Error {
             message: message.into(),
             source: None,
             told: false,
+            retry_after: None,
         }))
     }
 
@@ -82,6 +85,15 @@ impl Error {
 
     pub(crate) fn is_told(&self) -> bool {
         self.0.told
+    }
+
+    pub(crate) fn with_retry_after(mut self, seconds: u64) -> Error {
+        self.0.retry_after = Some(seconds);
+        self
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        self.0.retry_after
     }
 
     /// Whether the connection is gone: everyday, and nobody's fault.
@@ -127,6 +139,7 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Error {
             message,
             source: Some(Box::new(error)),
             told: false,
+            retry_after: None,
         }))
     }
 }

@@ -10,6 +10,7 @@
 //! The status line is written last and comes first: `Status:` always stands there, since a `Location` without it is a 200 on
 //! three web servers. Only with a `Location` it stands last, for HAProxy's sake. A small answer leaves in one write, its end included.
 
+use crate::access_line::Sent;
 use crate::cgi::{Illegal, check_field, is_bodiless, reason};
 use crate::decimal::Decimal;
 use crate::error::{Error, Result};
@@ -70,8 +71,8 @@ pub(crate) struct Exchange<'buf> {
     written: u64,
     /// The first refused field or status, told by `send` and `stream`.
     refused: Option<Error>,
-    /// It is an error page: a 503 says when to try again.
-    is_page: bool,
+    /// It is an error page: a 503 says in how many seconds to try again.
+    retry_after: Option<u64>,
     /// Something of the answer has left.
     on_wire: bool,
     /// A Location is among the fields.
@@ -89,6 +90,9 @@ enum Stage {
     /// The whole body is written.
     Whole,
 }
+
+/// In seconds: where nobody knows when it is worth asking again.
+const RETRY_AFTER: u64 = 5;
 
 /// Room for the longest status line: `Status: 511 Network Authentication Required`.
 const STATUS_ROOM: usize = 48;
@@ -111,7 +115,7 @@ impl<'buf> Exchange<'buf> {
             declared: None,
             written: 0,
             refused: None,
-            is_page: false,
+            retry_after: None,
             on_wire: false,
             has_location: false,
             is_denial: false,
@@ -206,8 +210,11 @@ impl<'buf> Exchange<'buf> {
                     .into()
             });
         }
-        if self.is_page && self.status == 503 && self.find_field(b"Retry-After").is_none() {
-            self.push_field(b"Retry-After", b"5");
+        if let Some(seconds) = self.retry_after
+            && self.status == 503
+            && self.find_field(b"Retry-After").is_none()
+        {
+            self.push_field(b"Retry-After", Decimal::of(seconds).as_bytes());
         }
         if let Some(length) = self.declared
             && !is_bodiless(self.status)
@@ -344,12 +351,13 @@ impl<'buf> Exchange<'buf> {
         Ok(())
     }
 
-    /// Takes back what has gathered, for an error page of this status. Only while [`Exchange::can_change`].
-    pub(crate) fn start_over(&mut self, status: u16) {
+    /// Takes back what has gathered, for this error's page. Only while [`Exchange::can_change`].
+    pub(crate) fn start_over(&mut self, error: &Error) {
         self.pending = FIELDS_START..FIELDS_START;
-        (self.stage, self.status, self.fields) = (Stage::Head, status, 0);
+        (self.stage, self.status, self.fields) = (Stage::Head, error.status(), 0);
         (self.declared, self.written, self.refused) = (None, 0, None);
-        (self.has_location, self.is_page) = (false, true);
+        self.has_location = false;
+        self.retry_after = Some(error.retry_after().unwrap_or(RETRY_AFTER));
     }
 
     /// Answers with a whole body of the library's own.
@@ -377,6 +385,14 @@ impl<'buf> Exchange<'buf> {
     /// Gives the connection up or on.
     pub(crate) fn end(self, cut: bool) -> Ending {
         self.wire.end(cut)
+    }
+
+    /// What the access log tells of the answer. 499 if nothing of it has left, as nginx has it: nobody waited for it.
+    pub(crate) fn sent(&self) -> Sent {
+        Sent {
+            status: if self.on_wire { self.status } else { 499 },
+            bytes: if self.bodiless { 0 } else { self.written },
+        }
     }
 
     /// Whether more than a few KiB of the worker's output were touched.

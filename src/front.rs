@@ -4,7 +4,9 @@
 use crate::buffer::Window;
 use crate::cgi::{Known, Params, ParamsError, Place, Scratch, Target, locate};
 use crate::limits::Limits;
+use crate::request_id::Ticket;
 use crate::setup::Setup;
+use std::cell::Cell;
 
 /// A frozen front, and what is left of the parts that it was made of.
 pub(crate) struct Front<'buf> {
@@ -20,6 +22,9 @@ pub(crate) struct Frozen<'buf> {
     /// `place.path` as text, lossy.
     pub(crate) path: &'buf str,
     pub(crate) refusal: Option<(u16, String)>,
+    pub(crate) ticket: Ticket,
+    /// The status of an answer that was finished, and its connection given back, before the handler returned; 0 till then.
+    pub(crate) finished_with: Cell<u16>,
 }
 
 impl<'buf> Front<'buf> {
@@ -32,6 +37,7 @@ impl<'buf> Front<'buf> {
         limits: &Limits,
         setup: &Setup,
         refusal: Option<(u16, String)>,
+        ticket: Ticket,
     ) -> Front<'buf> {
         let desk = std::mem::take(&mut spare.bytes);
         let mut scratch = Scratch::new(joined, desk);
@@ -77,6 +83,8 @@ impl<'buf> Front<'buf> {
                 place,
                 path,
                 refusal,
+                ticket,
+                finished_with: Cell::new(0),
             },
             spare,
             touched,

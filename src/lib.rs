@@ -34,6 +34,8 @@
 
 mod accept;
 mod access;
+mod access_line;
+mod access_log;
 mod body;
 mod buffer;
 mod cgi;
@@ -59,6 +61,7 @@ mod pool;
 mod process;
 mod protocol;
 mod request;
+mod request_id;
 mod reserve;
 mod response;
 mod seldom;
@@ -66,9 +69,12 @@ mod sendfile;
 mod server;
 mod setup;
 mod slot;
+mod start_up;
+mod status;
 mod stranger;
 pub mod testing;
 mod visitor;
+mod watch;
 mod wire;
 
 pub use access::{Access, Grant};
@@ -80,6 +86,7 @@ pub use net::{Address, Prefix};
 pub use page::html_escape;
 pub use protocol::Role;
 pub use request::{Request, Stderr};
+pub use request_id::RequestId;
 pub use response::{Response, ResponseBody};
 pub use sendfile::Sendfile;
 pub use server::{Handle, Handler, Server};

@@ -12,6 +12,10 @@ pub(crate) struct Limits {
     pub(crate) write_timeout: Duration,
     pub(crate) idle_timeout: Duration,
     pub(crate) linger_timeout: Duration,
+    /// What runs longer is told; zero: never.
+    pub(crate) slow: Duration,
+    /// What runs longer costs the process, where it can be replaced; zero: never.
+    pub(crate) timeout: Duration,
     pub(crate) max_params: usize,
     pub(crate) max_pairs: usize,
     pub(crate) max_pair: usize,
@@ -31,6 +35,8 @@ impl Default for Limits {
             // Above nginx's 60 s, so that it is nginx who closes a kept connection.
             idle_timeout: Duration::from_secs(120),
             linger_timeout: Duration::from_secs(5),
+            slow: Duration::ZERO,
+            timeout: Duration::ZERO,
             max_params: 256 << 10,
             max_pairs: 4096,
             max_pair: 224 << 10,

@@ -103,12 +103,12 @@ pub(crate) struct Waiting {
 
 impl Waiting {
     /// Whether it waits for a worker and no more for its peer: its event is there, or comes as soon as it is armed. While
-    /// all workers are busy, the time is not its own.
+    /// all workers are busy, the time is not its own. Async-signal-safe.
     pub(crate) fn has_come(&self) -> bool {
         match self.kind {
             Kind::Ready => true,
             // What we have ended, or what is read away.
-            Kind::Linger => false,
+            Kind::Linger | Kind::Ended => false,
             Kind::FirstByte | Kind::Idle | Kind::Head => self.link.transport.is_readable(),
         }
     }
@@ -127,6 +127,8 @@ pub(crate) enum Kind {
     Ready,
     /// The peer's end, after we ended our side.
     Linger,
+    /// Nothing: both sides are ended, which is the event that closes it.
+    Ended,
 }
 
 impl Kind {
@@ -138,7 +140,7 @@ impl Kind {
             Kind::Head => limits.head_timeout,
             Kind::Linger => limits.linger_timeout,
             // For us, not for its peer.
-            Kind::Ready => return u64::MAX,
+            Kind::Ready | Kind::Ended => return u64::MAX,
         };
         u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)
     }

@@ -6,17 +6,23 @@
 //! Where threads are forbidden, those that there are do the work, down to the calling thread alone.
 
 use crate::accept::Accept;
+use crate::access_log::AccessLog;
 use crate::buffer::Buffers;
-use crate::connection::{Failure, Handle, Worker};
+use crate::connection::{Failure, Handle, Overview, Worker};
 use crate::error::{Error, Result};
+use crate::exchange::Home;
 use crate::limits::Limits;
+use crate::net::sys::now_ms;
 use crate::protocol::Role;
 use crate::request::Request;
 use crate::reserve::Reserve;
 use crate::response::Response;
 use crate::setup::Setup;
-use crate::slot::Slot;
+use crate::slot::{Line, Seconds, Served, Slot};
+use crate::start_up::StartUps;
+use crate::status::Snapshot;
 use crate::stranger::Strangers;
+use crate::watch::{self, Event, Watch, Watcher};
 use crossbeam_utils::CachePadded;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -43,6 +49,7 @@ pub(crate) struct Handlers {
     /// Is told why requests fail, beside the log.
     pub(crate) failed: Option<Failed>,
     pub(crate) error_page: Option<ErrorPage>,
+    pub(crate) start_ups: Arc<StartUps>,
 }
 
 /// Takes note of a failure.
@@ -53,6 +60,8 @@ pub(crate) type Failed = Arc<dyn Fn(&Failure) + Send + Sync>;
 pub(crate) struct Size {
     pub(crate) workers: usize,
     pub(crate) stack: usize,
+    /// After so many answers a child asks for a successor; 0 is never.
+    pub(crate) max_requests: usize,
 }
 
 /// The workers, and all that they share.
@@ -64,11 +73,18 @@ pub(crate) struct Pool {
     size: Size,
     reserve: Reserve,
     started: AtomicUsize,
+    /// Workers that have not ended, one that is being started included.
+    working: AtomicUsize,
+    watch: Watch,
+    /// When it was made, in ms of the monotonic clock.
+    born: u64,
     /// Whether the log has the line about threads that cannot be started.
     told_short: AtomicBool,
     slots: Box<[CachePadded<Slot>]>,
     strangers: Strangers,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Requests that were answered, where somebody asks.
+    answered: AtomicUsize,
 }
 
 impl Pool {
@@ -87,10 +103,14 @@ impl Pool {
             size,
             reserve: Reserve::default(),
             started: AtomicUsize::new(0),
+            working: AtomicUsize::new(0),
+            watch: Watch::default(),
+            born: now_ms(),
             told_short: AtomicBool::new(false),
             slots: (0..size.workers).map(|_| CachePadded::default()).collect(),
             strangers: Strangers::default(),
             threads: Mutex::default(),
+            answered: AtomicUsize::new(0),
         })
     }
 
@@ -98,8 +118,12 @@ impl Pool {
         &self.accept
     }
 
-    pub(crate) fn slots(&self) -> impl Iterator<Item = &Slot> {
+    pub(crate) fn slots(&self) -> impl Iterator<Item = &Slot> + Clone {
         self.slots.iter().map(|slot| &**slot)
+    }
+
+    pub(crate) fn access_log(&self) -> Option<&AccessLog> {
+        self.setup.access_log.as_deref()
     }
 
     /// Works on the calling thread, until it is time to stop and every request is done.
@@ -109,7 +133,9 @@ impl Pool {
     pub(crate) fn run(self: &Arc<Pool>) -> io::Result<()> {
         let buffers = Buffers::new(self.limits.max_params)?;
         self.started.store(1, Ordering::Relaxed);
+        self.working.store(1, Ordering::SeqCst);
         self.accept.expect_worker();
+        self.see_to_the_watcher();
         self.work(0, buffers);
         self.join();
         Ok(())
@@ -120,7 +146,9 @@ impl Pool {
     /// # Errors
     /// When it cannot be started.
     pub(crate) fn start(self: &Arc<Pool>) -> io::Result<()> {
-        self.spawn()
+        self.spawn()?;
+        self.see_to_the_watcher();
+        Ok(())
     }
 
     /// Waits until every worker has ended.
@@ -145,11 +173,15 @@ impl Pool {
         let buffers = Buffers::new(self.limits.max_params)?;
         let pool = Arc::clone(self);
         self.accept.expect_worker();
+        self.working.fetch_add(1, Ordering::SeqCst);
         let thread = thread::Builder::new()
             .name(format!("fcgi-{index}"))
             .stack_size(self.size.stack)
             .spawn(move || pool.work(index, buffers))
-            .inspect_err(|_| self.accept.miss_worker())?;
+            .inspect_err(|_| {
+                self.accept.miss_worker();
+                self.working.fetch_sub(1, Ordering::SeqCst);
+            })?;
         self.started.store(index + 1, Ordering::Relaxed);
         threads.push(thread);
         Ok(())
@@ -158,7 +190,10 @@ impl Pool {
     fn work(self: &Arc<Pool>, index: usize, buffers: Buffers) {
         let mut worker = Worker {
             buffers,
-            handler: Box::new(Application::new(&self.handlers)),
+            handler: Box::new(Application {
+                of: (self.size.max_requests > 0).then_some(&**self),
+                ..Application::new(&self.handlers)
+            }),
             home: &self.accept,
             limits: &self.limits,
             setup: &self.setup,
@@ -166,6 +201,7 @@ impl Pool {
             strangers: &self.strangers,
             values: (self.limits.max_connections, self.size.workers),
             pace: &self.reserve,
+            overview: Some(&**self),
             misses: 0,
         };
         while let Some(waiting) = self.accept.next(&mut worker.buffers) {
@@ -175,6 +211,7 @@ impl Pool {
             // Nothing but a bug of ours panics here: it costs one connection, not a worker.
             if let Err(panic) = contain(|| worker.serve(waiting)) {
                 log::error!("a connection is closed by a bug in fcgi: panicked{panic}");
+                self.slots[index].leave(now_ms());
             }
             if self.reserve.is_quick() && !self.accept.nobody_waits() {
                 worker.buffers.release();
@@ -183,6 +220,9 @@ impl Pool {
             self.accept.expect_worker();
         }
         self.reserve.close();
+        if self.working.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.watch.end();
+        }
     }
 
     /// The loop is empty: a further connection would wait for this one's request.
@@ -195,7 +235,9 @@ impl Pool {
     }
 
     fn start_another(self: &Arc<Pool>) {
-        if let Err(error) = self.spawn()
+        let spawned = self.spawn();
+        self.see_to_the_watcher();
+        if let Err(error) = spawned
             && !self.told_short.swap(true, Ordering::Relaxed)
         {
             let started = self.started.load(Ordering::Relaxed);
@@ -206,6 +248,108 @@ impl Pool {
         }
     }
 
+    /// A request is answered. The parent starts a successor when they are enough, and ends this process when that serves.
+    fn count(&self) {
+        if self.answered.fetch_add(1, Ordering::Relaxed) + 1 == self.size.max_requests {
+            self.accept.ask_for_successor();
+        }
+    }
+
+    /// Starts the watcher when there is something to watch: from the first worker on if a limit is set, and from the last
+    /// one on for whether all are busy. One request after another, as mod_fcgid sends them, never needs it.
+    fn see_to_the_watcher(self: &Arc<Pool>) {
+        let has_limit = !(self.limits.slow.is_zero() && self.limits.timeout.is_zero());
+        let can_be_full = self.size.workers > 1 && self.started() == self.size.workers;
+        if !(has_limit || can_be_full) || !self.watch.starts() {
+            return;
+        }
+        let pool = Arc::clone(self);
+        let thread = thread::Builder::new()
+            .name("fcgi-watch".into())
+            .stack_size(watch::STACK)
+            .spawn(move || pool.watch());
+        match thread {
+            Ok(thread) => self.threads().push(thread),
+            Err(error) => log::warn!(
+                "cannot start the thread that watches for slow and stuck requests: {error}; without it a slow one is told \
+                 when it has ended, and timeout does nothing"
+            ),
+        }
+    }
+
+    fn watch(&self) {
+        let limits = &self.limits;
+        let mut watcher = Watcher::new(limits.slow, limits.timeout, self.size.workers);
+        loop {
+            let now = now_ms();
+            let (events, next) = watcher.look(now, self.slots().take(self.in_service()));
+            for event in events {
+                // The logger is the application's: its panic must not end the watch.
+                let _ = contain(|| self.tell(event));
+            }
+            if !self.watch.sleep(next - now) {
+                return;
+            }
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        match event {
+            Event::Slow(age, line) => {
+                log::warn!("{line}: it is slow, and has run for {} s", Seconds(age));
+            }
+            Event::TimedOut(age, line) => self.give_up(age, &line),
+            // At a stop busy workers are what it waits for.
+            Event::AllBusy(..) | Event::FreeAgain(_) if self.accept.is_stopping() => {}
+            Event::AllBusy(time, oldest) => {
+                let (workers, time) = (self.in_service(), Seconds(time));
+                match oldest {
+                    Some((age, line)) => log::warn!(
+                        "all {workers} workers have been busy for {time} s, so that others wait; the oldest request has run for \
+                         {} s: {line}",
+                        Seconds(age)
+                    ),
+                    None => log::warn!(
+                        "all {workers} workers have been busy for {time} s, so that others wait"
+                    ),
+                }
+            }
+            Event::FreeAgain(time) => {
+                log::info!(
+                    "not all workers are busy any more, after {} s",
+                    Seconds(time)
+                );
+            }
+        }
+    }
+
+    /// A request has run longer than it may. No thread can be ended from outside, but a process can: under a parent another
+    /// one takes this one's place, and when it serves this one is stopped: what runs has `grace` to end, and is cut then. A
+    /// process that anyone else started stays: to end would be 500s and 503s of the web server's.
+    fn give_up(&self, age: u64, line: &Line) {
+        self.watch.count_timed_out();
+        let what_now = match self.accept.ask_for_successor() {
+            true => "this process is to be replaced",
+            false => "its worker is not free until it ends",
+        };
+        log::error!(
+            "{line}: it has run for {} s, longer than timeout; {what_now}",
+            Seconds(age)
+        );
+    }
+
+    fn started(&self) -> usize {
+        self.started.load(Ordering::Relaxed)
+    }
+
+    /// How many workers there can be: fewer than were asked for, where threads cannot be started.
+    fn in_service(&self) -> usize {
+        match self.told_short.load(Ordering::Relaxed) {
+            true => self.started(),
+            false => self.size.workers,
+        }
+    }
+
     fn threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.threads
             .lock()
@@ -213,18 +357,53 @@ impl Pool {
     }
 }
 
+impl Overview for Pool {
+    fn snapshot(&self) -> Snapshot {
+        let now = now_ms();
+        Snapshot {
+            pid: std::process::id(),
+            uptime_ms: now.saturating_sub(self.born),
+            workers: self.size.workers,
+            started: self.started(),
+            busy: self.slots().filter(|slot| slot.is_busy()).count(),
+            connections: self.accept.open(),
+            parked: self.accept.parked(),
+            served: self
+                .slots()
+                .map(Slot::served)
+                .fold(Served::default(), Served::and),
+            timed_out: self.watch.timed_out(),
+            oldest: watch::oldest(now, self.slots()),
+        }
+    }
+}
+
 /// The application, as one worker calls it.
 pub(crate) struct Application<'p> {
     handlers: &'p Handlers,
+    /// A start-up that fails has no second try.
+    is_alone: bool,
     /// By role, each made at its first request.
     roles: [Option<Call>; Role::COUNT],
+    /// Where its requests are counted.
+    of: Option<&'p Pool>,
 }
 
 impl<'p> Application<'p> {
     pub(crate) fn new(handlers: &'p Handlers) -> Application<'p> {
         Application {
             handlers,
+            is_alone: false,
             roles: Default::default(),
+            of: None,
+        }
+    }
+
+    /// For one request, after which the process ends.
+    pub(crate) fn alone(handlers: &'p Handlers) -> Application<'p> {
+        Application {
+            is_alone: true,
+            ..Application::new(handlers)
         }
     }
 
@@ -236,16 +415,21 @@ impl<'p> Application<'p> {
                 let Some(make) = &self.handlers.roles[role] else {
                     return Err(Error::new(500, "the application has no responder"));
                 };
-                none.insert(start_up(make)?)
+                match self.is_alone {
+                    true => none.insert(start_up(make)?),
+                    false => none.insert(self.handlers.start_ups.make(role, || start_up(make))?),
+                }
             }
         };
         handler(request, response)
     }
 }
 
-/// Makes a handler. What fails now may go right at the next request: a 503, unless the application says otherwise.
+/// Makes a handler. What fails now may go right at the next try: a 503, unless the application says otherwise.
 pub(crate) fn start_up(make: &Make) -> Result<Call> {
-    make().map_err(|error| {
+    let made = contain(|| make());
+    let made = made.unwrap_or_else(|panic| Err(Error::new(503, format!("panicked{panic}"))));
+    made.map_err(|error| {
         let status = match error.status() {
             500 => 503,
             status => status,
@@ -267,13 +451,20 @@ impl Handle for Application<'_> {
         request: &mut Request<'_>,
         response: Response<'_>,
     ) -> std::result::Result<(), Failure> {
-        match contain(|| self.answer(request, response)) {
+        let done = contain(|| self.answer(request, response));
+        if let Some(pool) = self.of {
+            pool.count();
+        }
+        match done {
             Ok(answered) => answered.map_err(Failure::Error),
             Err(panic) => {
                 // What the panic left half done is not used again.
                 let left = &mut self.roles[request.role().index()];
                 if let Err(again) = contain(|| *left = None) {
-                    log::error!("the state that a panic left behind panicked{again}");
+                    log::error!(
+                        "{}: the state that a panic left behind panicked{again}",
+                        request.id()
+                    );
                 }
                 Err(Failure::Panic(panic))
             }

@@ -6,6 +6,7 @@ use crate::exchange::Shared;
 use crate::form::{cookie_pairs, query_pairs};
 use crate::front::Frozen;
 use crate::protocol::Role;
+use crate::request_id::RequestId;
 use crate::setup::Setup;
 use crate::visitor::Visitor;
 use std::borrow::Cow;
@@ -44,6 +45,11 @@ impl<'buf> Request<'buf> {
     /// What the web server asks the application to be.
     pub fn role(&self) -> Role {
         self.role
+    }
+
+    /// What the log and the access log call this request: `4711-12`, the 12th of process 4711.
+    pub fn id(&self) -> RequestId {
+        self.front.ticket.id
     }
 
     /// The request's method, as sent: `GET`, `POST`, …; `GET` if the web server does not say.

@@ -1,5 +1,6 @@
 //! The answer, as the handler makes it: a head, then a body, and nothing twice.
 
+use crate::access_line;
 use crate::body::connected;
 use crate::cgi::{Known, Version, below, encoded, entity_tag, is_current, reason};
 use crate::date::http_date;
@@ -282,9 +283,13 @@ impl<'buf> Response<'buf> {
     /// # Errors
     /// A header or status that was refused; a connection that is gone.
     pub fn finish(self, body: impl AsRef<[u8]>) -> Result {
-        let (shared, home) = (self.shared, self.home);
+        let (shared, home, front, setup) = (self.shared, self.home, self.front, self.setup);
         self.send(body)?;
-        connected(shared)?.complete()?;
+        let mut exchange = connected(shared)?;
+        exchange.complete()?;
+        front.finished_with.set(exchange.status());
+        access_line::tell(front, setup, || exchange.sent());
+        drop(exchange);
         hand_back(shared, home);
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use crate::accept::Accept;
 use crate::access::Access;
+use crate::access_log::{AccessLog, is_served};
 use crate::buffer::Buffers;
 use crate::connection::serve_cgi;
 use crate::control::Control;
@@ -15,9 +16,11 @@ use crate::request::Request;
 use crate::response::Response;
 use crate::sendfile::Sendfile;
 use crate::setup::Setup;
+use crate::slot::one_line;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +65,8 @@ pub struct Server {
     pub(crate) stack_size: usize,
     pub(crate) grace: Duration,
     pub(crate) processes: usize,
+    pub(crate) max_requests: usize,
+    pub(crate) access_log: Option<PathBuf>,
     /// The line to the parent, in a child of one.
     pub(crate) control: Option<Arc<Control>>,
 }
@@ -84,6 +89,8 @@ impl Server {
             stack_size: 256 << 10,
             grace: Duration::from_secs(5),
             processes: 0,
+            max_requests: 0,
+            access_log: None,
             control: None,
         }
     }
@@ -159,8 +166,10 @@ impl Server {
 
     /// A handler with a state of its own for each worker: a database connection, a cache.
     ///
-    /// `init` makes it before the worker's first request, and anew after a panic. While it fails, requests are answered
-    /// with 503 (or the status of its error), the log says why, and the next request tries again.
+    /// `init` makes it before the worker's first request, and anew after a panic. While it fails or panics, requests are
+    /// answered 503 (or the status of its error) with a `Retry-After`, and the log says why. The first request after 1 s
+    /// tries again, then the first after 2 s, 4 s and so on, at most 60 s; those in between are answered at once. This
+    /// counts for all workers of the process together, until one succeeds.
     ///
     /// ```
     /// # use fcgi::Server;
@@ -232,7 +241,9 @@ impl Server {
         self
     }
 
-    /// How long running requests may take to finish after a stop signal. Default 5 s, below mod_fcgid's 8; zero ends at
+    /// How long running requests may take to finish after a stop signal, and those to be answered that wait: also
+    /// connections that nobody has accepted, on sockets that this program made. What is inherited (fd 0, `fd:N`, systemd's) is
+    /// left to whoever else accepts there, or is started next. Default 5 s, below mod_fcgid's 8; zero ends at
     /// once.
     pub fn grace(mut self, grace: Duration) -> Server {
         self.grace = grace;
@@ -246,6 +257,15 @@ impl Server {
     /// process whatever is set.
     pub fn processes(mut self, processes: usize) -> Server {
         self.processes = processes.min(MOST_PROCESSES);
+        self
+    }
+
+    /// After how many requests a process of [`processes`](Server::processes) is replaced, for what leaks. Default 0: never.
+    ///
+    /// Its successor serves before it ends, and it finishes what it has begun. It counts nowhere else: a process that a web
+    /// server started never ends by itself.
+    pub fn max_requests(mut self, requests: usize) -> Server {
+        self.max_requests = requests;
         self
     }
 
@@ -285,6 +305,31 @@ impl Server {
     /// How long a closed connection is read from, so that the answer is not lost. Default 5 s.
     pub fn linger_timeout(mut self, limit: Duration) -> Server {
         self.limits.linger_timeout = limit;
+        self
+    }
+
+    /// A request that runs longer is a warning in the log, once while it runs and once more when it has ended. Default zero:
+    /// never.
+    ///
+    /// It runs from the end of its parameters to the end of its answer: a slow upload and a slow reader count, too. A thread
+    /// watches (64 KiB of stack); where it cannot be started a slow request is told when it has ended.
+    ///
+    /// Set or not: once every worker's thread runs, and there are several, the log says when all of them have been busy for
+    /// 5 s, and when that is over.
+    pub fn slow(mut self, limit: Duration) -> Server {
+        self.limits.slow = limit;
+        self
+    }
+
+    /// A request that runs longer is stuck. Default zero: none is.
+    ///
+    /// A thread cannot be ended from outside, but a process can. Under the parent of [`processes`](Server::processes) another
+    /// one takes this one's place; then this one stops, so that its other requests have [`grace`](Server::grace) to end, and
+    /// what runs by then is cut. A process that anyone else started goes on: the log says which request it is, and the
+    /// [status page](Server::status_page) how many there have been. As with [`slow`](Server::slow), slow uploads count: it is for
+    /// what should never happen, far above what does.
+    pub fn timeout(mut self, limit: Duration) -> Server {
+        self.limits.timeout = limit;
         self
     }
 
@@ -378,6 +423,26 @@ impl Server {
         self
     }
 
+    /// Where the server itself says what it is doing: a path below the mount, such as `/status`. Default nowhere.
+    ///
+    /// How many workers are busy, how many connections are open and parked, what was served and with which statuses, and the
+    /// running request that began first: as text, or as json for `?json` and `Accept: application/json`. Of this process alone:
+    /// of several each counts for itself, and who answers is chance. Asking for the page is not counted.
+    ///
+    /// It is for visitors from this machine (127.0.0.0/8 and ::1, if no header says that a proxy passed the request on), and
+    /// from [`status_allow`](Server::status_allow). For all others there is no such page: the application answers.
+    pub fn status_page(mut self, path: &str) -> Server {
+        self.setup.status.path = Some(format!("/{}", path.trim_start_matches('/')));
+        self
+    }
+
+    /// Adds an address, or several by their prefix, from which the [status page](Server::status_page) can be seen. It is
+    /// compared with [`Request::remote_addr`]: what a [trusted proxy](Server::trusted_proxy) says counts.
+    pub fn status_allow(mut self, range: Prefix) -> Server {
+        self.setup.status.allow.push(range);
+        self
+    }
+
     /// Which web server sends files that [`Response::send_file`] names, and how it is asked to. Default none: the application
     /// sends them itself, which holds a worker until a visitor has them.
     ///
@@ -389,6 +454,29 @@ impl Server {
     /// ```
     pub fn sendfile(mut self, sendfile: Sendfile) -> Server {
         self.setup.sendfile = Some(sendfile);
+        self
+    }
+
+    /// A file in which each request has a line: Apache's combined format, and behind it how many microseconds the answer took
+    /// and the request's [`id`](crate::Request::id), which the lines of the log have, too. Default none.
+    ///
+    /// ```text
+    /// 192.0.2.1 - - [21/Nov/2026:01:02:03 +0000] "GET /news?page=2 HTTP/1.1" 200 5316 "-" "curl/8.5.0" 412 4711-12
+    /// ```
+    ///
+    /// The visitor's address ([`remote_addr`](crate::Request::remote_addr)), `-`, the user's name; when the request came, in UTC; the
+    /// request; the status, and the body's length or `-` for none; Referer and User-Agent. Status 499 says that nothing of an
+    /// answer was sent, since the web server gave the request up. A quote, a backslash and what is not printable ASCII are
+    /// escaped as Apache does, in what is not quoted a blank, too. What is very long ends in `...`: no line is longer than 4096 bytes.
+    ///
+    /// A line is written at one stroke, so that several processes can share the file. It is made with mode 0640 if there
+    /// is none. A disk that is full costs lines, and no request. `SIGHUP` has [`run`](Server::run) and [`main`](Server::main) open it anew, after
+    /// it was renamed; beside [`start`](Server::start) that is [`Handle::reopen_access_log`]. A relative path is the current folder's, in a settings file
+    /// that of the program.
+    ///
+    /// Beside an `.htaccess` let its name begin with `.ht`: Apache shows all other files to whoever asks for them.
+    pub fn access_log(mut self, path: impl Into<PathBuf>) -> Server {
+        self.access_log = Some(path.into());
         self
     }
 
@@ -427,12 +515,13 @@ impl Server {
                 "there is nothing to serve: give an address by Server::listen",
             ));
         }
-        let listeners = listen(&self.listen)?;
-        self.start_on(listeners)
+        let server = self.with_open_log()?;
+        let listeners = listen(&server.listen)?;
+        server.start_on(listeners)
     }
 
     pub(crate) fn start_on(self, listeners: Vec<Listener>) -> io::Result<Handle> {
-        let pool = self.pool(listeners)?;
+        let pool = self.with_open_log()?.pool(listeners)?;
         pool.start().inspect_err(|_| pool.accept().unlink())?;
         Ok(Handle { pool })
     }
@@ -443,31 +532,71 @@ impl Server {
         let size = Size {
             workers: self.workers,
             stack: self.stack_size,
+            max_requests: self.max_requests,
         };
         Ok(Pool::new(accept, self.handlers, limits, self.setup, size))
     }
 
     pub(crate) fn serve(self, addresses: &[Address]) -> io::Result<()> {
         self.own_process()?;
+        let server = self.with_open_log()?;
         let listeners = listen(addresses)?;
         process::removes(
             listeners
                 .iter()
                 .filter_map(|listener| listener.file().cloned()),
         );
-        let control = self.control.clone();
+        let control = server.control.clone();
         if control.is_none() {
             announce(&listeners, addresses);
+            server.warn_of_served_log();
         }
-        let pool = self.pool(listeners)?;
+        let pool = server.pool(listeners)?;
         process::stops(&pool);
-        if let Some(control) = control {
-            pool.accept().obey(control)?;
+        match control {
+            Some(control) => pool.accept().obey(control)?,
+            None => process::is_ready(),
         }
         let done = pool.run();
         pool.accept().unlink();
         process::is_done();
         done
+    }
+
+    /// The same with its access log open, before anything is bound.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub(crate) fn with_open_log(mut self) -> io::Result<Server> {
+        if self.setup.access_log.is_none()
+            && let Some(path) = &self.access_log
+        {
+            self.setup.access_log = Some(Arc::new(AccessLog::open(path)?));
+        }
+        Ok(self)
+    }
+
+    /// Whether the access log can be opened.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub(crate) fn try_access_log(&self) -> io::Result<()> {
+        match &self.access_log {
+            Some(path) => AccessLog::open(path).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn warn_of_served_log(&self) {
+        let Some(path) = &self.access_log else { return };
+        let executable = std::env::current_exe().ok();
+        if is_served(path, executable.as_deref().and_then(Path::parent)) {
+            log::warn!(
+                "the access log {} lies where an .htaccess does, and is shown to whoever asks for it; let its name begin with \
+                 .ht, or move it out of the site",
+                one_line(&path.display().to_string())
+            );
+        }
     }
 
     /// Makes the process ours: its signals, and what is said of panics.
@@ -480,19 +609,21 @@ impl Server {
     /// Answers the one request of a CGI process.
     pub(crate) fn serve_cgi(self) -> io::Result<()> {
         sys::ignore_sigpipe();
+        sys::ignore_sigxfsz();
         own_panics();
         let pipes = Pipes::standard()?;
+        let server = self.with_open_log().inspect_err(|_| refuse(&pipes))?;
         let environment =
             std::env::vars_os().map(|(name, value)| (name.into_encoded_bytes(), value.into_vec()));
-        let mut buffers = Buffers::new(self.limits.max_params).inspect_err(|_| refuse(&pipes))?;
-        let mut application = Application::new(&self.handlers);
+        let mut buffers = Buffers::new(server.limits.max_params).inspect_err(|_| refuse(&pipes))?;
+        let mut application = Application::alone(&server.handlers);
         serve_cgi(
             pipes,
             environment,
             &mut buffers,
             &mut application,
-            &self.limits,
-            &self.setup,
+            &server.limits,
+            &server.setup,
         );
         Ok(())
     }
@@ -504,7 +635,12 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Asks the server to stop: sockets that it made are removed, running requests finish, no new ones are accepted.
+    /// Asks the server to stop: sockets that it made are removed, running requests finish, and whoever has connected is
+    /// answered.
+    ///
+    /// By TCP a connection that comes at the very moment may still be reset. A connection without a request is closed after
+    /// a second, one whose request has come in part after [`head_timeout`](Server::head_timeout); one that is kept for its
+    /// next request at once.
     pub fn stop(&self) {
         self.pool.accept().unlink();
         self.pool.accept().ask_to_stop();
@@ -523,6 +659,15 @@ impl Handle {
             .iter()
             .map(|listener| listener.local_addr().clone())
             .collect()
+    }
+
+    /// Has the [access log](Server::access_log) go on in the file that has its path now, which is made if there is none: after
+    /// whoever turns logs over has renamed it. Without an access log it does nothing.
+    ///
+    /// # Errors
+    /// When it cannot be opened; then it goes on in the file that it was.
+    pub fn reopen_access_log(&self) -> io::Result<()> {
+        self.pool.access_log().map_or(Ok(()), AccessLog::reopen)
     }
 
     /// A connection to the server that needs no address.

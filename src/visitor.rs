@@ -27,6 +27,22 @@ impl<'buf> Visitor<'_, 'buf> {
         self.walk().1
     }
 
+    /// Whether the visitor is at this machine, or at an address in `allow`.
+    ///
+    /// A proxy on this machine makes everybody come from it. So loopback counts only if nothing says that the request was
+    /// passed on; who comes by way of a proxy has to be in `allow`.
+    pub(crate) fn is_admitted(&self, allow: &[Prefix]) -> bool {
+        const PASSED_ON: [&str; 4] = ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"];
+        let address = self.remote_addr().and_then(|text| text.parse().ok());
+        let Some::<IpAddr>(address) = address else {
+            return false;
+        };
+        let mut notes = PASSED_ON.iter();
+        allow.iter().any(|range| range.contains(address))
+            || (address.to_canonical().is_loopback()
+                && notes.all(|name| self.params.header(name).is_none()))
+    }
+
     pub(crate) fn scheme(&self) -> &'static str {
         let is = |value: &str, scheme| value.eq_ignore_ascii_case(scheme);
         match self.forwarded("X-Forwarded-Proto") {
@@ -291,6 +307,38 @@ mod tests {
         assert!(with(&[("REMOTE_ADDR", "")], inside, |v| v
             .remote_addr()
             .is_none()));
+    }
+
+    #[test]
+    fn this_machine_is_admitted_and_who_is_named() {
+        let inside = &["10.0.0.0/8", "127.0.0.1"][..];
+        type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str], &'a [&'a str], bool);
+        #[rustfmt::skip]
+        let rows: &[Row<'_>] = &[
+            (&[("REMOTE_ADDR", "127.0.0.1")], &[], &[], true),
+            (&[("REMOTE_ADDR", "127.9.9.9")], &[], &[], true),
+            (&[("REMOTE_ADDR", "::1")], &[], &[], true),
+            (&[("REMOTE_ADDR", "::ffff:127.0.0.1")], &[], &[], true),
+            (&[("REMOTE_ADDR", "192.0.2.1")], &[], &[], false),
+            (&[("REMOTE_ADDR", "192.0.2.1")], &[], &["192.0.2.0/24"], true),
+            (&[("REMOTE_ADDR", "192.0.3.1")], &[], &["::1", "192.0.2.0/24"], false),
+            (&[("REMOTE_ADDR", "")], &[], &["0.0.0.0/0"], false),
+            (&[("REMOTE_ADDR", "unix:")], &[], &["0.0.0.0/0"], false),
+            (&[], &[], &["0.0.0.0/0"], false),
+            (&[("REMOTE_ADDR", "127.0.0.1"), ("HTTP_X_FORWARDED_FOR", "192.0.2.1")], &[], &[], false),
+            (&[("REMOTE_ADDR", "127.0.0.1"), ("HTTP_X_FORWARDED_FOR", "127.0.0.1")], &[], &[], false),
+            (&[("REMOTE_ADDR", "127.0.0.1"), ("HTTP_VIA", "1.1 proxy")], &[], &[], false),
+            (&[("REMOTE_ADDR", "127.0.0.1"), ("HTTP_X_FORWARDED_FOR", "192.0.2.1")], inside, &["192.0.2.1"], true),
+            (&[("REMOTE_ADDR", "127.0.0.1"), ("HTTP_X_FORWARDED_FOR", "192.0.2.2")], inside, &["192.0.2.1"], false),
+            (&[("REMOTE_ADDR", "127.0.0.1"), ("HTTP_X_FORWARDED_FOR", "127.0.0.1, 192.0.2.2")], inside, &[], false),
+            (&[("REMOTE_ADDR", "127.0.0.1"), ("HTTP_X_FORWARDED_FOR", "unknown")], inside, &[], false),
+            (&[("REMOTE_ADDR", "127.0.0.1")], inside, &[], true),
+        ];
+        for &(pairs, trusted, allow, is_admitted) in rows {
+            let allow: Vec<Prefix> = allow.iter().map(|range| range.parse().unwrap()).collect();
+            let found = with(pairs, trusted, |v| v.is_admitted(&allow));
+            assert_eq!(found, is_admitted, "{pairs:?} {trusted:?} {allow:?}");
+        }
     }
 
     #[test]

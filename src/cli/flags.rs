@@ -5,10 +5,11 @@ use crate::sendfile::Sendfile;
 use crate::server::{MOST_PROCESSES, Server};
 use getopts::{Fail, Matches};
 use log::LevelFilter;
+use std::env;
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::RawFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// All that can be asked for. Values that are out of range are refused here, not clamped.
@@ -19,26 +20,35 @@ const FLAGS: &[Flag] = &[
     flag("mount", "PATH", "what it is reached under: /app [found]", Kind::Mount),
     flag("trusted-proxy", "PREFIX", "its X-Forwarded-* count; repeatable", Kind::TrustedProxy),
     flag("workers", "N", "requests answered at once", Kind::Number(1, 1024, |s| &mut s.workers)),
-    flag("stack-size", "BYTES", "stack of a worker", Kind::Number(64 << 10, 1 << 30, |s| &mut s.stack_size)),
-    flag("processes", "N", "processes under one parent; 0: this one serves", Kind::Number(0, MOST_PROCESSES, |s| &mut s.processes)),
-    flag("grace", "SECONDS", "for what runs when asked to stop", Kind::Seconds(0, |s| &mut s.grace)),
-    flag("log-level", "LEVEL", "off, error, warn, info, debug, trace [info]", Kind::Level),
+    running("stack-size", "BYTES", "stack of a worker", Kind::Number(64 << 10, 1 << 30, |s| &mut s.stack_size)),
+    running("processes", "N", "served by, under one parent; 0: by itself", Kind::Number(0, MOST_PROCESSES, |s| &mut s.processes)),
+    running("max-requests", "N", "of a process, until it is replaced; 0: never", Kind::Number(0, MOST_REQUESTS, |s| &mut s.max_requests)),
+    running("grace", "SECONDS", "for what runs when asked to stop", Kind::Seconds(0, |s| &mut s.grace)),
+    flag("log-level", "LEVEL", "off error warn info debug trace [RUST_LOG, info]", Kind::Level),
+    running("access-log", "FILE", "a line for each request, in Apache's format", Kind::AccessLog),
     wait("first-byte-timeout", "silence of a new connection", |s| &mut s.limits.first_byte_timeout),
     wait("head-timeout", "all of a request's parameters", |s| &mut s.limits.head_timeout),
     wait("body-timeout", "the next byte of a body", |s| &mut s.limits.body_timeout),
     wait("write-timeout", "an answer of which nothing is taken", |s| &mut s.limits.write_timeout),
     wait("idle-timeout", "a kept connection without a request", |s| &mut s.limits.idle_timeout),
     wait("linger-timeout", "a close with unread bytes", |s| &mut s.limits.linger_timeout),
+    running("slow", "SECONDS", "log a request that runs longer; 0: off", Kind::Seconds(0, |s| &mut s.limits.slow)),
+    running("timeout", "SECONDS", "replace the process of a longer one; 0: off", Kind::Seconds(0, |s| &mut s.limits.timeout)),
     most("max-params", "BYTES", "all parameters; 64K is 65536", 64 << 10, 16 << 20, |s| &mut s.limits.max_params),
     most("max-pairs", "N", "parameters of a request", 1, 16_384, |s| &mut s.limits.max_pairs),
     most("max-pair", "BYTES", "one parameter, name and value", 256, 16 << 20, |s| &mut s.limits.max_pair),
-    flag("max-body", "BYTES", "the body of a request", Kind::Bytes(|s| &mut s.limits.max_body)),
+    Flag { topic: Topic::Limits, ..flag("max-body", "BYTES", "the body of a request", Kind::Bytes(|s| &mut s.limits.max_body)) },
     most("max-waiting-heads", "BYTES", "parameters, not whole yet", 0, 1 << 30, |s| &mut s.limits.max_waiting_heads),
     most("max-connections", "N", "open connections", 1, 1 << 20, |s| &mut s.limits.max_connections),
     flag("sendfile", "HOW", "x-sendfile, or x-accel:/folder=/location", Kind::Sendfile),
+    running("status", "PATH", "a page that says what it is doing: /status", Kind::Status),
+    running("status-allow", "PREFIX", "sees it, as this machine does; repeatable", Kind::StatusAllow),
     flag("debug", "", "show visitors why a request failed", Kind::Debug),
     flag("keepalive", "", "conf: the server keeps connections open", Kind::Keepalive),
 ];
+
+/// More than a process answers in its life.
+const MOST_REQUESTS: usize = 1 << 40;
 
 /// In ms. A wait of nothing would give up what arrives in the next packet; the accept loop looks at its clock in steps
 /// of 50 ms.
@@ -56,11 +66,27 @@ pub(super) struct Options {
     pub(super) keepalive: bool,
     /// What a parent has passed on: the line to it, and its listeners.
     pub(super) child: Option<Vec<RawFd>>,
+    access_log: Option<PathBuf>,
     mount: Option<String>,
     trusted_proxies: Vec<Prefix>,
     sendfile: Option<Sendfile>,
+    status: Option<String>,
+    status_allow: Vec<Prefix>,
     debug: bool,
     changes: Vec<Change>,
+    /// What was named, and where.
+    sources: Vec<Source>,
+    /// The file that the lines are in.
+    pub(super) file: PathBuf,
+}
+
+/// A value as it was written.
+#[derive(Clone, Debug)]
+struct Source {
+    flag: &'static str,
+    value: String,
+    /// `None`: a flag.
+    line: Option<usize>,
 }
 
 /// One value of the server that is to be another.
@@ -85,6 +111,8 @@ pub(super) enum Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Topic {
     Serve,
+    /// Processes, sockets, logs.
+    Running,
     Limits,
     Conf,
 }
@@ -98,16 +126,21 @@ struct Flag {
     value: &'static str,
     help: &'static str,
     kind: Kind,
+    /// Which screen it stands on.
+    topic: Topic,
 }
 
 enum Kind {
     Listen,
     Http,
     Level,
+    AccessLog,
     Keepalive,
     Mount,
     TrustedProxy,
     Sendfile,
+    Status,
+    StatusAllow,
     Debug,
     /// At least so many ms.
     Seconds(u64, Field<Duration>),
@@ -136,10 +169,18 @@ pub(super) fn parse(
         for value in flag.values(&matches) {
             flag.set(&mut options, &value)
                 .map_err(|reason| format!("--{}: {reason}", flag.name))?;
+            options.note(flag, value, None);
         }
     }
     if let Some(numbers) = matches.opt_str("child") {
         options.child = Some(child(&numbers)?);
+    }
+    let here = env::current_dir().unwrap_or_default();
+    if let Some(address) = repeated(&options.listen, &here) {
+        return Err(format!("--listen {address} is given twice; leave one out"));
+    }
+    if options.http.is_some() && matches!(command, Command::Conf(..)) {
+        return Err("--http serves, and the command conf only prints; leave one out".into());
     }
     if options.keepalive && !matches!(command, Command::Conf(..)) {
         return Err("--keepalive is for the command conf; see --help".into());
@@ -159,10 +200,21 @@ pub(super) fn parse_file(text: &str, home: &Path) -> Result<Options, (usize, Str
         if line.is_empty() {
             continue;
         }
-        parse_line(line, &mut options, &mut seen).map_err(|reason| (number, reason))?;
+        parse_line(line, &mut options, &mut seen)
+            .and_then(|(flag, value)| {
+                options.note(flag, value.to_owned(), Some(number));
+                match repeated(&options.listen, home) {
+                    Some(address) => Err(format!("listen {address} is given twice; leave one out")),
+                    None => Ok(()),
+                }
+            })
+            .map_err(|reason| (number, reason))?;
     }
     for address in &mut options.listen {
         *address = address.resolved(home);
+    }
+    if let Some(path) = &mut options.access_log {
+        *path = home.join(&*path);
     }
     if let Some(Sendfile::Accel { folder, .. }) = &mut options.sendfile {
         *folder = home.join(&*folder);
@@ -180,8 +232,12 @@ pub(super) fn help(name: &str, server: &mut Server) -> String {
              {name} help conf                which ones there are\n"
         );
     }
-    text += &lines(server, |flag| !flag.is_limit());
+    text += &lines(server, Topic::Serve);
     text += "  --help, --version\n";
+    text += &format!(
+        "  {:<29} processes, sockets and logs: more flags\n",
+        "help running"
+    );
     text += &format!("  {:<29} the limits, which are flags too\n", "help limits");
     text += &format!("The file .ht.{name} has the same flags, one a line, without dashes.\n");
     text
@@ -192,14 +248,25 @@ pub(super) fn help_limits(name: &str, server: &mut Server) -> String {
     format!(
         "{name} limits everything that grows and everything that waits:\n{}\
          What is not given is as in brackets. {name} --help shows the other flags.\n",
-        lines(server, Flag::is_limit)
+        lines(server, Topic::Limits)
     )
 }
 
-fn lines(server: &mut Server, are_wanted: fn(&Flag) -> bool) -> String {
+/// Processes, sockets and logs.
+pub(super) fn help_running(name: &str, server: &mut Server) -> String {
+    format!(
+        "How {name} runs, who may connect, and what it tells:\n{}\
+         --log-level, here or in the file, counts before RUST_LOG. SIGHUP opens the\n\
+         access log anew; processes under a parent are replaced; a terminal hangs up.\n\
+         What is not given is as in brackets. {name} --help shows the other flags.\n",
+        lines(server, Topic::Running)
+    )
+}
+
+fn lines(server: &mut Server, topic: Topic) -> String {
     let wanted = FLAGS
         .iter()
-        .filter(|flag| flag.is_built_in() && are_wanted(flag));
+        .filter(|flag| flag.is_built_in() && flag.topic == topic);
     let line = |flag: &Flag| {
         let left = format!("--{} {}", flag.name, flag.value);
         let default = flag.default(server);
@@ -214,11 +281,23 @@ const fn flag(name: &'static str, value: &'static str, help: &'static str, kind:
         value,
         help,
         kind,
+        topic: Topic::Serve,
+    }
+}
+
+/// A flag of how it runs and what it tells.
+const fn running(name: &'static str, value: &'static str, help: &'static str, kind: Kind) -> Flag {
+    Flag {
+        topic: Topic::Running,
+        ..flag(name, value, help, kind)
     }
 }
 
 const fn wait(name: &'static str, help: &'static str, field: Field<Duration>) -> Flag {
-    flag(name, "SECONDS", help, Kind::Seconds(LEAST_WAIT, field))
+    Flag {
+        topic: Topic::Limits,
+        ..flag(name, "SECONDS", help, Kind::Seconds(LEAST_WAIT, field))
+    }
 }
 
 const fn most(
@@ -229,20 +308,40 @@ const fn most(
     most: usize,
     field: Field<usize>,
 ) -> Flag {
-    flag(name, value, help, Kind::Number(least, most, field))
+    Flag {
+        topic: Topic::Limits,
+        ..flag(name, value, help, Kind::Number(least, most, field))
+    }
 }
 
 impl Options {
     /// These over those: what these do not name is as in `below`.
-    pub(super) fn over(self, below: Options) -> Options {
-        let listen = if self.listen.is_empty() {
-            below.listen
-        } else {
-            self.listen
+    pub(super) fn over(self, mut below: Options) -> Options {
+        // Who asks for one way to serve does not want the other one, which was asked for before.
+        if self.http.is_some() {
+            below.forget("listen");
+            below.listen.clear();
+        }
+        if !self.listen.is_empty() {
+            below.forget("http");
+            below.http = None;
+        }
+        self.sources
+            .iter()
+            .for_each(|source| below.forget(source.flag));
+        let mut sources = below.sources;
+        sources.extend(self.sources);
+        let listen = match self.listen.is_empty() {
+            true => below.listen,
+            false => self.listen,
         };
         let trusted_proxies = match self.trusted_proxies.is_empty() {
             true => below.trusted_proxies,
             false => self.trusted_proxies,
+        };
+        let status_allow = match self.status_allow.is_empty() {
+            true => below.status_allow,
+            false => self.status_allow,
         };
         let mut changes = below.changes;
         changes.extend(self.changes);
@@ -252,18 +351,62 @@ impl Options {
             log_level: self.log_level.or(below.log_level),
             keepalive: self.keepalive || below.keepalive,
             child: self.child.or(below.child),
+            access_log: self.access_log.or(below.access_log),
             mount: self.mount.or(below.mount),
             trusted_proxies,
             sendfile: self.sendfile.or(below.sendfile),
+            status: self.status.or(below.status),
+            status_allow,
             debug: self.debug || below.debug,
             changes,
+            sources,
+            file: below.file,
         }
+    }
+
+    /// Each value that serving goes by, and where it comes from: `workers 8 (line 3 of /srv/.ht.app.fcgi)`. `server` has
+    /// them all.
+    pub(super) fn told(&self, server: &mut Server) -> Vec<String> {
+        let told = |flag: &Flag| -> Vec<String> {
+            let named = self.named(&[flag.name]);
+            let default = flag.default(server);
+            match default.trim_matches([' ', '[', ']']) {
+                "" => named,
+                value if named.is_empty() => vec![format!("{} {value} (default)", flag.name)],
+                _ => named,
+            }
+        };
+        FLAGS.iter().flat_map(told).collect()
+    }
+
+    /// What was named of these flags, and where.
+    pub(super) fn named(&self, flags: &[&str]) -> Vec<String> {
+        let sources = flags.iter().flat_map(|&flag| {
+            let sources = self.sources.iter();
+            sources.filter(move |source| source.flag == flag)
+        });
+        sources.map(|source| source.told(&self.file)).collect()
+    }
+
+    fn note(&mut self, flag: &Flag, value: String, line: Option<usize>) {
+        self.sources.push(Source {
+            flag: flag.name,
+            value,
+            line,
+        });
+    }
+
+    fn forget(&mut self, flag: &str) {
+        self.sources.retain(|source| source.flag != flag);
     }
 
     /// These over what the application asks for.
     pub(super) fn apply(&self, mut server: Server) -> Server {
-        if !self.listen.is_empty() {
+        if !self.listen.is_empty() || self.http.is_some() {
             server.listen.clone_from(&self.listen);
+        }
+        if let Some(path) = &self.access_log {
+            server = server.access_log(path);
         }
         if let Some(mount) = &self.mount {
             server = server.mount(mount);
@@ -276,6 +419,12 @@ impl Options {
         }
         if let Some(sendfile) = &self.sendfile {
             server = server.sendfile(sendfile.clone());
+        }
+        if let Some(path) = &self.status {
+            server = server.status_page(path);
+        }
+        if !self.status_allow.is_empty() {
+            server.setup.status.allow.clone_from(&self.status_allow);
         }
         if self.debug {
             server = server.debug(true);
@@ -291,6 +440,17 @@ impl Options {
     }
 }
 
+impl Source {
+    fn told(&self, file: &Path) -> String {
+        let place = match self.line {
+            Some(line) => format!("line {line} of {}", file.display()),
+            None => format!("--{}", self.flag),
+        };
+        let space = if self.value.is_empty() { "" } else { " " };
+        format!("{}{space}{} ({place})", self.flag, self.value)
+    }
+}
+
 impl Flag {
     fn values(&self, matches: &Matches) -> Vec<String> {
         match self.kind {
@@ -298,10 +458,6 @@ impl Flag {
             Kind::Keepalive | Kind::Debug => Vec::new(),
             _ => matches.opt_strs(self.name),
         }
-    }
-
-    fn is_limit(&self) -> bool {
-        self.name.starts_with("max-") || self.name.ends_with("-timeout")
     }
 
     /// Whether what it asks for is compiled in.
@@ -322,10 +478,13 @@ impl Flag {
             Kind::Listen => options.listen.push(address(value)?),
             Kind::Http => options.http = Some(http(value)?),
             Kind::Level => options.log_level = Some(level(value)?),
+            Kind::AccessLog => options.access_log = Some(file(value)?),
             Kind::Keepalive => options.keepalive = true,
             Kind::Mount => options.mount = Some(mount(value)?),
             Kind::TrustedProxy => options.trusted_proxies.push(prefix(value)?),
             Kind::Sendfile => options.sendfile = Some(sendfile(value)?),
+            Kind::Status => options.status = Some(status(value)?),
+            Kind::StatusAllow => options.status_allow.push(prefix(value)?),
             Kind::Debug => options.debug = true,
             Kind::Seconds(least, field) => {
                 let change = Change::Seconds(field, seconds(value, least)?);
@@ -350,10 +509,13 @@ impl Flag {
             Kind::Listen
             | Kind::Http
             | Kind::Level
+            | Kind::AccessLog
             | Kind::Keepalive
             | Kind::Mount
             | Kind::TrustedProxy
             | Kind::Sendfile
+            | Kind::Status
+            | Kind::StatusAllow
             | Kind::Debug => String::new(),
             Kind::Seconds(_, field) => format!(" [{}]", seconds_of(*field(server))),
             Kind::Number(_, _, field) => format!(" [{}]", short(*field(server) as u64)),
@@ -369,7 +531,9 @@ fn grammar() -> getopts::Options {
     grammar.optopt("", "child", "", "");
     for flag in FLAGS {
         match flag.kind {
-            Kind::Listen | Kind::TrustedProxy => grammar.optmulti("", flag.name, "", ""),
+            Kind::Listen | Kind::TrustedProxy | Kind::StatusAllow => {
+                grammar.optmulti("", flag.name, "", "")
+            }
             Kind::Keepalive | Kind::Debug => grammar.optflag("", flag.name, ""),
             _ => grammar.optopt("", flag.name, "", ""),
         };
@@ -410,16 +574,18 @@ fn topic(words: &[String]) -> Topic {
     let has = |wanted| words.iter().any(|word| word == wanted);
     match () {
         () if has("limits") => Topic::Limits,
+        () if has("running") => Topic::Running,
         () if has("conf") && cfg!(feature = "toolbox") => Topic::Conf,
         () => Topic::Serve,
     }
 }
 
-fn parse_line(
-    line: &str,
+/// Gives the flag and its value.
+fn parse_line<'l>(
+    line: &'l str,
     options: &mut Options,
     seen: &mut Vec<&'static str>,
-) -> Result<(), String> {
+) -> Result<(&'static Flag, &'l str), String> {
     let (name, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     if let Some(name) = name.strip_prefix("--") {
         return Err(format!("a flag has no dashes here; write {name}"));
@@ -434,7 +600,7 @@ fn parse_line(
     match flag.kind {
         Kind::Keepalive => return Err("keepalive is for the command conf; leave it out".into()),
         Kind::Debug if !value.is_empty() => return Err("debug takes no value; write debug".into()),
-        Kind::Listen | Kind::TrustedProxy => {}
+        Kind::Listen | Kind::TrustedProxy | Kind::StatusAllow => {}
         _ if seen.contains(&flag.name) => {
             return Err(format!("{name} is given twice; leave one out"));
         }
@@ -443,8 +609,23 @@ fn parse_line(
     if value.is_empty() && !matches!(flag.kind, Kind::Debug) {
         return Err(format!("{name} needs a value; write {name} {}", flag.value));
     }
-    flag.set(options, value.trim())
-        .map_err(|reason| format!("{name}: {reason}"))
+    let value = value.trim();
+    flag.set(options, value)
+        .map_err(|reason| format!("{name}: {reason}"))?;
+    Ok((flag, value))
+}
+
+/// An address that was there before: listening on it would fail as if somebody else were serving there. Only
+/// port 0 is another one each time.
+fn repeated<'a>(addresses: &'a [Address], base: &Path) -> Option<&'a Address> {
+    let mut before = addresses.iter().enumerate();
+    let found = before.find(|(at, address)| {
+        let is_any_port = matches!(address, Address::Tcp(tcp) if tcp.port() == 0);
+        let earlier = addresses[..*at].iter();
+        let is_same = |other: &Address| other.resolved(base) == address.resolved(base);
+        !is_any_port && earlier.clone().any(is_same)
+    });
+    found.map(|(_, address)| address)
 }
 
 /// A `#` begins a comment at the start of a line and after a space: a path may have one within.
@@ -524,6 +705,17 @@ fn mount(value: &str) -> Result<String, String> {
     }
 }
 
+/// A path of the application's, as [`Request::path`](crate::Request::path) has it.
+fn status(value: &str) -> Result<String, String> {
+    let is_path = value.starts_with('/') && !value.contains(['?', '#', '%']);
+    match is_path && !value.contains(char::is_control) {
+        true => Ok(value.to_owned()),
+        false => Err(format!(
+            "{value:?} is no path; write the page's path below the mount, decoded: /status"
+        )),
+    }
+}
+
 fn prefix(value: &str) -> Result<Prefix, String> {
     value
         .parse()
@@ -573,15 +765,25 @@ fn http(value: &str) -> Result<SocketAddr, String> {
     }
 }
 
+fn file(value: &str) -> Result<PathBuf, String> {
+    match value.is_empty() || value.ends_with('/') {
+        true => Err(format!(
+            "{value:?} is no file; write its path: .ht.access.log"
+        )),
+        false => Ok(value.into()),
+    }
+}
+
 fn level(value: &str) -> Result<LevelFilter, String> {
     value
         .parse()
         .map_err(|_| format!("{value:?} is no level; write off, error, warn, info, debug or trace"))
 }
 
-/// Seconds, with up to three digits after a point.
+/// Seconds, with up to three digits after a point; their `s` may stand behind.
 fn seconds(value: &str, least: u64) -> Result<Duration, String> {
-    let (whole, part) = value.split_once('.').unwrap_or((value, "0"));
+    let bare = value.strip_suffix('s').unwrap_or(value);
+    let (whole, part) = bare.split_once('.').unwrap_or((bare, "0"));
     let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let ms = (are_digits(whole) && are_digits(part) && part.len() <= 3)
         .then(|| format!("{whole}{part:0<3}").parse().ok())
@@ -659,12 +861,16 @@ mod tests {
             ("workers", "9", "[9]"),
             ("stack-size", "64k", "[64K]"),
             ("grace", "0", "[0]"),
+            ("processes", "256", "[256]"),
+            ("max-requests", "10000", "[10000]"),
             ("first-byte-timeout", "0.1", "[0.1]"),
             ("head-timeout", "86400", "[86400]"),
             ("body-timeout", "1.25", "[1.25]"),
             ("write-timeout", "2.5", "[2.5]"),
             ("idle-timeout", "007", "[7]"),
             ("linger-timeout", "1.0", "[1]"),
+            ("slow", "10s", "[10]"),
+            ("timeout", "2.5s", "[2.5]"),
             ("max-params", "16M", "[16M]"),
             ("max-pairs", "16384", "[16384]"),
             ("max-pair", "1000", "[1000]"),
@@ -672,7 +878,9 @@ mod tests {
             ("max-waiting-heads", "0", "[0]"),
             ("max-connections", "1M", "[1M]"),
         ] {
-            let all = |server: &mut Server| help("app", server) + &help_limits("app", server);
+            let all = |server: &mut Server| {
+                help("app", server) + &help_running("app", server) + &help_limits("app", server)
+            };
             let help = all(&mut server(&[&format!("--{flag}"), value]));
             let line = help
                 .lines()
@@ -724,11 +932,38 @@ mod tests {
         );
     }
 
+    #[test]
+    fn the_status_page_is_a_setting_too() {
+        let asked = [
+            "--status",
+            "/s",
+            "--status-allow",
+            "::1",
+            "--status-allow=10.0.0.0/8",
+        ];
+        let file = "status /s\nstatus-allow ::1\nstatus-allow 10.0.0.0/8";
+        let file = parse_file(file, Path::new("/")).unwrap();
+        let allowed = |server: &Server| {
+            let ranges = server.setup.status.allow.iter().map(Prefix::to_string);
+            ranges.collect::<Vec<_>>().join(" ")
+        };
+        for server in [server(&asked), file.clone().apply(Server::new())] {
+            assert!(server.setup.status.is_at(b"/s"));
+            assert_eq!(allowed(&server), "::1 10.0.0.0/8");
+        }
+        let (_, over) = parsed(&["--status", "/t", "--status-allow", "::2"]).unwrap();
+        let server = over.over(file).apply(Server::new());
+        assert!(server.setup.status.is_at(b"/t") && !server.setup.status.is_at(b"/s"));
+        assert_eq!(allowed(&server), "::2", "they replace those of the file");
+        assert!(!Server::new().setup.status.is_at(b"/"));
+    }
+
     /// The builder clamps; what is refused here must not be looser than that.
     #[test]
     fn every_range_lies_within_the_builders() {
         let largest = Server::new()
             .workers(1024)
+            .processes(256)
             .max_params(16 << 20)
             .max_pairs(16_384);
         let smallest = Server::new()
@@ -742,6 +977,7 @@ mod tests {
             };
             let unbounded = [
                 "stack-size",
+                "max-requests",
                 "max-pair",
                 "max-waiting-heads",
                 "max-connections",
@@ -781,6 +1017,16 @@ mod tests {
             ("grace", "1.2345", "seconds from 0 to 86400"),
             ("grace", "18446744073709551616", "seconds from 0 to 86400"),
             ("head-timeout", "0.099", "seconds from 0.1 to 86400"),
+            ("slow", "s", "seconds from 0 to 86400"),
+            ("slow", "10 s", "seconds from 0 to 86400"),
+            ("timeout", "10m", "seconds from 0 to 86400"),
+            ("status", "status", "is no path; write the page's path"),
+            (
+                "status",
+                "/status?json",
+                "is no path; write the page's path",
+            ),
+            ("status-allow", "localhost", "is no address and no prefix"),
             ("mount", "app", "is no mount; write the path"),
             ("mount", "//app", "is no mount; write the path"),
             ("mount", "/a%20b", "is no mount; write the path"),
@@ -847,6 +1093,24 @@ mod tests {
             (
                 &["--workers", "1", "--workers", "2"],
                 "--workers is given twice; leave one out",
+            ),
+            (
+                &[
+                    "--listen",
+                    "/run/s",
+                    "--listen=fd:3",
+                    "--listen",
+                    "unix:/run/./s",
+                ],
+                "--listen unix:/run/./s is given twice; leave one out",
+            ),
+            (
+                &["--listen", "localhost:9000", "--listen", "127.0.0.1:9000"],
+                "--listen 127.0.0.1:9000 is given twice; leave one out",
+            ),
+            (
+                &["conf", "nginx", "--http", "8000"],
+                "--http serves, and the command conf only prints; leave one out",
             ),
             (&["--help=me"], "--help takes no value; write just --help"),
             (
@@ -915,6 +1179,11 @@ mod tests {
                 "workers is given twice; leave one out",
             ),
             (
+                "listen unix:s\nworkers 4\nlisten /srv/www/s\n",
+                3,
+                "listen unix:/srv/www/s is given twice; leave one out",
+            ),
+            (
                 "keepalive",
                 1,
                 "keepalive is for the command conf; leave it out",
@@ -922,7 +1191,7 @@ mod tests {
             ("help", 1, "help is no flag; see --help"),
             ("bananas 3", 1, "bananas is no flag; see --help"),
         ] {
-            let error = parse_file(text, Path::new("/")).unwrap_err();
+            let error = parse_file(text, Path::new("/srv/www")).unwrap_err();
             assert_eq!(error, (number, sentence.to_owned()), "{text:?}");
         }
     }
@@ -952,6 +1221,75 @@ mod tests {
             (server.workers, server.grace, server.limits.max_pairs),
             (9, Duration::from_secs(2), 5)
         );
+    }
+
+    #[test]
+    fn what_is_asked_for_twice_without_being_the_same_is_right() {
+        let any = ["--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"];
+        assert_eq!(parsed(&any).unwrap().1.listen.len(), 2);
+        let relative = ["--listen", "unix:s", "--listen", "unix:/s"];
+        assert_eq!(parsed(&relative).unwrap().1.listen.len(), 2);
+    }
+
+    /// The last one who said how to serve is obeyed, and not both.
+    #[test]
+    fn listen_and_http_replace_each_other_from_above() {
+        let flags = |arguments: &[&str]| parsed(arguments).unwrap().1;
+        let file = |text| parse_file(text, Path::new("/")).unwrap();
+        let application = || Server::new().listen(Address::Fd(9));
+        let http = Some("127.0.0.1:8000".parse().unwrap());
+        let over = |flags: Options, file: Options| {
+            let options = flags.over(file);
+            (options.http, options.apply(application()).listen)
+        };
+        let http_flag = || flags(&["--http", "8000"]);
+        assert_eq!(over(http_flag(), file("listen fd:4")), (http, vec![]));
+        assert_eq!(over(http_flag(), file("")), (http, vec![]));
+        assert_eq!(over(flags(&[]), file("http 8000")), (http, vec![]));
+        let listen = flags(&["--listen", "fd:5"]);
+        let fd = |number| vec![Address::Fd(number)];
+        assert_eq!(over(listen, file("http 8000")), (None, fd(5)));
+        assert_eq!(over(flags(&[]), file("")), (None, fd(9)));
+        let both = file("http 8000\nlisten fd:4");
+        assert_eq!(over(flags(&[]), both), (http, fd(4)));
+    }
+
+    #[test]
+    fn each_value_is_told_with_its_source() {
+        let text =
+            "# x\nworkers 8\nlisten unix:s\n\ndebug\nhttp 8000\ntrusted-proxy ::1\nmax-body 1K";
+        let mut file = parse_file(text, Path::new("/srv")).unwrap();
+        file.file = "/srv/.ht.app".into();
+        let arguments = [
+            "--grace",
+            "2",
+            "--listen",
+            "fd:3",
+            "--listen=fd:4",
+            "--max-body=2K",
+        ];
+        let options = parsed(&arguments).unwrap().1.over(file);
+        let mut server = options.apply(Server::new().max_pairs(7));
+        let told = options.told(&mut server);
+        for line in [
+            "workers 8 (line 2 of /srv/.ht.app)",
+            "listen fd:3 (--listen)",
+            "listen fd:4 (--listen)",
+            "debug (line 5 of /srv/.ht.app)",
+            "trusted-proxy ::1 (line 7 of /srv/.ht.app)",
+            "max-body 2K (--max-body)",
+            "grace 2 (--grace)",
+            "max-pairs 7 (default)",
+            "idle-timeout 120 (default)",
+        ] {
+            let count = told.iter().filter(|told| *told == line).count();
+            assert_eq!(count, 1, "{line}: {told:#?}");
+        }
+        let names = told.iter().map(|line| line.split(' ').next().unwrap());
+        let mut names: Vec<&str> = names.collect();
+        assert!(!names.contains(&"http") && !names.contains(&"mount"));
+        names.dedup();
+        assert_eq!(names.len(), told.len() - 1, "only listen has two lines");
     }
 
     #[test]
@@ -1003,6 +1341,7 @@ mod tests {
         assert_eq!(told(&["-h"]), "Help(Serve)");
         assert_eq!(told(&["help"]), "Help(Serve)");
         assert_eq!(told(&["help", "limits"]), "Help(Limits)");
+        assert_eq!(told(&["help", "running"]), "Help(Running)");
         assert_eq!(told(&["help", "conf"]), "Help(Conf)");
         assert_eq!(told(&["conf", "nginx", "--help"]), "Help(Conf)");
         assert_eq!(told(&["-V"]), "Version");
@@ -1017,7 +1356,8 @@ mod tests {
     fn help_fits_a_screen() {
         let serve = help("app.fcgi", &mut Server::new());
         let limits = help_limits("app.fcgi", &mut Server::new());
-        for help in [&serve, &limits] {
+        let running = help_running("app.fcgi", &mut Server::new());
+        for help in [&serve, &running, &limits] {
             assert!(help.lines().count() <= 24, "{help}");
             for line in help.lines() {
                 assert!(line.chars().count() <= 80, "{line}");
@@ -1028,7 +1368,8 @@ mod tests {
         }
         for flag in FLAGS {
             let name = format!("--{} ", flag.name);
-            assert_ne!(serve.contains(&name), limits.contains(&name), "{name}");
+            let screens = [&serve, &running, &limits].map(|help| help.contains(&name));
+            assert_eq!(screens.iter().filter(|&&has| has).count(), 1, "{name}");
         }
     }
 

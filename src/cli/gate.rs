@@ -6,6 +6,8 @@
 //! with what the flags alone say, and looks at the file at each request. The request that finds it right starts a
 //! second pool, with the file's settings, on the same socket, and is itself answered by the application.
 //!
+//! Flags stay as they are for as long as the process does: wrong ones are a 503 until it is stopped.
+//!
 //! What waits in the first pool is handed over to the second, and so no visitor notices the change.
 
 use super::flags::Options;
@@ -31,6 +33,8 @@ pub(super) fn serve(
     wrong: Wrong,
 ) -> io::Result<()> {
     let mut gatekeeper = flags.apply(server.clone()).workers(1);
+    // It may be what is wrong.
+    gatekeeper.access_log = None;
     gatekeeper.own_process()?;
     let listeners = listen(&SOCKET)?;
     let gate = Arc::new(Gate {
@@ -59,6 +63,23 @@ pub(super) fn serve(
     done
 }
 
+/// Answers 503 until a signal stops it: for what nobody can put right while the program runs.
+pub(super) fn refuse(mut server: Server, sentence: &str) -> io::Result<()> {
+    log::error!(
+        "every request is answered 503 until this program is started otherwise: {sentence}"
+    );
+    let refused = sentence.to_owned();
+    let refusing: Make = Arc::new(move || {
+        let sentence = refused.clone();
+        let call: Call = Box::new(move |_, _| Err(Error::new(503, &*sentence).told()));
+        Ok(call)
+    });
+    for role in server.handlers.roles.iter_mut().flatten() {
+        *role = Arc::clone(&refusing);
+    }
+    server.workers(1).serve(&SOCKET)
+}
+
 struct Gate {
     server: Server,
     facts: Facts,
@@ -80,19 +101,21 @@ struct Second {
 impl Gate {
     /// The same handlers, with the gate before them.
     fn before(self: &Arc<Gate>, handlers: &Handlers) -> Handlers {
-        let roles = handlers.roles.clone().map(|make| {
-            let (gate, make) = (Arc::clone(self), make?);
-            let gated: Make = Arc::new(move || Ok(gate.guard(Arc::clone(&make))));
+        let roles = std::array::from_fn(|role| {
+            let (gate, make) = (Arc::clone(self), handlers.roles[role].clone()?);
+            let gated: Make = Arc::new(move || Ok(gate.guard(role, Arc::clone(&make))));
             Some(gated)
         });
         Handlers {
             roles,
             failed: handlers.failed.clone(),
             error_page: handlers.error_page.clone(),
+            // The application's are seen to behind the gate, by one count for both pools.
+            start_ups: Arc::default(),
         }
     }
 
-    fn guard(self: &Arc<Gate>, make: Make) -> Call {
+    fn guard(self: &Arc<Gate>, role: usize, make: Make) -> Call {
         let (gate, mut application) = (Arc::clone(self), None);
         Box::new(move |request, response| {
             if !gate.is_open() {
@@ -100,7 +123,10 @@ impl Gate {
             }
             let application = match &mut application {
                 Some(application) => application,
-                none => none.insert(start_up(&make)?),
+                none => {
+                    let start_ups = &gate.server.handlers.start_ups;
+                    none.insert(start_ups.make(role, || start_up(&make))?)
+                }
             };
             application(request, response)
         })
@@ -117,7 +143,13 @@ impl Gate {
                 return false;
             }
         };
-        match self.open(settings) {
+        let options = self.flags.clone().over(settings);
+        let server = options.apply(self.server.clone());
+        if let Err(error) = server.try_access_log() {
+            self.tell(Wrong::access_log(&error));
+            return false;
+        }
+        match self.open(server, &options) {
             Ok(()) => true,
             Err(error) => {
                 log::error!("the settings are right, but cannot be followed yet: {error}");
@@ -146,13 +178,14 @@ impl Gate {
         Error::new(503, why).told()
     }
 
-    fn open(&self, settings: Options) -> io::Result<()> {
-        let options = self.flags.clone().over(settings);
-        let server = options.apply(self.server.clone());
+    fn open(&self, server: Server, options: &Options) -> io::Result<()> {
+        let mut server = server.with_open_log()?;
         let (grace, listen_given) = (server.grace, server.listen.clone());
+        let told = options.told(&mut server);
         let pool = server.pool(listen(&SOCKET)?)?;
         lines::start(options.log_level);
         log::info!("the settings are right now");
+        told.iter().for_each(|line| log::debug!("{line}"));
         let (_, notes) = self.facts.decide(&listen_given, options.http);
         notes.iter().for_each(|note| log::info!("{note}"));
         process::set_grace(grace);
@@ -160,7 +193,7 @@ impl Gate {
         let has_threads = pool.start().is_ok();
         if let Some(first) = self.first.get() {
             first.accept().hand_over(pool.accept());
-            first.accept().ask_to_stop();
+            first.accept().ask_to_leave();
         }
         let _ = self.second.set(Second { pool, has_threads });
         Ok(())

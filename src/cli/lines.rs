@@ -3,12 +3,13 @@
 //!
 //! `2026-11-21T01:02:03Z app.fcgi[4711] WARN text`. The time is written here: env_logger would need another crate for it.
 
+use crate::date::Utc;
 use log::LevelFilter;
 use std::fmt;
 use std::io::Write;
 use std::process;
 use std::sync::OnceLock;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 /// Starts the log, or changes its level. `RUST_LOG` counts where no level is given. An application that has set a
 /// logger before keeps it.
@@ -42,8 +43,7 @@ struct Line(log::Level, String);
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Line(level, text) = self;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = Timestamp(now.map_or(0, |now| now.as_secs()));
+        let now = Utc::of(SystemTime::now());
         write!(f, "{now} {}[{}] {level} ", name(), process::id())?;
         for part in text.split_inclusive(char::is_control) {
             match part.char_indices().next_back() {
@@ -63,81 +63,9 @@ fn name() -> &'static str {
     NAME.get_or_init(|| crate::slot::one_line(&super::program::name()))
 }
 
-/// Seconds since 1970, shown in UTC as ISO 8601 has it.
-struct Timestamp(u64);
-
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, second) = (self.0 / 86_400, self.0 % 86_400);
-        let (year, month, day) = date(days);
-        let (hour, minute) = (second / 3600, second / 60 % 60);
-        let second = second % 60;
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
-        )
-    }
-}
-
-/// Year, month and day, so many days after 1970-01-01.
-fn date(days: u64) -> (u64, u64, u64) {
-    // Counted from 1 March of the year 0, a leap day is the last day of its year, and 400 years have 146,097 days.
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    // From March on, five months have 153 days, twice over.
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, turned) = if month < 10 {
-        (month + 3, 0)
-    } else {
-        (month - 9, 1)
-    };
-    (era * 400 + year + turned, month, day)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn seconds_become_a_date_and_time() {
-        // As `date -u -d @N` has them: ends of months, of leap years, of centuries.
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (68_169_599, "1972-02-28T23:59:59Z"),
-            (68_169_600, "1972-02-29T00:00:00Z"),
-            (68_256_000, "1972-03-01T00:00:00Z"),
-            (94_694_399, "1972-12-31T23:59:59Z"),
-            (94_694_400, "1973-01-01T00:00:00Z"),
-            (951_782_400, "2000-02-29T00:00:00Z"),
-            (978_307_199, "2000-12-31T23:59:59Z"),
-            (1_795_222_923, "2026-11-21T01:02:03Z"),
-            (4_107_542_399, "2100-02-28T23:59:59Z"),
-            (4_107_542_400, "2100-03-01T00:00:00Z"),
-        ] {
-            assert_eq!(Timestamp(seconds).to_string(), text);
-        }
-    }
-
-    #[test]
-    fn every_day_of_eight_hundred_years_follows_the_one_before() {
-        let mut before = date(0);
-        for days in 1..292_194 {
-            let today = date(days);
-            let (year, month, day) = before;
-            let next = [
-                (year, month, day + 1),
-                (year, month + 1, 1),
-                (year + 1, 1, 1),
-            ];
-            assert!(next.contains(&today), "{before:?} {today:?}");
-            assert!((1..=12).contains(&today.1) && (1..=31).contains(&today.2));
-            before = today;
-        }
-        assert_eq!(before, (2769, 12, 31));
-    }
 
     #[test]
     fn an_event_is_one_line() {

@@ -47,7 +47,10 @@ impl Server {
     /// logger.
     ///
     /// The exit code is 0 when it was asked to stop and did in time, 1 when serving failed, 2 when it was started
-    /// wrongly or there is nothing to serve; standard error has one sentence then.
+    /// wrongly or there is nothing to serve; standard error has one sentence then, and nothing was touched.
+    ///
+    /// A process that a web server started, with a listening socket on fd 0, does not end for that: it answers 503, and
+    /// the log has the sentence. Settings that are put right are followed from the next request on.
     pub fn main(self) -> ExitCode {
         sys::one_heap();
         let facts = Facts::gather();
@@ -63,6 +66,10 @@ impl Server {
                 program::name(),
                 env!("CARGO_PKG_VERSION")
             )),
+            Err(sentence) if facts.is_inherited() => {
+                lines::start(None);
+                exit_code(gate::refuse(self, &sentence))
+            }
             Err(sentence) => misused(&sentence),
         }
     }
@@ -72,6 +79,7 @@ fn help(topic: Topic, mut server: Server) -> String {
     let name = program::name();
     match topic {
         Topic::Serve => flags::help(&name, &mut server),
+        Topic::Running => flags::help_running(&name, &mut server),
         Topic::Limits => flags::help_limits(&name, &mut server),
         #[cfg(feature = "toolbox")]
         Topic::Conf => conf::help(&name),
@@ -84,7 +92,9 @@ fn answer_cgi(server: Server) -> ExitCode {
     let server = match read_settings() {
         Ok(settings) => {
             lines::start(settings.log_level);
-            settings.apply(server)
+            let mut server = settings.apply(server);
+            tell(&settings, &mut server);
+            with_access_log(server)
         }
         Err((_, wrong)) => {
             lines::start(None);
@@ -92,6 +102,17 @@ fn answer_cgi(server: Server) -> ExitCode {
         }
     };
     exit_code(server.serve_cgi())
+}
+
+/// In its place one that says why, if the log cannot be opened.
+fn with_access_log(mut server: Server) -> Server {
+    match server.try_access_log() {
+        Ok(()) => server,
+        Err(error) => {
+            server.access_log = None;
+            server.responder(move |_, _| Err(Error::new(503, error.to_string())))
+        }
+    }
 }
 
 fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
@@ -103,13 +124,30 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
         }
         Err((_, wrong)) => return misused(&wrong.sentence),
     };
-    let options = flags.over(settings);
-    let server = options.apply(server);
+    let options = flags.clone().over(settings);
+    let application = server.clone();
+    let mut server = options.apply(server);
     lines::start(options.log_level);
+    if let Err(error) = server.try_access_log() {
+        return match Settings::of_program() {
+            Some(file) if facts.is_inherited() && options.child.is_none() => {
+                let wrong = Wrong::access_log(&error);
+                exit_code(gate::serve(application, facts, flags, file, wrong))
+            }
+            _ => misused(&error.to_string()),
+        };
+    }
     if let Some(fds) = options.child {
         return serve_as_child(server, &fds);
     }
     let (origin, notes) = facts.decide(&server.listen, options.http);
+    if let (Origin::Listen(_), Some(_)) = (&origin, options.http) {
+        return misused(&format!(
+            "{}: one waits for a web server, and the other is one; leave one out",
+            options.named(&["listen", "http"]).join(", ")
+        ));
+    }
+    tell(&options, &mut server);
     notes.iter().for_each(|note| log::info!("{note}"));
     match origin {
         Origin::Nothing => misused(&format!(
@@ -130,10 +168,16 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
 
 fn serve_at(server: Server, addresses: &[Address]) -> io::Result<()> {
     if server.processes == 0 {
+        if server.max_requests > 0 {
+            log::warn!(
+                "--max-requests counts for the children of --processes alone; it is ignored"
+            );
+        }
         return server.serve(addresses);
     }
     let path = program::as_typed()
         .ok_or_else(|| io::Error::other("--processes needs /proc to find the program"))?;
+    server.warn_of_served_log();
     parent::run(Plan {
         program: Program {
             path,
@@ -163,6 +207,16 @@ fn serve_as_child(mut server: Server, fds: &[RawFd]) -> ExitCode {
     server.control = Some(Arc::new(control));
     let addresses: Vec<Address> = listeners.iter().copied().map(Address::Fd).collect();
     exit_code(server.serve(&addresses))
+}
+
+/// What there is to be known about the settings, for whoever looks for the reason of something.
+fn tell(options: &Options, server: &mut Server) {
+    if log::log_enabled!(log::Level::Debug) {
+        options
+            .told(server)
+            .iter()
+            .for_each(|line| log::debug!("{line}"));
+    }
 }
 
 fn read_settings() -> Result<Options, (Settings, Wrong)> {

@@ -30,6 +30,16 @@ pub(super) struct Wrong {
     version: Version,
 }
 
+impl Wrong {
+    /// That the access log cannot be opened is found out when all settings are known.
+    pub(super) fn access_log(error: &io::Error) -> Wrong {
+        Wrong {
+            sentence: error.to_string(),
+            version: None,
+        }
+    }
+}
+
 /// Differs whenever the file was touched: device, inode, size, and the time of the last change of anything, which a
 /// `chmod` is too.
 type Version = Option<(u64, u64, u64, i64, i64)>;
@@ -125,7 +135,10 @@ impl Settings {
                 Err((line, "this is not UTF-8; save the file as UTF-8".to_owned()))
             }
         };
-        parsed.map_err(|(line, reason)| format!("{}, line {line}: {reason}", self.path.display()))
+        let mut options = parsed
+            .map_err(|(line, reason)| format!("{}, line {line}: {reason}", self.path.display()))?;
+        options.file.clone_from(&self.path);
+        Ok(options)
     }
 
     fn version(&self, found: &Metadata) -> (u64, u64, u64, i64, i64) {

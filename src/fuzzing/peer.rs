@@ -34,6 +34,8 @@ pub(super) fn limits() -> Limits {
         write_timeout: Duration::ZERO,
         idle_timeout: Duration::ZERO,
         linger_timeout: Duration::ZERO,
+        slow: Duration::ZERO,
+        timeout: Duration::ZERO,
         max_params: MIN_PARAMS,
         max_pairs: 64,
         max_pair: 512,
@@ -232,6 +234,7 @@ impl Place {
             strangers: &Strangers::default(),
             values: VALUES,
             pace: &parking,
+            overview: None,
             misses: 0,
         };
         let mut turns = 0;

@@ -16,7 +16,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{self, Path, PathBuf};
@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::address::{Address, check_path};
-use super::sys;
+use super::sys::{self, Wait};
 
 /// More than any kernel gives: Linux cuts it to `net.core.somaxconn`, 4096 since 5.4. The backlog is the queue for
 /// busy workers, so there is no reason to want less.
@@ -45,6 +45,7 @@ pub(crate) struct Listener {
     address: Address,
     /// Present if we bound a path, and not if the socket was taken over.
     file: Option<SocketFile>,
+    is_ours: bool,
 }
 
 impl Listener {
@@ -96,6 +97,41 @@ impl Listener {
             }
             Some(mode) => format!("{} (mode {mode:04o})", self.address),
             None => self.address.to_string(),
+        }
+    }
+
+    /// Whether we bound it, so that it ends with us and what waits in its backlog is ours to answer. Not so what was taken
+    /// over: fd 0, `fd:N`, systemd's. Whoever left it there has it still, and siblings may accept from it.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.is_ours
+    }
+
+    /// Lets nobody in any more; whoever is in the backlog can still be accepted. For a unix socket of ours.
+    ///
+    /// Unlinking alone does not do it: who has looked the path up before comes in behind it. This takes the lock that
+    /// connect(2) takes, and so whoever is not in the backlog now is refused (Linux, `unix_stream_connect`). By TCP the
+    /// kernel has no such call: there it would drop the backlog, and nothing is done.
+    pub(crate) fn admit_nobody(&self) {
+        if self.is_ours && matches!(self.address, Address::Unix(_)) {
+            self.end();
+        }
+    }
+
+    /// Whether somebody waits to be accepted from a socket of ours. Async-signal-safe.
+    pub(crate) fn has_backlog(&self) -> bool {
+        let wait = Wait {
+            readable: true,
+            writable: false,
+        };
+        let looked = sys::poll([(self.as_fd(), wait)], Some(Duration::ZERO));
+        self.is_ours && looked.is_ok_and(|[came]| came.readable)
+    }
+
+    /// Stops listening, for all who have the socket: if it is ours there is nobody else. A TCP socket's backlog is reset.
+    pub(crate) fn end(&self) {
+        if self.is_ours {
+            // It fails only where it has ended already.
+            let _ = self.socket.shutdown(Shutdown::Read);
         }
     }
 
@@ -194,6 +230,7 @@ fn bind_unix(path: &Path, mode: Option<u32>) -> io::Result<Listener> {
         socket,
         address: Address::Unix(file.path.clone()),
         file: Some(file),
+        is_ours: true,
     })
 }
 
@@ -212,6 +249,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {
         socket,
         address,
         file: None,
+        is_ours: true,
     })
 }
 
@@ -257,6 +295,7 @@ fn take_over(fd: RawFd) -> io::Result<Listener> {
         socket,
         address,
         file: None,
+        is_ours: false,
     })
 }
 
@@ -938,6 +977,54 @@ mod tests {
         let listener = Listener::bind(&Address::Fd(inherited.as_raw_fd()), None).unwrap();
         assert_eq!(listener.local_addr(), &Address::Tcp(address));
         assert!(listener.socket().tcp_nodelay().unwrap());
+    }
+
+    #[test]
+    fn whoever_is_in_the_backlog_can_be_accepted_and_nobody_comes_after_them() {
+        let folder = Folder::new();
+        let path = folder.file("app.sock");
+        let listener = Listener::bind(&unix(&path), None).unwrap();
+        assert!(listener.is_ours() && !listener.has_backlog());
+        let _waiting = [(); 2].map(|()| UnixStream::connect(&path).unwrap());
+        assert!(listener.has_backlog());
+        listener.admit_nobody();
+        let refused = UnixStream::connect(&path).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        for _ in 0..2 {
+            listener.socket().accept().unwrap();
+        }
+        let end = listener.socket().accept().unwrap_err().kind();
+        assert!(
+            [ErrorKind::InvalidInput, ErrorKind::WouldBlock].contains(&end),
+            "{end}"
+        );
+
+        let listener = Listener::bind(&tcp("127.0.0.1:0"), None).unwrap();
+        let Address::Tcp(address) = *listener.local_addr() else {
+            panic!("not TCP");
+        };
+        assert!(listener.is_ours());
+        let _waiting = TcpStream::connect(address).unwrap();
+        listener.admit_nobody();
+        let _another = TcpStream::connect(address).unwrap();
+        for _ in 0..2 {
+            listener.socket().accept().unwrap();
+        }
+        listener.end();
+        assert!(TcpStream::connect(address).is_err());
+    }
+
+    #[test]
+    fn a_socket_that_was_taken_over_ends_for_nobody() {
+        let folder = Folder::new();
+        let path = folder.file("app.sock");
+        let theirs = UnixListener::bind(&path).unwrap();
+        let listener = Listener::bind(&Address::Fd(theirs.as_raw_fd()), None).unwrap();
+        listener.admit_nobody();
+        listener.end();
+        let _waiting = UnixStream::connect(&path).unwrap();
+        assert!(!listener.is_ours() && !listener.has_backlog());
+        theirs.accept().unwrap();
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod address;
 mod connect;
 mod listener;
+mod notify;
 mod origin;
 mod pipes;
 mod prefix;
@@ -14,6 +15,7 @@ mod transport;
 pub use address::Address;
 pub(crate) use address::refuse_public;
 pub(crate) use listener::{Listener, SocketFile};
+pub(crate) use notify::Notify;
 pub(crate) use origin::{Facts, Origin};
 pub(crate) use pipes::Pipes;
 pub use prefix::Prefix;

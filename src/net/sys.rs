@@ -222,6 +222,8 @@ pub(crate) enum Interest {
     WriteOnce,
     /// Something to read, told to everyone for as long as it is there.
     ReadAlways,
+    /// Nothing, until armed again.
+    Nothing,
 }
 
 impl Interest {
@@ -230,6 +232,7 @@ impl Interest {
             Interest::ReadOnce => libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLONESHOT,
             Interest::WriteOnce => libc::EPOLLOUT | libc::EPOLLONESHOT,
             Interest::ReadAlways => libc::EPOLLIN,
+            Interest::Nothing => libc::EPOLLONESHOT,
         };
         events as u32
     }
@@ -504,6 +507,12 @@ pub(crate) fn ignore_sigpipe() {
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
 }
 
+/// To write beyond the largest size of a file (`ulimit -f`) must fail, not kill: a log must not end what it tells of.
+pub(crate) fn ignore_sigxfsz() {
+    // SAFETY: SIG_IGN is a valid disposition.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
 /// Asks for SIGALRM after `seconds`, rounded up to milliseconds; zero takes the request back. Async-signal-safe.
 pub(crate) fn alarm(after: Duration) {
     let value = libc::timeval {
@@ -558,6 +567,29 @@ pub(crate) fn unlink_if(path: &std::ffi::CStr, device: u64, inode: u64) {
         if same {
             libc::unlink(path.as_ptr());
         }
+    }
+}
+
+/// Opens a file to write behind its end, however many processes do; made with mode 0640, less the umask, if there is none.
+/// Never waits: a named pipe that nobody reads is an error. Async-signal-safe.
+pub(crate) fn open_log(path: &std::ffi::CStr) -> io::Result<OwnedFd> {
+    let flags = libc::O_WRONLY
+        | libc::O_APPEND
+        | libc::O_CREAT
+        | libc::O_CLOEXEC
+        | libc::O_NOCTTY
+        | libc::O_NONBLOCK;
+    // SAFETY: `path` ends in NUL; the result is -1 or a new descriptor.
+    unsafe { owned(libc::open(path.as_ptr(), flags, 0o640 as libc::c_uint)) }
+}
+
+/// Makes the descriptor `fd` another open file, at one stroke: whoever writes there writes to one of the two.
+/// Async-signal-safe.
+pub(crate) fn replace(fd: BorrowedFd<'_>, by: OwnedFd) -> io::Result<()> {
+    // SAFETY: both are open; the call takes integers, and leaves `fd` an open descriptor of its owner.
+    match unsafe { libc::dup3(by.as_raw_fd(), fd.as_raw_fd(), libc::O_CLOEXEC) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ use socket2::Socket;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[derive(Debug)]
 pub(crate) struct Transport(Socket);
@@ -36,7 +36,7 @@ impl Transport {
         sys::poll([(self.0.as_fd(), wait)], Some(limit)).map(|[came]| came)
     }
 
-    /// Whether something to read, an end or an error is there.
+    /// Whether something to read, an end or an error is there. Async-signal-safe.
     pub(crate) fn is_readable(&self) -> bool {
         let wait = Wait {
             readable: true,
@@ -54,27 +54,6 @@ impl Transport {
     /// Says that we send nothing more; the peer's last bytes can still be read.
     pub(crate) fn shutdown_write(&self) -> io::Result<()> {
         self.0.shutdown(Shutdown::Write)
-    }
-
-    /// Reads away what the peer still sends, until it closes or the time is over.
-    pub(crate) fn drain(&self, limit: Duration) {
-        let began = Instant::now();
-        let wait = Wait {
-            readable: true,
-            writable: false,
-        };
-        loop {
-            match self.recv(&mut [0; 4096]) {
-                Ok(1..) if began.elapsed() < limit => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let left = limit.saturating_sub(began.elapsed());
-                    if !self.wait(wait, left).is_ok_and(|came| came.readable) {
-                        return;
-                    }
-                }
-                _ => return,
-            }
-        }
     }
 
     /// Closes so that the peer sees a reset: all it has read is not all there was.

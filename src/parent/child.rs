@@ -141,6 +141,13 @@ impl Child {
         }
     }
 
+    /// Has it open its access log anew. Before it is ready the signal would end it.
+    pub(super) fn reopen_log(&self) {
+        if self.is_ready {
+            sys::send_signal(self.pid(), sys::SIGHUP);
+        }
+    }
+
     /// Asks it to end.
     pub(super) fn end(&mut self, grace: Duration) {
         if !self.asked_to_end {
@@ -217,7 +224,7 @@ fn signal_name(number: i32) -> Option<(&'static str, &'static str)> {
             "a file that is mapped was cut, or the disk is full",
         ),
         sys::SIGKILL => ("SIGKILL", "somebody's kill -9, or memory ran out"),
-        sys::SIGSEGV => ("SIGSEGV", "a stack that ran over, or unsafe code"),
+        sys::SIGSEGV => ("SIGSEGV", "a stack that ran over, or a bug in foreign code"),
         sys::SIGILL => ("SIGILL", "code for another processor"),
         sys::SIGSYS => ("SIGSYS", "a system call that is forbidden here"),
         sys::SIGXCPU => ("SIGXCPU", "its processor time is used up"),

@@ -13,7 +13,7 @@ mod child;
 mod signals;
 
 use crate::net::sys;
-use crate::net::{Address, Listener};
+use crate::net::{Address, Listener, Notify};
 use crate::server::{announce, listen};
 use backoff::Backoff;
 pub(crate) use child::Program;
@@ -83,6 +83,8 @@ struct Family {
     /// Whether a last child was started for what came between the others' end and ours.
     emptied: bool,
     told_serving: bool,
+    /// Who is told that we serve, and that we stop.
+    notify: Option<Notify>,
     /// Children that were killed at a stop, or ended with a failure.
     cut: usize,
     backoff: Backoff,
@@ -90,9 +92,8 @@ struct Family {
 
 impl Family {
     fn new(plan: Plan, listeners: Vec<Listener>) -> Family {
-        let is_given = |address: &Address| matches!(address, Address::Fd(_));
         Family {
-            ours: !plan.addresses.iter().any(is_given),
+            ours: listeners.iter().all(Listener::is_ours),
             plan,
             listeners,
             children: Vec::new(),
@@ -103,6 +104,7 @@ impl Family {
             stopping: false,
             emptied: false,
             told_serving: false,
+            notify: Notify::from_environment(),
             cut: 0,
             backoff: Backoff::default(),
         }
@@ -172,6 +174,7 @@ impl Family {
         if !self.told_serving && serving >= self.plan.processes {
             self.told_serving = true;
             log::info!("{serving} processes serve");
+            self.notify.iter().for_each(Notify::ready);
         }
     }
 
@@ -239,6 +242,8 @@ impl Family {
             return;
         }
         log::info!("reload: {} new processes start", self.plan.processes);
+        // Those that serve go on in the log that is there now, whatever becomes of the reload.
+        self.children.iter().for_each(Child::reopen_log);
         self.before = Some(self.generation);
         self.generation = self.generations;
         self.generations += 1;
@@ -288,6 +293,7 @@ impl Family {
             return;
         }
         self.stopping = true;
+        self.notify.iter().for_each(Notify::stopping);
         self.unlink();
         for child in &mut self.children {
             if self.ours {

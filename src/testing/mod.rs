@@ -303,6 +303,7 @@ impl<'a> Ask<'a> {
         let why = Arc::new(Mutex::new(None));
         let told = Arc::clone(&why);
         let mut server = server.clone();
+        server.handlers.start_ups = Arc::default();
         server.handlers.failed = Some(Arc::new(move |failure: &Failure| {
             let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
             told.get_or_insert_with(|| failure.to_string());
@@ -406,6 +407,7 @@ fn serve_one(
         strangers: &Strangers::default(),
         values: (1, 1),
         pace: &NoPace,
+        overview: None,
         misses: 0,
     };
     let mut next = Some(Waiting {

@@ -21,10 +21,10 @@ use std::time::{Duration, Instant};
 const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// A folder with the testbed in it, as on a shared host: `app.fcgi`, and beside it the settings.
-struct Home(PathBuf);
+pub struct Home(PathBuf);
 
 impl Home {
-    fn new() -> Home {
+    pub fn new() -> Home {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("cli-{}-{number}", std::process::id());
@@ -36,29 +36,33 @@ impl Home {
         home
     }
 
-    fn with(settings: &str) -> Home {
+    pub fn with(settings: &str) -> Home {
         let home = Home::new();
         home.set(settings);
         home
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 
     fn program(&self) -> PathBuf {
         self.0.join("app.fcgi")
     }
 
-    fn settings(&self) -> PathBuf {
+    pub fn settings(&self) -> PathBuf {
         self.0.join(".ht.app.fcgi")
     }
 
     /// Puts the settings there whole, as an upload does that is renamed into place.
-    fn set(&self, text: &str) {
+    pub fn set(&self, text: &str) {
         let new = self.0.join("new");
         fs::write(&new, text).unwrap();
         fs::set_permissions(&new, Permissions::from_mode(0o644)).unwrap();
         fs::rename(new, self.settings()).unwrap();
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.program());
         command
             .args(arguments)
@@ -71,12 +75,17 @@ impl Home {
     }
 
     /// Runs it to its end.
-    fn run(&self, arguments: &[&str]) -> Told {
+    pub fn run(&self, arguments: &[&str]) -> Told {
         told(self.command(arguments))
     }
 
+    /// Runs it as CGI, and gives what it answers.
+    pub fn run_cgi(&self, path: &str) -> String {
+        told(cgi(self, &[], path)).stdout
+    }
+
     /// Starts it as a web server does: a listening socket on fd 0.
-    fn start(&self, arguments: &[&str]) -> Testbed {
+    pub fn start(&self, arguments: &[&str]) -> Testbed {
         let folder = Folder::new();
         let path = folder.path().join("s");
         let socket: OwnedFd = UnixListener::bind(&path).unwrap().into();
@@ -94,8 +103,8 @@ impl Drop for Home {
 
 /// How a program ended, and what it said.
 #[derive(Debug, PartialEq, Eq)]
-struct Told {
-    code: Option<i32>,
+pub struct Told {
+    pub code: Option<i32>,
     stdout: String,
     stderr: String,
 }
@@ -103,7 +112,7 @@ struct Told {
 impl Told {
     /// Its only line on standard error, without what stands before every line.
     #[track_caller]
-    fn sentence(&self) -> &str {
+    pub fn sentence(&self) -> &str {
         assert_eq!(self.stderr.lines().count(), 1, "{self:?}");
         assert_eq!(self.stdout, "");
         let line = self.stderr.trim_end();
@@ -115,7 +124,7 @@ impl Told {
 }
 
 /// Runs a program to its end, of which it is reminded.
-fn told(mut command: Command) -> Told {
+pub fn told(mut command: Command) -> Told {
     let mut child = command.spawn().expect("the testbed starts");
     let begun = Instant::now();
     while child.try_wait().unwrap().is_none() {
@@ -162,7 +171,8 @@ fn wrong_usage_is_one_sentence_and_exit_code_2() {
         ),
         (
             &["conf", "iis"],
-            "conf knows no web server \"iis\"; write one of htaccess, apache, nginx, lighttpd, haproxy, caddy, h2o, cherokee",
+            "conf knows no \"iis\"; write one of htaccess, apache, nginx, lighttpd, haproxy, caddy, h2o, cherokee, systemd, \
+             supervisor, init, spawn-fcgi, multiwatch",
         ),
     ] {
         let told = home.run(arguments);
@@ -275,7 +285,8 @@ fn the_level_of_the_log_is_the_flags_else_the_files_else_the_environments() {
         testbed.assert_serves();
         testbed.signal("TERM");
         assert_eq!(testbed.wait().1.code(), Some(0));
-        let lines = testbed.last_lines();
+        let mut lines = testbed.last_lines();
+        lines.retain(|line| line.contains(" INFO "));
         assert!(lines.len() < 2, "{lines:?}");
         lines.len() == 1
     };
@@ -288,6 +299,36 @@ fn the_level_of_the_log_is_the_flags_else_the_files_else_the_environments() {
     assert!(!listening(&home, &[], None));
     assert!(!listening(&home, &[], Some("info")));
     assert!(listening(&home, &["--log-level", "debug"], None));
+}
+
+/// `check` is for a person; what a web server started says it in its log.
+#[test]
+fn the_log_can_tell_where_each_value_comes_from() {
+    let home = Home::with("# ours\nworkers 2\nlog-level debug\n");
+    let testbed = home.start(&["--grace", "1"]);
+    let told = |testbed: &Testbed| {
+        testbed.assert_serves();
+        let line = |number| format!("(line {number} of {})", home.settings().display());
+        testbed.line(&format!("DEBUG workers 2 {}", line(2)));
+        testbed.line(&format!("DEBUG log-level debug {}", line(3)));
+        testbed.line("DEBUG grace 1 (--grace)");
+        testbed.line("DEBUG idle-timeout 120 (default)");
+    };
+    told(&testbed);
+    home.set("workers many\n");
+    let testbed = home.start(&["--grace", "1"]);
+    assert_eq!(testbed.ask(&Ask::get("/hello")).status, 503);
+    home.set("# ours\nworkers 2\nlog-level debug\n");
+    told(&testbed);
+}
+
+/// Flags win over the file, and so does the way to serve that they ask for.
+#[test]
+fn http_by_a_flag_replaces_an_address_of_the_file() {
+    let home = Home::with("listen unix:s\n");
+    let served = http(home.command(&["--http", "127.0.0.1:0"]));
+    assert!(browse(&served.address, "/hello").ends_with("Hello, world!"));
+    assert!(!home.0.join("s").exists());
 }
 
 #[test]
@@ -583,7 +624,8 @@ fn the_request_that_finds_the_settings_right_delays_no_other() {
         grace < Duration::from_millis(500),
         "the file's grace: {elapsed:?}"
     );
-    testbed.line("cut after 3 s: GET /spin");
+    let line = testbed.line("cut after 3 s: ");
+    assert!(line.ends_with(" GET /spin"), "{line}");
 }
 
 #[test]
@@ -820,7 +862,7 @@ fn http_that_does_not_end_is_cut_at_the_deadline() {
     assert_eq!(status.code(), Some(1));
     let grace = Duration::from_millis(500).abs_diff(elapsed);
     assert!(grace < Duration::from_millis(400), "{elapsed:?}");
-    testbed.line(" s: GET /chunks");
+    testbed.line(" GET /chunks");
 }
 
 #[test]

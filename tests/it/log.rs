@@ -7,6 +7,8 @@ use std::thread::{self, ThreadId};
 pub struct Line {
     pub thread: ThreadId,
     pub level: ::log::Level,
+    /// The request that it is about, by its id.
+    pub id: Option<String>,
     pub text: String,
 }
 
@@ -35,13 +37,24 @@ impl ::log::Log for Collector {
     }
 
     fn log(&self, record: &::log::Record<'_>) {
+        let (id, text) = split(record.args().to_string());
         let line = Line {
             thread: thread::current().id(),
             level: record.level(),
-            text: record.args().to_string(),
+            id,
+            text,
         };
         lines().push(line);
     }
 
     fn flush(&self) {}
+}
+
+/// The id `4711-12` that a line about a request begins with, and the rest.
+fn split(text: String) -> (Option<String>, String) {
+    let own = format!("{}-", std::process::id());
+    match text.split_once(' ') {
+        Some((id, rest)) if id.starts_with(&own) => (Some(id.to_owned()), rest.to_owned()),
+        _ => (None, text),
+    }
 }

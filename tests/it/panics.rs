@@ -175,22 +175,6 @@ fn a_state_is_made_anew_after_a_panic_and_only_then() {
     assert_eq!(ask("/").text(), "state 4, call 1");
 }
 
-/// A start-up that panics is a failed start-up, tried again at the next request.
-#[test]
-fn a_state_that_panics_while_it_is_made_is_a_500_and_tried_again() {
-    let tries = AtomicU32::new(0);
-    let server = Server::new().workers(1).responder_with(
-        move || {
-            assert!(tries.fetch_add(1, Ordering::Relaxed) > 0, "the first time");
-            Ok(())
-        },
-        |(), _, res| res.send("made"),
-    );
-    let server = start(server, Arc::default());
-    assert_eq!(server.ask(&Ask::get("/")).page().0, 500);
-    assert_eq!(server.ask(&Ask::get("/")).page(), (200, "made"));
-}
-
 /// As the user of a program sees it: one line, with the request, the place and the words, and no other output.
 #[test]
 fn the_line_of_a_program_names_the_request_the_place_and_the_words() {

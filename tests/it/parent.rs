@@ -12,13 +12,8 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The pids of its children.
 fn children(parent: &Testbed) -> BTreeSet<u32> {
-    let path = format!("/proc/{0}/task/{0}/children", parent.pid());
-    let text = fs::read_to_string(path).unwrap_or_default();
-    text.split_whitespace()
-        .map(|pid| pid.parse().unwrap())
-        .collect()
+    testbed::children(parent.pid()).into_iter().collect()
 }
 
 /// The process that answers next.
@@ -147,6 +142,38 @@ fn a_reload_replaces_all_children_and_finishes_what_runs() {
     assert_eq!(wait_for_children(&parent, 2).len(), 2);
 }
 
+/// `script` gives it a terminal, at which HUP is a hang-up and no reload. Ctrl-C goes to parent and children alike.
+#[test]
+fn at_a_terminal_a_hang_up_and_ctrl_c_stop_parent_and_children() {
+    for (signal, to_all) in [("HUP", false), ("HUP", true), ("INT", true)] {
+        let folder = Folder::new();
+        let address = Address::Unix(folder.path().join("s"));
+        let program = testbed::command().get_program().to_owned();
+        let program = program.to_str().expect("a path of text");
+        let mut script = testbed::command_of("script");
+        let shell = format!("exec '{program}' --listen {address} --processes 2");
+        script.args(["--quiet", "--return", "--command", &shell, "/dev/null"]);
+        let mut testbed = Testbed::spawn(script, address, folder);
+        poll("the testbed", || {
+            Wire::try_connect(testbed.address()).is_ok()
+        });
+        let parent = testbed::children(testbed.pid())[0];
+        poll("its children", || testbed::children(parent).len() == 2);
+        let children = testbed::children(parent);
+        testbed.assert_serves();
+        match to_all {
+            true => drop(testbed::signal_all(
+                &[&[parent], &children[..]].concat(),
+                signal,
+            )),
+            false => testbed::signal(parent, signal),
+        }
+        assert_eq!(testbed.wait().1.code(), Some(0), "{signal}");
+        assert_eq!(testbed.folder.names(), [""; 0], "{signal}");
+        assert!(!children.into_iter().any(is_running));
+    }
+}
+
 /// A copy of the testbed that can be made worse.
 fn copy_of_the_program(folder: &Folder) -> std::path::PathBuf {
     let program = testbed::command().get_program().to_owned();
@@ -200,6 +227,40 @@ fn a_reload_that_fails_leaves_the_old_children_and_says_why() {
         now.len() == 2 && now.is_disjoint(&before)
     });
     parent.assert_serves();
+}
+
+#[test]
+fn children_are_recycled_without_a_failed_request() {
+    let program = testbed::command().get_program().to_owned();
+    let flags = ["--processes", "2", "--max-requests", "100"];
+    let parent = family_of(Path::new(&program), Folder::new(), &flags);
+    let visit = || -> BTreeSet<u32> { (0..500).map(|_| who(&parent)).collect() };
+    let pids: BTreeSet<u32> = std::thread::scope(|scope| {
+        let visitors: Vec<_> = (0..4).map(|_| scope.spawn(visit)).collect();
+        visitors
+            .into_iter()
+            .flat_map(|visitor| visitor.join().unwrap())
+            .collect()
+    });
+    // 2000 requests: a process answers its hundred, and some while its successor starts.
+    assert!(pids.len() > 5, "{pids:?}");
+    assert!(pids.len() <= 21, "{pids:?}");
+    poll("two of them to stay", || children(&parent).len() == 2);
+    assert!(
+        parent.lines().iter().all(|line| line.contains(" INFO ")),
+        "{:?}",
+        parent.lines()
+    );
+}
+
+#[test]
+fn a_process_without_a_parent_is_not_recycled() {
+    let mut testbed = Testbed::listening_with(&["--max-requests", "2"]);
+    testbed.line("--max-requests counts for the children");
+    for _ in 0..5 {
+        assert_eq!(who(&testbed), testbed.pid());
+    }
+    assert!(testbed.is_running());
 }
 
 /// Nobody starts a child anew without its parent, and whoever starts another parent would find its socket served.

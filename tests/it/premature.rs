@@ -45,7 +45,7 @@ const TABLE: &[(&str, u16, &str)] = &[
 /// What goes wrong around the handler, and what becomes of `/panic`.
 const AROUND: &[(&str, u16)] = &[
     ("init-error", 503),
-    ("init-panic", 500),
+    ("init-panic", 503),
     ("state-drop", 500),
     ("page-error", 500),
     ("page-panic", 500),

@@ -2,8 +2,9 @@
 
 use crate::served::{Folder, poll, serve_as, start};
 use crate::testbed::{self, Testbed};
-use crate::wire::{Ask, End, PATIENCE, Wire};
+use crate::wire::{self, Ask, End, PATIENCE, Wire};
 use fcgi::{Address, Server};
+use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
@@ -24,13 +25,11 @@ fn an_idle_process_ends_at_once_with_0_and_takes_its_socket_along() {
         for workers in [1, 4] {
             let is_quick = (0..3).any(|_| {
                 let mut testbed = Testbed::listening(workers);
-                // Whoever only holds a connection does not count: silent, kept, with half a head.
-                let mut kept = testbed.connect();
-                assert!(kept.ask(&Ask::get("/hello").keep()).is_whole());
-                let mut others = [
-                    testbed.connect(),
-                    Wire::after(testbed.address(), &Ask::get("/").bytes()[..40]),
-                ];
+                // Whoever only keeps a connection does not count.
+                let mut kept: Vec<Wire> = (0..3).map(|_| testbed.connect()).collect();
+                for wire in &mut kept {
+                    assert!(wire.ask(&Ask::get("/hello").keep()).is_whole());
+                }
                 testbed.assert_serves();
                 testbed.signal(signal);
                 let (took, status) = testbed.wait();
@@ -40,7 +39,7 @@ fn an_idle_process_ends_at_once_with_0_and_takes_its_socket_along() {
                     [""; 0],
                     "{signal}: the socket is left"
                 );
-                for wire in others.iter_mut().chain([&mut kept]) {
+                for wire in &mut kept {
                     assert!(!wire.wait_for_end());
                 }
                 took < AT_ONCE
@@ -90,6 +89,110 @@ fn a_running_request_is_answered_before_the_end_and_no_new_one() {
     }
 }
 
+/// Of what was there when the stop began: a request on a kept connection, and those that nobody had accepted. With one
+/// worker, which is busy.
+#[test]
+fn what_has_come_when_a_stop_begins_is_answered() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+    let tcp = format!("{}", port.unwrap());
+    let mut testbed = Testbed::listening_with(&["--workers", "1", "--listen", &tcp]);
+    let tcp = Address::Tcp(tcp.parse().unwrap());
+    let [mut asking, mut idle] = [(); 2].map(|()| testbed.connect());
+    for wire in [&mut asking, &mut idle] {
+        assert!(wire.ask(&Ask::get("/hello").keep()).is_whole());
+    }
+    let mut running = Wire::after(testbed.address(), Ask::get("/chunks?n=2&ms=500").bytes());
+    assert!(running.record().is_some() && running.record().is_some());
+    asking.write(Ask::get("/hello").keep().bytes());
+    let hello = Ask::get("/hello").bytes();
+    let waiting = (0..20).map(|i| match i % 2 {
+        0 => Wire::after(testbed.address(), &hello),
+        _ => Wire::after(&tcp, &hello),
+    });
+    let waiting: Vec<Wire> = waiting.collect();
+    let mut silent = testbed.connect();
+    testbed.signal("TERM");
+    // The path goes at once, though nobody has time.
+    poll("the path to go", || testbed.folder.names().is_empty());
+    assert!(testbed.is_running() && idle.is_silent());
+    for _ in 0..2 {
+        assert!(running.record().is_some());
+    }
+    assert_eq!(running.record().unwrap().kind, wire::END_REQUEST);
+    for mut wire in waiting.into_iter().chain([asking]) {
+        assert_eq!(wire.reply(1).page(), (200, "Hello, world!"));
+        wire.assert_closed();
+    }
+    idle.assert_closed();
+    // A web server that had other things to do between its connect and its request.
+    assert_eq!(silent.ask(&Ask::get("/hello")).page().0, 200);
+    assert!(Wire::try_connect(&tcp).is_err());
+    assert_eq!(testbed.wait().1.code(), Some(0));
+    assert_eq!(testbed.last_troubles(), [""; 0]);
+}
+
+#[test]
+fn whoever_has_said_nothing_is_waited_for_a_second() {
+    let mut testbed = Testbed::listening(4);
+    let mut silent = testbed.connect();
+    testbed.assert_serves();
+    let begun = Instant::now();
+    testbed.signal("TERM");
+    assert_eq!(testbed.wait().1.code(), Some(0));
+    let took = begun.elapsed();
+    assert!(took.abs_diff(Duration::from_secs(1)) < EXACT, "{took:?}");
+    assert!(!silent.wait_for_end());
+}
+
+#[test]
+fn a_head_that_is_not_whole_is_waited_for_until_the_deadline() {
+    let bytes = Ask::get("/hello").bytes();
+    let half = bytes.len() / 2;
+    let mut testbed = Testbed::listening(1);
+    let mut wire = Wire::after(testbed.address(), &bytes[..half]);
+    testbed.assert_serves();
+    testbed.signal("TERM");
+    // Longer than whoever is silent gets.
+    std::thread::sleep(Duration::from_millis(1300));
+    wire.write(&bytes[half..]);
+    assert_eq!(wire.reply(1).page(), (200, "Hello, world!"));
+    assert_eq!(testbed.wait().1.code(), Some(0));
+
+    let mut testbed = Testbed::listening_with(&["--workers", "2", "--grace", "1"]);
+    let wires = [(); 3].map(|()| Wire::after(testbed.address(), &bytes[..half]));
+    testbed.assert_serves();
+    testbed.signal("TERM");
+    assert_eq!(testbed.wait().1.code(), Some(1));
+    let lines = testbed.last_troubles();
+    let words = "the time to stop is over; cut unanswered: 3 that waited for a worker or for the rest of a request";
+    assert!(lines.len() == 1 && lines[0].ends_with(words), "{lines:?}");
+    drop(wires);
+}
+
+#[test]
+fn at_the_deadline_it_tells_of_those_that_no_worker_had_time_for() {
+    let mut testbed = Testbed::listening_with(&["--workers", "2", "--grace", "1"]);
+    let sleep = Ask::get("/chunks?n=2&ms=60000").bytes();
+    let mut running = [(); 2].map(|()| Wire::after(testbed.address(), &sleep));
+    for wire in &mut running {
+        assert!(wire.record().is_some() && wire.record().is_some());
+    }
+    let _waiting = Wire::after(testbed.address(), Ask::get("/hello").bytes());
+    testbed.signal("TERM");
+    assert_eq!(testbed.wait().1.code(), Some(1));
+    let lines = testbed.last_troubles();
+    let told = |words: &str| lines.iter().filter(|line| line.ends_with(words)).count();
+    assert_eq!(
+        (
+            told(" GET /chunks"),
+            told("; cut unanswered: what nobody had accepted yet"),
+            lines.len()
+        ),
+        (2, 1, 3),
+        "{lines:?}"
+    );
+}
+
 /// lighttpd, mod_fastcgi and h2o never send KILL. It needs no free worker, and no worker that ever returns.
 #[test]
 fn at_the_deadline_it_ends_with_1_and_names_what_it_cuts() {
@@ -127,13 +230,15 @@ fn at_the_deadline_it_ends_with_1_and_names_what_it_cuts() {
         assert_eq!(testbed.folder.names(), [""; 0], "the socket is left");
     }
     let is_told = |line: &String, request: &str| {
-        line.starts_with("fcgi: the time to stop is over; cut after ") && line.ends_with(request)
+        line.contains("] ERROR the time to stop is over; cut after ") && line.ends_with(request)
     };
     let lines = spinning.last_troubles();
     assert_eq!(lines.len(), 1, "{lines:?}");
-    assert!(is_told(&lines[0], " s: GET /spin"), "{lines:?}");
-    let lines = sleeping.last_troubles();
-    let told = lines.iter().filter(|line| is_told(line, " s: GET /chunks"));
+    assert!(is_told(&lines[0], " GET /spin"), "{lines:?}");
+    let mut lines = sleeping.last_troubles();
+    // The watcher may be quicker than the deadline.
+    lines.retain(|line| !line.contains("workers have been busy"));
+    let told = lines.iter().filter(|line| is_told(line, " GET /chunks"));
     assert_eq!((told.count(), lines.len()), (4, 4), "{lines:?}");
     for mut wire in chunks.into_iter().chain([spin]) {
         assert!(!wire.wait_for_end());
@@ -219,6 +324,28 @@ fn a_socket_that_was_inherited_is_left_alone() {
     let mut waiting = waiting;
     assert_eq!(waiting.reply(1).page(), (200, "Hello, world!"));
     drop(testbed);
+}
+
+/// A busy process that is stopped takes nothing along that a sibling, or the next one, can answer.
+#[test]
+fn the_backlog_of_a_socket_that_was_inherited_is_left_to_others() {
+    let folder = Folder::new();
+    let listener = UnixListener::bind(folder.path().join("theirs")).unwrap();
+    let mut testbed = Testbed::on_stdin(&listener, 1);
+    let mut running = Wire::after(testbed.address(), Ask::get("/chunks?n=2&ms=300").bytes());
+    assert!(running.record().is_some() && running.record().is_some());
+    let ask = Ask::get("/pid");
+    let mut waiting = [(); 8].map(|()| Wire::after(testbed.address(), ask.bytes()));
+    testbed.signal("TERM");
+    assert_eq!(testbed.wait().1.code(), Some(0));
+    for _ in 0..2 {
+        assert!(running.record().is_some());
+    }
+    assert!(waiting.iter_mut().all(Wire::is_silent));
+    let next = Testbed::on_stdin(&listener, 1);
+    for wire in &mut waiting {
+        assert_eq!(wire.reply(1).page(), (200, &*next.pid().to_string()));
+    }
 }
 
 #[test]

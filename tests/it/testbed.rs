@@ -106,6 +106,12 @@ impl Testbed {
         self.connect().ask(ask)
     }
 
+    /// The answer, once there is one.
+    pub fn try_ask(&self, target: &str) -> Option<Reply> {
+        let mut wire = Wire::try_connect(&self.address).ok()?;
+        Some(wire.ask(&Ask::get(target)))
+    }
+
     #[track_caller]
     pub fn assert_serves(&self) {
         let reply = self.ask(&Ask::get("/hello"));
@@ -201,6 +207,15 @@ impl Drop for Testbed {
     }
 }
 
+/// The pids of a process' children.
+pub fn children(pid: u32) -> Vec<u32> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace()
+        .map(|pid| pid.parse().unwrap())
+        .collect()
+}
+
 /// The states of a process' threads, as /proc has them: `S` sleeps.
 pub fn thread_states(pid: u32) -> Vec<char> {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
@@ -215,9 +230,18 @@ pub fn thread_states(pid: u32) -> Vec<char> {
 
 /// Signals a process that these tests started.
 pub fn signal(pid: u32, name: &str) {
-    let kill = format!("kill -{name} {pid}");
-    let status = Command::new("sh").args(["-c", &kill]).status();
-    assert!(status.expect("sh is there").success(), "{kill}");
+    assert!(signal_all(&[pid], name), "{name} to {pid}");
+}
+
+/// Signals several at once. Whether all of them were there.
+pub fn signal_all(pids: &[u32], name: &str) -> bool {
+    let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
+    let kill = format!("kill -{name} {}", pids.join(" "));
+    let status = Command::new("sh")
+        .args(["-c", &kill])
+        .stderr(Stdio::null())
+        .status();
+    status.expect("sh is there").success()
 }
 
 /// The testbed's command line so far: nothing on fd 0, fd 2 caught, an environment without surprises.

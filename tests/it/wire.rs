@@ -370,13 +370,16 @@ impl Wire {
 
     /// All bytes up to the connection's end, which need not be whole records.
     pub fn bytes_until_the_end(&mut self) -> Vec<u8> {
+        self.try_bytes_until_the_end().expect("the connection ends")
+    }
+
+    pub fn try_bytes_until_the_end(&mut self) -> io::Result<Vec<u8>> {
         let mut bytes = std::mem::take(&mut self.came);
-        let read = match &mut self.socket {
+        match &mut self.socket {
             Socket::Unix(socket) => socket.read_to_end(&mut bytes),
             Socket::Tcp(socket) => socket.read_to_end(&mut bytes),
-        };
-        read.expect("the connection ends");
-        bytes
+        }?;
+        Ok(bytes)
     }
 
     /// The same connection twice: one to read from, one to write to meanwhile.

@@ -51,6 +51,11 @@ pub fn fcgid_htaccess(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     start(folder, &FCGID, &host)
 }
 
+/// A folder that nothing is in yet.
+pub fn fcgid_empty(folder: &Folder) -> Outcome<Running> {
+    start(folder, &FCGID, &allow_override(folder))
+}
+
 /// The same `.htaccess` where no module runs programs.
 pub fn bare_htaccess(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     htaccess(folder, testbed, "app.fcgi")?;
@@ -137,6 +142,19 @@ pub fn wrapper(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
 
 pub fn wrapper_root(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     fcgid(folder, testbed, &["wrapper"])
+}
+
+/// With more flags on the wrapper's command line.
+pub fn wrapper_with(folder: &Folder, testbed: &Testbed, flags: &str) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let printed = program.conf("apache", &["wrapper"])?;
+    let bare = "--mount /\" virtual";
+    ensure!(
+        printed.contains(bare),
+        "conf apache wrapper prints no {bare}"
+    );
+    let with = format!("--mount / {flags}\" virtual");
+    start(folder, &FCGID, &printed.replace(bare, &with))
 }
 
 /// The guides' own `.htaccess`: at the root, in a folder, and in that of the user `sub`.

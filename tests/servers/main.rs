@@ -5,6 +5,7 @@
 mod access;
 mod apache;
 mod caddy;
+mod deploy;
 mod folder;
 mod guides;
 mod h2o;
@@ -12,11 +13,16 @@ mod haproxy;
 mod http;
 mod libfcgi;
 mod lighttpd;
+mod logs;
+mod managers;
 mod nginx;
 mod paths;
 mod process;
+mod reload;
 mod requests;
 mod row;
+mod settings;
+mod stops;
 mod stories;
 mod testbed;
 
@@ -128,7 +134,27 @@ const ROWS: &[Row] = &[
     Row {
         name: "apache-fcgid-settings",
         missing: apache::missing_fcgid,
-        work: Work::Story(stories::settings),
+        work: Work::Story(settings::printed),
+    },
+    Row {
+        name: "apache-fcgid-settings-guide",
+        missing: apache::missing_fcgid,
+        work: Work::Story(settings::guides),
+    },
+    Row {
+        name: "apache-fcgid-flags",
+        missing: apache::missing_fcgid,
+        work: Work::Story(settings::flags),
+    },
+    Row {
+        name: "apache-fcgid-start-up",
+        missing: apache::missing_fcgid,
+        work: Work::Story(settings::start_up),
+    },
+    Row {
+        name: "apache-fcgid-deploy",
+        missing: apache::missing_fcgid,
+        work: Work::Story(deploy::story),
     },
     Row {
         name: "apache-fcgid-echo",
@@ -242,6 +268,31 @@ const ROWS: &[Row] = &[
             start: nginx::tcp_kept,
             traits: NGINX_KEPT,
         },
+    },
+    Row {
+        name: "nginx-reload",
+        missing: nginx::missing,
+        work: Work::Story(reload::story),
+    },
+    Row {
+        name: "nginx-stops-unix",
+        missing: nginx::missing,
+        work: Work::Story(stops::unix),
+    },
+    Row {
+        name: "nginx-stops-tcp",
+        missing: nginx::missing,
+        work: Work::Story(stops::tcp),
+    },
+    Row {
+        name: "nginx-logs",
+        missing: nginx::missing,
+        work: Work::Story(logs::behind_nginx),
+    },
+    Row {
+        name: "fcgid-logs",
+        missing: apache::missing_fcgid,
+        work: Work::Story(logs::under_fcgid),
     },
     Row {
         name: "nginx-files",
@@ -912,6 +963,46 @@ const ROWS: &[Row] = &[
         missing: libfcgi::missing,
         work: Work::Story(libfcgi::story),
     },
+    Row {
+        name: "systemd-verify",
+        missing: managers::missing_systemd,
+        work: Work::Story(managers::systemd),
+    },
+    Row {
+        name: "systemd-socket-activate",
+        missing: managers::missing_activate,
+        work: Work::Story(managers::systemd_activate),
+    },
+    Row {
+        name: "supervisor",
+        missing: managers::missing_supervisor,
+        work: Work::Story(managers::supervisor),
+    },
+    Row {
+        name: "init",
+        missing: managers::missing_init,
+        work: Work::Story(managers::init),
+    },
+    Row {
+        name: "init-su",
+        missing: managers::missing_su,
+        work: Work::Story(managers::init_by_su),
+    },
+    Row {
+        name: "init-user",
+        missing: managers::missing_setsid,
+        work: Work::Story(managers::init_by_user),
+    },
+    Row {
+        name: "spawn-fcgi",
+        missing: managers::missing_spawn_fcgi,
+        work: Work::Story(managers::spawn_fcgi),
+    },
+    Row {
+        name: "multiwatch",
+        missing: managers::missing_multiwatch,
+        work: Work::Story(managers::multiwatch),
+    },
 ];
 
 fn main() -> ExitCode {
@@ -952,7 +1043,7 @@ impl Tally {
             let missing = (row.missing)();
             if !missing.is_empty() {
                 println!(
-                    "test {} ... skipped: {} is not installed",
+                    "test {} ... skipped: there is no {}",
                     row.name,
                     missing.join(", ")
                 );

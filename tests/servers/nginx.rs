@@ -10,7 +10,7 @@ use crate::guides;
 use crate::http::Http;
 use crate::process::Process;
 use crate::row::Running;
-use crate::testbed::{Testbed, Upstream, WORKERS, free_address, installed};
+use crate::testbed::{Program, Testbed, Upstream, WORKERS, free_address, installed};
 
 pub fn missing() -> Vec<String> {
     match installed(&["nginx"]) {
@@ -73,7 +73,7 @@ fn guided(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running
     let upstream = Upstream::unix(folder);
     let app = program.serve(folder, &upstream, flags)?;
     let blocks = guides::nginx(&folder.text("run/testbed.sock"));
-    run(folder, "", &blocks, upstream, app)
+    run(folder, "", &blocks, upstream, vec![app])
 }
 
 /// The guides' oldest block.
@@ -102,6 +102,13 @@ pub fn accel(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     )
 }
 
+/// With an access log of the program's own.
+pub fn logged(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let log = folder.text("log/access.log");
+    let upstream = Upstream::unix(folder);
+    start_as(folder, testbed, upstream, &[], &["--access-log", &log], "")
+}
+
 fn start(
     folder: &Folder,
     testbed: &Testbed,
@@ -122,6 +129,18 @@ fn start_as(
 ) -> Outcome<Running> {
     let program = testbed.install(folder, "www/app.fcgi")?;
     let app = program.serve(folder, &upstream, app_flags)?;
+    before(folder, &program, upstream, flags, more, vec![app])
+}
+
+/// In front of a program that is served already.
+pub fn before(
+    folder: &Folder,
+    program: &Program,
+    upstream: Upstream,
+    flags: &[&str],
+    more: &str,
+    apps: Vec<Process>,
+) -> Outcome<Running> {
     let listen = upstream.listen();
     // A form comes first.
     let flags = [flags, &["--listen", listen.as_str(), "--workers", WORKERS]].concat();
@@ -131,7 +150,7 @@ fn start_as(
     let (http, server) = text
         .split_once(heading)
         .ok_or_else(|| format!("conf nginx prints no line {heading:?}"))?;
-    run(folder, http, &format!("{server}{more}"), upstream, app)
+    run(folder, http, &format!("{server}{more}"), upstream, apps)
 }
 
 /// nginx with these parts in `http { }` and in `server { }`.
@@ -140,7 +159,7 @@ fn run(
     http: &str,
     server: &str,
     upstream: Upstream,
-    app: Process,
+    apps: Vec<Process>,
 ) -> Outcome<Running> {
     folder.write("etc/http.conf", http)?;
     folder.write("etc/server.conf", server)?;
@@ -161,7 +180,7 @@ fn run(
     Ok(Running {
         http: Http { at },
         upstream: Some(upstream),
-        processes: vec![process, app],
+        processes: [vec![process], apps].into_iter().flatten().collect(),
     })
 }
 

@@ -39,12 +39,22 @@ pub struct Process {
 impl Process {
     /// Starts the command with nothing on fd 0, and its output in `log`.
     pub fn start(name: &str, command: &mut Command, log: &Path) -> Outcome<Process> {
+        Process::start_on(Stdio::null(), name, command, log)
+    }
+
+    /// The same with something on fd 0.
+    pub fn start_on(
+        stdin: impl Into<Stdio>,
+        name: &str,
+        command: &mut Command,
+        log: &Path,
+    ) -> Outcome<Process> {
         let out = File::create(log).map_err(|e| format!("cannot write {}: {e}", log.display()))?;
         let err = out
             .try_clone()
             .map_err(|e| format!("cannot write {}: {e}", log.display()))?;
         let child = command
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(out)
             .stderr(err)
             .process_group(0)
@@ -57,6 +67,10 @@ impl Process {
             ended: None,
             watch: watch.map_err(|e| format!("cannot start a shell to watch {name}: {e}"))?,
         })
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Waits until `ready` says so; an end of the process before that is the error.
@@ -131,7 +145,7 @@ impl Watch {
 }
 
 /// A signal by the shell's own `kill`: the standard library knows only SIGKILL.
-fn signal(name: &str, pid: u32) {
+pub fn signal(name: &str, pid: u32) {
     let _ = Command::new("sh")
         .args(["-c", r#"kill -s "$0" "$1" 2>/dev/null"#, name])
         .arg(pid.to_string())

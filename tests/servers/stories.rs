@@ -1,9 +1,8 @@
-//! Checks that are not a request of the table: what a visitor's query cannot do through mod_cgid, the settings file
-//! beside the program under mod_fcgid, and an Apache that runs no programs. `main.rs` runs each as a row.
+//! Checks that are not a request of the table: what a visitor's query cannot do through mod_cgid, files
+//! that the web server sends, and an Apache that runs no programs. `main.rs` runs each as a row.
 
 use std::fs;
 use std::net::TcpStream;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::folder::Folder;
@@ -149,33 +148,6 @@ pub fn beside_files(report: &mut Report, folder: &mut Folder, testbed: &Testbed)
     }
 }
 
-/// On a shared host there are no arguments and no environment: settings stand in a file beside the program.
-pub fn settings(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
-    // The file comes last: `conf` would not print over a wrong one, and mod_fcgid starts nothing before a request.
-    let begin = |content: &str| {
-        let running = apache::fcgid_htaccess(folder, testbed)?;
-        folder.write("www/.ht.app.fcgi", content)?;
-        Ok(running)
-    };
-    let good = report.check("start with a good file", || {
-        begin("# what this host can bear\nworkers 2\n")
-    });
-    if let Some(running) = good {
-        report.check("a good file is obeyed", || {
-            running.http.get("/hello")?.expect(200, "Hello, world!")
-        });
-        report.check("the file is not served", || not_served(running.http));
-        report.check("stop", || running.stop());
-    }
-    let bad = report.check("start with a wrong line", || {
-        begin("workers 2\nworkres 3\n")
-    });
-    if let Some(running) = bad {
-        mended(report, folder, &running);
-        report.check("stop", || running.stop());
-    }
-}
-
 /// mod_fcgid 2.3.9 writes a whole body before it reads a byte of the answer, and stands still when the program answers
 /// while it reads, once what both sides hold is full: until its FcgidIOTimeout, 40 s, without a word. We end it before.
 pub fn echo(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
@@ -317,45 +289,4 @@ fn files(
             .expect(404, "404 Not Found\n")
     });
     Some(running)
-}
-
-fn not_served(http: Http) -> Outcome {
-    let answer = http.get("/.ht.app.fcgi")?;
-    ensure!(
-        [403, 404].contains(&answer.status) && !answer.text().contains("workers"),
-        "status {} and {:?}",
-        answer.status,
-        answer.text()
-    );
-    Ok(())
-}
-
-fn mended(report: &mut Report, folder: &Folder, running: &Running) {
-    report.check("a wrong line is a 503 without its reason", || {
-        let answer = running.http.get("/hello")?;
-        ensure!(answer.status == 503, "status {}", answer.status);
-        ensure!(
-            !answer.text().contains("workres"),
-            "a visitor reads {:?}",
-            answer.text()
-        );
-        Ok(())
-    });
-    report.check("the log names the file, the line and what is wrong", || {
-        let log = folder.path("log/apache-error.log");
-        until("one line of Apache's error log says so", || {
-            logged(&log).then_some(())
-        })
-    });
-    report.check("mended, it is a 200 without a restart", || {
-        folder.write("www/.ht.app.fcgi", "workers 2\n# workers 3\n")?;
-        running.http.get("/hello")?.expect(200, "Hello, world!")
-    });
-}
-
-fn logged(log: &Path) -> bool {
-    let log = fs::read_to_string(log).unwrap_or_default();
-    log.lines().any(|line| {
-        line.contains(".ht.app.fcgi") && line.contains("line 2") && line.contains("workres")
-    })
 }

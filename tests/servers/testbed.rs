@@ -36,7 +36,7 @@ impl Testbed {
             .parent()
             .and_then(Path::parent)
             .ok_or("this test does not lie in a folder of cargo's")?;
-        build(profile)?;
+        build(profile, "testbed")?;
         let built = profile.join("examples/testbed");
         if !built.is_file() {
             return Err(format!(
@@ -47,6 +47,19 @@ impl Testbed {
         Ok(Testbed { built })
     }
 
+    /// Another program, to be told from this one by its answers: the example `hello`, which answers every address alike.
+    pub fn other(&self) -> Outcome<PathBuf> {
+        let examples = self.built.parent().ok_or("the example lies nowhere")?;
+        let profile = examples.parent().ok_or("the examples lie nowhere")?;
+        build(profile, "hello")?;
+        Ok(examples.join("hello"))
+    }
+
+    /// The file that cargo has built.
+    pub fn built(&self) -> &Path {
+        &self.built
+    }
+
     pub fn install(&self, folder: &Folder, name: &str) -> Outcome<Program> {
         let path = folder.install(&self.built, name)?;
         Ok(Program { path })
@@ -54,12 +67,12 @@ impl Testbed {
 }
 
 /// `cargo test --test servers` builds no example. Where cargo has built it already this changes nothing.
-fn build(profile: &Path) -> Outcome {
+fn build(profile: &Path, example: &str) -> Outcome {
     let (Some(cargo), Some(name)) = (env::var_os("CARGO"), profile.file_name()) else {
         return Ok(());
     };
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--example", "testbed"]);
+    command.args(["build", "--quiet", "--example", example]);
     if name == "release" {
         command.arg("--release");
     }
@@ -74,7 +87,7 @@ fn build(profile: &Path) -> Outcome {
     if status.success() {
         Ok(())
     } else {
-        Err("cargo build --example testbed failed".to_owned())
+        Err(format!("cargo build --example {example} failed"))
     }
 }
 

@@ -1,5 +1,5 @@
-//! Configurations for web servers, as text: one file a web server, and no other copy of any of them. The command
-//! line's `conf` prints them, and the server tests run exactly what it prints.
+//! Configurations for web servers and for process managers, as text: one file for each, and no other copy of any of them.
+//! The command line's `conf` prints them, and the server tests run exactly what it prints.
 
 mod apache;
 mod caddy;
@@ -7,8 +7,12 @@ mod cherokee;
 mod h2o;
 mod haproxy;
 mod htaccess;
+mod init;
 mod lighttpd;
 mod nginx;
+mod spawn_fcgi;
+mod supervisor;
+mod systemd;
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +33,7 @@ pub(crate) struct Site<'a> {
 
 /// One configuration that can be printed.
 pub(crate) struct Conf {
-    /// The web server.
+    /// The web server or the process manager.
     pub server: &'static str,
     /// Its form; the usual one has no name.
     pub form: &'static str,
@@ -57,6 +61,12 @@ pub(crate) const CONFS: &[Conf] = &[
     conf("caddy", "php", "php_fastcgi, where files lie beside the program", caddy::php),
     conf("h2o", "", "starts the program; --listen: connects to it", h2o::text),
     conf("cherokee", "", "starts the program; --listen: connects to it", cherokee::text),
+    conf("systemd", "", "a hardened service; it needs the socket, too", systemd::text),
+    conf("systemd", "socket", "its socket, which stays while the program restarts", systemd::socket),
+    conf("supervisor", "", "an fcgi-program: a socket and who serves it", supervisor::text),
+    conf("init", "", "an init script, where neither of these is", init::text),
+    conf("spawn-fcgi", "", "a script that makes a socket and starts the program", spawn_fcgi::text),
+    conf("multiwatch", "", "the same for two processes that are watched", spawn_fcgi::multiwatch),
 ];
 
 const fn conf(
@@ -105,10 +115,12 @@ fn unknown(server: &str, form: &str) -> String {
     let servers: Vec<&str> = servers.map(|conf| conf.server).collect();
     let known = servers.join(", ");
     if server.is_empty() {
-        return format!("conf needs a web server; write one of {known} behind it");
+        return format!(
+            "conf needs a web server or process manager; write one of {known} behind it"
+        );
     }
     if !servers.contains(&server) {
-        return format!("conf knows no web server {server:?}; write one of {known}");
+        return format!("conf knows no {server:?}; write one of {known}");
     }
     let forms = CONFS
         .iter()
@@ -126,6 +138,10 @@ fn unknown(server: &str, form: &str) -> String {
 /// Largest request body that the printed configurations let through, in bytes. Every web server has its own default:
 /// mod_fcgid 128 KiB, nginx 1 MiB, lighttpd and mod_proxy_fcgi none.
 const MAX_BODY: u64 = 64 << 20;
+
+/// Who may connect to a socket, and whom the program runs as where a process manager says so: the user and the group of
+/// Debian's web servers.
+const WEB_USER: &str = "www-data";
 
 /// Where a web server connects to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -235,6 +251,23 @@ impl Site<'_> {
             self.workers,
             self.mount_flag()
         )
+    }
+
+    /// The words behind the program for whoever passes it a socket.
+    fn arguments(&self) -> Vec<String> {
+        let mut words = vec!["--workers".to_owned(), self.workers.to_string()];
+        if !self.mount.is_empty() {
+            words.extend(["--mount".to_owned(), plain(self.mount)]);
+        }
+        words
+    }
+
+    /// The folder of the socket if that is the program's alone, and therefore nobody else's to make.
+    fn own_folder(&self) -> Option<String> {
+        match self.upstream() {
+            None => Some(format!("/run/{}", self.short_name())),
+            Some(_) => None,
+        }
     }
 
     /// Said to the program, too: not every web server tells, and none does for the mount without its slash.

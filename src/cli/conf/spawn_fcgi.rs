@@ -1,0 +1,104 @@
+//! spawn-fcgi, which makes the socket, gives up root and starts the program, once; and multiwatch behind it, which starts
+//! several and each again when it ends. Called by [`text`](super::text).
+
+use super::{Site, Upstream, WEB_USER, in_shell};
+
+pub(super) fn text(site: &Site) -> String {
+    script(
+        site,
+        "spawn-fcgi starts it, and does not look after it: what starts it again when it ends is supervisor or multiwatch.",
+        &[],
+    )
+}
+
+/// Two processes on one socket.
+pub(super) fn multiwatch(site: &Site) -> String {
+    script(
+        site,
+        "spawn-fcgi makes the socket, and multiwatch starts two processes on it, each again when it ends.",
+        &["/usr/bin/multiwatch", "-f", "2", "--"],
+    )
+}
+
+fn script(site: &Site, what: &str, before: &[&str]) -> String {
+    let (path, name) = (site.path(), site.short_name());
+    let upstream = site.upstream_or_default();
+    let place = match &upstream {
+        Upstream::Unix(path) => format!("-s {} -M 0660 -U \"$user\" -G \"$user\"", in_shell(path)),
+        Upstream::Tcp(host, port) => format!("-a {} -p {}", in_shell(host), in_shell(port)),
+    };
+    let folder = match site.own_folder() {
+        Some(folder) => format!(
+            "# The socket's own folder; /run is empty after a start of the machine.\n\
+             mkdir -p {}\n",
+            in_shell(&folder)
+        ),
+        None => String::new(),
+    };
+    let before: String = before.iter().map(|word| format!("{word} ")).collect();
+    let words = std::iter::once(site.path()).chain(site.arguments());
+    let words: Vec<String> = words.map(|word| in_shell(&word)).collect();
+    let command = words.join(" ");
+    format!(
+        r#"#!/bin/sh
+# Starts {path}, as root, where no systemd and no supervisor does.
+# {what}
+# Stop: kill "$(cat /run/{name}.pid)"
+# A new version: stop it, and run this once the pid is gone. Visitors are refused in between.
+set -eu
+
+# {WEB_USER} is Debian's name for the web server's user, which is who the program runs as.
+user={WEB_USER}
+
+{folder}# spawn-fcgi points standard output and error to /dev/null: the program's log would be lost.
+touch /var/log/{name}.log
+chown "$user" /var/log/{name}.log
+
+exec spawn-fcgi {place} -u "$user" -P /run/{name}.pid -- \
+    /bin/sh -c 'exec "$0" "$@" 2>>/var/log/{name}.log' \
+    {before}{command}
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn site<'a>(program: &'a str, listen: &'a [String]) -> Site<'a> {
+        Site {
+            program: Path::new(program),
+            listen,
+            workers: 4,
+            keepalive: false,
+            mount: "/app",
+        }
+    }
+
+    #[test]
+    fn the_program_comes_last_and_multiwatch_before_it() {
+        let command = "    '/srv/my www/app.fcgi' --workers 4 --mount /app\n";
+        let site = site("/srv/my www/app.fcgi", &[]);
+        let (one, two) = (text(&site), multiwatch(&site));
+        assert!(one.ends_with(&format!("\\\n{command}")), "{one}");
+        let watched = command.replace("    ", "    /usr/bin/multiwatch -f 2 -- ");
+        assert!(two.ends_with(&format!("\\\n{watched}")), "{two}");
+    }
+
+    #[test]
+    fn a_folder_is_made_for_the_default_alone() {
+        let listen = ["unix:/run/it's.sock".to_owned()];
+        let tcp = ["[::1]:9000".to_owned()];
+        let default = text(&site("/srv/app.fcgi", &[]));
+        assert!(default.contains("\nmkdir -p /run/app\n"), "{default}");
+        for (listen, place) in [
+            (&listen, r"-s '/run/it'\''s.sock' -M 0660 "),
+            (&tcp, "-a ::1 -p 9000 "),
+        ] {
+            let text = text(&site("/srv/app.fcgi", listen));
+            assert!(text.contains(place), "{text}");
+            assert!(!text.contains("mkdir"), "{text}");
+        }
+    }
+}

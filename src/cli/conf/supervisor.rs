@@ -1,0 +1,125 @@
+//! supervisor, which makes the socket and passes it on fd 0 (`fcgi-program`). Called by [`text`](super::text).
+
+use super::{Site, Upstream, WEB_USER, in_shell};
+
+pub(super) fn text(site: &Site) -> String {
+    let (path, name) = (site.path(), site.short_name());
+    let upstream = site.upstream_or_default();
+    let socket = socket(&upstream);
+    let folder = about_folder(site);
+    let command = command(site);
+    let access = match upstream {
+        Upstream::Unix(_) => format!(
+            "# Only the web server's user may connect.\n\
+             socket_owner={WEB_USER}:{WEB_USER}\n\
+             socket_mode=0660\n"
+        ),
+        Upstream::Tcp(..) => String::new(),
+    };
+    format!(
+        r#"# supervisor starts {path} and passes its socket: /etc/supervisor/conf.d/{name}.conf. Then:
+#   supervisorctl update
+# A new version: put it in place, and supervisorctl restart {name}:*
+# The socket goes with the last process, and visitors are refused until the next has started. With numprocs=2 it
+# stays: restart {name}:{name}_00, and then {name}:{name}_01.
+{folder}
+[fcgi-program:{name}]
+command={command}
+socket={socket}
+{access}# {WEB_USER} is Debian's name for the web server's user; without this line the program would run as root.
+user={WEB_USER}
+# Processes that share the socket. Each answers as many requests at once as it has workers.
+numprocs=1
+process_name=%(program_name)s_%(process_num)02d
+autostart=true
+# Started again whenever it ends that was not told to.
+autorestart=true
+# Running requests get --grace, 5 s unless set; what is left after this is killed.
+stopsignal=TERM
+stopwaitsecs=10
+# What the program says goes to its log; it prints nothing else.
+redirect_stderr=true
+stdout_logfile=/var/log/supervisor/{name}.log
+"#
+    )
+}
+
+/// supervisor makes no folder.
+fn about_folder(site: &Site) -> String {
+    match site.own_folder() {
+        Some(folder) => format!(
+            "# {folder} has to be there, and /run is empty after a start of the machine. By systemd-tmpfiles: a line\n\
+             #   d {folder} 0755 root root\n\
+             # in /etc/tmpfiles.d/{}.conf\n",
+            site.short_name()
+        ),
+        None => String::new(),
+    }
+}
+
+fn socket(upstream: &Upstream) -> String {
+    match upstream {
+        Upstream::Unix(path) => format!("unix://{}", value(path)),
+        Upstream::Tcp(..) => format!("tcp://{}", upstream.authority()),
+    }
+}
+
+/// supervisor takes it apart as a shell would.
+fn command(site: &Site) -> String {
+    let words = std::iter::once(site.path()).chain(site.arguments());
+    let words: Vec<String> = words.map(|word| value(&in_shell(&word))).collect();
+    words.join(" ")
+}
+
+/// In a value `%` begins an expansion, and `;` or `#` behind a blank a comment, also between quotes. There two more quotes
+/// part the two.
+fn value(text: &str) -> String {
+    text.replace('%', "%%")
+        .replace(" ;", " '';")
+        .replace(" #", " ''#")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn for_site(program: &str, listen: &[&str]) -> String {
+        let listen: Vec<String> = listen.iter().map(|&address| address.to_owned()).collect();
+        text(&Site {
+            program: Path::new(program),
+            listen: &listen,
+            workers: 4,
+            keepalive: false,
+            mount: "/app",
+        })
+    }
+
+    #[test]
+    fn the_command_is_as_in_a_shell_but_for_what_begins_a_comment() {
+        for (program, command) in [
+            ("/srv/app.fcgi", "/srv/app.fcgi --workers 4 --mount /app"),
+            (
+                "/srv/a #1 ;2/50% app",
+                "'/srv/a ''#1 '';2/50%% app' --workers 4 --mount /app",
+            ),
+        ] {
+            let text = for_site(program, &[]);
+            let line = format!("\ncommand={command}\n");
+            assert!(text.contains(&line), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_socket_file_has_an_owner_and_tcp_none() {
+        let unix = for_site("/srv/app.fcgi", &[]);
+        assert!(
+            unix.contains("\nsocket=unix:///run/app/app.sock\n"),
+            "{unix}"
+        );
+        assert!(unix.contains("\nsocket_mode=0660\n"), "{unix}");
+        let tcp = for_site("/srv/app.fcgi", &["127.0.0.1:9000"]);
+        assert!(tcp.contains("\nsocket=tcp://127.0.0.1:9000\n"), "{tcp}");
+        assert!(!tcp.contains("socket_owner="), "{tcp}");
+    }
+}

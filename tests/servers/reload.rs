@@ -1,0 +1,134 @@
+//! Fifty reloads of a parent and its children under load, behind nginx with a connection for each request. `main.rs`
+//! runs it as a row.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use crate::folder::Folder;
+use crate::http::Http;
+use crate::process::{signal, until};
+use crate::row::Report;
+use crate::testbed::{Program, Testbed, Upstream};
+use crate::{Outcome, ensure, nginx};
+
+const RELOADS: usize = 50;
+
+/// Visitors that ask one thing after the other, each with another one in mind.
+const VISITORS: [&str; 4] = [
+    "/hello",
+    "/sleep?ms=20",
+    "/bytes?n=300000",
+    "/chunks?n=3&ms=10",
+];
+
+pub fn story(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    let upstream = Upstream::unix(folder);
+    let Some((family, running)) = report.check("start", || {
+        let program = testbed.install(folder, "www/app.fcgi")?;
+        let family = Family::start(folder, &program, &upstream)?;
+        let running = nginx::before(folder, &program, upstream, &[], "", Vec::new())?;
+        Ok((family, running))
+    }) else {
+        return;
+    };
+    report.check("no request is refused or cut by fifty reloads", || {
+        reloads(running.http, &family)
+    });
+    report.check("stop", || running.stop());
+}
+
+fn reloads(http: Http, family: &Family) -> Outcome {
+    let (over, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let visit = |target: &str| -> Outcome {
+        while !over.load(Ordering::Relaxed) {
+            let answer = http.get(target)?;
+            ensure!(
+                answer.status == 200 && answer.whole,
+                "{target}: {} after {answered:?} answers, whole: {}",
+                answer.status,
+                answer.whole
+            );
+            answered.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let visitors: Vec<_> = VISITORS
+            .iter()
+            .map(|target| scope.spawn(|| visit(target)))
+            .collect();
+        let reloaded = (0..RELOADS).try_for_each(|_| family.reload());
+        over.store(true, Ordering::Relaxed);
+        visitors
+            .into_iter()
+            .try_for_each(|visitor| visitor.join().map_err(|_| "a visitor panicked")?)?;
+        reloaded
+    })?;
+    let answered = answered.into_inner();
+    ensure!(answered > 4 * RELOADS, "{answered} requests were answered");
+    Ok(())
+}
+
+/// A parent without a terminal, at which SIGHUP would be a hang-up, and so not in a group of this process.
+struct Family {
+    parent: Child,
+    log: PathBuf,
+}
+
+impl Family {
+    fn start(folder: &Folder, program: &Program, upstream: &Upstream) -> Outcome<Family> {
+        let log = folder.path("log/testbed.log");
+        let file =
+            File::create(&log).map_err(|e| format!("cannot write {}: {e}", log.display()))?;
+        let mut command = Command::new("setsid");
+        command
+            .arg(&program.path)
+            .args(["--listen", &upstream.listen(), "--processes", "2"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(file);
+        folder.give_up_root(&mut command);
+        let parent = command
+            .spawn()
+            .map_err(|e| format!("cannot start setsid: {e}"))?;
+        let family = Family { parent, log };
+        until("the children serve", || {
+            family.told("processes serve").then_some(())
+        })?;
+        Ok(family)
+    }
+
+    fn told(&self, words: &str) -> bool {
+        fs::read_to_string(&self.log).is_ok_and(|log| log.contains(words))
+    }
+
+    fn children(&self) -> BTreeSet<u32> {
+        let pid = self.parent.id();
+        let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        text.unwrap_or_default()
+            .split_whitespace()
+            .filter_map(|pid| pid.parse().ok())
+            .collect()
+    }
+
+    /// Waits until others serve, and those before have ended.
+    fn reload(&self) -> Outcome {
+        let before = self.children();
+        signal("HUP", self.parent.id());
+        until("other children serve alone", || {
+            let now = self.children();
+            (now.len() == 2 && now.is_disjoint(&before)).then_some(())
+        })
+    }
+}
+
+impl Drop for Family {
+    fn drop(&mut self) {
+        signal("TERM", self.parent.id());
+        let _ = self.parent.wait();
+    }
+}
