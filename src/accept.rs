@@ -10,13 +10,18 @@
 //! one who gets its event removes an entry: what has waited too long is shut down, which is an event, and whoever gets
 //! that closes it. So a descriptor can be armed after the lock is given back, when nobody can have closed it yet.
 //! With all workers busy nobody waits here, and time limits fire late.
+//!
+//! The timer also rings for the looks at our sockets' paths, see `listeners`; a listener whose path was bound again is
+//! retired: out of the set, and emptied by whoever exchanged it.
 
 use crate::buffer::Buffers;
 use crate::exchange::Home;
 use crate::limits::Limits;
 use crate::link::{Head, Kind, Link, Registration, Waiting};
+use crate::listeners::Listeners;
 use crate::net::sys::now_ms;
 use crate::net::{Epoll, Interest, Listener, Timer, Transport};
+use crate::peers::Peers;
 use crossbeam_utils::CachePadded;
 use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::fd::AsRawFd;
@@ -38,6 +43,13 @@ const PAUSE_MS: u64 = 100;
 
 /// How often the log says that there is no room.
 const TOLD_MS: u64 = 60_000;
+
+/// How often the paths of our sockets are looked at. All processes of a machine look at the same moments, so that they
+/// wake it once.
+const LOOK_MS: u64 = 5_000;
+
+/// How soon a path that has vanished is looked at again.
+const DOUBT_MS: u64 = 1_000;
 
 /// Asks the loop to end; from anywhere, a signal handler included.
 #[derive(Debug)]
@@ -64,7 +76,10 @@ impl Stop {
 pub(crate) struct Accept {
     epoll: Arc<Epoll>,
     timer: Timer,
-    listeners: Vec<Listener>,
+    listeners: Listeners,
+    /// Listeners that were exchanged, and that could not be emptied yet.
+    retired: Mutex<Vec<Listener>>,
+    peers: Peers,
     stop_pipe: PipeReader,
     stop: Stop,
     parked: Mutex<Parked>,
@@ -84,6 +99,8 @@ struct Parked {
     alarm: u64,
     /// Listeners that are not armed, one bit each, until there is room again.
     paused: u64,
+    /// When to look at the paths, in ms of the monotonic clock; 0 if there are none.
+    look: u64,
     /// Bytes of heads that are not whole.
     head_bytes: usize,
     /// When the log got its last line about missing room, in ms of the monotonic clock; 0 if it has none.
@@ -101,17 +118,19 @@ struct Entry {
 impl Accept {
     /// # Errors
     /// When there is no descriptor left, or more than 64 listeners are given.
-    pub(crate) fn new(listeners: Vec<Listener>, limits: Limits) -> io::Result<Accept> {
-        if listeners.len() > 64 {
-            return Err(io::Error::other(
-                "cannot listen on more than 64 sockets at once; use fewer --listen",
-            ));
-        }
+    pub(crate) fn new(
+        listeners: Vec<Listener>,
+        peers: Peers,
+        limits: Limits,
+    ) -> io::Result<Accept> {
         let (stop_pipe, pipe) = io::pipe()?;
+        let epoll = Arc::new(Epoll::new()?);
         let accept = Accept {
-            epoll: Arc::new(Epoll::new()?),
             timer: Timer::new()?,
-            listeners,
+            listeners: Listeners::new(listeners, &epoll, LISTENER)?,
+            retired: Mutex::default(),
+            epoll,
+            peers,
             stop_pipe,
             stop: Stop {
                 asked: AtomicBool::new(false),
@@ -128,18 +147,22 @@ impl Accept {
         accept
             .epoll
             .add(accept.timer.as_raw_fd(), TIMER, Interest::ReadOnce)?;
-        for (i, listener) in accept.listeners.iter().enumerate() {
-            accept.epoll.add(
-                listener.as_raw_fd(),
-                LISTENER | i as u64,
-                Interest::ReadOnce,
-            )?;
+        if accept.listeners.have_paths() {
+            let mut parked = accept.lock();
+            parked.look = next_look(now_ms());
+            let at = parked.look;
+            accept.set_alarm(&mut parked, at);
         }
         Ok(accept)
     }
 
-    pub(crate) fn listeners(&self) -> &[Listener] {
+    pub(crate) fn listeners(&self) -> &Listeners {
         &self.listeners
+    }
+
+    /// Who may connect by TCP.
+    pub(crate) fn peers(&self) -> &Peers {
+        &self.peers
     }
 
     /// Asks every worker that waits, or comes to wait, to end. Async-signal-safe.
@@ -149,7 +172,7 @@ impl Accept {
 
     /// Removes the sockets that we made, while they still listen.
     pub(crate) fn unlink(&self) {
-        for listener in &self.listeners {
+        for listener in self.listeners.iter() {
             if let Err(error) = listener.unlink() {
                 log::warn!("cannot remove {}: {error}", listener.local_addr());
             }
@@ -176,8 +199,10 @@ impl Accept {
         let moved: Vec<Waiting> = all.filter_map(|i| parked.remove(i)).collect();
         drop(parked);
         for mut waiting in moved {
-            waiting.link.belong_to(&to.open);
-            to.park(waiting);
+            if to.peers.admit(waiting.link.transport.peer()) {
+                waiting.link.belong_to(&to.open);
+                to.park(waiting);
+            }
         }
     }
 
@@ -250,13 +275,12 @@ impl Accept {
     }
 
     fn accept(&self, i: usize) -> Option<Waiting> {
-        let listener = self.listeners.get(i)?;
         if self.open.load(Ordering::Relaxed) >= self.limits.max_connections {
             self.end_oldest_idle();
             self.pause(i, "max_connections are open");
             return None;
         }
-        let accepted = listener.socket().accept();
+        let accepted = self.listeners.get(i)?.socket().accept();
         if let Err(error) = &accepted
             && !is_everyday(error)
         {
@@ -264,9 +288,12 @@ impl Accept {
             self.pause(i, &error.to_string());
             return None;
         }
-        self.arm_listener(i);
+        self.listeners.arm(i);
         // EAGAIN is everyday: a sibling process that shares the listener took the connection. ECONNABORTED too.
-        let (socket, _) = accepted.ok()?;
+        let (socket, peer) = accepted.ok()?;
+        if !self.peers.admit(peer.as_socket().map(|peer| peer.ip())) {
+            return None;
+        }
         let link = Link::new(Transport::new(socket), &self.open);
         Some(Waiting {
             link,
@@ -275,19 +302,6 @@ impl Accept {
             head: Head::default(),
             block: Vec::new(),
         })
-    }
-
-    fn arm_listener(&self, i: usize) {
-        if let Err(error) = self.epoll.rearm(
-            self.listeners[i].as_raw_fd(),
-            LISTENER | i as u64,
-            Interest::ReadOnce,
-        ) {
-            log::error!(
-                "cannot wait for connections on {}: {error}",
-                self.listeners[i].local_addr()
-            );
-        }
     }
 
     /// Leaves a listener alone for a moment: the backlog keeps what comes.
@@ -328,6 +342,13 @@ impl Accept {
                 next = next.min(waiting.deadline);
             }
         }
+        let is_time_to_look = parked.look != 0 && parked.look <= now;
+        if is_time_to_look {
+            parked.look = next_look(now);
+        }
+        if parked.look != 0 {
+            next = next.min(parked.look);
+        }
         let paused = std::mem::take(&mut parked.paused);
         parked.alarm = 0;
         // Set or cleared before it is armed: one that has rung stays readable, and would wake somebody at once.
@@ -342,9 +363,47 @@ impl Accept {
             log::error!("time limits are off: {error}");
         }
         drop(parked);
-        (0..self.listeners.len())
+        (0..64)
             .filter(|i| paused & 1 << i != 0)
-            .for_each(|i| self.arm_listener(i));
+            .for_each(|i| self.listeners.arm(i));
+        if is_time_to_look && !self.is_stopping() {
+            self.look();
+        }
+    }
+
+    /// Looks at the paths of our sockets, on whichever worker the timer woke.
+    fn look(&self) {
+        let look = self.listeners.look();
+        if look.is_doubtful {
+            let mut parked = self.lock();
+            let at = now_ms() + DOUBT_MS;
+            parked.look = parked.look.min(at);
+            self.set_alarm(&mut parked, at);
+        }
+        if self.is_stopping() {
+            // Perhaps it was asked after the looks began, and the one who unlinked missed what was bound again.
+            self.unlink();
+        }
+        let mut retired = self
+            .retired
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        retired.extend(look.retired);
+        retired.retain(|listener| !self.empty(listener));
+    }
+
+    /// Takes what has connected to a retired listener. Whether that is all; if not, there is no room at present.
+    fn empty(&self, listener: &Listener) -> bool {
+        while self.open.load(Ordering::Relaxed) < self.limits.max_connections {
+            match listener.socket().accept() {
+                Ok((socket, _)) => self.adopt(Transport::new(socket)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(error) if is_everyday(&error) => {}
+                Err(_) => break,
+            }
+        }
+        self.end_oldest_idle();
+        false
     }
 
     /// Sets the timer, if it is not set to ring before.
@@ -522,6 +581,10 @@ fn is_everyday(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
     )
+}
+
+fn next_look(now: u64) -> u64 {
+    (now / LOOK_MS + 1) * LOOK_MS
 }
 
 fn tell_expired(kind: Kind) {

@@ -32,7 +32,7 @@ struct Process {
     /// What is asked in the pools' place, by a byte: the http server, which needs them for what it has begun.
     front: OnceLock<PipeWriter>,
     pools: [OnceLock<Arc<Pool>>; POOLS],
-    files: OnceLock<Vec<(CString, SocketFile)>>,
+    files: OnceLock<Vec<(CString, Arc<SocketFile>)>>,
 }
 
 impl Process {
@@ -77,8 +77,8 @@ pub(crate) fn own(grace: Duration) -> io::Result<()> {
 }
 
 /// These files go when the process ends at the deadline.
-pub(crate) fn removes(files: impl Iterator<Item = SocketFile>) {
-    let with_path = |file: SocketFile| {
+pub(crate) fn removes(files: impl Iterator<Item = Arc<SocketFile>>) {
+    let with_path = |file: Arc<SocketFile>| {
         let path = CString::new(file.path.as_os_str().as_bytes()).ok()?;
         Some((path, file))
     };
@@ -157,7 +157,8 @@ extern "C" fn stop(signal: i32) {
 extern "C" fn deadline(_signal: i32) {
     let Some(process) = PROCESS.get() else { return };
     for (path, file) in process.files.get().into_iter().flatten() {
-        sys::unlink_if(path, file.device, file.inode);
+        let (device, inode) = file.id();
+        sys::unlink_if(path, device, inode);
     }
     let now = sys::now_ms();
     for slot in process

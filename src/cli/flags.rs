@@ -1,6 +1,6 @@
 //! The flags, as one table: the command line and the settings file are both read by it, and `--help` prints it.
 
-use crate::net::{Address, Prefix};
+use crate::net::{Address, Owner, Prefix};
 use crate::sendfile::Sendfile;
 use crate::server::Server;
 use getopts::{Fail, Matches};
@@ -15,6 +15,9 @@ use std::time::Duration;
 const FLAGS: &[Flag] = &[
     flag("listen", "ADDR", "unix:/path, 127.0.0.1:9000 or fd:3; repeatable", Kind::Listen),
     flag("http", "ADDR", "http, to try it out: 127.0.0.1:8000", Kind::Http),
+    flag("socket-mode", "MODE", "of a socket file, exactly [0660 less the umask]", Kind::SocketMode),
+    flag("socket-owner", "OWNER", "of a socket file: app:www-data, :www-data", Kind::SocketOwner),
+    flag("allow", "PREFIX", "who may connect by TCP; repeatable", Kind::Allow),
     flag("mount", "PATH", "what it is reached under: /app [found]", Kind::Mount),
     flag("trusted-proxy", "PREFIX", "its X-Forwarded-* count; repeatable", Kind::TrustedProxy),
     flag("workers", "N", "requests answered at once", Kind::Number(1, 1024, |s| &mut s.workers)),
@@ -56,6 +59,9 @@ pub(super) struct Options {
     trusted_proxies: Vec<Prefix>,
     sendfile: Option<Sendfile>,
     debug: bool,
+    socket_mode: Option<u32>,
+    socket_owner: Option<Owner>,
+    allow: Vec<Prefix>,
     changes: Vec<Change>,
 }
 
@@ -105,6 +111,9 @@ enum Kind {
     TrustedProxy,
     Sendfile,
     Debug,
+    SocketMode,
+    SocketOwner,
+    Allow,
     /// At least so many ms.
     Seconds(u64, Field<Duration>),
     /// From least to most.
@@ -237,6 +246,10 @@ impl Options {
             true => below.trusted_proxies,
             false => self.trusted_proxies,
         };
+        let allow = match self.allow.is_empty() {
+            true => below.allow,
+            false => self.allow,
+        };
         let mut changes = below.changes;
         changes.extend(self.changes);
         Options {
@@ -248,6 +261,9 @@ impl Options {
             trusted_proxies,
             sendfile: self.sendfile.or(below.sendfile),
             debug: self.debug || below.debug,
+            socket_mode: self.socket_mode.or(below.socket_mode),
+            socket_owner: self.socket_owner.or(below.socket_owner),
+            allow,
             changes,
         }
     }
@@ -271,6 +287,15 @@ impl Options {
         }
         if self.debug {
             server = server.debug(true);
+        }
+        if let Some(mode) = self.socket_mode {
+            server = server.socket_mode(mode);
+        }
+        if let Some(owner) = &self.socket_owner {
+            server = server.socket_owner(owner.clone());
+        }
+        if !self.allow.is_empty() {
+            server.allow.clone_from(&self.allow);
         }
         for change in &self.changes {
             match *change {
@@ -319,6 +344,9 @@ impl Flag {
             Kind::TrustedProxy => options.trusted_proxies.push(prefix(value)?),
             Kind::Sendfile => options.sendfile = Some(sendfile(value)?),
             Kind::Debug => options.debug = true,
+            Kind::SocketMode => options.socket_mode = Some(socket_mode(value)?),
+            Kind::SocketOwner => options.socket_owner = Some(owner(value)?),
+            Kind::Allow => options.allow.push(prefix(value)?),
             Kind::Seconds(least, field) => {
                 let change = Change::Seconds(field, seconds(value, least)?);
                 options.changes.push(change);
@@ -346,7 +374,10 @@ impl Flag {
             | Kind::Mount
             | Kind::TrustedProxy
             | Kind::Sendfile
-            | Kind::Debug => String::new(),
+            | Kind::Debug
+            | Kind::SocketMode
+            | Kind::SocketOwner
+            | Kind::Allow => String::new(),
             Kind::Seconds(_, field) => format!(" [{}]", seconds_of(*field(server))),
             Kind::Number(_, _, field) => format!(" [{}]", short(*field(server) as u64)),
             Kind::Bytes(field) => format!(" [{}]", short(*field(server))),
@@ -359,7 +390,9 @@ fn grammar() -> getopts::Options {
     grammar.optflag("h", "help", "").optflag("V", "version", "");
     for flag in FLAGS {
         match flag.kind {
-            Kind::Listen | Kind::TrustedProxy => grammar.optmulti("", flag.name, "", ""),
+            Kind::Listen | Kind::TrustedProxy | Kind::Allow => {
+                grammar.optmulti("", flag.name, "", "")
+            }
             Kind::Keepalive | Kind::Debug => grammar.optflag("", flag.name, ""),
             _ => grammar.optopt("", flag.name, "", ""),
         };
@@ -413,7 +446,7 @@ fn parse_line(
     match flag.kind {
         Kind::Keepalive => return Err("keepalive is for the command conf; leave it out".into()),
         Kind::Debug if !value.is_empty() => return Err("debug takes no value; write debug".into()),
-        Kind::Listen | Kind::TrustedProxy => {}
+        Kind::Listen | Kind::TrustedProxy | Kind::Allow => {}
         _ if seen.contains(&flag.name) => {
             return Err(format!("{name} is given twice; leave one out"));
         }
@@ -501,6 +534,23 @@ fn mount(value: &str) -> Result<String, String> {
             "{value:?} is no mount; write the path of the URL that the application is reached under, decoded: /app, or /"
         )),
     }
+}
+
+/// Octal, as for chmod.
+fn socket_mode(value: &str) -> Result<u32, String> {
+    let is_octal = !value.is_empty() && value.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    let mode = u32::from_str_radix(value, 8).ok().filter(|_| is_octal);
+    mode.filter(|&mode| mode <= 0o777).ok_or_else(|| {
+        format!(
+            "{value:?} is no mode; write three octal digits, such as 0660 for its user and group"
+        )
+    })
+}
+
+fn owner(value: &str) -> Result<Owner, String> {
+    value
+        .parse()
+        .map_err(|error: std::io::Error| error.to_string())
 }
 
 fn prefix(value: &str) -> Result<Prefix, String> {

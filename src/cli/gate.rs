@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::net::{Address, Facts};
 use crate::pool::{Call, Handlers, Make, Pool, start_up};
 use crate::process;
-use crate::server::{Server, listen};
+use crate::server::Server;
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -32,7 +32,7 @@ pub(super) fn serve(
 ) -> io::Result<()> {
     let mut gatekeeper = flags.apply(server.clone()).workers(1);
     gatekeeper.own_process()?;
-    let listeners = listen(&SOCKET)?;
+    let listeners = gatekeeper.bind(&SOCKET)?;
     let gate = Arc::new(Gate {
         server,
         facts,
@@ -150,7 +150,8 @@ impl Gate {
         let options = self.flags.clone().over(settings);
         let server = options.apply(self.server.clone());
         let (grace, listen_given) = (server.grace, server.listen.clone());
-        let pool = server.pool(listen(&SOCKET)?)?;
+        let listeners = server.bind(&SOCKET)?;
+        let pool = server.pool(listeners)?;
         lines::start(options.log_level);
         log::info!("the settings are right now");
         let (_, notes) = self.facts.decide(&listen_given, options.http);

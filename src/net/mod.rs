@@ -6,6 +6,7 @@ mod address;
 mod connect;
 mod listener;
 mod origin;
+mod owner;
 mod pipes;
 mod prefix;
 pub(crate) mod sys;
@@ -13,8 +14,9 @@ mod transport;
 
 pub use address::Address;
 pub(crate) use address::refuse_public;
-pub(crate) use listener::{Listener, SocketFile};
+pub(crate) use listener::{Listener, PathIs, Permit, SocketFile};
 pub(crate) use origin::{Facts, Origin};
+pub use owner::Owner;
 pub(crate) use pipes::Pipes;
 pub use prefix::Prefix;
 pub(crate) use sys::{Epoll, Interest, Mapping, Timer, Wait};

@@ -19,7 +19,7 @@ const LAYERS: [&[&str]; 15] = [
     &["request", "response", "body", "access"],
     &["exchange"],
     &["wire"],
-    &["link", "front", "visitor", "stranger"],
+    &["link", "front", "visitor", "stranger", "listeners", "peers"],
     &[
         "buffer", "limits", "setup", "sendfile", "slot", "net", "form", "cgi", "page",
     ],
