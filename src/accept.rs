@@ -600,3 +600,94 @@ fn tell_expired(kind: Kind) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Address, Permit};
+    use std::os::unix::net::UnixStream;
+    use std::path::PathBuf;
+    use std::{env, fs, process};
+
+    /// A loop without workers, that listens in a folder of its own.
+    struct Ours {
+        accept: Accept,
+        path: PathBuf,
+    }
+
+    impl Ours {
+        fn new(name: &str, max_connections: usize) -> Ours {
+            let folder = env::temp_dir().join(format!("fcgi-accept-{}-{name}", process::id()));
+            fs::create_dir(&folder).unwrap();
+            let path = folder.join("s");
+            let address = Address::Unix(path.clone());
+            let listener = Listener::bind(&address, &Permit::default()).unwrap();
+            let limits = Limits {
+                max_connections,
+                ..Limits::default()
+            };
+            let accept = Accept::new(vec![listener], Peers::default(), limits).unwrap();
+            Ours { accept, path }
+        }
+
+        fn waiting(&self) -> usize {
+            let parked = self.accept.lock();
+            let waiting = parked.entries.iter().filter(|e| e.waiting.is_some());
+            waiting.count()
+        }
+    }
+
+    impl Drop for Ours {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(self.path.parent().unwrap());
+        }
+    }
+
+    #[test]
+    fn what_has_connected_before_the_path_vanished_is_served() {
+        let ours = Ours::new("vanished", 100);
+        let early: Vec<_> = (0..7)
+            .map(|_| UnixStream::connect(&ours.path).unwrap())
+            .collect();
+        fs::remove_file(&ours.path).unwrap();
+        ours.accept.look();
+        assert!(!ours.path.exists(), "somebody may be about to bind it");
+        ours.accept.look();
+        assert_eq!(ours.waiting(), early.len());
+        let late = UnixStream::connect(&ours.path).unwrap();
+        // They have sent nothing: the only thing that is ready is the new listener.
+        let key = ours.accept.epoll.wait(true).unwrap();
+        assert_eq!(key, Some(LISTENER));
+        assert!(ours.accept.ready(LISTENER).is_some());
+        drop(late);
+        ours.accept.unlink();
+        assert!(!ours.path.exists(), "the new one is removed at the end");
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_taken_at_a_later_look() {
+        let ours = Ours::new("full", 3);
+        let early: Vec<_> = (0..5)
+            .map(|_| UnixStream::connect(&ours.path).unwrap())
+            .collect();
+        fs::remove_file(&ours.path).unwrap();
+        (0..3).for_each(|_| ours.accept.look());
+        assert_eq!(ours.waiting(), 3);
+        let all = 0..ours.accept.lock().entries.len();
+        all.for_each(|i| drop(ours.accept.lock().remove(i)));
+        ours.accept.look();
+        assert_eq!(ours.waiting(), 2);
+        assert!(ours.accept.retired.lock().unwrap().is_empty());
+        drop(early);
+    }
+
+    #[test]
+    fn a_server_that_stops_binds_nothing_again() {
+        let ours = Ours::new("stopping", 100);
+        fs::remove_file(&ours.path).unwrap();
+        ours.accept.look();
+        ours.accept.ask_to_stop();
+        ours.accept.look();
+        assert!(!ours.path.exists());
+    }
+}

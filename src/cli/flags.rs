@@ -753,6 +753,50 @@ mod tests {
         );
     }
 
+    #[test]
+    fn who_may_connect_is_a_setting_too() {
+        let asked = [
+            "--socket-mode=0606",
+            "--socket-owner",
+            ":33",
+            "--allow",
+            "10.0.0.7",
+            "--allow",
+            "fd00::/8",
+        ];
+        let file = "socket-mode 606\nsocket-owner :33\nallow 10.0.0.7\nallow fd00::/8\n";
+        let file = parse_file(file, Path::new("/")).unwrap();
+        for server in [server(&asked), file.clone().apply(Server::new())] {
+            assert_eq!(server.permit.mode, Some(0o606));
+            assert_eq!(server.permit.owner, Some(":33".parse().unwrap()));
+            let allowed: Vec<String> = server.allow.iter().map(Prefix::to_string).collect();
+            assert_eq!(allowed, ["10.0.0.7", "fd00::/8"]);
+        }
+        let (_, over) = parsed(&["--allow", "::1", "--socket-owner", "app"]).unwrap();
+        let server = over.over(file).apply(Server::new());
+        assert_eq!(
+            server.allow,
+            ["::1".parse().unwrap()],
+            "they replace those of the file"
+        );
+        assert_eq!(server.permit.owner, Some("app".parse().unwrap()));
+        assert_eq!(server.permit.mode, Some(0o606));
+        for (text, mode) in [
+            ("0", Some(0)),
+            ("660", Some(0o660)),
+            ("0777", Some(0o777)),
+            ("1660", None),
+            ("+660", None),
+            ("0o660", None),
+            ("", None),
+            ("0800", None),
+            ("00000000000000000000660", Some(0o660)),
+            ("77777777777777", None),
+        ] {
+            assert_eq!(socket_mode(text).ok(), mode, "{text}");
+        }
+    }
+
     /// The builder clamps; what is refused here must not be looser than that.
     #[test]
     fn every_range_lies_within_the_builders() {

@@ -51,9 +51,21 @@ const SWEPT: [&str; 2] = ["/tmp", "/var/tmp"];
 /// Who may connect to a socket file that we make.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Permit {
-    /// Exactly this; or what the umask leaves of 0660.
+    /// Exactly this. Else it is 0660 for a group that `owner` names, and what the umask leaves of 0660 for our own.
     pub(crate) mode: Option<u32>,
     pub(crate) owner: Option<Owner>,
+}
+
+impl Permit {
+    /// The mode of a file that the umask has left `found`. A group is named so that it may connect, which takes the right
+    /// to write, and the usual umask of 022 would leave it none.
+    fn mode(&self, found: u32) -> u32 {
+        match (self.mode, &self.owner) {
+            (Some(mode), _) => mode,
+            (None, Some(owner)) if owner.names_group() => DEFAULT_MODE,
+            (None, _) => found & DEFAULT_MODE,
+        }
+    }
 }
 
 /// A listening socket. Dropping it closes it, but leaves the file: see [`unlink`](Listener::unlink).
@@ -319,7 +331,10 @@ fn make(folder: &Path, path: &Path, permit: &Permit) -> io::Result<(Socket, (u64
     // Nobody can connect yet. The mode first: a file that was given away is no longer ours to change.
     let made = open_made(path).and_then(|made| {
         let found = made.metadata()?;
-        set_mode(path, &made, found.mode(), permit.mode)?;
+        let mode = permit.mode(found.mode());
+        if mode != found.mode() & 0o7777 {
+            set_mode(path, &made, mode)?;
+        }
         if let (Some(owner), Some(ids)) = (&permit.owner, ids) {
             sys::change_owner(made.as_fd(), ids.user, ids.group)
                 .map_err(|error| refused_owner(owner, &error))?;
@@ -578,12 +593,7 @@ fn remove_dead(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Gives a file that was just made, and that the umask has left `found`, the mode that is asked for.
-fn set_mode(path: &Path, made: &File, found: u32, asked: Option<u32>) -> io::Result<()> {
-    let mode = asked.unwrap_or(found & DEFAULT_MODE);
-    if mode == found & 0o7777 {
-        return Ok(());
-    }
+fn set_mode(path: &Path, made: &File, mode: u32) -> io::Result<()> {
     // A descriptor of this kind cannot be given to fchmod before Linux 6.6.
     let link = format!("/proc/self/fd/{}", made.as_raw_fd());
     let set = match fs::set_permissions(link, Permissions::from_mode(mode)) {
@@ -973,6 +983,22 @@ mod tests {
             listener.unlink().unwrap();
         }
         assert!(folder.is_empty());
+    }
+
+    #[test]
+    fn a_group_that_is_named_may_connect_whatever_the_umask() {
+        for (permit, found, mode) in [
+            (Permit::default(), 0o755, 0o640),
+            (Permit::default(), 0o777, 0o660),
+            (Permit::default(), 0o700, 0o600),
+            (owned_by("app"), 0o755, 0o640),
+            (owned_by(":www-data"), 0o755, 0o660),
+            (owned_by("app:33"), 0o700, 0o660),
+            (exactly(0o666), 0o700, 0o666),
+            (exactly(0), 0o777, 0),
+        ] {
+            assert_eq!(permit.mode(found), mode, "{permit:?} {found:o}");
+        }
     }
 
     #[test]

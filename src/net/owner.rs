@@ -41,6 +41,10 @@ pub(super) struct Ids {
 }
 
 impl Owner {
+    pub(super) fn names_group(&self) -> bool {
+        self.group.is_some()
+    }
+
     /// Looks the names up.
     pub(super) fn ids(&self) -> io::Result<Ids> {
         self.ids_by(Path("/etc/passwd"), Path("/etc/group"))
