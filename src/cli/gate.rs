@@ -12,7 +12,7 @@ use super::flags::Options;
 use super::lines;
 use super::settings::{Settings, Wrong};
 use crate::error::Error;
-use crate::net::{Address, Facts};
+use crate::net::{Address, Facts, Listener};
 use crate::pool::{Call, Handlers, Make, Pool, start_up};
 use crate::process;
 use crate::server::Server;
@@ -118,7 +118,8 @@ impl Gate {
             }
         };
         match self.open(settings) {
-            Ok(()) => true,
+            // The settings say who may connect, and whoever asks now came before: it is asked to come again.
+            Ok(is_for_all) => is_for_all,
             Err(error) => {
                 log::error!("the settings are right, but cannot be followed yet: {error}");
                 false
@@ -146,11 +147,14 @@ impl Gate {
         Error::new(503, why).told()
     }
 
-    fn open(&self, settings: Options) -> io::Result<()> {
+    /// Whether all who could connect so far still may.
+    fn open(&self, settings: Options) -> io::Result<bool> {
         let options = self.flags.clone().over(settings);
         let server = options.apply(self.server.clone());
         let (grace, listen_given) = (server.grace, server.listen.clone());
         let listeners = server.bind(&SOCKET)?;
+        let is_tcp = |listener: &Listener| matches!(listener.local_addr(), Address::Tcp(_));
+        let is_for_all = server.allow.is_empty() || !listeners.iter().any(is_tcp);
         let pool = server.pool(listeners)?;
         lines::start(options.log_level);
         log::info!("the settings are right now");
@@ -164,6 +168,6 @@ impl Gate {
             first.accept().ask_to_stop();
         }
         let _ = self.second.set(Second { pool, has_threads });
-        Ok(())
+        Ok(is_for_all)
     }
 }

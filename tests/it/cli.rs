@@ -526,6 +526,28 @@ fn behind_a_web_server_wrong_settings_are_a_503_until_they_are_right() {
 }
 
 #[test]
+fn whom_the_settings_do_not_allow_is_not_served_once_they_are_right() {
+    let home = Home::with("wrong");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = Address::Tcp(listener.local_addr().unwrap());
+    let mut command = home.command(&[]);
+    command.stdin(OwnedFd::from(listener)).stdout(Stdio::null());
+    let testbed = Testbed::spawn(command, address, Folder::new());
+    let ask = Ask::get("/hello").keep();
+    let (mut first, mut idle) = (testbed.connect(), testbed.connect());
+    assert_eq!(first.ask(&ask).status, 503);
+    assert_eq!(idle.ask(&ask).status, 503);
+    home.set("allow 127.0.0.2");
+    assert_eq!(first.ask(&ask).status, 503, "it came before the settings");
+    testbed.line("the settings are right now");
+    // One was waiting, the other is done: both are closed, and not handed over.
+    idle.assert_closed();
+    first.assert_closed();
+    testbed.connect().assert_closed();
+    testbed.line("a connection from 127.0.0.1 is closed: --allow does not name it");
+}
+
+#[test]
 fn a_settings_file_that_all_can_write_is_a_503_until_the_mode_is_right() {
     let home = Home::with("workers 2");
     let mode = |mode| fs::set_permissions(home.settings(), Permissions::from_mode(mode)).unwrap();
