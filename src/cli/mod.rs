@@ -152,11 +152,28 @@ fn print_conf(server: Server, web_server: &str, form: &str, flags: Options) -> E
         workers: server.workers,
         keepalive: options.keepalive,
         mount: server.setup.mount.as_deref().unwrap_or(""),
+        access: &access(&server),
     };
     match conf::text(web_server, form, &site) {
         Ok(text) => print(&text),
         Err(sentence) => misused(&sentence),
     }
+}
+
+/// Who may connect, as flags. No shell minds them: an owner has neither a space nor a quote.
+#[cfg(feature = "toolbox")]
+fn access(server: &Server) -> String {
+    let mut flags = String::new();
+    if let Some(mode) = server.permit.mode {
+        flags += &format!(" --socket-mode {mode:04o}");
+    }
+    if let Some(owner) = &server.permit.owner {
+        flags += &format!(" --socket-owner {owner}");
+    }
+    for peer in &server.allow {
+        flags += &format!(" --allow {peer}");
+    }
+    flags
 }
 
 #[cfg(not(feature = "toolbox"))]

@@ -130,7 +130,8 @@ impl FromStr for Owner {
 }
 
 fn who(text: &str) -> Option<Who> {
-    if text.is_empty() || text.contains([':', '/']) || text.contains(char::is_whitespace) {
+    let is_usual = |c: char| c.is_alphanumeric() || "._-+@".contains(c);
+    if text.is_empty() || !text.chars().all(is_usual) {
         return None;
     }
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -177,7 +178,7 @@ mod tests {
             ("0", Some(Who::Number(0)), None),
             ("1000:33", Some(Who::Number(1000)), Some(Who::Number(33))),
             (":4294967294", None, Some(Who::Number(u32::MAX - 1))),
-            ("a.b_c$", name("a.b_c$"), None),
+            ("a.b_c-d+e@f", name("a.b_c-d+e@f"), None),
         ] {
             let owner: Owner = text.parse().unwrap();
             assert_eq!(owner, Owner { user, group });
@@ -197,6 +198,8 @@ mod tests {
             "4294967295",
             "99999999999",
             "../etc",
+            "$(id)",
+            "it's",
         ] {
             let error = text.parse::<Owner>().unwrap_err().to_string();
             let start = format!("{text:?} is no owner; write ");

@@ -695,6 +695,28 @@ fn conf_asks_the_settings_file_too() {
 }
 
 #[test]
+fn conf_prints_who_may_connect_into_the_command() {
+    let home = Home::with("socket-owner :www-data\nsocket-mode 600\n");
+    let flags = [
+        "conf",
+        "nginx",
+        "--listen=unix:/run/s",
+        "--socket-mode",
+        "0666",
+        "--allow=::1",
+        "--allow=10.0.0.0/8",
+    ];
+    let told = home.run(&flags);
+    let command = "--listen unix:/run/s --socket-mode 0666 --socket-owner :www-data --allow ::1 --allow 10.0.0.0/8 --workers";
+    assert!(told.stdout.contains(command), "{told:?}");
+    let told = Home::new().run(&["conf", "nginx", "--listen=unix:/run/s"]);
+    assert!(
+        told.stdout.contains("--listen unix:/run/s --workers"),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn flag_and_settings_say_the_mount() {
     let ask = Ask::new("GET", "/app/path");
     for (settings, flags, page) in [

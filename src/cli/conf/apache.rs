@@ -254,6 +254,7 @@ mod tests {
             workers: 4,
             keepalive,
             mount: "",
+            access: "",
         })
     }
 

@@ -117,6 +117,7 @@ mod tests {
             workers: 4,
             keepalive: false,
             mount,
+            access: "",
         };
         assert!(text(&site("")).contains("\nreverse_proxy \"unix//run/app.sock\" {\n"));
         assert!(text(&site("/app")).contains("            split \"/app\"\n"));

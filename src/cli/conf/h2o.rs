@@ -80,6 +80,7 @@ mod tests {
             workers: 4,
             keepalive: false,
             mount,
+            access: "",
         })
     }
 

@@ -98,6 +98,7 @@ mod tests {
             workers: 8,
             keepalive,
             mount,
+            access: "",
         })
     }
 

@@ -179,6 +179,7 @@ mod tests {
             workers: 8,
             keepalive: false,
             mount: "",
+            access: "",
         })
     }
 
@@ -225,6 +226,7 @@ mod tests {
             workers: 8,
             keepalive: false,
             mount: "",
+            access: "",
         });
         assert!(text.contains("fastcgi.server = ( \"/app\" =>"), "{text}");
         assert!(text.contains(" --workers 8 --mount /app\","), "{text}");

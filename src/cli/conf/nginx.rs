@@ -193,6 +193,7 @@ mod tests {
             workers: 8,
             keepalive,
             mount: "",
+            access: "",
         })
     }
 
