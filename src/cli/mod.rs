@@ -173,15 +173,13 @@ fn serve_at(server: Server, addresses: &[Address]) -> io::Result<()> {
     }
     let path = program::as_typed()
         .ok_or_else(|| io::Error::other("--processes needs /proc to find the program"))?;
-    server.warn_of_served_log();
     parent::run(Plan {
         program: Program {
             path,
             arguments: env::args_os().collect(),
         },
         addresses: addresses.to_vec(),
-        processes: server.processes,
-        grace: server.grace,
+        server,
     })
 }
 
@@ -274,11 +272,28 @@ fn print_conf(server: Server, web_server: &str, form: &str, flags: Options) -> E
         workers: server.workers,
         keepalive: options.keepalive,
         mount: server.setup.mount.as_deref().unwrap_or(""),
+        access: &access(&server),
     };
     match conf::text(web_server, form, &site) {
         Ok(text) => print(&text),
         Err(sentence) => misused(&sentence),
     }
+}
+
+/// Who may connect, as flags. No shell minds them: an owner has neither a space nor a quote.
+#[cfg(feature = "toolbox")]
+fn access(server: &Server) -> String {
+    let mut flags = String::new();
+    if let Some(mode) = server.permit.mode {
+        flags += &format!(" --socket-mode {mode:04o}");
+    }
+    if let Some(owner) = &server.permit.owner {
+        flags += &format!(" --socket-owner {owner}");
+    }
+    for peer in &server.allow {
+        flags += &format!(" --allow {peer}");
+    }
+    flags
 }
 
 #[cfg(not(feature = "toolbox"))]

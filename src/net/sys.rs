@@ -366,6 +366,26 @@ pub(crate) fn duplicate(fd: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
+/// Gives the file behind `fd` to another user, group, or both. The descriptor may be one that names a file and does not
+/// open it (`O_PATH`), which std's fchown refuses.
+pub(crate) fn change_owner(
+    fd: BorrowedFd<'_>,
+    user: Option<u32>,
+    group: Option<u32>,
+) -> io::Result<()> {
+    let as_it_is = u32::MAX;
+    // SAFETY: the path is an empty C string, and the call takes numbers apart from it.
+    zero(unsafe {
+        libc::fchownat(
+            fd.as_raw_fd(),
+            c"".as_ptr(),
+            user.unwrap_or(as_it_is),
+            group.unwrap_or(as_it_is),
+            libc::AT_EMPTY_PATH,
+        )
+    })
+}
+
 /// Makes descriptor `fd`, one of the three standard ones, the same as `as_this` from now on.
 pub(crate) fn point(fd: i32, as_this: BorrowedFd<'_>) -> io::Result<()> {
     debug_assert!((0..3).contains(&fd));
