@@ -358,6 +358,15 @@ fn long_fields_are_cut_and_a_line_has_its_limit() {
     assert!(line.request().ends_with(&format!(" {}...", "H".repeat(32))));
 }
 
+/// Set when it goes, as it does when a test fails.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// As logrotate does it: rename, then SIGHUP. Each request has its line in one of the files.
 #[test]
 fn a_hang_up_without_a_terminal_opens_the_log_anew_and_loses_nothing() {
@@ -378,6 +387,7 @@ fn a_hang_up_without_a_terminal_opens_the_log_anew_and_loses_nothing() {
                 })
             })
             .collect();
+        let end = End(&stop);
         for turn in 0..20 {
             fs::rename(&path, folder.path().join(format!("old.{turn}"))).unwrap();
             testbed.signal("HUP");
@@ -386,7 +396,7 @@ fn a_hang_up_without_a_terminal_opens_the_log_anew_and_loses_nothing() {
             poll("a line in it", || fs::metadata(&path).unwrap().len() > 0);
             assert_eq!(fs::metadata(&path).unwrap().ino(), inode);
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(end);
         asking.into_iter().map(|a| a.join().unwrap()).sum::<usize>()
     });
     let mut ids = Vec::new();
