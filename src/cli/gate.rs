@@ -181,6 +181,7 @@ impl Gate {
     fn open(&self, server: Server, options: &Options) -> io::Result<()> {
         let mut server = server.with_open_log()?;
         let (grace, listen_given) = (server.grace, server.listen.clone());
+        let has_parent = server.processes > 0;
         let told = options.told(&mut server);
         let pool = server.pool(listen(&SOCKET)?)?;
         lines::start(options.log_level);
@@ -188,6 +189,12 @@ impl Gate {
         told.iter().for_each(|line| log::debug!("{line}"));
         let (_, notes) = self.facts.decide(&listen_given, options.http);
         notes.iter().for_each(|note| log::info!("{note}"));
+        if has_parent {
+            // A parent forks before it has a thread, and has no worker of its own: it is too late for that.
+            log::warn!(
+                "processes counts from the next start on; until then this process serves by itself"
+            );
+        }
         process::set_grace(grace);
         process::stops(&pool);
         let has_threads = pool.start().is_ok();
