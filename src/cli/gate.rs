@@ -183,6 +183,7 @@ impl Gate {
     fn open(&self, server: Server, options: &Options) -> io::Result<bool> {
         let mut server = server.with_open_log()?;
         let (grace, listen_given) = (server.grace, server.listen.clone());
+        let has_parent = server.processes > 0;
         let told = options.told(&mut server);
         let listeners = server.bind(&SOCKET)?;
         let is_tcp = |listener: &Listener| matches!(listener.local_addr(), Address::Tcp(_));
@@ -193,6 +194,12 @@ impl Gate {
         told.iter().for_each(|line| log::debug!("{line}"));
         let (_, notes) = self.facts.decide(&listen_given, options.http);
         notes.iter().for_each(|note| log::info!("{note}"));
+        if has_parent {
+            // A parent forks before it has a thread, and has no worker of its own: it is too late for that.
+            log::warn!(
+                "processes counts from the next start on; until then this process serves by itself"
+            );
+        }
         process::set_grace(grace);
         process::stops(&pool);
         let has_threads = pool.start().is_ok();

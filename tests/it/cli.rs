@@ -612,6 +612,18 @@ fn a_settings_file_that_is_removed_is_right() {
     testbed.assert_serves();
 }
 
+/// It cannot become a parent any more.
+#[test]
+fn behind_settings_that_were_wrong_it_serves_by_itself_and_says_so() {
+    let home = Home::with("processes many");
+    let testbed = home.start(&[]);
+    assert_eq!(testbed.ask(&Ask::get("/hello")).status, 503);
+    home.set("processes 2");
+    let reply = testbed.ask(&Ask::get("/pid"));
+    assert_eq!(reply.page(), (200, &*testbed.pid().to_string()));
+    testbed.line("WARN processes counts from the next start on");
+}
+
 #[test]
 fn no_connection_is_lost_when_the_settings_become_right() {
     let home = Home::with("wrong");
