@@ -98,6 +98,18 @@ const FLAGS: &[Bad] = &[
         "--workers is given twice; leave one out",
     ),
     misuse(
+        &["--processes", "257"],
+        "--processes: \"257\" cannot be used; write a number from 0 to 256",
+    ),
+    misuse(
+        &["--status", "status"],
+        "--status: \"status\" is no path; write the page's path below the mount, decoded: /status",
+    ),
+    misuse(
+        &["--child", "three"],
+        "--child three: only the parent of --processes writes that; leave it out",
+    ),
+    misuse(
         &["--listen", "unix:FOLDER/s", "--listen", "FOLDER/s"],
         "--listen unix:FOLDER/s is given twice; leave one out",
     ),
@@ -210,12 +222,35 @@ const ADDRESSES: &[Bad] = &[
     ),
 ];
 
+/// What belongs to another user, which only root can arrange.
+const FOREIGN: &[Bad] = &[
+    failure(
+        &["--listen", "unix:FOLDER/foreign/s"],
+        "cannot listen on unix:FOLDER/foreign/s: this user may not read and write the folder FOLDER/foreign; allow it, \
+         or choose another path",
+    ),
+    failure(
+        &["--listen", "unix:FOLDER/theirs"],
+        "cannot listen on unix:FOLDER/theirs: this user may not look whether the socket there is in use (Permission \
+         denied (os error 13)), and it may be another user's; choose another path, or remove it once you know that it \
+         is not",
+    ),
+    failure(
+        &["--listen", "unix:FOLDER/sticky/dead"],
+        "cannot listen on unix:FOLDER/sticky/dead: the dead socket there cannot be removed (Operation not permitted (os \
+         error 1)); have it removed, or choose another path",
+    ),
+];
+
+/// Nobody here.
+const STRANGER: u32 = 4711;
+
 /// What stands in the way of one row, or does not matter to it.
 struct Scene {
     home: Home,
     folder: Folder,
     taken: TcpListener,
-    _live: UnixListener,
+    _live: [UnixListener; 2],
 }
 
 impl Scene {
@@ -225,13 +260,29 @@ impl Scene {
         fs::write(at("file"), "mine").unwrap();
         symlink("nowhere", at("link")).unwrap();
         drop(UnixListener::bind(at("dead")).unwrap());
-        for (name, mode) in [("folder", 0o755), ("closed", 0o555), ("hidden", 0o000)] {
+        for (name, mode) in [
+            ("folder", 0o755),
+            ("closed", 0o555),
+            ("hidden", 0o000),
+            ("foreign", 0o755),
+            ("sticky", 0o1777),
+        ] {
             fs::create_dir(at(name)).unwrap();
             fs::set_permissions(at(name), Permissions::from_mode(mode)).unwrap();
         }
+        let theirs = UnixListener::bind(at("theirs")).unwrap();
+        drop(UnixListener::bind(at("sticky/dead")).unwrap());
+        for (name, mode) in [("theirs", 0o600), ("sticky/dead", 0o777)] {
+            fs::set_permissions(at(name), Permissions::from_mode(mode)).unwrap();
+        }
+        if is_root() {
+            for name in ["foreign", "theirs", "sticky/dead", "sticky"] {
+                chown(at(name), Some(STRANGER), None).unwrap();
+            }
+        }
         let scene = Scene {
             taken: TcpListener::bind("127.0.0.1:0").unwrap(),
-            _live: UnixListener::bind(at("live")).unwrap(),
+            _live: [UnixListener::bind(at("live")).unwrap(), theirs],
             home,
             folder,
         };
@@ -375,7 +426,8 @@ fn are_low_ports_free() -> bool {
 }
 
 fn all() -> impl Iterator<Item = &'static Bad> {
-    let all = [FLAGS, SETTINGS, ADDRESSES].into_iter().flatten();
+    let foreign = if is_root() { FOREIGN } else { &[] };
+    let all = [FLAGS, SETTINGS, ADDRESSES, foreign].into_iter().flatten();
     all.filter(|bad| !(bad.sentence.contains("below 1024") && are_low_ports_free()))
 }
 
@@ -402,6 +454,54 @@ fn an_address_before_the_bad_one_leaves_nothing_behind() {
     }
 }
 
+/// It is the parent that binds.
+#[test]
+fn with_processes_it_is_the_same_sentence() {
+    let listens = |bad: &&Bad| bad.code == 1 && bad.flags[0] == "--listen";
+    for bad in all().filter(listens) {
+        let scene = Scene::new("processes 2");
+        let before = scene.listing();
+        let flags = [&["--listen", "unix:FOLDER/good"], bad.flags].concat();
+        scene.assert_told(bad, &told(scene.command(&flags)));
+        assert_eq!(scene.listing(), before, "{}", bad.sentence);
+    }
+}
+
+/// No contradiction, but nothing that would be missed either.
+#[test]
+fn what_counts_for_nothing_is_said_to_be_ignored() {
+    for (flags, line) in [
+        (
+            &["--max-requests", "5"][..],
+            "WARN --max-requests counts for the children of --processes alone; it is ignored",
+        ),
+        (
+            &["--status-allow", "10.0.0.0/8"],
+            "WARN --status-allow counts for the page of --status alone; it is ignored",
+        ),
+    ] {
+        let scene = Scene::new("");
+        let testbed = scene.start(flags);
+        testbed.assert_serves();
+        testbed.line(line);
+    }
+    for right in [
+        &["--max-requests", "5", "--processes", "1"][..],
+        &["--status-allow", "10.0.0.0/8", "--status", "/status"],
+    ] {
+        let scene = Scene::new("");
+        let mut testbed = scene.start(right);
+        testbed.assert_serves();
+        testbed.signal("TERM");
+        assert!(testbed.wait().1.success());
+        let lines = testbed.last_lines();
+        assert!(
+            lines.iter().all(|line| !line.contains(" WARN ")),
+            "{lines:?}"
+        );
+    }
+}
+
 #[test]
 fn behind_a_web_server_each_is_a_503_or_does_not_matter() {
     for bad in all() {
@@ -423,7 +523,7 @@ fn settings_that_others_can_write_or_we_cannot_read_are_not_followed() {
     for (mode, owner, sentence) in [
         (0o646, None, others),
         (0o777, None, others),
-        (0o644, Some(4711), stranger),
+        (0o644, Some(STRANGER), stranger),
         (0o000, None, closed),
     ] {
         if owner.is_some() && !is_root() {
