@@ -25,6 +25,7 @@
 //! | `/panic-late` | | flushes `part`, then panics: the answer is cut |
 //! | `/path` | | mount, path and query as the library sees them |
 //! | `/pid` | | the process id |
+//! | `/fail/…` | | an error whose words have the path: a 500 |
 //! | anything else | | 404, `not found` |
 //! | any, in the role authorizer | `token=open`, or the header `X-Token: open` | 200 with the variable `AUTH_USER`, else 403 |
 //! | any, in the role filter | | the data, each ASCII letter in upper case |
@@ -118,6 +119,7 @@ fn app(req: &mut Request, res: Response) -> fcgi::Result {
             plain(res).send(place)
         }
         "/pid" => plain(res).send(std::process::id().to_string()),
+        path if path.starts_with("/fail/") => Err(Error::new(500, format!("no way to {path}"))),
         _ => plain(res).status(404).send("not found"),
     }
 }

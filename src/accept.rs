@@ -36,6 +36,7 @@ use crate::link::{Head, Kind, Link, Registration, Waiting};
 use crate::net::sys;
 use crate::net::sys::now_ms;
 use crate::net::{Epoll, Interest, Listener, Timer, Transport};
+use crate::seldom::Seldom;
 use crossbeam_utils::CachePadded;
 use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::fd::AsRawFd;
@@ -58,9 +59,6 @@ const PAUSE_MS: u64 = 100;
 
 /// How long a connection may stay silent at a stop that has said nothing yet, or whose answer is out.
 const SILENT_MS: u64 = 1_000;
-
-/// How often the log says that there is no room.
-const TOLD_MS: u64 = 60_000;
 
 /// Asks the loop to end; from anywhere, a signal handler included.
 #[derive(Debug)]
@@ -101,6 +99,7 @@ pub(crate) struct Accept {
     waiting: CachePadded<AtomicUsize>,
     open: Arc<AtomicUsize>,
     limits: Limits,
+    told: Told,
 }
 
 /// The connections that wait, and when to look at them again.
@@ -115,8 +114,6 @@ struct Parked {
     paused: u64,
     /// Bytes of heads that are not whole.
     head_bytes: usize,
-    /// When the log got its last line about missing room, in ms of the monotonic clock; 0 if it has none.
-    told_full: u64,
     /// How many of the entries have not ended.
     alive: usize,
     rest: Rest,
@@ -141,6 +138,15 @@ pub(crate) struct Cut {
     pub(crate) waiting: usize,
     /// Whether there are some that nobody has accepted.
     pub(crate) backlog: bool,
+}
+
+/// What the log is told seldom, since whoever connects decides how often it happens.
+#[derive(Debug, Default)]
+struct Told {
+    no_room: Seldom,
+    late_heads: Seldom,
+    many_heads: Seldom,
+    cannot_wait: Seldom,
 }
 
 #[derive(Debug, Default)]
@@ -177,6 +183,7 @@ impl Accept {
             waiting: CachePadded::default(),
             open: Arc::default(),
             limits,
+            told: Told::default(),
         };
         accept
             .epoll
@@ -470,8 +477,12 @@ impl Accept {
             return None;
         }
         if self.open.load(Ordering::Relaxed) >= self.limits.max_connections {
-            self.end_oldest_idle();
-            self.pause(i, "max_connections are open");
+            self.tell_full("max_connections are open");
+            // Its end is an event, and that comes before the listener's next.
+            match self.make_room() {
+                true => self.arm_listener(i),
+                false => self.pause(i),
+            }
             return None;
         }
         let accepted = listener.socket().accept();
@@ -482,8 +493,9 @@ impl Accept {
         if let Err(error) = &accepted
             && !is_everyday(error)
         {
-            self.end_oldest_idle();
-            self.pause(i, &error.to_string());
+            self.tell_full(&error.to_string());
+            self.make_room();
+            self.pause(i);
             return None;
         }
         self.arm_listener(i);
@@ -513,20 +525,23 @@ impl Accept {
     }
 
     /// Leaves a listener alone for a moment: the backlog keeps what comes.
-    fn pause(&self, i: usize, why: &str) {
+    fn pause(&self, i: usize) {
         let mut parked = self.lock();
-        let now = now_ms();
-        if parked.told_full == 0 || now > parked.told_full + TOLD_MS {
-            log::warn!("no room for another connection ({why}): new ones wait");
-            parked.told_full = now;
-        }
         parked.paused |= 1 << i;
-        self.set_alarm(&mut parked, now + PAUSE_MS);
+        self.set_alarm(&mut parked, now_ms() + PAUSE_MS);
     }
 
-    /// Makes room by ending the idle connection that has waited longest.
-    fn end_oldest_idle(&self) {
-        self.lock().end_oldest(Kind::Idle);
+    fn tell_full(&self, why: &str) {
+        self.told
+            .no_room
+            .warn(|| format!("no room for another connection ({why}): new ones wait"));
+    }
+
+    /// Makes room by ending the idle connection that has waited longest, or else the one that has been silent longest.
+    /// Whether there was one.
+    fn make_room(&self) -> bool {
+        let mut parked = self.lock();
+        parked.end_oldest(Kind::Idle) || parked.end_oldest(Kind::FirstByte)
     }
 
     /// The timer rang: ends what has waited too long, and arms what was paused.
@@ -550,7 +565,7 @@ impl Accept {
                 // No worker was free for it.
                 waiting.deadline = u64::MAX;
             } else {
-                tell_expired(waiting.kind);
+                self.tell_expired(waiting.kind);
                 *head_bytes -= end(waiting);
                 *alive -= 1;
             }
@@ -572,6 +587,17 @@ impl Accept {
         (0..self.listeners.len())
             .filter(|i| paused & 1 << i != 0)
             .for_each(|i| self.arm_listener(i));
+    }
+
+    fn tell_expired(&self, kind: Kind) {
+        match kind {
+            Kind::Head => self.told.late_heads.warn(|| {
+                "a connection is closed: a request's head was not whole in time (head_timeout)"
+                    .into()
+            }),
+            // A neighbour's probe, a web server that keeps a connection: everyday.
+            kind => log::debug!("a connection is closed: {kind:?} took too long"),
+        }
     }
 
     /// Sets the timer, if it is not set to ring before.
@@ -621,8 +647,12 @@ impl Home for Accept {
         }
         let deadline = waiting.deadline;
         let key = parked.insert(waiting);
-        while parked.head_bytes > self.limits.max_waiting_heads && parked.end_oldest(Kind::Head) {
-            log::warn!("a connection is closed: the heads that wait exceed max_waiting_heads");
+        while parked.head_bytes > self.limits.max_waiting_heads
+            && (parked.end_oldest(Kind::Head) || parked.end_oldest(Kind::Ready))
+        {
+            self.told.many_heads.warn(|| {
+                "a connection is closed: the heads that wait exceed max_waiting_heads".into()
+            });
         }
         if deadline < parked.alarm || parked.alarm == 0 {
             self.set_alarm(&mut parked, deadline);
@@ -634,7 +664,9 @@ impl Home for Accept {
             self.epoll.add(fd, key, interest)
         };
         if let Err(error) = armed {
-            log::error!("a connection is closed: it cannot be waited for: {error}");
+            self.told
+                .cannot_wait
+                .warn(|| format!("a connection is closed: it cannot be waited for: {error}"));
             drop(self.lock().take(key));
         }
     }
@@ -666,6 +698,10 @@ impl Home for Accept {
                 block: Vec::new(),
             });
         }
+    }
+
+    fn give_up(&self, kind: Kind) {
+        self.tell_expired(kind);
     }
 
     fn other(&self) -> Option<Waiting> {
@@ -731,21 +767,36 @@ impl Parked {
         }
     }
 
-    /// Ends the one of this kind that is due first. Whether there was one.
+    /// Ends the one of this kind that is due first, but none that waits for us and not for its peer. Whether there was one.
     fn end_oldest(&mut self, kind: Kind) -> bool {
-        let entries = self
-            .entries
-            .iter_mut()
-            .filter_map(|entry| Some((entry.turn, entry.waiting.as_mut()?)));
-        let oldest = entries
-            .filter(|(_, waiting)| waiting.kind == kind)
-            .min_by_key(|(turn, w)| (w.deadline, *turn));
-        let freed = oldest.map(|(_, waiting)| end(waiting));
-        self.head_bytes -= freed.unwrap_or(0);
-        self.alive -= usize::from(freed.is_some());
-        freed.is_some()
+        let mut passed = (0, 0);
+        for _ in 0..PASSED_OVER {
+            let entries = self
+                .entries
+                .iter_mut()
+                .filter_map(|entry| Some((entry.turn, entry.waiting.as_mut()?)))
+                .filter(|(_, waiting)| waiting.kind == kind)
+                .map(|(turn, waiting)| ((waiting.deadline, turn), waiting));
+            let oldest = entries
+                .filter(|(age, _)| *age > passed)
+                .min_by_key(|(age, _)| *age);
+            let Some((age, waiting)) = oldest else {
+                return false;
+            };
+            let is_silent = matches!(kind, Kind::Idle | Kind::FirstByte);
+            if !(is_silent && waiting.has_come()) {
+                self.head_bytes -= end(waiting);
+                self.alive -= 1;
+                return true;
+            }
+            passed = age;
+        }
+        false
     }
 }
+
+/// How many connections are looked at for one that may be ended.
+const PASSED_OVER: usize = 8;
 
 /// What is left of a connection's time at a stop. Whether that is nothing: it is kept for a request that has not come.
 fn hurry(waiting: &mut Waiting, now: u64) -> bool {
@@ -789,18 +840,4 @@ fn is_end(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::InvalidInput
     )
-}
-
-fn tell_expired(kind: Kind) {
-    match kind {
-        // A neighbour's probe, a web server that keeps a connection: everyday.
-        Kind::FirstByte | Kind::Idle | Kind::Linger | Kind::Ended => {
-            log::debug!("a connection is closed: {kind:?} took too long")
-        }
-        Kind::Head | Kind::Ready => {
-            log::warn!(
-                "a connection is closed: a request's head was not whole in time (head_timeout)"
-            );
-        }
-    }
 }

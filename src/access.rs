@@ -28,7 +28,46 @@ use crate::response::Response;
 /// | mod_fastcgi | 403 as it is; its authenticator 401 | dropped | environment |
 /// | lighttpd 1.4.69, `"mode" => "authorizer"` | as answered | as answered | environment |
 ///
-/// nginx has no authorizers: its `auth_request` asks by an ordinary request, which a responder answers.
+/// # Configurations
+///
+/// The application that is asked is one of its own, or the same as answers: one [`Server`](crate::Server) may have both
+/// handlers, and `Server::main` makes a program of it. An authorizer is asked about *every* request below its place, a page for the login included:
+/// it has to grant that.
+///
+/// ```text
+/// # lighttpd: in front of a folder. It sends no SCRIPT_NAME, so that `req.path()` is the path of the site.
+/// fastcgi.server = ( "/members/" => (( "mode" => "authorizer", "docroot" => "/srv/www",
+///     "check-local" => "disable", "socket" => "/run/app.sock" )) )
+///
+/// # Apache: mod_fcgid starts the program and asks it; in an .htaccess (AllowOverride AuthConfig FileInfo)
+/// AuthType Basic
+/// AuthName members
+/// AuthBasicAuthoritative Off
+/// FcgidAuthenticator /srv/app.fcgi
+/// FcgidAuthorizer /srv/app.fcgi
+/// Require valid-user
+///
+/// # Apache: mod_authnz_fcgi asks one that runs; in the configuration of the server
+/// AuthnzFcgiDefineProvider authnz guard fcgi://127.0.0.1:9000/
+/// <Location "/members/">
+///     AuthType Basic
+///     AuthName members
+///     AuthBasicProvider guard
+///     Require guard
+/// </Location>
+/// ```
+///
+/// **nginx has no authorizers.** Its `auth_request` asks by an ordinary request, which the *responder* answers: 200 lets the
+/// visitor in, 401 and 403 do not, anything else is a 500. A program that has an authorizer and answers every path with a
+/// page lets everybody in there. Give the question a place of its own, and answer it by the same rule:
+///
+/// ```text
+/// location /members/ { auth_request /may-pass; }
+/// location = /may-pass { internal; include fastcgi_params; fastcgi_param PATH_INFO /may-pass; fastcgi_param SCRIPT_NAME "";
+///     fastcgi_pass_request_body off; fastcgi_param CONTENT_LENGTH ""; fastcgi_pass unix:/run/app.sock; }
+/// ```
+///
+/// Test one by [`Ask::as_authorizer`](crate::testing::Ask::as_authorizer).
 #[must_use = "an access that is not answered is a 500"]
 pub struct Access<'buf> {
     response: Response<'buf>,

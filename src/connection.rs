@@ -47,6 +47,10 @@ const RETRY: u32 = 64;
 /// How often a lingering connection is read from in one go.
 const DRAIN_READS: usize = 64;
 
+/// How many bytes are read in one go before a head is whole: records that are nobody's could go on for ever, and the
+/// others wait.
+const HEAD_BYTES: usize = 1 << 20;
+
 /// The application, as one worker calls it.
 pub(crate) trait Handle {
     fn has_role(&self, role: Role) -> bool;
@@ -153,7 +157,7 @@ impl Worker<'_> {
                 }
                 Reading::TooLarge => {
                     // What is left of the head is not read: the connection cannot go on.
-                    link.sequence.close_after();
+                    link.sequence.refuse_head();
                     head = Head::default();
                     refusal = Some((
                         431,
@@ -189,14 +193,20 @@ impl Worker<'_> {
                 self.park(link, head, block);
                 return None;
             }
+            if turn.is_multiple_of(IN_A_ROW) && self.home.is_stopping() {
+                // A peer that never pauses must not keep us, and what it sends has no end that could be waited for.
+                return None;
+            }
             if turn.is_multiple_of(IN_A_ROW)
                 && let Some(other) = self.home.other()
             {
                 match head.filled {
                     0 => self.park(link, head, block),
-                    filled => self
-                        .home
-                        .go_on(link, self.buffers.head()[..filled].to_vec()),
+                    filled => {
+                        if let Some(unread) = copied(&self.buffers.head()[..filled]) {
+                            self.home.go_on(link, unread);
+                        }
+                    }
                 }
                 return Some(other);
             }
@@ -248,9 +258,15 @@ impl Worker<'_> {
         if head.filled == 0 {
             block = Vec::new();
         } else if block.is_empty() {
-            block = self.buffers.head()[..head.filled].to_vec();
+            let Some(copy) = copied(&self.buffers.head()[..head.filled]) else {
+                return;
+            };
+            block = copy;
         }
-        let kind = if link.sequence.in_head() || head.filled > 0 {
+        // Before its first request even a record that is nobody's has to come to its end; behind one it may be the rest of
+        // a body, which takes the time that it takes.
+        let is_first = link.served == 0 && link.sequence.in_record();
+        let kind = if link.sequence.in_head() || head.filled > 0 || is_first {
             Kind::Head
         } else if link.served == 0 {
             Kind::FirstByte
@@ -266,6 +282,10 @@ impl Worker<'_> {
         link.head_since = if kind == Kind::Head { since } else { 0 };
         let deadline =
             if kind == Kind::Head { since } else { now }.saturating_add(kind.limit(self.limits));
+        if kind == Kind::Head && deadline <= now {
+            // Bytes that never pause are seldom missing when the timer rings.
+            return self.home.give_up(kind);
+        }
         self.home.park(Waiting {
             link,
             kind,
@@ -301,6 +321,9 @@ impl Worker<'_> {
             refusal,
             ticket,
         );
+        if matches!(front.request.refusal, Some((431, _))) {
+            link.sequence.close_after();
+        }
         let wire = Wire::records(link, window, front.spare, self.limits, self.values);
         let answered = answer(
             front.request,
@@ -338,9 +361,20 @@ impl Worker<'_> {
                 Ok(0) | Err(_) => return None,
             }
         }
-        self.home.park(waiting);
+        // One that never pauses is seldom there when the timer rings.
+        if waiting.deadline > now_ms() {
+            self.home.park(waiting);
+        }
         None
     }
+}
+
+/// `None` if there is no memory: a peer decides how much it is.
+fn copied(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len()).ok()?;
+    copy.extend_from_slice(bytes);
+    Some(copy)
 }
 
 /// Answers the one request of a CGI process, whose params are its environment.
@@ -399,6 +433,7 @@ impl Home for NoHome {
     fn park(&self, _: Waiting) {}
     fn go_on(&self, _: Link, _: Vec<u8>) {}
     fn linger(&self, _: Link) {}
+    fn give_up(&self, _: Kind) {}
     fn other(&self) -> Option<Waiting> {
         None
     }
@@ -447,6 +482,7 @@ impl Room<'_> {
 
 impl HeadReader<'_> {
     fn read(&self, link: &mut Link, head: &mut Head, room: &mut Room<'_>) -> Reading {
+        let mut came = 0;
         loop {
             let Ok(event) = head.next(&mut link.sequence, room.bytes(), self.limits.max_params)
             else {
@@ -454,13 +490,18 @@ impl HeadReader<'_> {
             };
             let sent = match event {
                 Event::Head => return Reading::Whole,
+                // What more there is makes the connection ready again as soon as it waits.
+                Event::More if came >= HEAD_BYTES => return Reading::Waits,
                 Event::More => {
                     let Some(free) = room.free(head.filled) else {
                         return Reading::Over;
                     };
                     match link.transport.recv(free) {
                         Ok(0) => return Reading::Over,
-                        Ok(n) => head.filled += n,
+                        Ok(n) => {
+                            head.filled += n;
+                            came += n;
+                        }
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                             return Reading::Waits;
                         }
@@ -474,9 +515,7 @@ impl HeadReader<'_> {
                     continue;
                 }
                 Event::Begin(role) => {
-                    log::warn!(
-                        "a request for role {role} is refused: the application has no handler for it"
-                    );
+                    self.strangers.refuse_role(role);
                     if let Some(reading) = end_early(link, ProtocolStatus::UnknownRole) {
                         return reading;
                     }
@@ -496,11 +535,8 @@ impl HeadReader<'_> {
                 Event::UnknownType(number) => link.send_short(&unknown_type(number)),
                 Event::GetValues => {
                     let (connections, requests) = self.values;
-                    link.send_short(&values_result(
-                        link.sequence.management(),
-                        connections,
-                        requests,
-                    ))
+                    let asked = link.sequence.take_management();
+                    link.send_short(&values_result(&asked, connections, requests))
                 }
                 Event::Fault(fault) => {
                     // A peer that has spoken FastCGI before is not answered in http.
@@ -530,6 +566,7 @@ fn end_early(link: &mut Link, status: ProtocolStatus) -> Option<Reading> {
     let keep = link.sequence.keep_conn();
     let sent = link.send_short(&EndRequest::record(link.sequence.request_id(), status));
     link.sequence.end_request();
+    link.served = link.served.saturating_add(1);
     match (sent, keep) {
         (false, _) => Some(Reading::Over),
         (true, false) => Some(Reading::Refused),
@@ -594,14 +631,14 @@ fn answer(
     let method = front.params.known(Known::RequestMethod).unwrap_or(b"GET");
     let path = front.place.path;
     let role = wire.role();
+    let id = front.ticket.id;
     let shared: Shared<'_> = RefCell::new(Some(Exchange::new(wire, output, method == b"HEAD")));
     let mut request = Request::new(role, &front, &shared, around.setup);
     let response = || Response::new(&front, &shared, around.home, around.setup);
     let status_page = around.status_page(role, method, &front);
     let is_ours = refusal.is_none() && status_page.is_some();
     if !is_ours {
-        let id = front.ticket.id.number();
-        around.slot.begin(now, id, method, path);
+        around.slot.begin(now, id.number(), method, path);
     }
     let outcome = match (refusal, status_page) {
         (Some((status, why)), _) => Err(Failure::Error(Error::new(status, why))),
@@ -612,7 +649,6 @@ fn answer(
             outcome
         }
     };
-    let id = front.ticket.id;
     let name = || {
         let request = printable(std::str::from_utf8(method).unwrap_or("?"), path);
         format!("{id} {request}")
@@ -737,7 +773,7 @@ fn conclude(
         return Standing::Open(failure);
     } else {
         let line = format_args!("{failure}; the answer is cut, since its head has left");
-        tell(Level::Error, name, &line);
+        tell(level(&failure), name, &line);
     }
     let_go(failure);
     Standing::Cut
@@ -807,12 +843,20 @@ fn start_over(shared: &Shared<'_>, error: &Error) {
 #[cold]
 fn tell_failure(failure: &Failure, name: &dyn Fn() -> String) {
     let status = failure.status();
-    let level = match status {
+    if !failure.is_told() {
+        tell(
+            level(failure),
+            name,
+            &format_args!("{failure}; answered {status}"),
+        );
+    }
+}
+
+/// What the visitor or the web server did wrong is for information.
+fn level(failure: &Failure) -> Level {
+    match failure.status() {
         500.. => Level::Error,
         _ => Level::Info,
-    };
-    if !failure.is_told() {
-        tell(level, name, &format_args!("{failure}; answered {status}"));
     }
 }
 

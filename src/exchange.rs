@@ -15,7 +15,7 @@ use crate::cgi::{Illegal, check_field, is_bodiless, reason};
 use crate::decimal::Decimal;
 use crate::error::{Error, Result};
 use crate::limits::{LARGE_RESPONSE_HEAD, MAX_FIELDS, MAX_RESPONSE_HEAD};
-use crate::link::{Link, Waiting};
+use crate::link::{Kind, Link, Waiting};
 use crate::protocol::{
     EndRequest, HEADER_LEN, MAX_CONTENT, ProtocolStatus, RecordHeader, RecordType,
 };
@@ -35,6 +35,8 @@ pub(crate) trait Home: Sync {
     fn go_on(&self, link: Link, unread: Vec<u8>);
     /// Closes our side and reads what is still to come, so that the answer is not lost.
     fn linger(&self, link: Link);
+    /// A connection has waited for this too long, and is closed.
+    fn give_up(&self, kind: Kind);
     /// A connection that has something to read now, if there is one.
     fn other(&self) -> Option<Waiting>;
     /// Whether no further request is wanted.

@@ -64,6 +64,7 @@ mod request;
 mod request_id;
 mod reserve;
 mod response;
+mod seldom;
 mod sendfile;
 mod server;
 mod setup;

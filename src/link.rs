@@ -102,9 +102,15 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    /// Whether what it waits for has begun to come, its end included, and only a worker is missing. Async-signal-safe.
+    /// Whether it waits for a worker and no more for its peer: its event is there, or comes as soon as it is armed. While
+    /// all workers are busy, the time is not its own. Async-signal-safe.
     pub(crate) fn has_come(&self) -> bool {
-        matches!(self.kind, Kind::FirstByte | Kind::Idle) && !self.link.transport.is_quiet()
+        match self.kind {
+            Kind::Ready => true,
+            // What we have ended, or what is read away.
+            Kind::Linger | Kind::Ended => false,
+            Kind::FirstByte | Kind::Idle | Kind::Head => self.link.transport.is_readable(),
+        }
     }
 }
 
@@ -131,9 +137,10 @@ impl Kind {
         let limit = match self {
             Kind::FirstByte => limits.first_byte_timeout,
             Kind::Idle => limits.idle_timeout,
-            Kind::Head | Kind::Ready => limits.head_timeout,
+            Kind::Head => limits.head_timeout,
             Kind::Linger => limits.linger_timeout,
-            Kind::Ended => return u64::MAX,
+            // For us, not for its peer.
+            Kind::Ready | Kind::Ended => return u64::MAX,
         };
         u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)
     }

@@ -296,11 +296,7 @@ impl Pool {
     fn tell(&self, event: Event) {
         match event {
             Event::Slow(age, line) => {
-                let id = line.id;
-                log::warn!(
-                    "{id} {line}: it is slow, and has run for {} s",
-                    Seconds(age)
-                );
+                log::warn!("{line}: it is slow, and has run for {} s", Seconds(age));
             }
             Event::TimedOut(age, line) => self.give_up(age, &line),
             // At a stop busy workers are what it waits for.
@@ -310,9 +306,8 @@ impl Pool {
                 match oldest {
                     Some((age, line)) => log::warn!(
                         "all {workers} workers have been busy for {time} s, and further requests have to wait; \
-                         the oldest has run for {} s: {} {line}",
-                        Seconds(age),
-                        line.id
+                         the oldest has run for {} s: {line}",
+                        Seconds(age)
                     ),
                     None => log::warn!(
                         "all {workers} workers have been busy for {time} s, and further requests have to wait"
@@ -338,8 +333,7 @@ impl Pool {
             false => "its worker is not free until it ends",
         };
         log::error!(
-            "{} {line}: it has run for {} s, longer than timeout; {what_now}",
-            line.id,
+            "{line}: it has run for {} s, longer than timeout; {what_now}",
             Seconds(age)
         );
     }

@@ -1,7 +1,8 @@
 //! What belongs to the whole process while `run` or `main` own it: signals, and the deadline of a stop.
 //!
-//! TERM, INT and USR1 (multiwatch's) ask to stop. The first of them sets the alarm; at the deadline, which needs no free
-//! worker, SIGALRM removes our sockets, names what is cut, and ends the process. Further signals change nothing:
+//! TERM, INT and USR1 (multiwatch's) ask to stop. The first of them sets the alarm and removes the paths of our sockets,
+//! so that nobody comes in whom a busy process would have to cut; what is answered then is the accept loop's to know. At the
+//! deadline, which needs no free worker, SIGALRM names what is cut, and ends the process. Further signals change nothing:
 //! mod_fcgid repeats TERM after 1.4 s. Only a second INT at a terminal ends at once. HUP is a stop at a terminal, which hangs up;
 //! where there is none it opens the access log anew. One that is ignored (`nohup`) stays ignored.
 //!
@@ -15,7 +16,7 @@ use crate::net::Notify;
 use crate::net::SocketFile;
 use crate::net::sys::{self, Errno};
 use crate::pool::Pool;
-use crate::slot::one_line;
+use crate::slot::{Line, one_line};
 use log::Level;
 use std::ffi::CString;
 use std::fs::File;
@@ -207,7 +208,7 @@ extern "C" fn deadline(_signal: i32) {
         .flat_map(|pool| pool.slots())
     {
         if let Some((since, line)) = slot.read() {
-            process.tell_cut(line.as_bytes(), now.saturating_sub(since) / 1000);
+            process.tell_cut(&line, now.saturating_sub(since) / 1000);
         }
     }
     for pool in process.pools.iter().filter_map(OnceLock::get) {
@@ -262,14 +263,20 @@ impl Process {
         }
     }
 
-    /// `the time to stop is over; cut after 12 s: GET /report`
-    fn tell_cut(&self, request: &[u8], seconds: u64) {
+    /// `the time to stop is over; cut after 12 s: 4711-12 GET /report`
+    fn tell_cut(&self, request: &Line, seconds: u64) {
         let seconds = Decimal::of(seconds);
+        let pid = Decimal::of(std::process::id().into());
+        let number = Decimal::of(request.number());
         let parts = [
             b"the time to stop is over; cut after ",
             seconds.as_bytes(),
             b" s: ",
-            request,
+            pid.as_bytes(),
+            b"-",
+            number.as_bytes(),
+            b" ",
+            request.as_bytes(),
         ];
         self.say(Level::Error, &parts);
     }

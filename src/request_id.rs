@@ -19,10 +19,6 @@ use std::time::Instant;
 pub struct RequestId(u64);
 
 impl RequestId {
-    pub(crate) fn of_number(number: u64) -> RequestId {
-        RequestId(number)
-    }
-
     /// Which request of this process it is: the first is 1.
     pub fn number(self) -> u64 {
         self.0

@@ -241,7 +241,9 @@ impl Server {
         self
     }
 
-    /// How long running requests may take to finish after a stop signal. Default 5 s, below mod_fcgid's 8; zero ends at
+    /// How long running requests may take to finish after a stop signal, and those to be answered that wait: also
+    /// connections that nobody has accepted, on sockets that this program made. What is inherited (fd 0, `fd:N`, systemd's) is
+    /// left to whoever else accepts there, or is started next. Default 5 s, below mod_fcgid's 8; zero ends at
     /// once.
     pub fn grace(mut self, grace: Duration) -> Server {
         self.grace = grace;
@@ -267,13 +269,14 @@ impl Server {
         self
     }
 
-    /// How long an accepted connection may stay silent. Default 30 s.
+    /// How long an accepted connection may stay silent. Default 30 s. Only the log's level `debug` tells of it.
     pub fn first_byte_timeout(mut self, limit: Duration) -> Server {
         self.limits.first_byte_timeout = limit;
         self
     }
 
-    /// How long a request's parameters may take from their first byte to their end. Default 10 s.
+    /// How long a request's parameters may take from their first byte to their end. Default 10 s. The connection is closed
+    /// then, and the log says so, once a minute at most. What has come in time counts, however long all workers were busy.
     pub fn head_timeout(mut self, limit: Duration) -> Server {
         self.limits.head_timeout = limit;
         self
@@ -330,41 +333,44 @@ impl Server {
         self
     }
 
-    /// The most bytes of a request's parameters. Default 256 KiB, at least 64 KiB. Over it: 431. Each worker reserves
+    /// The most bytes of a request's parameters. Default 256 KiB, at least 64 KiB. Over it: 431 and a close. Each worker reserves
     /// twice as much address space; only what is used costs memory.
     pub fn max_params(mut self, bytes: usize) -> Server {
         self.limits.max_params = bytes.clamp(MIN_PARAMS, 16 << 20);
         self
     }
 
-    /// The most parameters of a request. Default 4096, and at most 16,384. Over it: 431.
+    /// The most parameters of a request. Default 4096, and at most 16,384. Over it: 431 and a close.
     pub fn max_pairs(mut self, pairs: usize) -> Server {
         self.limits.max_pairs = pairs.min(16_384);
         self
     }
 
-    /// The most bytes of one parameter, name and value. Default 224 KiB. Over it: 431.
+    /// The most bytes of one parameter, name and value. Default 224 KiB. Over it: 431 and a close.
     pub fn max_pair(mut self, bytes: usize) -> Server {
         self.limits.max_pair = bytes;
         self
     }
 
     /// The most bytes of a body. Default unlimited, since it is streamed. Over it, reading fails, which is a 413 unless
-    /// the handler makes something else of it.
+    /// the handler makes something else of it, and the connection is closed behind the answer. A filter's data does not count.
     pub fn max_body(mut self, bytes: u64) -> Server {
         self.limits.max_body = bytes;
         self
     }
 
-    /// The most bytes, in all, of parameters that are not whole yet and wait. Default 1 MiB. Over it the oldest such
-    /// connection is closed.
+    /// The most bytes, in all, of parameters that are not whole yet and wait, and of requests that were sent before the
+    /// answer to the one before. Default 1 MiB. Over it the oldest such connection is closed; the log says so, once a minute
+    /// at most.
     pub fn max_waiting_heads(mut self, bytes: usize) -> Server {
         self.limits.max_waiting_heads = bytes;
         self
     }
 
     /// The most connections, busy or not. Default: the limit of open files less 64, at most 16,384; [`run`](Server::run)
-    /// first raises the soft limit to the hard one. It is never more than open files less 64. Over it the connection that has been idle longest is closed; if there is none, new ones wait in the backlog.
+    /// first raises the soft limit to the hard one. It
+    /// is never more than open files less 64. Over it the connection that has been idle longest is closed, or else the one that
+    /// has been silent longest since it was accepted; if there is none, new ones wait in the backlog, and the log says so.
     pub fn max_connections(mut self, connections: usize) -> Server {
         self.limits.max_connections = connections.max(1);
         self
@@ -629,7 +635,12 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Asks the server to stop: sockets that it made are removed, running requests finish, no new ones are accepted.
+    /// Asks the server to stop: sockets that it made are removed, running requests finish, and whoever has connected is
+    /// answered.
+    ///
+    /// By TCP a connection that comes at the very moment may still be reset. A connection without a request is closed after
+    /// a second, one whose request has come in part after [`head_timeout`](Server::head_timeout); one that is kept for its
+    /// next request at once.
     pub fn stop(&self) {
         self.pool.accept().unlink();
         self.pool.accept().ask_to_stop();

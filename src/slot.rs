@@ -4,12 +4,11 @@
 //! equal, even sequence numbers, and gives up otherwise. Nothing locks and nothing allocates. The deadline of a stop, the
 //! watcher and the status page read it.
 //!
-//! It counts, too: one worker writes each slot, so that a count is a plain load and store in cache lines that are its own.
-//! With a look at the clock that is less than 10 ns of the 5,000 and more that a request takes. What is read of several
-//! slots is of slightly different moments.
+//! It counts, too: one worker writes each slot, so that a count is a load and a store of a cache line that is its own, and
+//! costs nothing that could be measured. What is read of several slots is of slightly different moments.
 
-use crate::request_id::RequestId;
 use std::fmt;
+use std::process;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 const WORDS: usize = 19;
@@ -23,8 +22,8 @@ pub(crate) struct Slot {
     sequence: AtomicU32,
     /// When the request began, in ms of the monotonic clock; 0 when there is none.
     since: AtomicU64,
-    /// Its number.
-    id: AtomicU64,
+    /// The request's number; 0 before the first.
+    number: AtomicU64,
     words: [AtomicU64; WORDS],
     /// When the last request ended.
     ended: AtomicU64,
@@ -62,7 +61,7 @@ impl Served {
 
 impl Slot {
     /// A request begins. `path` is escaped: what a visitor sends must not write log lines of its own.
-    pub(crate) fn begin(&self, now: u64, id: u64, method: &[u8], path: &[u8]) {
+    pub(crate) fn begin(&self, now: u64, number: u64, method: &[u8], path: &[u8]) {
         let mut text = [0; WORDS * 8];
         let len = line(method, path, &mut text[1..]);
         text[0] = len as u8;
@@ -74,7 +73,7 @@ impl Slot {
         for (word, bytes) in self.words.iter().zip(words).take(len / 8 + 1) {
             word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
         }
-        self.id.store(id, Ordering::Relaxed);
+        self.number.store(number, Ordering::Relaxed);
         if now > self.ended.load(Ordering::Relaxed) + REST_MS {
             self.busy_since.store(now, Ordering::Relaxed);
         }
@@ -122,7 +121,7 @@ impl Slot {
     pub(crate) fn read(&self) -> Option<(u64, Line)> {
         let sequence = self.sequence.load(Ordering::Acquire);
         let since = self.since.load(Ordering::Relaxed);
-        let id = RequestId::of_number(self.id.load(Ordering::Relaxed));
+        let number = self.number.load(Ordering::Relaxed);
         let mut bytes = [0; WORDS * 8];
         let (words, _) = bytes.as_chunks_mut::<8>();
         for (bytes, word) in words.iter_mut().zip(&self.words) {
@@ -131,33 +130,45 @@ impl Slot {
         fence(Ordering::Acquire);
         let steady =
             sequence.is_multiple_of(2) && self.sequence.load(Ordering::Relaxed) == sequence;
-        (steady && since != 0).then_some((since, Line { id, bytes }))
+        let line = Line {
+            number,
+            text: bytes,
+        };
+        (steady && since != 0).then_some((since, line))
     }
 }
 
-/// A request's method and the start of its path, as one line of printable ASCII; and its id.
+/// A request's method and the start of its path, as one line of printable ASCII; shown behind its id: `4711-12 GET /`.
 #[derive(Clone)]
 pub(crate) struct Line {
-    pub(crate) id: RequestId,
-    /// The first of them is the length.
-    bytes: [u8; WORDS * 8],
+    number: u64,
+    text: [u8; WORDS * 8],
 }
 
 impl Line {
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.bytes[1..][..usize::from(self.bytes[0]).min(TEXT)]
+        &self.text[1..][..usize::from(self.text[0]).min(TEXT)]
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(self.as_bytes()).into_owned()
+    }
+
+    /// Which request of this process it is.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 }
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(self.as_bytes()))
+        write!(f, "{}-{} {}", process::id(), self.number, self.text())
     }
 }
 
 impl fmt::Debug for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        f.write_str(&self.text())
     }
 }
 
@@ -231,8 +242,8 @@ mod tests {
     fn a_slot_tells_the_running_request_and_nothing_else() {
         let slot = Slot::default();
         assert_eq!(text(&slot), None);
-        slot.begin(5, 1, b"GET", b"/a/very/long/path/that/comes/first");
-        slot.begin(7, 2, b"POST", b"/b");
+        slot.begin(5, 0, b"GET", b"/a/very/long/path/that/comes/first");
+        slot.begin(7, 0, b"POST", b"/b");
         assert_eq!(text(&slot).as_deref(), Some("POST /b"));
         assert_eq!(slot.read().unwrap().0, 7);
         assert_eq!(slot.end(12, Some(200)), 5);
@@ -243,10 +254,10 @@ mod tests {
     fn requests_are_counted_by_what_became_of_them() {
         let slot = Slot::default();
         for status in [200, 204, 303, 404, 500, 511, 599] {
-            slot.begin(1, 3, b"GET", b"/");
+            slot.begin(1, 0, b"GET", b"/");
             slot.end(1, Some(status));
         }
-        slot.begin(1, 4, b"GET", b"/");
+        slot.begin(1, 0, b"GET", b"/");
         slot.end(1, None);
         let served = slot.served().and(slot.served());
         let counts: Vec<_> = served.by_class().collect();
@@ -258,24 +269,24 @@ mod tests {
     fn a_worker_is_busy_from_its_last_rest_on() {
         let slot = Slot::default();
         assert_eq!(slot.busy_since(1000), None);
-        slot.begin(1000, 5, b"GET", b"/");
+        slot.begin(1000, 0, b"GET", b"/");
         assert_eq!(slot.busy_since(5000), Some(1000));
         slot.end(5000, Some(200));
         assert_eq!(slot.busy_since(5000 + REST_MS), Some(1000));
-        slot.begin(5000 + REST_MS, 6, b"GET", b"/");
+        slot.begin(5000 + REST_MS, 0, b"GET", b"/");
         assert_eq!(slot.busy_since(6000), Some(1000), "no rest between them");
         slot.end(6000, Some(200));
         assert_eq!(slot.busy_since(6001 + REST_MS), None);
-        slot.begin(6001 + REST_MS, 7, b"GET", b"/");
+        slot.begin(6001 + REST_MS, 0, b"GET", b"/");
         assert_eq!(slot.busy_since(7000), Some(6001 + REST_MS));
     }
 
     #[test]
     fn what_a_visitor_sends_is_one_printable_line() {
         let slot = Slot::default();
-        slot.begin(1, 8, b"GET", b"/a\nb\x1b[31m\\\xe9");
+        slot.begin(1, 0, b"GET", b"/a\nb\x1b[31m\\\xe9");
         assert_eq!(text(&slot).as_deref(), Some(r"GET /a\x0ab\x1b[31m\x5c\xe9"));
-        slot.begin(1, 9, &[b'M'; 100], &[b'\n'; 1000]);
+        slot.begin(1, 0, &[b'M'; 100], &[b'\n'; 1000]);
         let line = text(&slot).unwrap();
         assert!(line.len() <= TEXT && line.ends_with(r"\x0a"), "{line}");
     }
@@ -288,7 +299,7 @@ mod tests {
             scope.spawn(|| {
                 for i in 0..50_000_u64 {
                     let path = [b'a' + (i % 26) as u8; 120];
-                    slot.begin(i + 1, 10, b"GET", &path);
+                    slot.begin(i + 1, 0, b"GET", &path);
                 }
             });
             for _ in 0..50_000 {

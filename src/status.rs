@@ -43,7 +43,14 @@ impl Snapshot {
             let _ = writeln!(text, "{name}: {number}");
         }
         let _ = match &self.oldest {
-            Some((age, line)) => writeln!(text, "oldest: {} s, {line}", Seconds(*age)),
+            Some((age, line)) => writeln!(
+                text,
+                "oldest: {} s, {}-{} {}",
+                Seconds(*age),
+                self.pid,
+                line.number(),
+                line.text()
+            ),
             None => writeln!(text, "oldest: none"),
         };
         text
@@ -58,9 +65,11 @@ impl Snapshot {
         let _ = match &self.oldest {
             Some((age, line)) => writeln!(
                 json,
-                ",\"oldest\":{{\"seconds\":{},\"request\":\"{}\"}}}}",
+                ",\"oldest\":{{\"seconds\":{},\"id\":\"{}-{}\",\"request\":\"{}\"}}}}",
                 Seconds(*age),
-                quoted(&line.to_string())
+                self.pid,
+                line.number(),
+                quoted(&line.text())
             ),
             None => writeln!(json, ",\"oldest\":null}}"),
         };
@@ -109,9 +118,9 @@ mod tests {
 
     fn snapshot() -> Snapshot {
         let slot = Slot::default();
-        slot.begin(1, 1, b"GET", b"/");
+        slot.begin(1, 0, b"GET", b"/");
         slot.end(1, Some(404));
-        slot.begin(1, 2, b"GET", b"/\"\n<b>");
+        slot.begin(1, 9, b"GET", b"/\"\n<b>");
         Snapshot {
             pid: 4711,
             uptime_ms: 61_999,
@@ -132,7 +141,7 @@ mod tests {
         let (version, rest) = text.split_once('\n').unwrap();
         assert!(version.starts_with("version: fcgi "));
         let wanted = "pid: 4711\nuptime: 61\nworkers: 4\nstarted: 3\nbusy: 1\nconnections: 7\nparked: 5\nserved: 1\n\
-                      2xx: 0\n3xx: 0\n4xx: 1\n5xx: 0\ncut: 0\ntimed out: 2\noldest: 12.3 s, GET /\"\\x0a<b>\n";
+                      2xx: 0\n3xx: 0\n4xx: 1\n5xx: 0\ncut: 0\ntimed out: 2\noldest: 12.3 s, 4711-9 GET /\"\\x0a<b>\n";
         assert_eq!(rest, wanted);
         assert!(Snapshot::default().text().ends_with("oldest: none\n"));
     }
@@ -145,7 +154,7 @@ mod tests {
         let wanted = r#""pid":4711,"uptime":61,"workers":4,"started":3,"busy":1,"connections":7,"parked":5,"served":1,"#
             .to_owned()
             + r#""2xx":0,"3xx":0,"4xx":1,"5xx":0,"cut":0,"timed_out":2,"#
-            + r#""oldest":{"seconds":12.3,"request":"GET /\"\\x0a<b>"}}"#
+            + r#""oldest":{"seconds":12.3,"id":"4711-9","request":"GET /\"\\x0a<b>"}}"#
             + "\n";
         assert_eq!(rest, wanted);
         assert!(Snapshot::default().json().ends_with("\"oldest\":null}\n"));

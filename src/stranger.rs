@@ -1,18 +1,14 @@
 //! Whoever connects and speaks no FastCGI: what it is answered, and what the log says, once a minute. Called by
 //! `connection`.
 
-use crate::net::sys::now_ms;
-use crate::protocol::{Fault, HEADER_LEN};
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::protocol::{Fault, HEADER_LEN, Role};
+use crate::seldom::Seldom;
 
-/// How long the log keeps silent after a line about strangers, in ms: one that tries again and again must not fill it.
-const SILENCE: u64 = 60_000;
-
-/// What the log was told.
+/// What the log is told of them.
 #[derive(Debug, Default)]
 pub(crate) struct Strangers {
-    /// When, in ms of the monotonic clock; 0 if never.
-    told: AtomicU64,
+    faults: Seldom,
+    roles: Seldom,
 }
 
 /// What goes back to whoever asks by http, most likely a web server with the wrong directive.
@@ -34,16 +30,24 @@ pub(crate) const ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
 impl Strangers {
     /// Says in the log why a connection is closed. What is to be sent before, if anything.
     pub(crate) fn turn_away(&self, fault: Fault) -> Option<&'static [u8]> {
-        let (now, told) = (now_ms().max(1), self.told.load(Ordering::Relaxed));
-        let is_time = told == 0 || now.saturating_sub(told) >= SILENCE;
-        let swapped = || {
-            self.told
-                .compare_exchange(told, now, Ordering::Relaxed, Ordering::Relaxed)
-        };
-        if is_time && swapped().is_ok() {
-            log::warn!("a connection is closed: {}", reason(fault));
-        }
+        self.faults
+            .warn(|| format!("a connection is closed: {}", reason(fault)));
         matches!(fault, Fault::Version(header) if is_http(header)).then_some(ANSWER)
+    }
+
+    /// Says in the log that a request for this role was refused.
+    pub(crate) fn refuse_role(&self, role: u16) {
+        self.roles.warn(|| {
+            let name = match Role::from_number(role) {
+                Some(Role::Responder) => " (responder)",
+                Some(Role::Authorizer) => " (authorizer)",
+                Some(Role::Filter) => " (filter)",
+                None => "",
+            };
+            format!(
+                "a request for role {role}{name} is refused: the application has no handler for it"
+            )
+        });
     }
 }
 
@@ -105,15 +109,5 @@ mod tests {
         ] {
             assert!(!is_http(*header), "{header:?}");
         }
-    }
-
-    #[test]
-    fn the_log_is_told_once_a_minute() {
-        let strangers = Strangers::default();
-        assert!(strangers.turn_away(Fault::Version(*b"GET / HT")).is_some());
-        let told = strangers.told.load(Ordering::Relaxed);
-        assert_ne!(told, 0);
-        assert!(strangers.turn_away(Fault::ShortBegin).is_none());
-        assert_eq!(strangers.told.load(Ordering::Relaxed), told);
     }
 }

@@ -42,7 +42,7 @@ pub(crate) struct Watcher {
     busy: Option<u64>,
 }
 
-/// Of which request of a worker the log has a line: its number, 0 if none.
+/// Of which request of a worker the log has a line: when it began, 0 if none.
 #[derive(Clone, Copy, Debug, Default)]
 struct Told {
     slow: u64,
@@ -132,12 +132,12 @@ impl Watcher {
             };
             let age = now.saturating_sub(since);
             let mut is_due = |limit: u64, told: &mut u64| {
-                if limit == 0 || *told == line.id.number() {
+                if limit == 0 || *told == since {
                     return false;
                 }
                 let is_due = age >= limit;
                 match is_due {
-                    true => *told = line.id.number(),
+                    true => *told = since,
                     false => next = next.min(since.saturating_add(limit)),
                 }
                 is_due
@@ -216,7 +216,7 @@ mod tests {
     fn a_request_is_slow_and_too_slow_once_each() {
         let (mut watcher, slots) = (watcher(10_000, 60_000, 1), slots(1));
         assert_eq!(look(&mut watcher, 1000, &slots), (vec![], 11_000));
-        slots[0].begin(5000, 1, b"GET", b"/a");
+        slots[0].begin(5000, 0, b"GET", b"/a");
         assert_eq!(look(&mut watcher, 11_000, &slots), (vec![], 15_000));
         let slow = vec!["Slow(10000, GET /a)".to_owned()];
         assert_eq!(look(&mut watcher, 15_000, &slots), (slow, 25_000));
@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(look(&mut watcher, 65_001, &slots), (late, 75_001));
         assert_eq!(look(&mut watcher, 75_001, &slots), (vec![], 85_001));
         slots[0].leave(80_000);
-        slots[0].begin(80_000, 2, b"GET", b"/b");
+        slots[0].begin(80_000, 0, b"GET", b"/b");
         assert_eq!(look(&mut watcher, 85_001, &slots), (vec![], 90_000));
         let slow = vec!["Slow(12000, GET /b)".to_owned()];
         assert_eq!(look(&mut watcher, 92_000, &slots), (slow, 102_000));
@@ -234,27 +234,27 @@ mod tests {
     #[test]
     fn what_is_off_is_never_due() {
         let (mut watcher, slots) = (watcher(0, 0, 1), slots(1));
-        slots[0].begin(5000, 3, b"GET", b"/");
+        slots[0].begin(5000, 0, b"GET", b"/");
         assert_eq!(look(&mut watcher, 1 << 40, &slots), (vec![], u64::MAX));
     }
 
     #[test]
     fn a_pool_is_busy_when_nobody_has_rested_and_that_is_told_once_until_it_is_over() {
         let (mut watcher, slots) = (watcher(0, 0, 2), slots(2));
-        slots[0].begin(1000, 4, b"GET", b"/a");
+        slots[0].begin(1000, 0, b"GET", b"/a");
         assert_eq!(look(&mut watcher, 6000, &slots), (vec![], 11_000));
-        slots[1].begin(8000, 5, b"GET", b"/b");
+        slots[1].begin(8000, 0, b"GET", b"/b");
         assert_eq!(look(&mut watcher, 11_000, &slots), (vec![], 13_000));
         // One request after another is no rest.
         slots[1].leave(12_000);
-        slots[1].begin(12_001, 6, b"GET", b"/c");
+        slots[1].begin(12_001, 0, b"GET", b"/c");
         let busy = vec!["AllBusy(5000, Some((12000, GET /a)))".to_owned()];
         assert_eq!(look(&mut watcher, 13_000, &slots), (busy, 14_000));
         assert_eq!(look(&mut watcher, 18_000, &slots), (vec![], 19_000));
         slots[1].leave(19_000);
         let free = vec!["FreeAgain(15000)".to_owned()];
         assert_eq!(look(&mut watcher, 23_000, &slots), (free, 28_000));
-        slots[1].begin(24_000, 7, b"GET", b"/d");
+        slots[1].begin(24_000, 0, b"GET", b"/d");
         let busy = vec!["AllBusy(6000, Some((29000, GET /a)))".to_owned()];
         assert_eq!(look(&mut watcher, 30_000, &slots), (busy, 31_000));
     }

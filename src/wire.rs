@@ -141,6 +141,10 @@ impl<'buf> Wire<'buf> {
     pub(crate) fn fill(&mut self) -> io::Result<usize> {
         let n = self.find(Stream::Stdin)?;
         if self.body_read + n as u64 > self.limits.max_body {
+            if let End::Records(link) = &mut self.end {
+                // The rest may have no end.
+                link.sequence.close_after();
+            }
             let message = format!(
                 "the body is longer than max_body, {} bytes",
                 self.limits.max_body
@@ -626,7 +630,8 @@ impl<'buf> Wire<'buf> {
             Event::SecondBegin(id) => EndRequest::record(id, ProtocolStatus::CantMpxConn).to_vec(),
             Event::UnknownType(number) => unknown_type(number).to_vec(),
             Event::GetValues => {
-                values_result(link.sequence.management(), self.values.0, self.values.1)
+                let asked = link.sequence.take_management();
+                values_result(&asked, self.values.0, self.values.1)
             }
             Event::Begin(_)
             | Event::Next

@@ -256,6 +256,8 @@ pub(super) fn help_limits(name: &str, server: &mut Server) -> String {
 pub(super) fn help_running(name: &str, server: &mut Server) -> String {
     format!(
         "How {name} runs, who may connect, and what it tells:\n{}\
+         --log-level, here or in the file, counts before RUST_LOG. SIGHUP opens the\n\
+         access log anew; processes under a parent are replaced; a terminal hangs up.\n\
          What is not given is as in brackets. {name} --help shows the other flags.\n",
         lines(server, Topic::Running)
     )
@@ -366,11 +368,7 @@ impl Options {
     /// them all.
     pub(super) fn told(&self, server: &mut Server) -> Vec<String> {
         let told = |flag: &Flag| -> Vec<String> {
-            let named = self
-                .sources
-                .iter()
-                .filter(|source| source.flag == flag.name);
-            let named: Vec<String> = named.map(|source| source.told(&self.file)).collect();
+            let named = self.named(&[flag.name]);
             let default = flag.default(server);
             match default.trim_matches([' ', '[', ']']) {
                 "" => named,
@@ -379,6 +377,15 @@ impl Options {
             }
         };
         FLAGS.iter().flat_map(told).collect()
+    }
+
+    /// What was named of these flags, and where.
+    pub(super) fn named(&self, flags: &[&str]) -> Vec<String> {
+        let sources = flags.iter().flat_map(|&flag| {
+            let sources = self.sources.iter();
+            sources.filter(move |source| source.flag == flag)
+        });
+        sources.map(|source| source.told(&self.file)).collect()
     }
 
     fn note(&mut self, flag: &Flag, value: String, line: Option<usize>) {

@@ -6,6 +6,8 @@
 //! with what the flags alone say, and looks at the file at each request. The request that finds it right starts a
 //! second pool, with the file's settings, on the same socket, and is itself answered by the application.
 //!
+//! Flags stay as they are for as long as the process does: wrong ones are a 503 until it is stopped.
+//!
 //! What waits in the first pool is handed over to the second, and so no visitor notices the change.
 
 use super::flags::Options;

@@ -47,7 +47,10 @@ impl Server {
     /// logger.
     ///
     /// The exit code is 0 when it was asked to stop and did in time, 1 when serving failed, 2 when it was started
-    /// wrongly or there is nothing to serve; standard error has one sentence then.
+    /// wrongly or there is nothing to serve; standard error has one sentence then, and nothing was touched.
+    ///
+    /// A process that a web server started, with a listening socket on fd 0, does not end for that: it answers 503, and
+    /// the log has the sentence. Settings that are put right are followed from the next request on.
     pub fn main(self) -> ExitCode {
         sys::one_heap();
         let facts = Facts::gather();
@@ -138,9 +141,10 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
         return serve_as_child(server, &fds);
     }
     let (origin, notes) = facts.decide(&server.listen, options.http);
-    if let (Origin::Listen(_), Some(http)) = (&origin, options.http) {
+    if let (Origin::Listen(_), Some(_)) = (&origin, options.http) {
         return misused(&format!(
-            "--listen waits for a web server and --http {http} is one, and both are given; leave one out"
+            "{}: one waits for a web server, and the other is one; leave one out",
+            options.named(&["listen", "http"]).join(", ")
         ));
     }
     tell(&options, &mut server);

@@ -29,7 +29,7 @@ pub fn get_values(data: &[u8]) {
                 Event::More => break,
                 Event::GetValues => {
                     assert!(asked.is_none(), "it is asked once");
-                    asked = Some(sequence.management().to_vec());
+                    asked = Some(sequence.take_management());
                 }
                 event => panic!("{event:?}"),
             }

@@ -308,6 +308,8 @@ impl Reading {
     }
 
     fn end(&mut self, answer: Answer, after: Phase) {
+        // Over a limit the connection is closed, whatever was asked for.
+        self.keep &= !matches!(answer, Answer::Page(_, 413 | 431, _));
         self.found.answers.push(answer);
         self.phase = if self.keep { after } else { Phase::Closed };
     }

@@ -28,7 +28,8 @@ pub(super) const VALUES: (usize, usize) = (17, 3);
 pub(super) fn limits() -> Limits {
     Limits {
         first_byte_timeout: Duration::ZERO,
-        head_timeout: Duration::ZERO,
+        // It has no clock: what waits is taken on at once.
+        head_timeout: Duration::MAX,
         body_timeout: Duration::ZERO,
         write_timeout: Duration::ZERO,
         idle_timeout: Duration::ZERO,
@@ -298,18 +299,20 @@ impl Home for Parking {
         self.put(Waiting {
             link,
             kind,
-            deadline: 0,
+            deadline: u64::MAX,
             head: Head::of(unread.len()),
             block: unread,
         });
     }
+
+    fn give_up(&self, _: Kind) {}
 
     fn linger(&self, link: Link) {
         if link.transport.shutdown_write().is_ok() {
             self.put(Waiting {
                 link,
                 kind: Kind::Linger,
-                deadline: 0,
+                deadline: u64::MAX,
                 head: Head::default(),
                 block: Vec::new(),
             });

@@ -437,7 +437,9 @@ fn remove_dead(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(reword(
             &error,
-            format!("the dead socket there cannot be removed ({error}); remove it"),
+            format!(
+                "the dead socket there cannot be removed ({error}); have it removed, or choose another path"
+            ),
         )),
         Ok(()) => Ok(()),
     }

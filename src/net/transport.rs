@@ -36,14 +36,14 @@ impl Transport {
         sys::poll([(self.0.as_fd(), wait)], Some(limit)).map(|[came]| came)
     }
 
-    /// Whether nothing has come that was not read: no byte, no end. Async-signal-safe.
-    pub(crate) fn is_quiet(&self) -> bool {
+    /// Whether something to read, an end or an error is there. Async-signal-safe.
+    pub(crate) fn is_readable(&self) -> bool {
         let wait = Wait {
             readable: true,
             writable: false,
         };
         self.wait(wait, Duration::ZERO)
-            .is_ok_and(|came| !came.readable)
+            .is_ok_and(|came| came.readable)
     }
 
     /// Whether the peer has closed both directions, or is gone. By TCP that shows only once we have written.

@@ -92,9 +92,8 @@ struct Family {
 
 impl Family {
     fn new(plan: Plan, listeners: Vec<Listener>) -> Family {
-        let is_given = |address: &Address| matches!(address, Address::Fd(_));
         Family {
-            ours: !plan.addresses.iter().any(is_given),
+            ours: listeners.iter().all(Listener::is_ours),
             plan,
             listeners,
             children: Vec::new(),

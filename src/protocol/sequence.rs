@@ -42,6 +42,8 @@ enum Phase {
     Stdin,
     /// A filter's STDIN ended, its DATA stream is open.
     Data,
+    /// The head was refused before its end: what else comes of the request is passed over.
+    Refused,
     /// All that a request has has come; the answer may still be on its way out.
     Ended,
 }
@@ -85,7 +87,7 @@ pub(crate) enum Event {
     Next,
     /// Another request begins while one runs; we take one at a time on a connection.
     SecondBegin(u16),
-    /// A question for values: [`Sequence::management`] is its content.
+    /// A question for values: [`Sequence::take_management`] is its content.
     GetValues,
     /// A management record of a type that we do not know.
     UnknownType(u8),
@@ -155,6 +157,13 @@ impl Sequence {
         }
     }
 
+    /// The rest of the head is not wanted, nor what follows it; the connection ends with this request.
+    pub(crate) fn refuse_head(&mut self) {
+        self.phase = Phase::Refused;
+        self.purpose = Purpose::Skip;
+        self.close_after();
+    }
+
     pub(crate) fn request_id(&self) -> u16 {
         self.request_id
     }
@@ -191,8 +200,14 @@ impl Sequence {
         self.phase == Phase::Ended && self.reader.at_boundary()
     }
 
-    pub(crate) fn management(&self) -> &[u8] {
-        &self.management
+    /// Whether the bytes so far end inside of a record.
+    pub(crate) fn in_record(&self) -> bool {
+        !self.reader.at_boundary()
+    }
+
+    /// The content of the question that was told last. It is given away: nothing of it stays with a connection that waits.
+    pub(crate) fn take_management(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.management)
     }
 
     /// The rule book: what a record means, by its type, its id and where we stand.
@@ -239,6 +254,7 @@ impl Sequence {
             _ if !ours => None,
 
             AbortRequest => Some(Event::Abort),
+            _ if self.phase == Phase::Refused => None,
             Params if self.phase == Phase::Params && content == 0 => {
                 // Section 6.3, and as seen: mod_fcgid, mod_authnz_fcgi and lighttpd send an authorizer no STDIN record at
                 // all, not even the empty one.

@@ -117,6 +117,7 @@ pub fn request<'a>(method: &'a str, target: &'a str) -> Ask<'a> {
         body: None,
         params: Vec::new(),
         behind: None,
+        role: Role::Responder,
         limits: Limits::default(),
         setup: Setup::default(),
     }
@@ -135,6 +136,7 @@ pub struct Ask<'a> {
     /// What is set by its name; `None` is taken away.
     params: Vec<(String, Option<Vec<u8>>)>,
     behind: Option<Behind<'a>>,
+    role: Role,
     limits: Limits,
     setup: Setup,
 }
@@ -210,6 +212,24 @@ impl<'a> Ask<'a> {
         self
     }
 
+    /// Asks a server's [`authorizer`](Server::authorizer) whether the request may go on, in place of its responder. What it
+    /// grants has status 200, and its variables in headers: `Variable-AUTH_USER`. Only for [`serve`](Ask::serve).
+    ///
+    /// ```
+    /// # use fcgi::{Server, testing::request};
+    /// let server = Server::new().authorizer(|req, access| match req.cookie("token") {
+    ///     Some("4f2a") => access.grant().variable("MEMBER", "ada").send(),
+    ///     _ => access.deny(403).send("members only"),
+    /// });
+    /// assert_eq!(request("GET", "/x").as_authorizer().serve(&server).status(), 403);
+    /// let granted = request("GET", "/x").header("Cookie", "token=4f2a").as_authorizer().serve(&server);
+    /// assert_eq!((granted.status(), granted.header("Variable-MEMBER")), (200, Some("ada")));
+    /// ```
+    pub fn as_authorizer(mut self) -> Ask<'a> {
+        self.role = Role::Authorizer;
+        self
+    }
+
     /// Calls the handler with the settings of `server`, [`Server::mount`] and the like, in place of the defaults.
     pub fn settings(mut self, server: &Server) -> Ask<'a> {
         self.limits = server.limits.clone();
@@ -224,12 +244,16 @@ impl<'a> Ask<'a> {
     ///
     /// # Panics
     /// If nobody could be asked this: a target without a slash, a request that the web server of [`behind`](Ask::behind)
-    /// answers itself, parameters of more than a MiB.
+    /// answers itself, parameters of more than a MiB, an authorizer.
     #[track_caller]
     pub fn call<F>(self, handler: F) -> Answer
     where
         F: FnOnce(&mut Request<'_>, Response<'_>) -> Result,
     {
+        assert!(
+            self.role == Role::Responder,
+            "a handler that is called is a responder; use `serve` to ask an authorizer"
+        );
         let params = self.all_params();
         let body = self.body.unwrap_or_default();
         let (ours, theirs) = UnixStream::pair().unwrap_or_else(|error| cannot("connect", error));
@@ -241,7 +265,13 @@ impl<'a> Ask<'a> {
         let heard = thread::scope(|scope| {
             // The body goes out, and the answer comes in, while the handler runs here.
             let asking = thread::Builder::new().spawn_scoped(scope, || {
-                ask(Client::from(ours), &params, &body, Duration::MAX)
+                ask(
+                    Client::from(ours),
+                    Role::Responder,
+                    &params,
+                    &body,
+                    Duration::MAX,
+                )
             });
             let asking = asking.unwrap_or_else(|error| cannot("start a thread", error));
             serve_one(theirs.into(), Box::new(once), &self.limits, &self.setup);
@@ -268,7 +298,7 @@ impl<'a> Ask<'a> {
 
     #[track_caller]
     fn serve_within(self, server: &Server, limit: Duration) -> Answer {
-        let params = self.all_params();
+        let (params, role) = (self.all_params(), self.role);
         let body = self.body.unwrap_or_default();
         let why = Arc::new(Mutex::new(None));
         let told = Arc::clone(&why);
@@ -282,7 +312,7 @@ impl<'a> Ask<'a> {
         let handle = handle.unwrap_or_else(|error| cannot("start the server", error));
         let heard = handle
             .connect()
-            .and_then(|stream| ask(Client::from(stream), &params, &body, limit));
+            .and_then(|stream| ask(Client::from(stream), role, &params, &body, limit));
         handle.stop();
         let heard = heard.unwrap_or_else(|error| panic!("{error}"));
         expect_end(handle, limit);
@@ -317,12 +347,22 @@ struct Heard {
 }
 
 /// The web server's part: sends the request, and hears the answer.
-fn ask(client: Client, params: &[Pair], body: &[u8], limit: Duration) -> io::Result<Heard> {
+fn ask(
+    client: Client,
+    role: Role,
+    params: &[Pair],
+    body: &[u8],
+    limit: Duration,
+) -> io::Result<Heard> {
     let began = Instant::now();
     let mut client = client.timeout(limit);
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let params = params.iter().map(|(name, value)| (name, value));
-    let end = client.exchange(Begin::default(), params, body, |part| {
+    let begin = Begin {
+        role,
+        ..Begin::default()
+    };
+    let end = client.exchange(begin, params, body, |part| {
         match part {
             Part::Stdout(bytes) => stdout.extend_from_slice(bytes),
             Part::Stderr(bytes) => stderr.extend_from_slice(bytes),
@@ -431,6 +471,7 @@ impl Home for Alone {
     fn go_on(&self, _: Link, _: Vec<u8>) {}
 
     /// The other side has all that was sent, and does not mind that what it sends is not read.
+    fn give_up(&self, _: Kind) {}
     fn linger(&self, _: Link) {}
 
     fn other(&self) -> Option<Waiting> {

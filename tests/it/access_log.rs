@@ -5,7 +5,8 @@ use crate::cli::Home;
 use crate::served::{Folder, poll, serve_as};
 use crate::testbed::{self, Testbed};
 use crate::wire::{ABORT_REQUEST, Ask, PATIENCE, record};
-use fcgi::{Address, Server};
+use ::log::Level;
+use fcgi::{Address, Error, Server};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -246,6 +247,20 @@ fn nobody_writes_lines_of_their_own_into_either_log() {
             "{line}"
         );
     }
+}
+
+/// A path that does fail, and words that quote it.
+#[test]
+fn a_path_and_words_of_a_visitor_are_escaped_in_the_log() {
+    let server = serve_as(Server::new().workers(1), |req, _| {
+        Err(Error::new(500, format!("no {}", req.path())))
+    });
+    server.assert_serves();
+    let ask = Ask::get("/a%0ab").param("PATH_INFO", "/a\nERROR\x1b[2J\u{9b}");
+    assert_eq!(server.ask(&ask).status, 500);
+    let line = server.line(Level::Error, "ERROR");
+    let words = r"GET /a\x0aERROR\x1b[2J\xc2\x9b: no /a\nERROR\u{1b}[2J\u{9b}; answered 500";
+    assert_eq!(line, words);
 }
 
 #[test]

@@ -105,7 +105,8 @@ const FLAGS: &[Bad] = &[
         behind: 200,
         ..misuse(
             &["--listen", "unix:FOLDER/s", "--http", "127.0.0.1:0"],
-            "--listen waits for a web server and --http 127.0.0.1:0 is one, and both are given; leave one out",
+            "listen unix:FOLDER/s (--listen), http 127.0.0.1:0 (--http): one waits for a web server, and the other is one; \
+             leave one out",
         )
     },
     misuse(
@@ -132,6 +133,14 @@ const SETTINGS: &[Bad] = &[
         "log-level loud",
         "HOME/.ht.app.fcgi, line 1: log-level: \"loud\" is no level; write off, error, warn, info, debug or trace",
     ),
+    Bad {
+        behind: 200,
+        ..wrong(
+            "http 8000\nlisten unix:s",
+            "listen unix:s (line 2 of HOME/.ht.app.fcgi), http 8000 (line 1 of HOME/.ht.app.fcgi): one waits for a web \
+             server, and the other is one; leave one out",
+        )
+    },
     wrong(
         "listen unix:s\nlisten HOME/s\n",
         "HOME/.ht.app.fcgi, line 2: listen unix:HOME/s is given twice; leave one out",
@@ -201,12 +210,35 @@ const ADDRESSES: &[Bad] = &[
     ),
 ];
 
+/// What belongs to another user, which only root can arrange.
+const FOREIGN: &[Bad] = &[
+    failure(
+        &["--listen", "unix:FOLDER/foreign/s"],
+        "cannot listen on unix:FOLDER/foreign/s: this user may not read and write the folder FOLDER/foreign; allow it, \
+         or choose another path",
+    ),
+    failure(
+        &["--listen", "unix:FOLDER/theirs"],
+        "cannot listen on unix:FOLDER/theirs: this user may not look whether the socket there is in use (Permission \
+         denied (os error 13)), and it may be another user's; choose another path, or remove it once you know that it \
+         is not",
+    ),
+    failure(
+        &["--listen", "unix:FOLDER/sticky/dead"],
+        "cannot listen on unix:FOLDER/sticky/dead: the dead socket there cannot be removed (Operation not permitted (os \
+         error 1)); have it removed, or choose another path",
+    ),
+];
+
+/// Nobody here.
+const STRANGER: u32 = 4711;
+
 /// What stands in the way of one row, or does not matter to it.
 struct Scene {
     home: Home,
     folder: Folder,
     taken: TcpListener,
-    _live: UnixListener,
+    _live: [UnixListener; 2],
 }
 
 impl Scene {
@@ -216,13 +248,29 @@ impl Scene {
         fs::write(at("file"), "mine").unwrap();
         symlink("nowhere", at("link")).unwrap();
         drop(UnixListener::bind(at("dead")).unwrap());
-        for (name, mode) in [("folder", 0o755), ("closed", 0o555), ("hidden", 0o000)] {
+        for (name, mode) in [
+            ("folder", 0o755),
+            ("closed", 0o555),
+            ("hidden", 0o000),
+            ("foreign", 0o755),
+            ("sticky", 0o1777),
+        ] {
             fs::create_dir(at(name)).unwrap();
             fs::set_permissions(at(name), Permissions::from_mode(mode)).unwrap();
         }
+        let theirs = UnixListener::bind(at("theirs")).unwrap();
+        drop(UnixListener::bind(at("sticky/dead")).unwrap());
+        for (name, mode) in [("theirs", 0o600), ("sticky/dead", 0o777)] {
+            fs::set_permissions(at(name), Permissions::from_mode(mode)).unwrap();
+        }
+        if is_root() {
+            for name in ["foreign", "theirs", "sticky/dead", "sticky"] {
+                chown(at(name), Some(STRANGER), None).unwrap();
+            }
+        }
         let scene = Scene {
             taken: TcpListener::bind("127.0.0.1:0").unwrap(),
-            _live: UnixListener::bind(at("live")).unwrap(),
+            _live: [UnixListener::bind(at("live")).unwrap(), theirs],
             home,
             folder,
         };
@@ -366,7 +414,8 @@ fn are_low_ports_free() -> bool {
 }
 
 fn all() -> impl Iterator<Item = &'static Bad> {
-    let all = [FLAGS, SETTINGS, ADDRESSES].into_iter().flatten();
+    let foreign = if is_root() { FOREIGN } else { &[] };
+    let all = [FLAGS, SETTINGS, ADDRESSES, foreign].into_iter().flatten();
     all.filter(|bad| !(bad.sentence.contains("below 1024") && are_low_ports_free()))
 }
 
@@ -414,7 +463,7 @@ fn settings_that_others_can_write_or_we_cannot_read_are_not_followed() {
     for (mode, owner, sentence) in [
         (0o646, None, others),
         (0o777, None, others),
-        (0o644, Some(4711), stranger),
+        (0o644, Some(STRANGER), stranger),
         (0o000, None, closed),
     ] {
         if owner.is_some() && !is_root() {

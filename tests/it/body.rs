@@ -208,16 +208,20 @@ fn an_unread_rest_does_not_disturb_the_next_request() {
 }
 
 #[test]
-fn a_body_over_max_body_is_a_413_and_one_of_max_body_is_not() {
+fn a_body_over_max_body_is_a_413_and_a_close_and_one_of_max_body_is_not() {
     let server = serve_as(Server::new().workers(1).max_body(1000), app);
-    let mut wire = server.connect();
     for how in ["/whole", "/sips?7"] {
         for (length, status) in [(999, 200), (1000, 200), (1001, 413), (100_000, 413)] {
             let ask = Ask::post(how, pattern(length)).records_of(90).keep();
+            let mut wire = server.connect();
             assert_eq!(wire.ask(&ask).status, status, "{how} {length}");
+            if status == 413 {
+                wire.assert_closed();
+            }
         }
     }
     // Not read, not counted.
+    let mut wire = server.connect();
     assert_eq!(
         wire.ask(&Ask::post("/none", pattern(2000)).keep()).page(),
         (200, "unread")

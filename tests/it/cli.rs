@@ -286,8 +286,7 @@ fn the_level_of_the_log_is_the_flags_else_the_files_else_the_environments() {
         testbed.signal("TERM");
         assert_eq!(testbed.wait().1.code(), Some(0));
         let mut lines = testbed.last_lines();
-        // With debug each setting has a line, too.
-        lines.retain(|line| !line.contains(" DEBUG "));
+        lines.retain(|line| line.contains(" INFO "));
         assert!(lines.len() < 2, "{lines:?}");
         lines.len() == 1
     };
@@ -300,6 +299,36 @@ fn the_level_of_the_log_is_the_flags_else_the_files_else_the_environments() {
     assert!(!listening(&home, &[], None));
     assert!(!listening(&home, &[], Some("info")));
     assert!(listening(&home, &["--log-level", "debug"], None));
+}
+
+/// `check` is for a person; what a web server started says it in its log.
+#[test]
+fn the_log_can_tell_where_each_value_comes_from() {
+    let home = Home::with("# ours\nworkers 2\nlog-level debug\n");
+    let testbed = home.start(&["--grace", "1"]);
+    let told = |testbed: &Testbed| {
+        testbed.assert_serves();
+        let line = |number| format!("(line {number} of {})", home.settings().display());
+        testbed.line(&format!("DEBUG workers 2 {}", line(2)));
+        testbed.line(&format!("DEBUG log-level debug {}", line(3)));
+        testbed.line("DEBUG grace 1 (--grace)");
+        testbed.line("DEBUG idle-timeout 120 (default)");
+    };
+    told(&testbed);
+    home.set("workers many\n");
+    let testbed = home.start(&["--grace", "1"]);
+    assert_eq!(testbed.ask(&Ask::get("/hello")).status, 503);
+    home.set("# ours\nworkers 2\nlog-level debug\n");
+    told(&testbed);
+}
+
+/// Flags win over the file, and so does the way to serve that they ask for.
+#[test]
+fn http_by_a_flag_replaces_an_address_of_the_file() {
+    let home = Home::with("listen unix:s\n");
+    let served = http(home.command(&["--http", "127.0.0.1:0"]));
+    assert!(browse(&served.address, "/hello").ends_with("Hello, world!"));
+    assert!(!home.0.join("s").exists());
 }
 
 #[test]
@@ -595,7 +624,8 @@ fn the_request_that_finds_the_settings_right_delays_no_other() {
         grace < Duration::from_millis(500),
         "the file's grace: {elapsed:?}"
     );
-    testbed.line("cut after 3 s: GET /spin");
+    let line = testbed.line("cut after 3 s: ");
+    assert!(line.ends_with(" GET /spin"), "{line}");
 }
 
 #[test]
@@ -832,7 +862,7 @@ fn http_that_does_not_end_is_cut_at_the_deadline() {
     assert_eq!(status.code(), Some(1));
     let grace = Duration::from_millis(500).abs_diff(elapsed);
     assert!(grace < Duration::from_millis(400), "{elapsed:?}");
-    testbed.line(" s: GET /chunks");
+    testbed.line(" GET /chunks");
 }
 
 #[test]

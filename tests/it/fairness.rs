@@ -2,12 +2,13 @@
 
 use crate::served::{Folder, Served, serve_as};
 use crate::testbed::Testbed;
-use crate::wire::{Ask, Wire};
+use crate::wire::{Ask, PARAMS, STDIN, Wire, begin, pair, record};
 use fcgi::{Address, Server};
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -163,6 +164,67 @@ fn a_connection_that_never_pauses_delays_nobody_for_ever() {
             "all of its requests came first"
         );
     });
+}
+
+/// The rest of a body whose request was answered long ago, and whatever else is nobody's, comes as fast as it is read.
+#[test]
+fn records_that_are_nobodys_delay_nobody_for_ever() {
+    let server = serve_as(Server::new().workers(1), |_, res| res.send("x"));
+    let stop = AtomicBool::new(false);
+    let records = record(STDIN, 9, b"").repeat(8000);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            // What waits in a small block is read on in small pieces: no reader keeps up with two that write.
+            let wire = server.after([begin(1, false), record(PARAMS, 1, &pair("A", "b"))].concat());
+            server.assert_serves();
+            let both: [Wire; 2] = wire.split().into();
+            for mut wire in both {
+                let (stop, records) = (&stop, &records);
+                scope.spawn(move || {
+                    while !stop.load(Ordering::Relaxed) && wire.try_write(records).is_ok() {}
+                });
+            }
+        }
+        thread::sleep(DELAY);
+        let asked = Instant::now();
+        (0..5).for_each(|_| server.assert_serves());
+        let took = asked.elapsed();
+        stop.store(true, Ordering::Relaxed);
+        assert!(took < Duration::from_secs(3), "{took:?}");
+    });
+}
+
+/// Time limits are the peer's: what it has sent in time is answered, however late somebody looks.
+#[test]
+fn what_came_while_every_worker_was_busy_is_answered() {
+    const LIMIT: Duration = Duration::from_millis(300);
+    let server = Server::new()
+        .workers(1)
+        .first_byte_timeout(LIMIT)
+        .idle_timeout(LIMIT)
+        .head_timeout(LIMIT);
+    let server = serve_as(server, |req, res| {
+        if req.path() == "/slow" {
+            thread::sleep(LIMIT * 3);
+        }
+        res.send("x")
+    });
+    let ask = Ask::get("/").keep();
+    let bytes = ask.bytes();
+    let (first, rest) = bytes.split_at(30);
+    // Its limit is over first: that rings while all others still have time.
+    let _silent = server.connect();
+    thread::sleep(LIMIT / 2);
+    let (mut new, mut kept, mut half) = (server.connect(), server.connect(), server.after(first));
+    assert_eq!(kept.ask(&ask).page(), (200, "x"));
+    let mut slow = server.after(Ask::get("/slow").bytes());
+    thread::sleep(LIMIT * 3 / 4);
+    new.write(ask.bytes());
+    kept.write(ask.bytes());
+    half.write(rest);
+    for wire in [&mut slow, &mut new, &mut kept, &mut half] {
+        assert_eq!(wire.reply(1).page(), (200, "x"));
+    }
 }
 
 /// mod_fastcgi, lighttpd and supervisor let processes share one socket.

@@ -34,6 +34,7 @@ const LAYERS: [&[&str]; 16] = [
         "limits",
         "setup",
         "sendfile",
+        "seldom",
         "slot",
         "status",
         "net",

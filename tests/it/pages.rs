@@ -264,3 +264,26 @@ fn as_cgi_the_page_is_the_same() {
     assert!(answer.starts_with(head), "{answer}");
     assert!(answer.ends_with("<h1>500 Internal Server Error</h1>\n"));
 }
+
+/// It looks for an abort at each flush, and what it finds there is the rest of a head that nobody wants.
+#[test]
+fn a_page_that_streams_for_a_head_that_is_too_large_goes_out() {
+    let server = Server::new().workers(1).max_params(64 << 10);
+    let server = server.error_page(|error, _, res| {
+        let mut out = res.stream()?;
+        for _ in 0..5 {
+            write!(out, "{} ", error.status())?;
+            out.flush()?;
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        Ok(())
+    });
+    let server = serve_as(server, |_, res| res.send("unused"));
+    let large = Ask::get("/").param("X", "x".repeat(200_000)).keep();
+    for record in [1000, 60_000] {
+        let mut wire = server.after(large.clone().records_of(record).bytes());
+        assert_eq!(wire.reply(1).page(), (431, "431 431 431 431 431 "));
+        wire.assert_closed();
+    }
+    server.assert_serves();
+}

@@ -142,6 +142,38 @@ fn a_reload_replaces_all_children_and_finishes_what_runs() {
     assert_eq!(wait_for_children(&parent, 2).len(), 2);
 }
 
+/// `script` gives it a terminal, at which HUP is a hang-up and no reload. Ctrl-C goes to parent and children alike.
+#[test]
+fn at_a_terminal_a_hang_up_and_ctrl_c_stop_parent_and_children() {
+    for (signal, to_all) in [("HUP", false), ("HUP", true), ("INT", true)] {
+        let folder = Folder::new();
+        let address = Address::Unix(folder.path().join("s"));
+        let program = testbed::command().get_program().to_owned();
+        let program = program.to_str().expect("a path of text");
+        let mut script = testbed::command_of("script");
+        let shell = format!("exec '{program}' --listen {address} --processes 2");
+        script.args(["--quiet", "--return", "--command", &shell, "/dev/null"]);
+        let mut testbed = Testbed::spawn(script, address, folder);
+        poll("the testbed", || {
+            Wire::try_connect(testbed.address()).is_ok()
+        });
+        let parent = testbed::children(testbed.pid())[0];
+        poll("its children", || testbed::children(parent).len() == 2);
+        let children = testbed::children(parent);
+        testbed.assert_serves();
+        match to_all {
+            true => drop(testbed::signal_all(
+                &[&[parent], &children[..]].concat(),
+                signal,
+            )),
+            false => testbed::signal(parent, signal),
+        }
+        assert_eq!(testbed.wait().1.code(), Some(0), "{signal}");
+        assert_eq!(testbed.folder.names(), [""; 0], "{signal}");
+        assert!(!children.into_iter().any(is_running));
+    }
+}
+
 /// A copy of the testbed that can be made worse.
 fn copy_of_the_program(folder: &Folder) -> std::path::PathBuf {
     let program = testbed::command().get_program().to_owned();

@@ -436,17 +436,10 @@ fn an_unknown_role_is_refused_by_its_name_and_the_connection_goes_on() {
         let mut wire = server.after(begin_role(1, role, false));
         assert_eq!(wire.reply(1).end, End::Whole(0, UNKNOWN_ROLE));
         wire.assert_closed();
-        // The same on both: a line for each.
-        let line = format!("role {role} is refused");
-        assert_eq!(
-            server
-                .lines(Level::Warn)
-                .iter()
-                .filter(|l| l.contains(&line))
-                .count(),
-            2
-        );
     }
+    // Whoever connects decides how often that happens.
+    let line = server.line(Level::Warn, "a request for role");
+    assert!(line.contains("role 0 is refused"), "{line}");
 }
 
 /// One connection for each: what has no meaning ends it, with a line, and the server goes on.

@@ -163,12 +163,9 @@ fn a_head_that_is_not_whole_is_waited_for_until_the_deadline() {
     testbed.assert_serves();
     testbed.signal("TERM");
     assert_eq!(testbed.wait().1.code(), Some(1));
-    let troubles = testbed.last_troubles();
-    let line = "the time to stop is over; cut unanswered: 3 that waited for a worker or for the rest of a request";
-    assert!(
-        troubles.len() == 1 && troubles[0].ends_with(line),
-        "{troubles:?}"
-    );
+    let lines = testbed.last_troubles();
+    let words = "the time to stop is over; cut unanswered: 3 that waited for a worker or for the rest of a request";
+    assert!(lines.len() == 1 && lines[0].ends_with(words), "{lines:?}");
     drop(wires);
 }
 
@@ -187,7 +184,7 @@ fn at_the_deadline_it_tells_of_those_that_no_worker_had_time_for() {
     let told = |words: &str| lines.iter().filter(|line| line.ends_with(words)).count();
     assert_eq!(
         (
-            told(" s: GET /chunks"),
+            told(" GET /chunks"),
             told("; cut unanswered: what nobody had accepted yet"),
             lines.len()
         ),
@@ -237,9 +234,11 @@ fn at_the_deadline_it_ends_with_1_and_names_what_it_cuts() {
     };
     let lines = spinning.last_troubles();
     assert_eq!(lines.len(), 1, "{lines:?}");
-    assert!(is_told(&lines[0], " s: GET /spin"), "{lines:?}");
-    let lines = sleeping.last_troubles();
-    let told = lines.iter().filter(|line| is_told(line, " s: GET /chunks"));
+    assert!(is_told(&lines[0], " GET /spin"), "{lines:?}");
+    let mut lines = sleeping.last_troubles();
+    // The watcher may be quicker than the deadline.
+    lines.retain(|line| !line.contains("workers have been busy"));
+    let told = lines.iter().filter(|line| is_told(line, " GET /chunks"));
     assert_eq!((told.count(), lines.len()), (4, 4), "{lines:?}");
     for mut wire in chunks.into_iter().chain([spin]) {
         assert!(!wire.wait_for_end());

@@ -92,7 +92,11 @@ fn assert_answers(address: &Address) {
 fn it_says_when_it_is_ready_and_that_it_stops() {
     for is_abstract in [false, true] {
         let systemd = Systemd::new(is_abstract);
-        for flags in [&["--workers", "1"][..], &["--workers", "4"]] {
+        for flags in [
+            &["--workers", "1"][..],
+            &["--workers", "4"],
+            &["--processes", "2"],
+        ] {
             let mut testbed = systemd.start(flags);
             systemd.addresses().iter().for_each(assert_answers);
             testbed.signal("TERM");
@@ -183,12 +187,14 @@ fn a_restart_on_the_same_sockets_loses_no_connection() {
             .flatten()
             .map(|address| scope.spawn(move || visit(address)))
             .collect();
-        for _ in 0..ROUNDS {
-            let mut testbed = systemd.start(&[]);
+        for round in 0..ROUNDS {
+            // By turns alone, and as the parent of two.
+            let processes = ["0", "2"][round % 2];
+            let mut testbed = systemd.start(&["--processes", processes]);
             let before = answered.load(Ordering::SeqCst);
             poll("visitors to be answered", || {
-                let all_wait = visitors.iter().any(|visitor| visitor.is_finished());
-                all_wait || answered.load(Ordering::SeqCst) > before + 20
+                let has_failed = visitors.iter().any(|visitor| visitor.is_finished());
+                has_failed || answered.load(Ordering::SeqCst) > before + 20
             });
             testbed.signal("TERM");
             assert_eq!(systemd.word(), "STOPPING=1");

@@ -154,6 +154,23 @@ fn a_stop_loses_no_answer_whose_body_is_on_its_way() {
     assert!(server.ends_within(Duration::from_secs(3)));
 }
 
+/// Requests that were sent before the stop are not without end.
+#[test]
+fn a_stop_does_not_wait_for_a_peer_that_never_pauses() {
+    const MANY: usize = 20_000;
+    let mut server = serve_as(Server::new().workers(1), |_, res| res.send("x"));
+    let asks = Ask::get("/").keep().bytes().repeat(100);
+    let (mut reader, mut writer) = server.connect().split();
+    let writer =
+        std::thread::spawn(move || (0..MANY / 100).all(|_| writer.try_write(&asks).is_ok()));
+    assert_eq!(reader.reply(1).page(), (200, "x"));
+    server.stop();
+    let answered = std::thread::spawn(move || reader.wait_for_end());
+    assert!(server.ends_within(Duration::from_secs(3)));
+    assert!(!writer.join().unwrap(), "all was read");
+    answered.join().unwrap();
+}
+
 /// While a worker looks at an entry of the set of connections it holds the socket: another that closes it then closes
 /// nothing until the first has come back from its wait (Linux 6.18). The peer sat there without an end.
 #[test]

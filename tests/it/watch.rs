@@ -102,12 +102,6 @@ fn a_slow_request_is_told_while_it_runs_and_when_it_has_ended() {
         assert_eq!(*level, Level::Warn);
         assert!(line.contains("it was slow, and has ended after"), "{line}");
         assert!(seconds_behind("ended after ", line) >= 0.8, "{line}");
-        let ids: Vec<_> = log::lines()
-            .iter()
-            .filter(|line| line.text.contains(&words))
-            .map(|line| line.id.clone())
-            .collect();
-        assert!(ids[0].is_some() && ids[0] == ids[1], "{ids:?}");
         assert_eq!(server.ask(&Ask::get("/quick")).page(), (200, "done"));
         drop(server);
         assert_eq!((lines(&words).len(), lines("GET /quick").len()), (2, 0));
@@ -198,7 +192,7 @@ fn a_child_with_a_stuck_request_is_replaced() {
     );
     poll("another child", || who(&parent) != stuck);
     let line = parent.line("the time to stop is over; cut after ");
-    assert!(line.ends_with(" s: GET /spin"), "{line}");
+    assert!(line.ends_with(" GET /spin"), "{line}");
     poll("the end of the stuck one", || {
         !Path::new(&format!("/proc/{stuck}")).exists()
     });
@@ -222,8 +216,7 @@ fn is_watched(testbed: &Testbed) -> bool {
 /// A process that is sent one request after another has one worker, and one thread.
 #[test]
 fn nobody_watches_what_cannot_be_due() {
-    // On a machine that has other things to do a worker is at times not back yet when the next request comes.
-    let mut testbed = Testbed::listening(32);
+    let mut testbed = Testbed::listening(4);
     for _ in 0..20 {
         testbed.assert_serves();
     }

@@ -144,6 +144,19 @@ pub fn wrapper_root(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     fcgid(folder, testbed, &["wrapper"])
 }
 
+/// With more flags on the wrapper's command line.
+pub fn wrapper_with(folder: &Folder, testbed: &Testbed, flags: &str) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let printed = program.conf("apache", &["wrapper"])?;
+    let bare = "--mount /\" virtual";
+    ensure!(
+        printed.contains(bare),
+        "conf apache wrapper prints no {bare}"
+    );
+    let with = format!("--mount / {flags}\" virtual");
+    start(folder, &FCGID, &printed.replace(bare, &with))
+}
+
 /// The guides' own `.htaccess`: at the root, in a folder, and in that of the user `sub`.
 pub fn guides_htaccess(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     for (place, base) in [("www", "/"), ("www/sub", "/sub/")] {

@@ -13,6 +13,7 @@ mod haproxy;
 mod http;
 mod libfcgi;
 mod lighttpd;
+mod logs;
 mod managers;
 mod nginx;
 mod paths;
@@ -139,6 +140,11 @@ const ROWS: &[Row] = &[
         name: "apache-fcgid-settings-guide",
         missing: apache::missing_fcgid,
         work: Work::Story(settings::guides),
+    },
+    Row {
+        name: "apache-fcgid-flags",
+        missing: apache::missing_fcgid,
+        work: Work::Story(settings::flags),
     },
     Row {
         name: "apache-fcgid-start-up",
@@ -277,6 +283,16 @@ const ROWS: &[Row] = &[
         name: "nginx-stops-tcp",
         missing: nginx::missing,
         work: Work::Story(stops::tcp),
+    },
+    Row {
+        name: "nginx-logs",
+        missing: nginx::missing,
+        work: Work::Story(logs::behind_nginx),
+    },
+    Row {
+        name: "fcgid-logs",
+        missing: apache::missing_fcgid,
+        work: Work::Story(logs::under_fcgid),
     },
     Row {
         name: "nginx-files",
@@ -951,6 +967,11 @@ const ROWS: &[Row] = &[
         name: "systemd-verify",
         missing: managers::missing_systemd,
         work: Work::Story(managers::systemd),
+    },
+    Row {
+        name: "systemd-socket-activate",
+        missing: managers::missing_activate,
+        work: Work::Story(managers::systemd_activate),
     },
     Row {
         name: "supervisor",

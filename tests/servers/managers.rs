@@ -13,11 +13,15 @@ use fcgi::client::{Begin, Client, Part};
 use crate::folder::Folder;
 use crate::process::{Process, signal, until};
 use crate::row::Report;
-use crate::testbed::{Testbed, Upstream, installed};
+use crate::testbed::{Testbed, Upstream, WORKERS, installed};
 use crate::{Outcome, ensure};
 
 pub fn missing_systemd() -> Vec<String> {
     missing(&["systemd-analyze"])
+}
+
+pub fn missing_activate() -> Vec<String> {
+    missing(&["systemd-socket-activate"])
 }
 
 pub fn missing_supervisor() -> Vec<String> {
@@ -84,6 +88,43 @@ pub fn systemd(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
         security.args(["security", "--offline=true", "--threshold=20"]);
         run(security.arg(&units[0])).map(drop)
     });
+}
+
+/// systemd's own tool for trying a service: it makes the socket, and becomes the program when somebody connects.
+pub fn systemd_activate(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    for upstream in [Some(Upstream::unix(folder)), Upstream::tcp().ok()] {
+        let Some(upstream) = upstream else { continue };
+        let started = report.check("start", || {
+            let program = testbed.install(folder, "www/app.fcgi")?;
+            let listen = upstream.listen();
+            let mut command = Command::new("systemd-socket-activate");
+            command
+                .args(["--listen", listen.trim_start_matches("unix:")])
+                .arg(&program.path)
+                .args(["--workers", WORKERS]);
+            let log = folder.path("log/activate.log");
+            let process = Process::start("systemd-socket-activate", &mut command, &log)?;
+            until("it listens", || connect(&upstream).ok())?;
+            Ok((process, program.path))
+        });
+        let Some((mut process, program)) = started else {
+            return;
+        };
+        report.check("who connects is answered", || {
+            serves(&upstream)?;
+            let pids = running(&program);
+            ensure!(pids.len() == 1, "{pids:?} run");
+            Ok(())
+        });
+        report.check("stop", || process.stop());
+        report.check("the socket is systemd's", || match &upstream {
+            Upstream::Unix(path) => {
+                ensure!(path.exists(), "it is gone");
+                fs::remove_file(path).map_err(|e| e.to_string())
+            }
+            Upstream::Tcp(_) => Ok(()),
+        });
+    }
 }
 
 pub fn supervisor(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
@@ -287,9 +328,21 @@ fn init_by(report: &mut Report, folder: &Folder, testbed: &Testbed, set: impl Fn
         );
         Ok(())
     });
-    report.check("it is not root's, and has no terminal", || {
-        belongs(folder, &program.path, &upstream)
-    });
+    report.check(
+        "it is the web server's user's, and so is its socket",
+        || belongs(folder, &program.path, &upstream),
+    );
+    report.check(
+        "it does not end with the terminal of who started it",
+        || {
+            let ours = session("self")?;
+            for pid in running(&program.path) {
+                let its = session(&pid.to_string())?;
+                ensure!(its != ours, "its session {its} is that of these tests");
+            }
+            Ok(())
+        },
+    );
     report.check("what it says is in the log", || {
         let log = fs::read_to_string(folder.path("log/app.log")).unwrap_or_default();
         ensure!(log.contains("listening on "), "the log has {log:?}");
@@ -560,6 +613,17 @@ fn command_lines() -> impl Iterator<Item = (u32, Vec<u8>)> {
         let line = fs::read(format!("/proc/{pid}/cmdline"));
         (pid, line.unwrap_or_default())
     })
+}
+
+/// From `/proc/PID/stat`: pid, (name), state, parent, group, session.
+fn session(pid: &str) -> Outcome<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).map_err(|e| e.to_string())?;
+    let session = stat
+        .rsplit_once(") ")
+        .and_then(|(_, rest)| rest.split(' ').nth(3));
+    session
+        .map(str::to_owned)
+        .ok_or_else(|| format!("/proc/{pid}/stat has {stat:?}"))
 }
 
 fn nothing_runs(program: &Path) -> Outcome {

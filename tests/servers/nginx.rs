@@ -102,6 +102,13 @@ pub fn accel(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     )
 }
 
+/// With an access log of the program's own.
+pub fn logged(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let log = folder.text("log/access.log");
+    let upstream = Upstream::unix(folder);
+    start_as(folder, testbed, upstream, &[], &["--access-log", &log], "")
+}
+
 fn start(
     folder: &Folder,
     testbed: &Testbed,

@@ -23,6 +23,40 @@ pub fn guides(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     everywhere(report, folder, &start);
 }
 
+/// Flags reach a program by a wrapper's command line. Wrong ones would end it, and mod_fcgid would start it again for
+/// every request.
+pub fn flags(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    for (flags, status) in [("--max-body 3", 200), ("--wrokers 4", 503)] {
+        let start = || apache::wrapper_with(folder, testbed, flags);
+        let Some(running) = report.check(&format!("start with {flags}"), start) else {
+            continue;
+        };
+        let place = Place {
+            folder,
+            name: "www",
+        };
+        report.check(&format!("{flags} is a {status}"), || {
+            let mut pids = Vec::new();
+            for _ in 0..5 {
+                let answer = running.http.get("/hello")?;
+                ensure!(answer.status == status, "status {}", answer.status);
+                ensure!(!answer.text().contains("wrokers"), "{:?}", answer.text());
+                pids.push(place.pid()?);
+            }
+            pids.dedup();
+            ensure!(pids.len() == 1, "it was started again: {pids:?}");
+            Ok(())
+        });
+        report.check("the log says why, once", || {
+            let words = "every request is answered 503 until this program is started otherwise: --wrokers is no flag; did \
+                         you mean --workers?";
+            let count = usize::from(status == 503);
+            until("the line", || (place.logged(words) == count).then_some(()))
+        });
+        report.check("stop", || running.stop());
+    }
+}
+
 /// The process stays, its requests are a 503 at once, and when the reason is gone it serves.
 pub fn start_up(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     let begin = || {

@@ -1,8 +1,9 @@
 //! systemd, which makes the socket, starts the program when it is first asked for, and keeps the socket while the program is
 //! started anew. Called by [`text`](super::text).
 //!
-//! The program serves without all that is taken away here. An application that needs more is to say so in a drop-in file
-//! (`systemctl edit`).
+//! The program serves without all that is taken away here: every system call of the testbed, all its pages asked for, is in
+//! systemd 252's `@system-service`, and no memory of it is both written and executed. An application that needs more is to
+//! say so in a drop-in file (`systemctl edit`).
 
 use super::{Site, Upstream, WEB_USER, plain};
 

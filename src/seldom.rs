@@ -1,0 +1,58 @@
+//! Lines of the log that whoever connects can cause: of each kind at most one a minute, or they could be made to fill
+//! it. Used by `accept`, `connection` and `stranger`.
+
+use crate::net::sys::now_ms;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How long the log keeps silent after a line, in ms.
+const SILENCE: u64 = 60_000;
+
+/// One kind of line.
+#[derive(Debug, Default)]
+pub(crate) struct Seldom {
+    /// When the log was told, in ms of the monotonic clock; 0 if never.
+    told: AtomicU64,
+    /// How many lines were kept back since.
+    kept_back: AtomicU64,
+}
+
+impl Seldom {
+    /// Warns of it, or counts it for the next line.
+    pub(crate) fn warn(&self, line: impl FnOnce() -> String) {
+        match self.is_due(now_ms().max(1)) {
+            None => {}
+            Some(0) => log::warn!("{}", line()),
+            Some(more) => log::warn!("{} ({more} more like it since the last such line)", line()),
+        }
+    }
+
+    /// How many lines were kept back since the last one, if it is time for another.
+    fn is_due(&self, now: u64) -> Option<u64> {
+        let told = self.told.load(Ordering::Relaxed);
+        let is_time = told == 0 || now.saturating_sub(told) >= SILENCE;
+        let swapped = || {
+            self.told
+                .compare_exchange(told, now, Ordering::Relaxed, Ordering::Relaxed)
+        };
+        if !is_time || swapped().is_err() {
+            self.kept_back.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(self.kept_back.swap(0, Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_told_once_a_minute_and_those_between_are_counted() {
+        let seldom = Seldom::default();
+        let due: Vec<Option<u64>> = [1, 2, 60_000, 60_001, 60_002, 200_000, 500_000]
+            .map(|now| seldom.is_due(now))
+            .into();
+        let expected = [Some(0), None, None, Some(2), None, Some(1), Some(0)];
+        assert_eq!(due, expected);
+    }
+}
