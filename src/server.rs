@@ -638,7 +638,7 @@ impl Handle {
     /// Asks the server to stop: sockets that it made are removed, running requests finish, and whoever has connected is
     /// answered.
     ///
-    /// By TCP a connection that comes at the very moment may still be reset. A connection without a request is closed after
+    /// By TCP a connection that comes from another machine at the very moment may still be reset. A connection without a request is closed after
     /// a second, one whose request has come in part after [`head_timeout`](Server::head_timeout); one that is kept for its
     /// next request at once.
     pub fn stop(&self) {

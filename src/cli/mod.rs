@@ -149,6 +149,7 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
     }
     tell(&options, &mut server);
     notes.iter().for_each(|note| log::info!("{note}"));
+    warn_of_vain(&server, &origin);
     match origin {
         Origin::Nothing => misused(&format!(
             "there is nothing to serve: fd 0 is no listening socket, this is no CGI request (GATEWAY_INTERFACE and \
@@ -168,11 +169,6 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
 
 fn serve_at(server: Server, addresses: &[Address]) -> io::Result<()> {
     if server.processes == 0 {
-        if server.max_requests > 0 {
-            log::warn!(
-                "--max-requests counts for the children of --processes alone; it is ignored"
-            );
-        }
         return server.serve(addresses);
     }
     let path = program::as_typed()
@@ -207,6 +203,34 @@ fn serve_as_child(mut server: Server, fds: &[RawFd]) -> ExitCode {
     server.control = Some(Arc::new(control));
     let addresses: Vec<Address> = listeners.iter().copied().map(Address::Fd).collect();
     exit_code(server.serve(&addresses))
+}
+
+/// What was asked for counts for nothing without something else.
+fn warn_of_vain(server: &Server, origin: &Origin) {
+    let is_trial = matches!(origin, Origin::Http(_) | Origin::Terminal);
+    let has_page = server.setup.status.path.is_some();
+    let (processes, allow) = (server.processes, &server.setup.status.allow);
+    for (name, owner, is_vain) in [
+        (
+            "--max-requests",
+            "the children of --processes",
+            server.max_requests > 0 && processes == 0,
+        ),
+        (
+            "--processes",
+            "what web servers ask for",
+            is_trial && processes > 0,
+        ),
+        (
+            "--status-allow",
+            "the page of --status",
+            !allow.is_empty() && !has_page,
+        ),
+    ] {
+        if is_vain {
+            log::warn!("{name} counts for {owner} alone; it is ignored");
+        }
+    }
 }
 
 /// What there is to be known about the settings, for whoever looks for the reason of something.

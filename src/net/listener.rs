@@ -23,7 +23,7 @@ use std::path::{self, Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, SockAddr, SockFilter, Socket, Type};
 
 use super::address::{Address, check_path};
 use super::sys::{self, Wait};
@@ -37,6 +37,25 @@ const LOCK_LIMIT: Duration = Duration::from_secs(5);
 
 /// What a new socket file may at most allow, before the umask, if no mode is asked for: owner and group may connect.
 const DEFAULT_MODE: u32 = 0o660;
+
+/// Long enough for a handshake on this machine, which takes microseconds.
+const HANDSHAKE: Duration = Duration::from_millis(2);
+
+/// Drops a TCP segment that has SYN and not ACK, the first of a connection; lets all others through. Accepted connections
+/// inherit it, and have no use for such a segment either.
+const NO_SYN: [SockFilter; 5] = {
+    use libc::{BPF_ABS, BPF_ALU, BPF_AND, BPF_B, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET};
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 0x02;
+    const ACK: u32 = 0x10;
+    [
+        SockFilter::new((BPF_LD | BPF_B | BPF_ABS) as u16, 0, 0, FLAGS),
+        SockFilter::new((BPF_ALU | BPF_AND | BPF_K) as u16, 0, 0, SYN | ACK),
+        SockFilter::new((BPF_JMP | BPF_JEQ | BPF_K) as u16, 0, 1, SYN),
+        SockFilter::new((BPF_RET | BPF_K) as u16, 0, 0, 0),
+        SockFilter::new((BPF_RET | BPF_K) as u16, 0, 0, u32::MAX),
+    ]
+};
 
 /// A listening socket. Dropping it closes it, but leaves the file: see [`unlink`](Listener::unlink).
 #[derive(Debug)]
@@ -106,14 +125,24 @@ impl Listener {
         self.is_ours
     }
 
-    /// Lets nobody in any more; whoever is in the backlog can still be accepted. For a unix socket of ours.
+    /// Lets nobody in any more; whoever is in the backlog can still be accepted. For a socket of ours.
     ///
-    /// Unlinking alone does not do it: who has looked the path up before comes in behind it. This takes the lock that
-    /// connect(2) takes, and so whoever is not in the backlog now is refused (Linux, `unix_stream_connect`). By TCP the
-    /// kernel has no such call: there it would drop the backlog, and nothing is done.
+    /// Unlinking alone does not do it: who has looked the path up before comes in behind it. To shut a unix socket takes the
+    /// lock that connect(2) takes, and so whoever is not in the backlog now is refused (Linux, `unix_stream_connect`).
+    ///
+    /// A TCP socket that is shut resets its backlog. So it gets a filter that drops what opens a connection: whoever comes
+    /// now tries again in a second, and finds the next process or nobody. Who was let in before has to have come all the way
+    /// into the backlog: at once on this machine, a round trip later from another one.
     pub(crate) fn admit_nobody(&self) {
-        if self.is_ours && matches!(self.address, Address::Unix(_)) {
-            self.end();
+        if !self.is_ours {
+            return;
+        }
+        if let Address::Unix(_) = self.address {
+            return self.end();
+        }
+        // Where filters are forbidden (seccomp), the few that come until `end` are reset.
+        if self.socket.attach_filter(&NO_SYN).is_ok() {
+            thread::sleep(HANDSHAKE);
         }
     }
 
@@ -505,6 +534,7 @@ fn reword(error: &io::Error, text: impl Into<String>) -> io::Error {
 #[cfg(test)]
 mod tests {
     use std::env;
+    use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream, UdpSocket};
     use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
     use std::process;
@@ -1006,14 +1036,22 @@ mod tests {
             panic!("not TCP");
         };
         assert!(listener.is_ours());
-        let _waiting = TcpStream::connect(address).unwrap();
+        let mut waiting = TcpStream::connect(address).unwrap();
         listener.admit_nobody();
-        let _another = TcpStream::connect(address).unwrap();
-        for _ in 0..2 {
-            listener.socket().accept().unwrap();
-        }
+        let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(100));
+        assert_eq!(connect().unwrap_err().kind(), ErrorKind::TimedOut);
+        let (mut accepted, _) = listener.socket().accept().unwrap();
+        let end = listener.socket().accept().unwrap_err().kind();
+        assert_eq!(end, ErrorKind::WouldBlock);
         listener.end();
-        assert!(TcpStream::connect(address).is_err());
+        assert_eq!(connect().unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        // The filter is nothing to a connection that there is.
+        waiting.write_all(b"x").unwrap();
+        waiting.shutdown(Shutdown::Write).unwrap();
+        accepted.set_nonblocking(false).unwrap();
+        let mut came = Vec::new();
+        accepted.read_to_end(&mut came).unwrap();
+        assert_eq!(came, b"x");
     }
 
     #[test]

@@ -680,6 +680,32 @@ fn under_a_parent_all_children_write_one_log() {
     }
 }
 
+/// Those that stay go on in the new log.
+#[test]
+fn a_reload_that_fails_opens_the_log_anew_all_the_same() {
+    let (home, folder) = (Home::new(), Folder::new());
+    let (path, log) = log_in(&folder);
+    let address = Address::Unix(folder.path().join("s"));
+    let mut command = testbed::command_of("setsid");
+    command
+        .arg(home.path().join("app.fcgi"))
+        .args(["--listen", &address.to_string(), "--access-log", &log])
+        .args(["--processes", "1"]);
+    let testbed = Testbed::spawn(command, address, Folder::new());
+    testbed.line("1 processes serve");
+    testbed.assert_serves();
+    let old = folder.path().join("old");
+    lines(&path, 1);
+    fs::rename(&path, &old).unwrap();
+    fs::remove_file(home.path().join("app.fcgi")).unwrap();
+    testbed.signal("HUP");
+    testbed.line("the reload failed");
+    testbed.line("SIGHUP: the access log");
+    testbed.assert_serves();
+    lines(&path, 1);
+    lines(&old, 1);
+}
+
 #[test]
 fn an_embedded_server_touches_no_signal_and_opens_its_log_when_asked() {
     let signals = || {

@@ -325,9 +325,12 @@ fn the_log_can_tell_where_each_value_comes_from() {
 /// Flags win over the file, and so does the way to serve that they ask for.
 #[test]
 fn http_by_a_flag_replaces_an_address_of_the_file() {
-    let home = Home::with("listen unix:s\n");
+    let home = Home::with("listen unix:s\nprocesses 2\n");
     let served = http(home.command(&["--http", "127.0.0.1:0"]));
     assert!(browse(&served.address, "/hello").ends_with("Hello, world!"));
+    served
+        .testbed
+        .line("WARN --processes counts for what web servers ask for alone; it is ignored");
     assert!(!home.0.join("s").exists());
 }
 

@@ -275,6 +275,11 @@ const ROWS: &[Row] = &[
         work: Work::Story(reload::story),
     },
     Row {
+        name: "nginx-recycling",
+        missing: nginx::missing,
+        work: Work::Story(reload::recycling),
+    },
+    Row {
         name: "nginx-stops-unix",
         missing: nginx::missing,
         work: Work::Story(stops::unix),
