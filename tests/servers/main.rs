@@ -802,6 +802,11 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "nginx-permissions",
+        missing: nginx::missing,
+        work: Work::Story(stories::permissions),
+    },
+    Row {
         name: "apache-fcgid-access-checker",
         missing: apache::missing_authorized,
         work: Work::Story(access::fcgid_access_checker),
