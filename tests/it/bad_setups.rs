@@ -205,8 +205,12 @@ const ADDRESSES: &[Bad] = &[
     ),
     failure(
         &["--listen", "192.0.2.1:9000"],
-        "cannot listen on 192.0.2.1:9000: other machines could reach it, and FastCGI has no password; write 127.0.0.1 as \
-         its address, or use a unix socket",
+        "cannot listen on 192.0.2.1:9000: other machines could reach it, and FastCGI has no password; name the web \
+         server's address by --allow 10.0.0.7, write 127.0.0.1 as the address, or use a unix socket",
+    ),
+    failure(
+        &["--listen", "192.0.2.1:9000", "--allow", "10.0.0.7"],
+        "cannot listen on 192.0.2.1:9000: this machine has no such address; choose one that it has, such as 127.0.0.1",
     ),
     failure(
         &["--listen", "fd:9"],
