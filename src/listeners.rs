@@ -92,13 +92,11 @@ impl Listeners {
     /// Whether somebody has connected whom nobody has accepted. Async-signal-safe: one that is being exchanged is passed
     /// over.
     pub(crate) fn have_backlog(&self) -> bool {
-        let listeners = self
+        let mut listeners = self
             .places
             .iter()
             .filter_map(|place| place.listener.try_read().ok());
-        listeners
-            .map(|listener| listener.has_backlog())
-            .any(|has| has)
+        listeners.any(|listener| listener.has_backlog())
     }
 
     pub(crate) fn len(&self) -> usize {
