@@ -12,19 +12,26 @@ mod backoff;
 mod child;
 mod signals;
 
+use crate::listeners::Listeners;
 use crate::net::sys;
-use crate::net::{Address, Listener, Notify};
+use crate::net::{Address, Epoll, Listener, Notify};
 use crate::server::Server;
 use backoff::Backoff;
 pub(crate) use child::Program;
 use child::{Child, End};
 use signals::{Asked, Signals};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long the children of a reload may take until they are ready.
 const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// How often the paths of the sockets are looked at, as the accept loop of a process without a parent does; and how soon
+/// one that has vanished.
+const LOOK: Duration = Duration::from_secs(5);
+const DOUBT: Duration = Duration::from_secs(1);
 
 /// A child has its own deadline, `grace`; what outlives it by so much is killed.
 const AFTER_GRACE: Duration = Duration::from_millis(500);
@@ -45,7 +52,7 @@ pub(crate) fn run(plan: Plan) -> io::Result<()> {
     let signals = Signals::start()?;
     let listeners = plan.server.bind(&plan.addresses)?;
     plan.server.announce(&listeners, &plan.addresses);
-    let mut family = Family::new(plan, listeners);
+    let mut family = Family::new(plan, listeners)?;
     while family.tend() {
         family.wait(&signals)?;
         match signals.asked() {
@@ -66,7 +73,11 @@ pub(crate) fn run(plan: Plan) -> io::Result<()> {
 /// The parent and its children.
 struct Family {
     plan: Plan,
-    listeners: Vec<Listener>,
+    listeners: Listeners,
+    /// Sockets whose paths were bound again: children of before still accept from them.
+    retired: Vec<Listener>,
+    /// When to look at the paths.
+    look_at: Option<Instant>,
     /// Whether nobody else accepts from them: at a full stop what waits there is ours to answer.
     ours: bool,
     children: Vec<Child>,
@@ -89,11 +100,17 @@ struct Family {
 }
 
 impl Family {
-    fn new(plan: Plan, listeners: Vec<Listener>) -> Family {
-        Family {
-            ours: listeners.iter().all(Listener::is_ours),
+    fn new(plan: Plan, listeners: Vec<Listener>) -> io::Result<Family> {
+        let ours = listeners.iter().all(Listener::is_ours);
+        // It accepts nothing, and never waits for what is in the set.
+        let listeners = Listeners::new(listeners, &Arc::new(Epoll::new()?), 0)?;
+        let now = Instant::now();
+        Ok(Family {
+            ours,
+            look_at: listeners.have_paths().then(|| now + LOOK),
             plan,
             listeners,
+            retired: Vec::new(),
             children: Vec::new(),
             generation: 0,
             before: None,
@@ -105,7 +122,7 @@ impl Family {
             notify: Notify::from_environment(),
             cut: 0,
             backoff: Backoff::default(),
-        }
+        })
     }
 
     /// Does what is to be done now. `false` when all is done.
@@ -117,7 +134,9 @@ impl Family {
             self.empty_backlog();
             return !self.children.is_empty();
         }
+        self.look_at_paths();
         self.finish_reload();
+        self.empty_retired();
         self.start_missing();
         self.end_replaced();
         true
@@ -199,7 +218,13 @@ impl Family {
     }
 
     fn start_one(&mut self) -> bool {
-        match self.plan.program.start(&self.listeners, self.generation) {
+        let fds = self.listeners.iter().map(|listener| listener.as_raw_fd());
+        let fds: Vec<RawFd> = fds.collect();
+        self.start_on(&fds)
+    }
+
+    fn start_on(&mut self, fds: &[RawFd]) -> bool {
+        match self.plan.program.start(fds, self.generation) {
             Ok(child) => {
                 log::debug!("process {} starts", child.pid());
                 self.children.push(child);
@@ -308,7 +333,7 @@ impl Family {
     }
 
     fn unlink(&self) {
-        for listener in &self.listeners {
+        for listener in self.listeners.iter() {
             if let Err(error) = listener.unlink() {
                 log::warn!("{error}");
             }
@@ -317,20 +342,55 @@ impl Family {
 
     /// What has connected between the last child's last look and now would be closed unanswered: one more child sees to it.
     fn empty_backlog(&mut self) {
-        if self.ours && self.children.is_empty() && !self.emptied && self.has_backlog() {
-            self.emptied = true;
-            if self.start_one()
-                && let Some(child) = self.children.last_mut()
-            {
-                child.say_empty();
-                child.end_when_ready(self.plan.server.grace);
-            }
+        if !self.ours || !self.children.is_empty() || self.emptied {
+            return;
+        }
+        self.emptied = true;
+        if self.listeners.have_backlog() || self.retired.iter().any(Listener::has_backlog) {
+            let here = self.listeners.iter().map(|listener| listener.as_raw_fd());
+            let retired = self.retired.iter().map(AsRawFd::as_raw_fd);
+            let fds: Vec<RawFd> = here.chain(retired).collect();
+            self.answer_all(&fds);
         }
     }
 
-    fn has_backlog(&self) -> bool {
-        let fds: Vec<_> = self.listeners.iter().map(AsFd::as_fd).collect();
-        sys::poll_readable(&fds, Some(Duration::ZERO)).is_ok_and(|ready| ready.contains(&true))
+    /// Starts a child that answers what waits there, and ends.
+    fn answer_all(&mut self, fds: &[RawFd]) {
+        if self.start_on(fds)
+            && let Some(child) = self.children.last_mut()
+        {
+            child.say_empty();
+            child.end_when_ready(self.plan.server.grace);
+        }
+    }
+
+    /// A socket whose path has vanished is bound again, and new children get it. `listeners` says why by looks.
+    fn look_at_paths(&mut self) {
+        let now = Instant::now();
+        if self.before.is_some() || self.look_at.is_none_or(|at| at > now) {
+            return;
+        }
+        let look = self.listeners.look();
+        let next = if look.is_doubtful { DOUBT } else { LOOK };
+        self.look_at = Some(now + next);
+        if !look.retired.is_empty() {
+            self.retired.extend(look.retired);
+            self.reload();
+        }
+    }
+
+    /// What had connected to a socket before its path was bound again, and was not accepted by those that have ended.
+    fn empty_retired(&mut self) {
+        let current = self.generation;
+        let is_old = |child: &Child| child.generation != current;
+        if self.retired.is_empty() || self.before.is_some() || self.children.iter().any(is_old) {
+            return;
+        }
+        let retired = std::mem::take(&mut self.retired);
+        if retired.iter().any(Listener::has_backlog) {
+            let fds: Vec<RawFd> = retired.iter().map(AsRawFd::as_raw_fd).collect();
+            self.answer_all(&fds);
+        }
     }
 
     fn kill_overdue(&mut self) {
@@ -353,6 +413,7 @@ impl Family {
         let next = deadlines
             .chain(self.backoff.until())
             .chain(self.before.map(|_| now + START_LIMIT))
+            .chain(self.look_at.filter(|_| !self.stopping))
             .min();
         let fds: Vec<_> = std::iter::once(signals.as_fd())
             .chain(self.children.iter().filter_map(Child::control))

@@ -142,6 +142,25 @@ fn a_reload_replaces_all_children_and_finishes_what_runs() {
     assert_eq!(wait_for_children(&parent, 2).len(), 2);
 }
 
+/// As without a parent; the new socket is the children's too, and nobody who had connected before is forgotten.
+#[test]
+fn a_path_that_vanishes_is_bound_again_for_all_children() {
+    let mut parent = family("2");
+    let before = wait_for_children(&parent, 2);
+    let mut early = parent.connect();
+    fs::remove_file(parent.folder.path().join("s")).unwrap();
+    parent.line("it is bound again");
+    assert_eq!(early.ask(&Ask::get("/hello")).text(), "Hello, world!");
+    poll("others alone to serve", || {
+        let now = children(&parent);
+        now.len() == 2 && now.is_disjoint(&before)
+    });
+    parent.assert_serves();
+    parent.signal("TERM");
+    assert_eq!(parent.wait().1.code(), Some(0));
+    assert_eq!(parent.folder.names(), [""; 0]);
+}
+
 /// `script` gives it a terminal, at which HUP is a hang-up and no reload. Ctrl-C goes to parent and children alike.
 #[test]
 fn at_a_terminal_a_hang_up_and_ctrl_c_stop_parent_and_children() {
