@@ -25,6 +25,7 @@
 //! | `/panic-late` | | flushes `part`, then panics: the answer is cut |
 //! | `/path` | | mount, path and query as the library sees them |
 //! | `/pid` | | the process id |
+//! | `/files` | | how many open files it may have, and a program that it starts |
 //! | `/fail/…` | | an error whose words have the path: a 500 |
 //! | anything else | | 404, `not found` |
 //! | any, in the role authorizer | `token=open`, or the header `X-Token: open` | 200 with the variable `AUTH_USER`, else 403 |
@@ -118,6 +119,7 @@ fn app(req: &mut Request, res: Response) -> fcgi::Result {
             );
             plain(res).send(place)
         }
+        "/files" => files(res),
         "/pid" => plain(res).send(std::process::id().to_string()),
         path if path.starts_with("/fail/") => Err(Error::new(500, format!("no way to {path}"))),
         _ => plain(res).status(404).send("not found"),
@@ -134,6 +136,19 @@ fn place(req: &mut Request, res: Response) -> fcgi::Result {
         req.url_for("/login")
     );
     plain(res).send(place)
+}
+
+fn files(res: Response) -> fcgi::Result {
+    let limits = std::fs::read_to_string("/proc/self/limits")?;
+    let open = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let ours = open.and_then(|line| line.split_whitespace().nth(3));
+    let theirs = fcgi::command("/bin/sh")
+        .args(["-c", "ulimit -Sn"])
+        .output()?;
+    let theirs = String::from_utf8_lossy(&theirs.stdout);
+    plain(res).send(format!("{} {}", ours.unwrap_or("?"), theirs.trim()))
 }
 
 fn plain(res: Response) -> Response {

@@ -362,8 +362,9 @@ impl Worker<'_> {
             }
         }
         // One that never pauses is seldom there when the timer rings.
-        if waiting.deadline > now_ms() {
-            self.home.park(waiting);
+        match waiting.deadline > now_ms() {
+            true => self.home.park(waiting),
+            false => self.home.give_up(waiting.kind),
         }
         None
     }

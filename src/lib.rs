@@ -54,9 +54,11 @@ mod front;
 pub mod fuzzing;
 mod limits;
 mod link;
+mod listeners;
 mod net;
 mod page;
 mod parent;
+mod peers;
 mod pool;
 mod process;
 mod protocol;
@@ -82,7 +84,7 @@ pub use body::Body;
 pub use cli::home;
 pub use error::{Error, Result};
 pub use form::{Cookie, SameSite};
-pub use net::{Address, Prefix};
+pub use net::{Address, Owner, Prefix};
 pub use page::html_escape;
 pub use protocol::Role;
 pub use request::{Request, Stderr};
@@ -90,6 +92,25 @@ pub use request_id::RequestId;
 pub use response::{Response, ResponseBody};
 pub use sendfile::Sendfile;
 pub use server::{Handle, Handler, Server};
+
+/// A program to start from a handler: [`Command::new`](std::process::Command::new), with the limit of open files that this
+/// process was started with.
+///
+/// [`run`] and [`cli::main`] raise the soft limit to the hard one, and a program that is started inherits it. Some take it
+/// for a number of descriptors to close one by one, or use `select`, which breaks above 1024.
+///
+/// ```
+/// # use fcgi::{Request, Response};
+/// fn today(_: &mut Request, res: Response) -> fcgi::Result {
+///     let date = fcgi::command("date").output()?;
+///     res.content_type("text/plain").send(date.stdout)
+/// }
+/// ```
+pub fn command(program: impl AsRef<std::ffi::OsStr>) -> std::process::Command {
+    let mut command = std::process::Command::new(program);
+    net::sys::lower_descriptor_limit(&mut command);
+    command
+}
 
 /// Serves `app` until a signal stops it: [`Server::run`] with the defaults.
 ///

@@ -305,12 +305,12 @@ impl Pool {
                 let (workers, time) = (self.in_service(), Seconds(time));
                 match oldest {
                     Some((age, line)) => log::warn!(
-                        "all {workers} workers have been busy for {time} s, so that others wait; the oldest request has run for \
-                         {} s: {line}",
+                        "all {workers} workers have been busy for {time} s, and further requests have to wait; \
+                         the oldest has run for {} s: {line}",
                         Seconds(age)
                     ),
                     None => log::warn!(
-                        "all {workers} workers have been busy for {time} s, so that others wait"
+                        "all {workers} workers have been busy for {time} s, and further requests have to wait"
                     ),
                 }
             }

@@ -42,7 +42,7 @@ struct Process {
     /// What is asked in the pools' place, by a byte: the http server, which needs them for what it has begun.
     front: OnceLock<PipeWriter>,
     pools: [OnceLock<Arc<Pool>>; POOLS],
-    files: OnceLock<Vec<(CString, SocketFile)>>,
+    files: OnceLock<Vec<(CString, Arc<SocketFile>)>>,
     /// Who is told that we serve, and that we stop.
     notify: OnceLock<Notify>,
 }
@@ -51,7 +51,8 @@ impl Process {
     /// Async-signal-safe.
     fn remove_files(&self) {
         for (path, file) in self.files.get().into_iter().flatten() {
-            sys::unlink_if(path, file.device, file.inode);
+            let (device, inode) = file.id();
+            sys::unlink_if(path, device, inode);
         }
     }
 
@@ -104,8 +105,8 @@ pub(crate) fn own(grace: Duration, is_child: bool) -> io::Result<()> {
 }
 
 /// These files go when the process ends at the deadline.
-pub(crate) fn removes(files: impl Iterator<Item = SocketFile>) {
-    let with_path = |file: SocketFile| {
+pub(crate) fn removes(files: impl Iterator<Item = Arc<SocketFile>>) {
+    let with_path = |file: Arc<SocketFile>| {
         let path = CString::new(file.path.as_os_str().as_bytes()).ok()?;
         Some((path, file))
     };

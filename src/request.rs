@@ -296,7 +296,8 @@ impl<'buf> Request<'buf> {
         &mut self.data
     }
 
-    /// Whether nobody waits for the answer any more, as far as is known: looks, without waiting for anything.
+    /// Whether nobody waits for the answer any more, as far as is known: looks at what has come, and waits for nothing to
+    /// come.
     ///
     /// For work that takes its time. The web server has given the request up (HAProxy does when the visitor leaves in the
     /// middle of an upload), or has closed the connection: nginx does at once when the visitor leaves, mod_fcgid,

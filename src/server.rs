@@ -8,7 +8,10 @@ use crate::connection::serve_cgi;
 use crate::control::Control;
 use crate::error::{Error, Result};
 use crate::limits::{Limits, MIN_PARAMS};
-use crate::net::{Address, Facts, Listener, Origin, Pipes, Prefix, Transport, refuse_public, sys};
+use crate::net::{
+    Address, Facts, Listener, Origin, Owner, Permit, Pipes, Prefix, Transport, refuse_public, sys,
+};
+use crate::peers::Peers;
 use crate::pool::{Application, Call, Handlers, Make, Pool, Size, hook_panics};
 use crate::process;
 use crate::protocol::Role;
@@ -69,6 +72,8 @@ pub struct Server {
     pub(crate) access_log: Option<PathBuf>,
     /// The line to the parent, in a child of one.
     pub(crate) control: Option<Arc<Control>>,
+    pub(crate) permit: Permit,
+    pub(crate) allow: Vec<Prefix>,
 }
 
 impl Default for Server {
@@ -92,6 +97,8 @@ impl Server {
             max_requests: 0,
             access_log: None,
             control: None,
+            permit: Permit::default(),
+            allow: Vec::new(),
         }
     }
 
@@ -99,6 +106,45 @@ impl Server {
     /// fd 0, which wins over all addresses.
     pub fn listen(mut self, address: Address) -> Server {
         self.listen.push(address);
+        self
+    }
+
+    /// The mode of the socket files that it makes, exactly: `0o666` lets everybody on this machine connect. Default: what
+    /// the umask leaves of `0o660`, and all of it where [`socket_owner`](Server::socket_owner) names a group. Whoever can connect can say anything about the visitor, so let it be the web server
+    /// alone: an owner is the better way.
+    pub fn socket_mode(mut self, mode: u32) -> Server {
+        self.permit.mode = Some(mode & 0o777);
+        self
+    }
+
+    /// Whom the socket files that it makes belong to. Default: the program's own user and group. `":www-data"` lets a web
+    /// server connect that runs in that group; only root can name another user, or a group that it is not in. It is in
+    /// force before anybody can connect.
+    pub fn socket_owner(mut self, owner: Owner) -> Server {
+        self.permit.owner = Some(owner);
+        self
+    }
+
+    /// Adds an address, or several by their prefix, that may connect by TCP. Default: none has to be named, and only
+    /// loopback addresses can be listened on.
+    ///
+    /// With it any of this machine's addresses can be listened on, and connections from everybody else are closed at once,
+    /// also on loopback and on sockets that whoever started the program made. It says nothing about unix sockets, whose
+    /// files have permissions.
+    ///
+    /// The environment variable `FCGI_WEB_SERVER_ADDRS`, addresses with commas between them, narrows it further: who
+    /// connects by TCP has to be named in both, where both are given. An address in it that is none lets nobody in.
+    /// Section 3.2 of the FastCGI specification would have connections to unix sockets closed where it is set; here
+    /// they are not, as in libfcgi.
+    ///
+    /// ```
+    /// # fn main() -> fcgi::Result {
+    /// fcgi::Server::new().listen("0.0.0.0:9000".parse()?).allow("10.0.0.7".parse()?).allow("fd00::/8".parse()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn allow(mut self, peer: Prefix) -> Server {
+        self.allow.push(peer);
         self
     }
 
@@ -516,7 +562,7 @@ impl Server {
             ));
         }
         let server = self.with_open_log()?;
-        let listeners = listen(&server.listen)?;
+        let listeners = server.bind(&server.listen)?;
         server.start_on(listeners)
     }
 
@@ -528,7 +574,8 @@ impl Server {
 
     pub(crate) fn pool(self, listeners: Vec<Listener>) -> io::Result<Arc<Pool>> {
         let limits = self.limits.in_this_process();
-        let accept = Accept::new(listeners, limits.clone())?;
+        let peers = Peers::new(self.allow);
+        let accept = Accept::new(listeners, peers, limits.clone())?;
         let size = Size {
             workers: self.workers,
             stack: self.stack_size,
@@ -537,10 +584,25 @@ impl Server {
         Ok(Pool::new(accept, self.handlers, limits, self.setup, size))
     }
 
+    /// Listens at all of these addresses, or at none.
+    pub(crate) fn bind(&self, addresses: &[Address]) -> io::Result<Vec<Listener>> {
+        let is_said = !self.allow.is_empty();
+        addresses
+            .iter()
+            .try_for_each(|address| refuse_public(address, is_said))?;
+        Listener::bind_all(addresses, &self.permit)
+    }
+
+    /// Says in the log where it listens, and what is unwise about that or about the log.
+    pub(crate) fn announce(&self, listeners: &[Listener], addresses: &[Address]) {
+        introduce(listeners, &Peers::new(self.allow.clone()), addresses);
+        self.warn_of_served_log();
+    }
+
     pub(crate) fn serve(self, addresses: &[Address]) -> io::Result<()> {
         self.own_process()?;
         let server = self.with_open_log()?;
-        let listeners = listen(addresses)?;
+        let listeners = server.bind(addresses)?;
         process::removes(
             listeners
                 .iter()
@@ -548,8 +610,7 @@ impl Server {
         );
         let control = server.control.clone();
         if control.is_none() {
-            announce(&listeners, addresses);
-            server.warn_of_served_log();
+            server.announce(&listeners, addresses);
         }
         let pool = server.pool(listeners)?;
         process::stops(&pool);
@@ -638,7 +699,7 @@ impl Handle {
     /// Asks the server to stop: sockets that it made are removed, running requests finish, and whoever has connected is
     /// answered.
     ///
-    /// By TCP a connection that comes at the very moment may still be reset. A connection without a request is closed after
+    /// By TCP a connection that comes from another machine at the very moment may still be reset. A connection without a request is closed after
     /// a second, one whose request has come in part after [`head_timeout`](Server::head_timeout); one that is kept for its
     /// next request at once.
     pub fn stop(&self) {
@@ -687,24 +748,31 @@ fn refuse(pipes: &Pipes) {
     let _ = pipes.write(&[io::IoSlice::new(PAGE)]);
 }
 
-/// Says in the log where requests come from.
-pub(crate) fn announce(listeners: &[Listener], addresses: &[Address]) {
+/// Says in the log where it listens, and what is unwise about it.
+fn introduce(listeners: &[Listener], peers: &Peers, addresses: &[Address]) {
     for listener in listeners {
-        if listener.is_public() {
+        let is_tcp = matches!(listener.local_addr(), Address::Tcp(_));
+        if listener.is_public() && peers.is_anybody() {
             // Only one that we were given can be: we open none.
             log::warn!(
-                "other machines can reach {}, and FastCGI has no password: let a firewall admit the web server alone",
+                "other machines can reach {}, and FastCGI has no password: name the web server's address by --allow, or let \
+                 a firewall admit it alone",
                 listener.local_addr()
             );
         } else if !matches!(addresses, [Address::Fd(0)]) {
             log::info!("listening on {}", listener.described());
         }
+        if is_tcp && let Some(reason) = peers.why_nobody() {
+            log::error!("nobody may connect to {}: {reason}", listener.local_addr());
+        }
+        if listener.is_swept() {
+            log::warn!(
+                "{} is in a folder for temporary files: cleaners sweep it, and services with a private one (systemd's \
+                 PrivateTmp, as Apache's on Debian) do not find it; choose one below /run",
+                listener.local_addr()
+            );
+        }
     }
-}
-
-pub(crate) fn listen(addresses: &[Address]) -> io::Result<Vec<Listener>> {
-    addresses.iter().try_for_each(refuse_public)?;
-    Listener::bind_all(addresses, None)
 }
 
 fn own_panics() {

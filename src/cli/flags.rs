@@ -1,6 +1,6 @@
 //! The flags, as one table: the command line and the settings file are both read by it, and `--help` prints it.
 
-use crate::net::{Address, Prefix};
+use crate::net::{Address, Owner, Prefix};
 use crate::sendfile::Sendfile;
 use crate::server::{MOST_PROCESSES, Server};
 use getopts::{Fail, Matches};
@@ -17,6 +17,9 @@ use std::time::Duration;
 const FLAGS: &[Flag] = &[
     flag("listen", "ADDR", "unix:/path, 127.0.0.1:9000 or fd:3; repeatable", Kind::Listen),
     flag("http", "ADDR", "http, to try it out: 127.0.0.1:8000", Kind::Http),
+    running("socket-mode", "MODE", "of a socket file, exactly [0660 less the umask]", Kind::SocketMode),
+    running("socket-owner", "OWNER", "of a socket file: app:www-data, :www-data", Kind::SocketOwner),
+    running("allow", "PREFIX", "who may connect by TCP; repeatable", Kind::Allow),
     flag("mount", "PATH", "what it is reached under: /app [found]", Kind::Mount),
     flag("trusted-proxy", "PREFIX", "its X-Forwarded-* count; repeatable", Kind::TrustedProxy),
     flag("workers", "N", "requests answered at once", Kind::Number(1, 1024, |s| &mut s.workers)),
@@ -73,6 +76,9 @@ pub(super) struct Options {
     status: Option<String>,
     status_allow: Vec<Prefix>,
     debug: bool,
+    socket_mode: Option<u32>,
+    socket_owner: Option<Owner>,
+    allow: Vec<Prefix>,
     changes: Vec<Change>,
     /// What was named, and where.
     sources: Vec<Source>,
@@ -142,6 +148,9 @@ enum Kind {
     Status,
     StatusAllow,
     Debug,
+    SocketMode,
+    SocketOwner,
+    Allow,
     /// At least so many ms.
     Seconds(u64, Field<Duration>),
     /// From least to most.
@@ -343,6 +352,10 @@ impl Options {
             true => below.status_allow,
             false => self.status_allow,
         };
+        let allow = match self.allow.is_empty() {
+            true => below.allow,
+            false => self.allow,
+        };
         let mut changes = below.changes;
         changes.extend(self.changes);
         Options {
@@ -358,6 +371,9 @@ impl Options {
             status: self.status.or(below.status),
             status_allow,
             debug: self.debug || below.debug,
+            socket_mode: self.socket_mode.or(below.socket_mode),
+            socket_owner: self.socket_owner.or(below.socket_owner),
+            allow,
             changes,
             sources,
             file: below.file,
@@ -429,6 +445,15 @@ impl Options {
         if self.debug {
             server = server.debug(true);
         }
+        if let Some(mode) = self.socket_mode {
+            server = server.socket_mode(mode);
+        }
+        if let Some(owner) = &self.socket_owner {
+            server = server.socket_owner(owner.clone());
+        }
+        if !self.allow.is_empty() {
+            server.allow.clone_from(&self.allow);
+        }
         for change in &self.changes {
             match *change {
                 Change::Seconds(field, value) => *field(&mut server) = value,
@@ -486,6 +511,9 @@ impl Flag {
             Kind::Status => options.status = Some(status(value)?),
             Kind::StatusAllow => options.status_allow.push(prefix(value)?),
             Kind::Debug => options.debug = true,
+            Kind::SocketMode => options.socket_mode = Some(socket_mode(value)?),
+            Kind::SocketOwner => options.socket_owner = Some(owner(value)?),
+            Kind::Allow => options.allow.push(prefix(value)?),
             Kind::Seconds(least, field) => {
                 let change = Change::Seconds(field, seconds(value, least)?);
                 options.changes.push(change);
@@ -516,7 +544,10 @@ impl Flag {
             | Kind::Sendfile
             | Kind::Status
             | Kind::StatusAllow
-            | Kind::Debug => String::new(),
+            | Kind::Debug
+            | Kind::SocketMode
+            | Kind::SocketOwner
+            | Kind::Allow => String::new(),
             Kind::Seconds(_, field) => format!(" [{}]", seconds_of(*field(server))),
             Kind::Number(_, _, field) => format!(" [{}]", short(*field(server) as u64)),
             Kind::Bytes(field) => format!(" [{}]", short(*field(server))),
@@ -531,7 +562,7 @@ fn grammar() -> getopts::Options {
     grammar.optopt("", "child", "", "");
     for flag in FLAGS {
         match flag.kind {
-            Kind::Listen | Kind::TrustedProxy | Kind::StatusAllow => {
+            Kind::Listen | Kind::TrustedProxy | Kind::StatusAllow | Kind::Allow => {
                 grammar.optmulti("", flag.name, "", "")
             }
             Kind::Keepalive | Kind::Debug => grammar.optflag("", flag.name, ""),
@@ -600,7 +631,7 @@ fn parse_line<'l>(
     match flag.kind {
         Kind::Keepalive => return Err("keepalive is for the command conf; leave it out".into()),
         Kind::Debug if !value.is_empty() => return Err("debug takes no value; write debug".into()),
-        Kind::Listen | Kind::TrustedProxy | Kind::StatusAllow => {}
+        Kind::Listen | Kind::TrustedProxy | Kind::StatusAllow | Kind::Allow => {}
         _ if seen.contains(&flag.name) => {
             return Err(format!("{name} is given twice; leave one out"));
         }
@@ -714,6 +745,23 @@ fn status(value: &str) -> Result<String, String> {
             "{value:?} is no path; write the page's path below the mount, decoded: /status"
         )),
     }
+}
+
+/// Octal, as for chmod.
+fn socket_mode(value: &str) -> Result<u32, String> {
+    let is_octal = !value.is_empty() && value.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    let mode = u32::from_str_radix(value, 8).ok().filter(|_| is_octal);
+    mode.filter(|&mode| mode <= 0o777).ok_or_else(|| {
+        format!(
+            "{value:?} is no mode; write three octal digits, such as 0660 for its user and group"
+        )
+    })
+}
+
+fn owner(value: &str) -> Result<Owner, String> {
+    value
+        .parse()
+        .map_err(|error: std::io::Error| error.to_string())
 }
 
 fn prefix(value: &str) -> Result<Prefix, String> {
@@ -956,6 +1004,50 @@ mod tests {
         assert!(server.setup.status.is_at(b"/t") && !server.setup.status.is_at(b"/s"));
         assert_eq!(allowed(&server), "::2", "they replace those of the file");
         assert!(!Server::new().setup.status.is_at(b"/"));
+    }
+
+    #[test]
+    fn who_may_connect_is_a_setting_too() {
+        let asked = [
+            "--socket-mode=0606",
+            "--socket-owner",
+            ":33",
+            "--allow",
+            "10.0.0.7",
+            "--allow",
+            "fd00::/8",
+        ];
+        let file = "socket-mode 606\nsocket-owner :33\nallow 10.0.0.7\nallow fd00::/8\n";
+        let file = parse_file(file, Path::new("/")).unwrap();
+        for server in [server(&asked), file.clone().apply(Server::new())] {
+            assert_eq!(server.permit.mode, Some(0o606));
+            assert_eq!(server.permit.owner, Some(":33".parse().unwrap()));
+            let allowed: Vec<String> = server.allow.iter().map(Prefix::to_string).collect();
+            assert_eq!(allowed, ["10.0.0.7", "fd00::/8"]);
+        }
+        let (_, over) = parsed(&["--allow", "::1", "--socket-owner", "app"]).unwrap();
+        let server = over.over(file).apply(Server::new());
+        assert_eq!(
+            server.allow,
+            ["::1".parse().unwrap()],
+            "they replace those of the file"
+        );
+        assert_eq!(server.permit.owner, Some("app".parse().unwrap()));
+        assert_eq!(server.permit.mode, Some(0o606));
+        for (text, mode) in [
+            ("0", Some(0)),
+            ("660", Some(0o660)),
+            ("0777", Some(0o777)),
+            ("1660", None),
+            ("+660", None),
+            ("0o660", None),
+            ("", None),
+            ("0800", None),
+            ("00000000000000000000660", Some(0o660)),
+            ("77777777777777", None),
+        ] {
+            assert_eq!(socket_mode(text).ok(), mode, "{text}");
+        }
     }
 
     /// The builder clamps; what is refused here must not be looser than that.

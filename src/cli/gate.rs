@@ -14,10 +14,10 @@ use super::flags::Options;
 use super::lines;
 use super::settings::{Settings, Wrong};
 use crate::error::Error;
-use crate::net::{Address, Facts};
+use crate::net::{Address, Facts, Listener};
 use crate::pool::{Call, Handlers, Make, Pool, start_up};
 use crate::process;
-use crate::server::{Server, listen};
+use crate::server::Server;
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -36,7 +36,7 @@ pub(super) fn serve(
     // It may be what is wrong.
     gatekeeper.access_log = None;
     gatekeeper.own_process()?;
-    let listeners = listen(&SOCKET)?;
+    let listeners = gatekeeper.bind(&SOCKET)?;
     let gate = Arc::new(Gate {
         server,
         facts,
@@ -150,7 +150,8 @@ impl Gate {
             return false;
         }
         match self.open(server, &options) {
-            Ok(()) => true,
+            // The settings say who may connect, and whoever asks now came before: it is asked to come again.
+            Ok(is_for_all) => is_for_all,
             Err(error) => {
                 log::error!("the settings are right, but cannot be followed yet: {error}");
                 false
@@ -178,16 +179,27 @@ impl Gate {
         Error::new(503, why).told()
     }
 
-    fn open(&self, server: Server, options: &Options) -> io::Result<()> {
+    /// Whether all who could connect so far still may.
+    fn open(&self, server: Server, options: &Options) -> io::Result<bool> {
         let mut server = server.with_open_log()?;
         let (grace, listen_given) = (server.grace, server.listen.clone());
+        let has_parent = server.processes > 0;
         let told = options.told(&mut server);
-        let pool = server.pool(listen(&SOCKET)?)?;
+        let listeners = server.bind(&SOCKET)?;
+        let is_tcp = |listener: &Listener| matches!(listener.local_addr(), Address::Tcp(_));
+        let is_for_all = server.allow.is_empty() || !listeners.iter().any(is_tcp);
+        let pool = server.pool(listeners)?;
         lines::start(options.log_level);
         log::info!("the settings are right now");
         told.iter().for_each(|line| log::debug!("{line}"));
         let (_, notes) = self.facts.decide(&listen_given, options.http);
         notes.iter().for_each(|note| log::info!("{note}"));
+        if has_parent {
+            // A parent forks before it has a thread, and has no worker of its own: it is too late for that.
+            log::warn!(
+                "processes counts from the next start on; until then this process serves by itself"
+            );
+        }
         process::set_grace(grace);
         process::stops(&pool);
         let has_threads = pool.start().is_ok();
@@ -196,6 +208,6 @@ impl Gate {
             first.accept().ask_to_leave();
         }
         let _ = self.second.set(Second { pool, has_threads });
-        Ok(())
+        Ok(is_for_all)
     }
 }

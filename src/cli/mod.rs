@@ -149,6 +149,7 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
     }
     tell(&options, &mut server);
     notes.iter().for_each(|note| log::info!("{note}"));
+    warn_of_vain(&server, &origin);
     match origin {
         Origin::Nothing => misused(&format!(
             "there is nothing to serve: fd 0 is no listening socket, this is no CGI request (GATEWAY_INTERFACE and \
@@ -168,24 +169,17 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
 
 fn serve_at(server: Server, addresses: &[Address]) -> io::Result<()> {
     if server.processes == 0 {
-        if server.max_requests > 0 {
-            log::warn!(
-                "--max-requests counts for the children of --processes alone; it is ignored"
-            );
-        }
         return server.serve(addresses);
     }
     let path = program::as_typed()
         .ok_or_else(|| io::Error::other("--processes needs /proc to find the program"))?;
-    server.warn_of_served_log();
     parent::run(Plan {
         program: Program {
             path,
             arguments: env::args_os().collect(),
         },
         addresses: addresses.to_vec(),
-        processes: server.processes,
-        grace: server.grace,
+        server,
     })
 }
 
@@ -207,6 +201,34 @@ fn serve_as_child(mut server: Server, fds: &[RawFd]) -> ExitCode {
     server.control = Some(Arc::new(control));
     let addresses: Vec<Address> = listeners.iter().copied().map(Address::Fd).collect();
     exit_code(server.serve(&addresses))
+}
+
+/// What was asked for counts for nothing without something else.
+fn warn_of_vain(server: &Server, origin: &Origin) {
+    let is_trial = matches!(origin, Origin::Http(_) | Origin::Terminal);
+    let has_page = server.setup.status.path.is_some();
+    let (processes, allow) = (server.processes, &server.setup.status.allow);
+    for (name, owner, is_vain) in [
+        (
+            "--max-requests",
+            "the children of --processes",
+            server.max_requests > 0 && processes == 0,
+        ),
+        (
+            "--processes",
+            "what web servers ask for",
+            is_trial && processes > 0,
+        ),
+        (
+            "--status-allow",
+            "the page of --status",
+            !allow.is_empty() && !has_page,
+        ),
+    ] {
+        if is_vain {
+            log::warn!("{name} counts for {owner} alone; it is ignored");
+        }
+    }
 }
 
 /// What there is to be known about the settings, for whoever looks for the reason of something.
@@ -250,11 +272,28 @@ fn print_conf(server: Server, web_server: &str, form: &str, flags: Options) -> E
         workers: server.workers,
         keepalive: options.keepalive,
         mount: server.setup.mount.as_deref().unwrap_or(""),
+        access: &access(&server),
     };
     match conf::text(web_server, form, &site) {
         Ok(text) => print(&text),
         Err(sentence) => misused(&sentence),
     }
+}
+
+/// Who may connect, as flags. No shell minds them: an owner has neither a space nor a quote.
+#[cfg(feature = "toolbox")]
+fn access(server: &Server) -> String {
+    let mut flags = String::new();
+    if let Some(mode) = server.permit.mode {
+        flags += &format!(" --socket-mode {mode:04o}");
+    }
+    if let Some(owner) = &server.permit.owner {
+        flags += &format!(" --socket-owner {owner}");
+    }
+    for peer in &server.allow {
+        flags += &format!(" --allow {peer}");
+    }
+    flags
 }
 
 #[cfg(not(feature = "toolbox"))]

@@ -80,17 +80,17 @@ impl FromStr for Address {
     }
 }
 
-/// Refuses an address that other machines can reach: whoever can connect decides what the application is told about
-/// the visitor, for FastCGI knows no password.
-pub(crate) fn refuse_public(address: &Address) -> io::Result<()> {
-    if !address.is_public() {
+/// Refuses an address that other machines can reach, unless it `is_said` who of them may: whoever can connect decides what
+/// the application is told about the visitor, for FastCGI knows no password.
+pub(crate) fn refuse_public(address: &Address, is_said: bool) -> io::Result<()> {
+    if is_said || !address.is_public() {
         return Ok(());
     }
     Err(io::Error::new(
         io::ErrorKind::PermissionDenied,
         format!(
             "cannot listen on {address}: other machines could reach it, and FastCGI has no password; \
-             write 127.0.0.1 as its address, or use a unix socket"
+             name the web server's address by --allow 10.0.0.7, write 127.0.0.1 as the address, or use a unix socket"
         ),
     ))
 }
@@ -327,7 +327,8 @@ mod tests {
             ("192.168.0.1:9000", true),
             ("[fe80::1%2]:9000", true),
         ] {
-            let refused = refuse_public(&text.parse().unwrap());
+            let refused = refuse_public(&text.parse().unwrap(), false);
+            assert!(refuse_public(&text.parse().unwrap(), true).is_ok());
             assert_eq!(refused.is_err(), public, "{text}");
             if let Err(error) = refused {
                 assert!(error.to_string().contains(text), "{error}");

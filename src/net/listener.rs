@@ -6,13 +6,16 @@
 //!
 //! 1. *Probe.* A socket that somebody answers on is left alone, and so is everything that is not a socket.
 //! 2. *Unlink* a socket that nobody answers on: a program that was killed left it behind.
-//! 3. *Bind*, then *chmod*. A connect is refused as long as the socket does not listen, and so nobody gets in before the
-//!    permissions are right, and no connection is lost.
+//! 3. *Bind*, then *chmod* and *chown*. A connect is refused as long as the socket does not listen, and so nobody gets
+//!    in before the permissions are right, and no connection is lost.
 //! 4. *Listen.*
 //!
 //! To another starter, 3 looks like 2: bound but not listening is refused just as a dead socket is. That is why the
 //! lock covers all four. A program that takes no such lock and is caught between its own bind and listen would lose its
 //! file here; `spawn-fcgi` and the like spend microseconds there.
+//!
+//! A path that has vanished under a socket that serves is bound [`again`](Listener::again), by 3 and 4 alone: whatever
+//! lies there by then is somebody else's.
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
@@ -20,12 +23,15 @@ use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{self, Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, SockAddr, SockFilter, Socket, Type};
 
 use super::address::{Address, check_path};
+use super::owner::Owner;
 use super::sys::{self, Wait};
 
 /// More than any kernel gives: Linux cuts it to `net.core.somaxconn`, 4096 since 5.4. The backlog is the queue for
@@ -38,25 +44,74 @@ const LOCK_LIMIT: Duration = Duration::from_secs(5);
 /// What a new socket file may at most allow, before the umask, if no mode is asked for: owner and group may connect.
 const DEFAULT_MODE: u32 = 0o660;
 
+/// Long enough for a handshake on this machine, which takes microseconds.
+const HANDSHAKE: Duration = Duration::from_millis(2);
+
+/// Drops a TCP segment that has SYN and not ACK, the first of a connection; lets all others through. Accepted connections
+/// inherit it, and have no use for such a segment either.
+const NO_SYN: [SockFilter; 5] = {
+    use libc::{BPF_ABS, BPF_ALU, BPF_AND, BPF_B, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET};
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 0x02;
+    const ACK: u32 = 0x10;
+    [
+        SockFilter::new((BPF_LD | BPF_B | BPF_ABS) as u16, 0, 0, FLAGS),
+        SockFilter::new((BPF_ALU | BPF_AND | BPF_K) as u16, 0, 0, SYN | ACK),
+        SockFilter::new((BPF_JMP | BPF_JEQ | BPF_K) as u16, 0, 1, SYN),
+        SockFilter::new((BPF_RET | BPF_K) as u16, 0, 0, 0),
+        SockFilter::new((BPF_RET | BPF_K) as u16, 0, 0, u32::MAX),
+    ]
+};
+
+/// Folders that are emptied of what is old: by systemd-tmpfiles, tmpreaper and tmpwatch, and at a restart. Services that
+/// systemd starts with `PrivateTmp=`, as Debian's apache2 is, have their own of both.
+const SWEPT: [&str; 2] = ["/tmp", "/var/tmp"];
+
+/// Who may connect to a socket file that we make.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Permit {
+    /// Exactly this. Else it is 0660 for a group that `owner` names, and what the umask leaves of 0660 for our own.
+    pub(crate) mode: Option<u32>,
+    pub(crate) owner: Option<Owner>,
+}
+
+impl Permit {
+    /// The mode of a file that the umask has left `found`. A group is named so that it may connect, which takes the right
+    /// to write, and the usual umask of 022 would leave it none.
+    fn mode(&self, found: u32) -> u32 {
+        match (self.mode, &self.owner) {
+            (Some(mode), _) => mode,
+            (None, Some(owner)) if owner.names_group() => DEFAULT_MODE,
+            (None, _) => found & DEFAULT_MODE,
+        }
+    }
+}
+
 /// A listening socket. Dropping it closes it, but leaves the file: see [`unlink`](Listener::unlink).
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: Socket,
     address: Address,
     /// Present if we bound a path, and not if the socket was taken over.
-    file: Option<SocketFile>,
+    made: Option<Made>,
     is_ours: bool,
 }
 
+#[derive(Debug)]
+struct Made {
+    file: Arc<SocketFile>,
+    permit: Permit,
+}
+
 impl Listener {
-    /// Listens at `address`; a socket file gets exactly `mode`, or what the umask leaves of 0660.
+    /// Listens at `address`; a socket file is as `permit` says.
     ///
     /// # Errors
     ///
     /// One sentence that names the address and what to do. Nothing is left behind then.
-    pub(crate) fn bind(address: &Address, mode: Option<u32>) -> io::Result<Listener> {
+    pub(crate) fn bind(address: &Address, permit: &Permit) -> io::Result<Listener> {
         match address {
-            Address::Unix(path) => bind_unix(path, mode),
+            Address::Unix(path) => bind_unix(path, permit),
             Address::Tcp(address) => bind_tcp(*address),
             Address::Fd(fd) => take_over(*fd),
         }
@@ -64,10 +119,10 @@ impl Listener {
     }
 
     /// Listens at all of them, or at none.
-    pub(crate) fn bind_all(addresses: &[Address], mode: Option<u32>) -> io::Result<Vec<Listener>> {
+    pub(crate) fn bind_all(addresses: &[Address], permit: &Permit) -> io::Result<Vec<Listener>> {
         let mut listeners = Vec::with_capacity(addresses.len());
         for address in addresses {
-            match Listener::bind(address, mode) {
+            match Listener::bind(address, permit) {
                 Ok(listener) => listeners.push(listener),
                 Err(error) => {
                     // What failed first is what the user has to know.
@@ -92,6 +147,12 @@ impl Listener {
             _ => None,
         };
         match mode {
+            Some(mode) if mode & 0o002 != 0 => {
+                format!(
+                    "{} (mode {mode:04o}: for everybody on this machine)",
+                    self.address
+                )
+            }
             Some(mode) if mode & 0o020 == 0 => {
                 format!("{} (mode {mode:04o}: for this user alone)", self.address)
             }
@@ -106,14 +167,24 @@ impl Listener {
         self.is_ours
     }
 
-    /// Lets nobody in any more; whoever is in the backlog can still be accepted. For a unix socket of ours.
+    /// Lets nobody in any more; whoever is in the backlog can still be accepted. For a socket of ours.
     ///
-    /// Unlinking alone does not do it: who has looked the path up before comes in behind it. This takes the lock that
-    /// connect(2) takes, and so whoever is not in the backlog now is refused (Linux, `unix_stream_connect`). By TCP the
-    /// kernel has no such call: there it would drop the backlog, and nothing is done.
+    /// Unlinking alone does not do it: who has looked the path up before comes in behind it. To shut a unix socket takes the
+    /// lock that connect(2) takes, and so whoever is not in the backlog now is refused (Linux, `unix_stream_connect`).
+    ///
+    /// A TCP socket that is shut resets its backlog. So it gets a filter that drops what opens a connection: whoever comes
+    /// now tries again in a second, and finds the next process or nobody. Who was let in before has to have come all the way
+    /// into the backlog: at once on this machine, a round trip later from another one.
     pub(crate) fn admit_nobody(&self) {
-        if self.is_ours && matches!(self.address, Address::Unix(_)) {
-            self.end();
+        if !self.is_ours {
+            return;
+        }
+        if let Address::Unix(_) = self.address {
+            return self.end();
+        }
+        // Where filters are forbidden (seccomp), the few that come until `end` are reset.
+        if self.socket.attach_filter(&NO_SYN).is_ok() {
+            thread::sleep(HANDSHAKE);
         }
     }
 
@@ -140,9 +211,47 @@ impl Listener {
         self.address.is_public()
     }
 
+    /// Whether it is a socket file that we made in a folder that is swept now and then.
+    pub(crate) fn is_swept(&self) -> bool {
+        let folder = self.file().and_then(|file| file.path.parent());
+        // The folder may be named by way of a symbolic link.
+        let folder = folder.and_then(|folder| fs::canonicalize(folder).ok());
+        folder.is_some_and(|folder| SWEPT.iter().any(|swept| folder.starts_with(swept)))
+    }
+
     /// The file that we made, for whoever has to remove it without this value: a signal handler.
-    pub(crate) fn file(&self) -> Option<&SocketFile> {
-        self.file.as_ref()
+    pub(crate) fn file(&self) -> Option<&Arc<SocketFile>> {
+        self.made.as_ref().map(|made| &made.file)
+    }
+
+    /// What is at the path now. Nothing is asked of a listener that made no file.
+    pub(crate) fn path_is(&self) -> PathIs {
+        self.file().map_or(PathIs::Ours, |file| file.look())
+    }
+
+    /// Listens at its path again, which has vanished, as it did at first: a new socket, that goes by the same
+    /// [`file`](Listener::file). `None` if it is not for us to do: it made no file, or the folder is locked at present.
+    ///
+    /// # Errors
+    ///
+    /// One sentence. Whatever is at the path stays as it is.
+    pub(crate) fn again(&self) -> io::Result<Option<Listener>> {
+        let Some(made) = &self.made else {
+            return Ok(None);
+        };
+        match bind_again(made) {
+            Ok(socket) => Ok(Some(Listener {
+                socket,
+                address: self.address.clone(),
+                made: Some(Made {
+                    file: Arc::clone(&made.file),
+                    permit: made.permit.clone(),
+                }),
+                is_ours: true,
+            })),
+            Err(error) if error.kind() == ErrorKind::TimedOut => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The socket itself, to accept from.
@@ -155,7 +264,7 @@ impl Listener {
     /// Only a value that still listens can be asked, which is on purpose: a starter who probes meanwhile is answered,
     /// and so nobody can put a socket of their own there between our look and the unlink.
     pub(crate) fn unlink(&self) -> io::Result<()> {
-        self.file.as_ref().map_or(Ok(()), SocketFile::unlink)
+        self.file().map_or(Ok(()), |file| file.unlink())
     }
 }
 
@@ -172,25 +281,66 @@ impl AsRawFd for Listener {
 }
 
 /// A socket file that we made. As long as the socket is open the inode number is not given to another file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct SocketFile {
     /// Absolute, so that it stays right when the current folder changes.
     pub(crate) path: PathBuf,
-    pub(crate) device: u64,
-    pub(crate) inode: u64,
+    /// Which file it is. Another one, once it was bound again; whoever reads the two in between finds no such file.
+    device: AtomicU64,
+    inode: AtomicU64,
+}
+
+/// What is at the path of a socket file that we made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PathIs {
+    /// Our file, or nobody can tell.
+    Ours,
+    Vanished,
+    SomebodyElses,
 }
 
 impl SocketFile {
+    fn new(path: PathBuf, (device, inode): (u64, u64)) -> SocketFile {
+        SocketFile {
+            path,
+            device: AtomicU64::new(device),
+            inode: AtomicU64::new(inode),
+        }
+    }
+
+    /// Device and inode. Async-signal-safe.
+    pub(crate) fn id(&self) -> (u64, u64) {
+        (
+            self.device.load(Ordering::Relaxed),
+            self.inode.load(Ordering::Relaxed),
+        )
+    }
+
+    fn is_now(&self, (device, inode): (u64, u64)) {
+        self.device.store(device, Ordering::Relaxed);
+        self.inode.store(inode, Ordering::Relaxed);
+    }
+
+    fn look(&self) -> PathIs {
+        match fs::symlink_metadata(&self.path) {
+            Ok(found) if (found.dev(), found.ino()) == self.id() => PathIs::Ours,
+            Ok(_) => PathIs::SomebodyElses,
+            // The folder may have gone with it, and a file may be in its place.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                PathIs::Vanished
+            }
+            Err(_) => PathIs::Ours,
+        }
+    }
+
     /// Removes the file, if it is the one that we made.
     pub(crate) fn unlink(&self) -> io::Result<()> {
-        let found = fs::symlink_metadata(&self.path).and_then(|found| {
-            if (found.dev(), found.ino()) == (self.device, self.inode) {
-                fs::remove_file(&self.path)
-            } else {
-                Ok(())
-            }
-        });
-        match found {
+        if self.look() != PathIs::Ours {
+            return Ok(());
+        }
+        match fs::remove_file(&self.path) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(reword(
                 &error,
                 format!("cannot remove the socket {}: {error}", self.path.display()),
@@ -202,36 +352,89 @@ impl SocketFile {
 
 // From here on an error's text is only the reason and the advice; `bind` puts the address before it.
 
-fn bind_unix(path: &Path, mode: Option<u32>) -> io::Result<Listener> {
+fn bind_unix(path: &Path, permit: &Permit) -> io::Result<Listener> {
     // Without it, a path that is empty would become the current folder.
     check_path(path)?;
     let path = path::absolute(path)?;
     check_path(&path)?;
-    let folder = path
-        .parent()
-        .expect("BUG: an absolute path without a final slash has a parent");
+    let folder = folder_of(&path);
     let _lock = lock(folder, LOCK_LIMIT)?;
     clear(folder, &path)?;
-    let socket = new_socket(Domain::UNIX)?;
-    socket
-        .bind(&SockAddr::unix(&path)?)
-        .map_err(|error| refused_by_folder(folder, &error))?;
-    let made = fs::symlink_metadata(&path)?;
-    let file = SocketFile {
-        device: made.dev(),
-        inode: made.ino(),
-        path,
-    };
-    let mode = mode.unwrap_or(made.mode() & DEFAULT_MODE);
-    set_mode(&file.path, mode)
-        .and_then(|()| socket.listen(BACKLOG))
-        .inspect_err(|_| drop(file.unlink()))?;
+    let (socket, id) = make(folder, &path, permit)?;
     Ok(Listener {
         socket,
-        address: Address::Unix(file.path.clone()),
-        file: Some(file),
+        address: Address::Unix(path.clone()),
+        made: Some(Made {
+            file: Arc::new(SocketFile::new(path, id)),
+            permit: permit.clone(),
+        }),
         is_ours: true,
     })
+}
+
+fn bind_again(made: &Made) -> io::Result<Socket> {
+    let path = &made.file.path;
+    let folder = folder_of(path);
+    // The caller is a worker: it does not wait for another starter.
+    let _lock = lock(folder, Duration::ZERO)?;
+    // The kernel refuses it where something is by now, whatever that is.
+    let (socket, id) = make(folder, path, &made.permit)?;
+    made.file.is_now(id);
+    Ok(socket)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .expect("BUG: an absolute path without a final slash has a parent")
+}
+
+/// A new socket file with the socket that listens there, and its device and inode; or nothing. Under the folder's lock.
+fn make(folder: &Path, path: &Path, permit: &Permit) -> io::Result<(Socket, (u64, u64))> {
+    let ids = permit.owner.as_ref().map(Owner::ids).transpose()?;
+    let socket = new_socket(Domain::UNIX)?;
+    socket
+        .bind(&SockAddr::unix(path)?)
+        .map_err(|error| refused_by_folder(folder, &error))?;
+    // Nobody can connect yet. The mode first: a file that was given away is no longer ours to change.
+    let made = open_made(path).and_then(|made| {
+        let found = made.metadata()?;
+        let mode = permit.mode(found.mode());
+        if mode != found.mode() & 0o7777 {
+            set_mode(path, &made, mode)?;
+        }
+        if let (Some(owner), Some(ids)) = (&permit.owner, ids) {
+            sys::change_owner(made.as_fd(), ids.user, ids.group)
+                .map_err(|error| refused_owner(owner, &error))?;
+        }
+        socket.listen(BACKLOG)?;
+        Ok((found.dev(), found.ino()))
+    });
+    match made {
+        Ok(id) => Ok((socket, id)),
+        Err(error) => {
+            let found = fs::symlink_metadata(path);
+            if found.is_ok_and(|found| found.file_type().is_socket()) {
+                let _ = fs::remove_file(path);
+            }
+            Err(error)
+        }
+    }
+}
+
+/// The file itself, to be changed by descriptor: who may write in the folder could put a link to another file in its
+/// place, and have root give that away.
+fn open_made(path: &Path) -> io::Result<File> {
+    let made = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_PATH | libc::O_NOFOLLOW)
+        .open(path)?;
+    let found = made.metadata()?;
+    match found.file_type().is_socket() && found.nlink() == 1 {
+        true => Ok(made),
+        false => Err(refused(
+            "another process put something in its place at once; choose a folder that is yours alone",
+        )),
+    }
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {
@@ -248,7 +451,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {
     Ok(Listener {
         socket,
         address,
-        file: None,
+        made: None,
         is_ours: true,
     })
 }
@@ -294,7 +497,7 @@ fn take_over(fd: RawFd) -> io::Result<Listener> {
     Ok(Listener {
         socket,
         address,
-        file: None,
+        made: None,
         is_ours: false,
     })
 }
@@ -339,7 +542,7 @@ fn unmapped(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Takes the lock of a folder. The kernel gives it back when the file is closed, however the process ends.
+/// Takes the lock of a folder, in which not everybody may replace what others made. The kernel gives it back when the file is closed, however the process ends.
 fn lock(folder: &Path, limit: Duration) -> io::Result<File> {
     let file = OpenOptions::new()
         .read(true)
@@ -347,6 +550,7 @@ fn lock(folder: &Path, limit: Duration) -> io::Result<File> {
         .custom_flags(libc::O_DIRECTORY)
         .open(folder)
         .map_err(|error| refused_by_folder(folder, &error))?;
+    check_folder(folder, file.metadata()?.mode())?;
     let started = Instant::now();
     // Waiting in the kernel has no time limit, and a signal to end it would be one for the whole process.
     let mut pause = Duration::from_millis(1);
@@ -378,6 +582,21 @@ fn lock(folder: &Path, limit: Duration) -> io::Result<File> {
             }
         }
     }
+}
+
+/// Where everybody may write, everybody may put a socket of their own in the place of ours, unless the folder is sticky.
+fn check_folder(folder: &Path, mode: u32) -> io::Result<()> {
+    if mode & 0o002 == 0 || mode & 0o1000 != 0 {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        ErrorKind::PermissionDenied,
+        format!(
+            "everybody may replace what is in the folder {} (mode {:04o}); take that away (chmod o-w), or choose another one",
+            folder.display(),
+            mode & 0o7777
+        ),
+    ))
 }
 
 /// Makes way for a new socket, and touches nothing but a socket that nobody answers on.
@@ -445,12 +664,34 @@ fn remove_dead(path: &Path) -> io::Result<()> {
     }
 }
 
-fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
-    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|error| {
+fn set_mode(path: &Path, made: &File, mode: u32) -> io::Result<()> {
+    // A descriptor of this kind cannot be given to fchmod before Linux 6.6.
+    let link = format!("/proc/self/fd/{}", made.as_raw_fd());
+    let set = match fs::set_permissions(link, Permissions::from_mode(mode)) {
+        // Nothing is mounted on /proc.
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            fs::set_permissions(path, Permissions::from_mode(mode))
+        }
+        set => set,
+    };
+    set.map_err(|error| {
         let reason =
             format!("its mode cannot be set to {mode:04o} ({error}); choose another folder");
         reword(&error, reason)
     })
+}
+
+fn refused_owner(owner: &Owner, error: &io::Error) -> io::Error {
+    let advice = match error.kind() {
+        ErrorKind::PermissionDenied => {
+            "start it as root, or name only a group that its user is in, as in :www-data"
+        }
+        _ => "choose another owner or another folder",
+    };
+    reword(
+        error,
+        format!("it cannot be given to {owner} ({error}); {advice}"),
+    )
 }
 
 fn refused_by_folder(folder: &Path, error: &io::Error) -> io::Error {
@@ -505,6 +746,7 @@ fn reword(error: &io::Error, text: impl Into<String>) -> io::Error {
 #[cfg(test)]
 mod tests {
     use std::env;
+    use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream, UdpSocket};
     use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
     use std::process;
@@ -558,9 +800,23 @@ mod tests {
         fs::symlink_metadata(path).unwrap().mode() & 0o7777
     }
 
+    fn exactly(mode: u32) -> Permit {
+        Permit {
+            mode: Some(mode),
+            owner: None,
+        }
+    }
+
+    fn owned_by(owner: &str) -> Permit {
+        Permit {
+            mode: None,
+            owner: Some(owner.parse().unwrap()),
+        }
+    }
+
     /// Binding fails with one sentence about this address.
     fn refusal(address: &Address) -> io::Error {
-        let error = Listener::bind(address, None).unwrap_err();
+        let error = Listener::bind(address, &Permit::default()).unwrap_err();
         let sentence = error.to_string();
         let start = format!("cannot listen on {address}: ");
         assert!(sentence.starts_with(&start), "{sentence}");
@@ -572,7 +828,7 @@ mod tests {
     fn a_new_socket_file_listens_until_it_is_unlinked_by_us() {
         let folder = Folder::new();
         let path = folder.file("app.sock");
-        let listener = Listener::bind(&unix(&path), None).unwrap();
+        let listener = Listener::bind(&unix(&path), &Permit::default()).unwrap();
         assert_eq!(listener.local_addr(), &unix(&path));
         assert_eq!(listener.file().unwrap().path, path);
         assert!(!listener.is_public());
@@ -590,11 +846,11 @@ mod tests {
     fn dropping_a_listener_leaves_its_file_and_the_next_starter_replaces_it() {
         let folder = Folder::new();
         let path = folder.file("app.sock");
-        drop(Listener::bind(&unix(&path), None).unwrap());
+        drop(Listener::bind(&unix(&path), &Permit::default()).unwrap());
         wait_until_refused(|| UnixStream::connect(&path));
-        let listener = Listener::bind(&unix(&path), None).unwrap();
+        let listener = Listener::bind(&unix(&path), &Permit::default()).unwrap();
         UnixStream::connect(&path).unwrap();
-        assert_eq!(listener.file().unwrap().inode, inode(&path));
+        assert_eq!(listener.file().unwrap().id().1, inode(&path));
     }
 
     /// A test that starts a process at this moment has a copy of every descriptor until the process executes.
@@ -612,11 +868,11 @@ mod tests {
         let folder = Folder::new();
         let path = folder.file("app.sock");
         for wanted in [0o600, 0o660, 0o666, 0o777, 0o622] {
-            let listener = Listener::bind(&unix(&path), Some(wanted)).unwrap();
+            let listener = Listener::bind(&unix(&path), &exactly(wanted)).unwrap();
             assert_eq!(mode(&path), wanted);
             listener.unlink().unwrap();
         }
-        let _listener = Listener::bind(&unix(&path), None).unwrap();
+        let _listener = Listener::bind(&unix(&path), &Permit::default()).unwrap();
         assert_eq!(mode(&path) & !DEFAULT_MODE, 0);
         assert_eq!(mode(&path) & 0o600, 0o600);
     }
@@ -625,7 +881,7 @@ mod tests {
     fn a_relative_path_stays_right_when_the_current_folder_changes() {
         const ROLE: &str = "FCGI_TEST_RELATIVE_PATH";
         if env::var_os(ROLE).is_some() {
-            let listener = Listener::bind(&unix("app.sock"), None).unwrap();
+            let listener = Listener::bind(&unix("app.sock"), &Permit::default()).unwrap();
             assert!(Path::new("app.sock").exists());
             // Short as it is written, and too long for whoever is to connect from another folder.
             let error = refusal(&unix("x".repeat(100)));
@@ -691,7 +947,7 @@ mod tests {
     fn as_many_wait_as_the_kernel_allows() {
         let folder = Folder::new();
         let path = folder.file("app.sock");
-        let _listener = Listener::bind(&unix(&path), None).unwrap();
+        let _listener = Listener::bind(&unix(&path), &Permit::default()).unwrap();
         let allowed = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
         // Twice what the usual constant gives, and far below the limit of open descriptors.
         let some = allowed.trim().parse::<usize>().unwrap().min(256);
@@ -771,10 +1027,203 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_file_is_given_away_by_name_or_number() {
+        let folder = Folder::new();
+        if sys::user() != 0 {
+            eprintln!("SKIPPED: only root may give files away");
+            return;
+        }
+        for (number, (asked, owner)) in [
+            ("4711:4712", (4711, 4712)),
+            (":4712", (0, 4712)),
+            ("4711", (4711, 0)),
+            ("nobody:root", (65534, 0)),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let path = folder.file(&number.to_string());
+            let permit = Permit {
+                mode: Some(0o640),
+                ..owned_by(asked)
+            };
+            let listener = Listener::bind(&unix(&path), &permit).unwrap();
+            let found = fs::symlink_metadata(&path).unwrap();
+            assert_eq!((found.uid(), found.gid()), owner, "{asked}");
+            assert_eq!(mode(&path), 0o640);
+            assert_eq!(listener.path_is(), PathIs::Ours);
+            listener.unlink().unwrap();
+        }
+        assert!(folder.is_empty());
+    }
+
+    #[test]
+    fn a_group_that_is_named_may_connect_whatever_the_umask() {
+        for (permit, found, mode) in [
+            (Permit::default(), 0o755, 0o640),
+            (Permit::default(), 0o777, 0o660),
+            (Permit::default(), 0o700, 0o600),
+            (owned_by("app"), 0o755, 0o640),
+            (owned_by(":www-data"), 0o755, 0o660),
+            (owned_by("app:33"), 0o700, 0o660),
+            (exactly(0o666), 0o700, 0o666),
+            (exactly(0), 0o777, 0),
+        ] {
+            assert_eq!(permit.mode(found), mode, "{permit:?} {found:o}");
+        }
+    }
+
+    #[test]
+    fn an_owner_that_cannot_be_is_one_sentence_and_nothing_is_left_behind() {
+        let folder = Folder::new();
+        let address = unix(folder.file("app.sock"));
+        for (owner, reason) in [
+            (
+                "no-such-user",
+                "there is no user \"no-such-user\" in /etc/passwd",
+            ),
+            (
+                "root:no-such",
+                "there is no group \"no-such\" in /etc/group",
+            ),
+        ] {
+            let error = Listener::bind(&address, &owned_by(owner)).unwrap_err();
+            let start = format!("cannot listen on {address}: {reason}");
+            assert!(error.to_string().starts_with(&start), "{error}");
+            assert!(folder.is_empty());
+        }
+        let denied = io::Error::from_raw_os_error(libc::EPERM);
+        let sentence = refused_owner(&":33".parse().unwrap(), &denied).to_string();
+        assert!(sentence.contains("cannot be given to :33"), "{sentence}");
+        assert!(sentence.contains("start it as root"), "{sentence}");
+    }
+
+    #[test]
+    fn a_folder_in_which_everybody_may_replace_it_is_refused() {
+        let folder = Folder::new();
+        let path = folder.file("app.sock");
+        for (mode, is_right) in [
+            (0o777, false),
+            (0o702, false),
+            (0o2777, false),
+            (0o1777, true),
+            (0o775, true),
+            (0o750, true),
+        ] {
+            fs::set_permissions(&folder.0, Permissions::from_mode(mode)).unwrap();
+            if is_right {
+                let listener = Listener::bind(&unix(&path), &Permit::default()).unwrap();
+                listener.unlink().unwrap();
+            } else {
+                let error = refusal(&unix(&path)).to_string();
+                let reason = format!(
+                    "everybody may replace what is in the folder {}",
+                    folder.0.display()
+                );
+                assert!(error.contains(&reason), "{error}");
+                assert!(error.contains(&format!("(mode {mode:04o})")), "{error}");
+            }
+            assert!(folder.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_folder_for_temporary_files_is_known_by_any_name() {
+        let folder = Folder::new();
+        fs::create_dir(folder.file("sub")).unwrap();
+        let by_link = folder.file("link");
+        std::os::unix::fs::symlink("/var/tmp", &by_link).unwrap();
+        let mut swept = vec![PathBuf::from("/var/tmp"), by_link];
+        if folder.0.starts_with("/tmp") {
+            swept.extend([PathBuf::from("/tmp"), folder.file("sub")]);
+        }
+        for folder in swept {
+            let path = folder.join(format!("fcgi-swept-{}", process::id()));
+            let listener = Listener::bind(&unix(path), &Permit::default()).unwrap();
+            assert!(listener.is_swept(), "{}", folder.display());
+            listener.unlink().unwrap();
+        }
+        let lasting = Path::new("/run").join(format!("fcgi-lasting-{}", process::id()));
+        match Listener::bind(&unix(lasting), &Permit::default()) {
+            Ok(listener) => {
+                assert!(!listener.is_swept());
+                listener.unlink().unwrap();
+            }
+            Err(error) => eprintln!("SKIPPED: {error}"),
+        }
+        let tcp = Listener::bind(&tcp("127.0.0.1:0"), &Permit::default()).unwrap();
+        assert!(!tcp.is_swept());
+    }
+
+    #[test]
+    fn a_path_that_has_vanished_is_bound_again_as_it_was() {
+        let folder = Folder::new();
+        let path = folder.file("app.sock");
+        let first = Listener::bind(&unix(&path), &exactly(0o604)).unwrap();
+        let waiting = UnixStream::connect(&path).unwrap();
+        assert_eq!(first.path_is(), PathIs::Ours);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(first.path_is(), PathIs::Vanished);
+        let again = first.again().unwrap().unwrap();
+        assert_eq!(mode(&path), 0o604);
+        assert_eq!(again.local_addr(), first.local_addr());
+        assert_eq!(again.path_is(), PathIs::Ours);
+        assert_eq!(again.file().unwrap().id().1, inode(&path));
+        // Whoever has the file to remove it at the end removes the new one.
+        assert!(Arc::ptr_eq(first.file().unwrap(), again.file().unwrap()));
+        let _late = UnixStream::connect(&path).unwrap();
+        again.socket().accept().unwrap();
+        first.socket().accept().unwrap();
+        drop(waiting);
+        again.unlink().unwrap();
+        assert!(folder.is_empty());
+    }
+
+    #[test]
+    fn what_somebody_else_put_there_is_not_bound_again() {
+        let folder = Folder::new();
+        let path = folder.file("app.sock");
+        let first = Listener::bind(&unix(&path), &Permit::default()).unwrap();
+        fs::remove_file(&path).unwrap();
+        drop(UnixListener::bind(&path).unwrap());
+        let theirs = inode(&path);
+        assert_eq!(first.path_is(), PathIs::SomebodyElses);
+        // Nobody answers there, and it is left alone all the same.
+        assert!(first.again().is_err());
+        assert_eq!(inode(&path), theirs);
+        fs::remove_file(&path).unwrap();
+        let held = lock(&folder.0, Duration::ZERO).unwrap();
+        assert!(first.again().unwrap().is_none(), "a starter is at work");
+        assert!(folder.is_empty());
+        drop(held);
+        fs::remove_dir(&folder.0).unwrap();
+        assert_eq!(first.path_is(), PathIs::Vanished);
+        let error = first.again().unwrap_err().to_string();
+        assert!(error.contains("there is no folder"), "{error}");
+        fs::create_dir(&folder.0).unwrap();
+        first.again().unwrap().unwrap().unlink().unwrap();
+    }
+
+    #[test]
+    fn only_a_socket_that_was_just_made_is_changed() {
+        let folder = Folder::new();
+        let [file, link, twin] = ["file", "link", "twin"].map(|name| folder.file(name));
+        fs::write(&file, "").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(open_made(&file).is_err());
+        assert!(open_made(&link).is_err());
+        let socket = folder.file("socket");
+        let _socket = UnixListener::bind(&socket).unwrap();
+        assert!(open_made(&socket).is_ok());
+        fs::hard_link(&socket, &twin).unwrap();
+        assert!(open_made(&twin).is_err());
+    }
+
+    #[test]
     fn unlink_leaves_what_somebody_else_put_there() {
         let folder = Folder::new();
         let path = folder.file("app.sock");
-        let ours = Listener::bind(&unix(&path), None).unwrap();
+        let ours = Listener::bind(&unix(&path), &Permit::default()).unwrap();
         fs::remove_file(&path).unwrap();
         let _theirs = UnixListener::bind(&path).unwrap();
         ours.unlink().unwrap();
@@ -808,7 +1257,7 @@ mod tests {
         for round in 1..=100 {
             let starter = || {
                 start.wait();
-                Listener::bind(&unix(&path), None)
+                Listener::bind(&unix(&path), &Permit::default())
             };
             // The sockets stay open until all have tried.
             let outcomes: Vec<_> = thread::scope(|threads| {
@@ -827,7 +1276,7 @@ mod tests {
                 panic!("round {round}: {} are serving", serving.len());
             };
             let listener = listener.as_ref().unwrap();
-            assert_eq!(listener.file().unwrap().inode, inode(&path));
+            assert_eq!(listener.file().unwrap().id().1, inode(&path));
             UnixStream::connect(&path).unwrap();
             // Every second round begins with the dead socket of a process that was killed.
             if round % 2 == 0 {
@@ -849,12 +1298,12 @@ mod tests {
         let turns = AtomicUsize::new(0);
         let starter = || {
             while turns.load(Ordering::SeqCst) < TURNS {
-                match Listener::bind(&unix(&path), None) {
+                match Listener::bind(&unix(&path), &Permit::default()) {
                     Ok(listener) => {
                         turns.fetch_add(1, Ordering::SeqCst);
                         for _ in 0..3 {
                             UnixStream::connect(&path).unwrap();
-                            assert_eq!(listener.file().unwrap().inode, inode(&path));
+                            assert_eq!(listener.file().unwrap().id().1, inode(&path));
                         }
                         listener.unlink().unwrap();
                     }
@@ -875,22 +1324,27 @@ mod tests {
         let folder = Folder::new();
         let good = unix(folder.file("app.sock"));
         let bad = unix(folder.file("no/app.sock"));
-        let error = Listener::bind_all(&[good.clone(), bad], None).unwrap_err();
+        let error = Listener::bind_all(&[good.clone(), bad], &Permit::default()).unwrap_err();
         assert!(error.to_string().contains("there is no folder"), "{error}");
         assert!(folder.is_empty());
         let other = unix(folder.file("other.sock"));
-        assert_eq!(Listener::bind_all(&[good, other], None).unwrap().len(), 2);
+        assert_eq!(
+            Listener::bind_all(&[good, other], &Permit::default())
+                .unwrap()
+                .len(),
+            2
+        );
     }
 
     #[test]
     fn a_tcp_port_is_bound_and_its_connections_do_not_wait() {
-        let listener = Listener::bind(&tcp("127.0.0.1:0"), None).unwrap();
+        let listener = Listener::bind(&tcp("127.0.0.1:0"), &Permit::default()).unwrap();
         let Address::Tcp(address) = *listener.local_addr() else {
             panic!("{listener:?}");
         };
         assert_ne!(address.port(), 0);
         assert!(!listener.is_public());
-        assert_eq!(listener.file(), None);
+        assert!(listener.file().is_none());
         let _client = TcpStream::connect(address).unwrap();
         assert!(accept_when_there(&listener).tcp_nodelay().unwrap());
     }
@@ -907,7 +1361,7 @@ mod tests {
 
     #[test]
     fn a_port_can_be_bound_again_at_once() {
-        let first = Listener::bind(&tcp("127.0.0.1:0"), None).unwrap();
+        let first = Listener::bind(&tcp("127.0.0.1:0"), &Permit::default()).unwrap();
         let Address::Tcp(address) = *first.local_addr() else {
             panic!("{first:?}");
         };
@@ -917,7 +1371,7 @@ mod tests {
         assert_eq!(io::Read::read(&mut client, &mut [0]).unwrap(), 0);
         drop((first, client));
         wait_until_refused(|| TcpStream::connect(address));
-        Listener::bind(&Address::Tcp(address), None).unwrap();
+        Listener::bind(&Address::Tcp(address), &Permit::default()).unwrap();
     }
 
     #[test]
@@ -926,7 +1380,7 @@ mod tests {
             .unwrap()
             .local_addr()
             .unwrap();
-        let _taken = Listener::bind(&Address::Tcp(taken), None).unwrap();
+        let _taken = Listener::bind(&Address::Tcp(taken), &Permit::default()).unwrap();
         let error = refusal(&Address::Tcp(taken));
         assert_eq!(error.kind(), ErrorKind::AddrInUse);
         assert!(
@@ -941,7 +1395,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_address_means_ipv6_alone() {
-        let bound = Listener::bind(&tcp("[::1]:0"), None);
+        let bound = Listener::bind(&tcp("[::1]:0"), &Permit::default());
         if TcpListener::bind("[::1]:0").is_ok() {
             let listener = bound.unwrap();
             assert!(!listener.is_public());
@@ -952,7 +1406,7 @@ mod tests {
             let error = bound.unwrap_err().to_string();
             assert!(error.contains("this machine has no"), "{error}");
         }
-        let mapped = Listener::bind(&tcp("[::ffff:127.0.0.1]:0"), None).unwrap();
+        let mapped = Listener::bind(&tcp("[::ffff:127.0.0.1]:0"), &Permit::default()).unwrap();
         assert!(mapped.local_addr().to_string().starts_with("127.0.0.1:"));
     }
 
@@ -963,7 +1417,7 @@ mod tests {
         let inherited = UnixListener::bind(&path).unwrap();
         let fd = inherited.as_raw_fd();
         assert!(!SockRef::from(&inherited).nonblocking().unwrap());
-        let listener = Listener::bind(&Address::Fd(fd), None).unwrap();
+        let listener = Listener::bind(&Address::Fd(fd), &Permit::default()).unwrap();
         assert_eq!(listener.local_addr(), &unix(&path));
         // The flag is one for both, since the open file description is.
         assert!(SockRef::from(&inherited).nonblocking().unwrap());
@@ -976,7 +1430,8 @@ mod tests {
 
         let inherited = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = inherited.local_addr().unwrap();
-        let listener = Listener::bind(&Address::Fd(inherited.as_raw_fd()), None).unwrap();
+        let listener =
+            Listener::bind(&Address::Fd(inherited.as_raw_fd()), &Permit::default()).unwrap();
         assert_eq!(listener.local_addr(), &Address::Tcp(address));
         assert!(listener.socket().tcp_nodelay().unwrap());
     }
@@ -985,7 +1440,7 @@ mod tests {
     fn whoever_is_in_the_backlog_can_be_accepted_and_nobody_comes_after_them() {
         let folder = Folder::new();
         let path = folder.file("app.sock");
-        let listener = Listener::bind(&unix(&path), None).unwrap();
+        let listener = Listener::bind(&unix(&path), &Permit::default()).unwrap();
         assert!(listener.is_ours() && !listener.has_backlog());
         let _waiting = [(); 2].map(|()| UnixStream::connect(&path).unwrap());
         assert!(listener.has_backlog());
@@ -1001,19 +1456,27 @@ mod tests {
             "{end}"
         );
 
-        let listener = Listener::bind(&tcp("127.0.0.1:0"), None).unwrap();
+        let listener = Listener::bind(&tcp("127.0.0.1:0"), &Permit::default()).unwrap();
         let Address::Tcp(address) = *listener.local_addr() else {
             panic!("not TCP");
         };
         assert!(listener.is_ours());
-        let _waiting = TcpStream::connect(address).unwrap();
+        let mut waiting = TcpStream::connect(address).unwrap();
         listener.admit_nobody();
-        let _another = TcpStream::connect(address).unwrap();
-        for _ in 0..2 {
-            listener.socket().accept().unwrap();
-        }
+        let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(100));
+        assert_eq!(connect().unwrap_err().kind(), ErrorKind::TimedOut);
+        let (mut accepted, _) = listener.socket().accept().unwrap();
+        let end = listener.socket().accept().unwrap_err().kind();
+        assert_eq!(end, ErrorKind::WouldBlock);
         listener.end();
-        assert!(TcpStream::connect(address).is_err());
+        assert_eq!(connect().unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        // The filter is nothing to a connection that there is.
+        waiting.write_all(b"x").unwrap();
+        waiting.shutdown(Shutdown::Write).unwrap();
+        accepted.set_nonblocking(false).unwrap();
+        let mut came = Vec::new();
+        accepted.read_to_end(&mut came).unwrap();
+        assert_eq!(came, b"x");
     }
 
     #[test]
@@ -1021,7 +1484,8 @@ mod tests {
         let folder = Folder::new();
         let path = folder.file("app.sock");
         let theirs = UnixListener::bind(&path).unwrap();
-        let listener = Listener::bind(&Address::Fd(theirs.as_raw_fd()), None).unwrap();
+        let listener =
+            Listener::bind(&Address::Fd(theirs.as_raw_fd()), &Permit::default()).unwrap();
         listener.admit_nobody();
         listener.end();
         let _waiting = UnixStream::connect(&path).unwrap();
@@ -1038,10 +1502,11 @@ mod tests {
             .unwrap();
         socket.listen(1).unwrap();
         assert!(!is_closed_on_exec(socket.as_raw_fd()));
-        let listener = Listener::bind(&Address::Fd(socket.as_raw_fd()), None).unwrap();
+        let listener =
+            Listener::bind(&Address::Fd(socket.as_raw_fd()), &Permit::default()).unwrap();
         assert!(is_closed_on_exec(socket.as_raw_fd()));
         assert!(is_closed_on_exec(listener.as_raw_fd()));
-        let bound = Listener::bind(&tcp("127.0.0.1:0"), None).unwrap();
+        let bound = Listener::bind(&tcp("127.0.0.1:0"), &Permit::default()).unwrap();
         assert!(is_closed_on_exec(bound.as_raw_fd()));
     }
 

@@ -4,7 +4,10 @@
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Private memory from the kernel, zero until written; only pages that were touched cost memory.
@@ -363,6 +366,26 @@ pub(crate) fn duplicate(fd: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
+/// Gives the file behind `fd` to another user, group, or both. The descriptor may be one that names a file and does not
+/// open it (`O_PATH`), which std's fchown refuses.
+pub(crate) fn change_owner(
+    fd: BorrowedFd<'_>,
+    user: Option<u32>,
+    group: Option<u32>,
+) -> io::Result<()> {
+    let as_it_is = u32::MAX;
+    // SAFETY: the path is an empty C string, and the call takes numbers apart from it.
+    zero(unsafe {
+        libc::fchownat(
+            fd.as_raw_fd(),
+            c"".as_ptr(),
+            user.unwrap_or(as_it_is),
+            group.unwrap_or(as_it_is),
+            libc::AT_EMPTY_PATH,
+        )
+    })
+}
+
 /// Makes descriptor `fd`, one of the three standard ones, the same as `as_this` from now on.
 pub(crate) fn point(fd: i32, as_this: BorrowedFd<'_>) -> io::Result<()> {
     debug_assert!((0..3).contains(&fd));
@@ -400,15 +423,30 @@ pub(crate) fn descriptor_limits() -> (usize, usize) {
     (number(limit.rlim_cur), number(limit.rlim_max))
 }
 
+/// The soft limit of descriptors that this process was started with, once it was raised.
+static STARTED_WITH: OnceLock<libc::rlimit> = OnceLock::new();
+
 /// Allows as many descriptors as may be allowed. Where that is refused the limit stays as it is.
 pub(crate) fn raise_descriptor_limit() {
-    let limit = descriptor_rlimit();
+    let limit = *STARTED_WITH.get_or_init(descriptor_rlimit);
     let raised = libc::rlimit {
         rlim_cur: limit.rlim_max,
         ..limit
     };
     // SAFETY: the kernel reads `raised`.
     unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) };
+}
+
+/// A program that `command` starts may have as many descriptors as this one might when it was started.
+pub(crate) fn lower_descriptor_limit(command: &mut Command) {
+    let Some(limit) = STARTED_WITH.get().copied() else {
+        return;
+    };
+    // SAFETY: between fork and exec only setrlimit is called, which takes a copy of two numbers, locks nothing and
+    // allocates nothing.
+    unsafe {
+        command.pre_exec(move || zero(libc::setrlimit(libc::RLIMIT_NOFILE, &limit)));
+    }
 }
 
 fn descriptor_rlimit() -> libc::rlimit {

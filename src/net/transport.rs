@@ -4,7 +4,7 @@
 use super::sys::{self, Wait};
 use socket2::Socket;
 use std::io::{self, IoSlice};
-use std::net::Shutdown;
+use std::net::{IpAddr, Shutdown};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -14,6 +14,12 @@ pub(crate) struct Transport(Socket);
 impl Transport {
     pub(crate) fn new(socket: Socket) -> Transport {
         Transport(socket)
+    }
+
+    /// The other end's address, if it came by TCP.
+    pub(crate) fn peer(&self) -> Option<IpAddr> {
+        let peer = self.0.peer_addr().ok()?;
+        peer.as_socket().map(|address| address.ip())
     }
 
     /// Takes what has arrived; `WouldBlock` if nothing has, 0 when the peer has closed its side.

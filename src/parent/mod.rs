@@ -14,7 +14,7 @@ mod signals;
 
 use crate::net::sys;
 use crate::net::{Address, Listener, Notify};
-use crate::server::{announce, listen};
+use crate::server::Server;
 use backoff::Backoff;
 pub(crate) use child::Program;
 use child::{Child, End};
@@ -30,12 +30,11 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 const AFTER_GRACE: Duration = Duration::from_millis(500);
 
 /// What the parent is asked for.
-#[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) program: Program,
     pub(crate) addresses: Vec<Address>,
-    pub(crate) processes: usize,
-    pub(crate) grace: Duration,
+    /// How a child is to serve, as far as a parent has a part in it.
+    pub(crate) server: Server,
 }
 
 /// Serves by children until a signal stops it.
@@ -44,8 +43,8 @@ pub(crate) struct Plan {
 /// When an address cannot be listened on, or a child did not stop in time.
 pub(crate) fn run(plan: Plan) -> io::Result<()> {
     let signals = Signals::start()?;
-    let listeners = listen(&plan.addresses)?;
-    announce(&listeners, &plan.addresses);
+    let listeners = plan.server.bind(&plan.addresses)?;
+    plan.server.announce(&listeners, &plan.addresses);
     let mut family = Family::new(plan, listeners);
     while family.tend() {
         family.wait(&signals)?;
@@ -65,7 +64,6 @@ pub(crate) fn run(plan: Plan) -> io::Result<()> {
 }
 
 /// The parent and its children.
-#[derive(Debug)]
 struct Family {
     plan: Plan,
     listeners: Vec<Listener>,
@@ -171,7 +169,7 @@ impl Family {
             child.hear();
         }
         let serving = self.staying().filter(|child| child.is_ready).count();
-        if !self.told_serving && serving >= self.plan.processes {
+        if !self.told_serving && serving >= self.plan.server.processes {
             self.told_serving = true;
             log::info!("{serving} processes serve");
             self.notify.iter().for_each(Notify::ready);
@@ -189,11 +187,11 @@ impl Family {
     }
 
     fn are_enough_ready(&self) -> bool {
-        self.staying().filter(|child| child.is_ready).count() >= self.plan.processes
+        self.staying().filter(|child| child.is_ready).count() >= self.plan.server.processes
     }
 
     fn start_missing(&mut self) {
-        while self.staying().count() < self.plan.processes && self.backoff.is_over() {
+        while self.staying().count() < self.plan.server.processes && self.backoff.is_over() {
             if !self.start_one() {
                 return;
             }
@@ -224,7 +222,7 @@ impl Family {
         if !self.are_enough_ready() {
             return;
         }
-        let grace = self.plan.grace;
+        let grace = self.plan.server.grace;
         let current = self.generation;
         let replaced = |child: &&mut Child| child.generation == current && child.wants_successor;
         self.children
@@ -241,7 +239,7 @@ impl Family {
             self.reload_again = true;
             return;
         }
-        log::info!("reload: {} new processes start", self.plan.processes);
+        log::info!("reload: {} new processes start", self.plan.server.processes);
         // Those that serve go on in the log that is there now, whatever becomes of the reload.
         self.children.iter().for_each(Child::reopen_log);
         self.before = Some(self.generation);
@@ -257,7 +255,7 @@ impl Family {
         if self.are_enough_ready() {
             self.before = None;
             log::info!("reload: the new processes serve, the old ones end");
-            let (grace, current) = (self.plan.grace, self.generation);
+            let (grace, current) = (self.plan.server.grace, self.generation);
             self.children
                 .iter_mut()
                 .filter(|child| child.generation != current)
@@ -279,7 +277,7 @@ impl Family {
     fn fail_reload(&mut self, why: &str) {
         log::error!("the reload failed, and the old processes go on serving: {why}");
         self.reload_again = false;
-        let (grace, failed) = (self.plan.grace, self.generation);
+        let (grace, failed) = (self.plan.server.grace, self.generation);
         self.generation = self.before.take().unwrap_or(failed);
         self.children
             .iter_mut()
@@ -299,7 +297,7 @@ impl Family {
             if self.ours {
                 child.say_empty();
             }
-            child.end(self.plan.grace);
+            child.end(self.plan.server.grace);
         }
     }
 
@@ -325,7 +323,7 @@ impl Family {
                 && let Some(child) = self.children.last_mut()
             {
                 child.say_empty();
-                child.end_when_ready(self.plan.grace);
+                child.end_when_ready(self.plan.server.grace);
             }
         }
     }
@@ -341,7 +339,7 @@ impl Family {
                 log::error!(
                     "process {} is killed: it did not end in {:?}",
                     child.pid(),
-                    self.plan.grace + AFTER_GRACE
+                    self.plan.server.grace + AFTER_GRACE
                 );
                 child.kill();
             }

@@ -98,6 +98,18 @@ const FLAGS: &[Bad] = &[
         "--workers is given twice; leave one out",
     ),
     misuse(
+        &["--processes", "257"],
+        "--processes: \"257\" cannot be used; write a number from 0 to 256",
+    ),
+    misuse(
+        &["--status", "status"],
+        "--status: \"status\" is no path; write the page's path below the mount, decoded: /status",
+    ),
+    misuse(
+        &["--child", "three"],
+        "--child three: only the parent of --processes writes that; leave it out",
+    ),
+    misuse(
         &["--listen", "unix:FOLDER/s", "--listen", "FOLDER/s"],
         "--listen unix:FOLDER/s is given twice; leave one out",
     ),
@@ -193,8 +205,12 @@ const ADDRESSES: &[Bad] = &[
     ),
     failure(
         &["--listen", "192.0.2.1:9000"],
-        "cannot listen on 192.0.2.1:9000: other machines could reach it, and FastCGI has no password; write 127.0.0.1 as \
-         its address, or use a unix socket",
+        "cannot listen on 192.0.2.1:9000: other machines could reach it, and FastCGI has no password; name the web \
+         server's address by --allow 10.0.0.7, write 127.0.0.1 as the address, or use a unix socket",
+    ),
+    failure(
+        &["--listen", "192.0.2.1:9000", "--allow", "10.0.0.7"],
+        "cannot listen on 192.0.2.1:9000: this machine has no such address; choose one that it has, such as 127.0.0.1",
     ),
     failure(
         &["--listen", "fd:9"],
@@ -439,6 +455,54 @@ fn an_address_before_the_bad_one_leaves_nothing_behind() {
         let flags = [&["--listen", "unix:FOLDER/good"], bad.flags].concat();
         scene.assert_told(bad, &told(scene.command(&flags)));
         assert_eq!(scene.listing(), before, "{}", bad.sentence);
+    }
+}
+
+/// It is the parent that binds.
+#[test]
+fn with_processes_it_is_the_same_sentence() {
+    let listens = |bad: &&Bad| bad.code == 1 && bad.flags[0] == "--listen";
+    for bad in all().filter(listens) {
+        let scene = Scene::new("processes 2");
+        let before = scene.listing();
+        let flags = [&["--listen", "unix:FOLDER/good"], bad.flags].concat();
+        scene.assert_told(bad, &told(scene.command(&flags)));
+        assert_eq!(scene.listing(), before, "{}", bad.sentence);
+    }
+}
+
+/// No contradiction, but nothing that would be missed either.
+#[test]
+fn what_counts_for_nothing_is_said_to_be_ignored() {
+    for (flags, line) in [
+        (
+            &["--max-requests", "5"][..],
+            "WARN --max-requests counts for the children of --processes alone; it is ignored",
+        ),
+        (
+            &["--status-allow", "10.0.0.0/8"],
+            "WARN --status-allow counts for the page of --status alone; it is ignored",
+        ),
+    ] {
+        let scene = Scene::new("");
+        let testbed = scene.start(flags);
+        testbed.assert_serves();
+        testbed.line(line);
+    }
+    for right in [
+        &["--max-requests", "5", "--processes", "1"][..],
+        &["--status-allow", "10.0.0.0/8", "--status", "/status"],
+    ] {
+        let scene = Scene::new("");
+        let mut testbed = scene.start(right);
+        testbed.assert_serves();
+        testbed.signal("TERM");
+        assert!(testbed.wait().1.success());
+        let lines = testbed.last_lines();
+        assert!(
+            lines.iter().all(|line| !line.contains(" WARN ")),
+            "{lines:?}"
+        );
     }
 }
 

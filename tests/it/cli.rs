@@ -166,6 +166,19 @@ fn wrong_usage_is_one_sentence_and_exit_code_2() {
         ),
         (&["--listen"], "--listen needs a value; write --listen ADDR"),
         (
+            &["--socket-mode", "0888"],
+            "--socket-mode: \"0888\" is no mode; write three octal digits, such as 0660 for its user and group",
+        ),
+        (
+            &["--socket-owner", "www data"],
+            "--socket-owner: \"www data\" is no owner; write a user, a user and a group, or a group: app, app:www-data, \
+             :www-data",
+        ),
+        (
+            &["--allow", "10.0.0.7:9000"],
+            "--allow: \"10.0.0.7:9000\" is no address and no prefix; write 127.0.0.1, 10.0.0.0/8 or fd00::/8",
+        ),
+        (
             &["start"],
             "\"start\" is no command; the only one is conf, and flags begin with --: see --help",
         ),
@@ -236,7 +249,11 @@ fn an_address_that_cannot_be_had_is_one_sentence_and_nothing_is_left_behind() {
             2,
             "that of a unix socket may have 107; choose a shorter one",
         ),
-        ("0.0.0.0:9000".to_owned(), 1, "FastCGI has no password"),
+        (
+            "0.0.0.0:9000".to_owned(),
+            1,
+            "name the web server's address by --allow 10.0.0.7",
+        ),
         ("fd:9".to_owned(), 1, "it is not open"),
         ("nowhere".to_owned(), 2, "write unix:/path"),
     ] {
@@ -325,9 +342,12 @@ fn the_log_can_tell_where_each_value_comes_from() {
 /// Flags win over the file, and so does the way to serve that they ask for.
 #[test]
 fn http_by_a_flag_replaces_an_address_of_the_file() {
-    let home = Home::with("listen unix:s\n");
+    let home = Home::with("listen unix:s\nprocesses 2\n");
     let served = http(home.command(&["--http", "127.0.0.1:0"]));
     assert!(browse(&served.address, "/hello").ends_with("Hello, world!"));
+    served
+        .testbed
+        .line("WARN --processes counts for what web servers ask for alone; it is ignored");
     assert!(!home.0.join("s").exists());
 }
 
@@ -549,6 +569,28 @@ fn behind_a_web_server_wrong_settings_are_a_503_until_they_are_right() {
 }
 
 #[test]
+fn whom_the_settings_do_not_allow_is_not_served_once_they_are_right() {
+    let home = Home::with("wrong");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = Address::Tcp(listener.local_addr().unwrap());
+    let mut command = home.command(&[]);
+    command.stdin(OwnedFd::from(listener)).stdout(Stdio::null());
+    let testbed = Testbed::spawn(command, address, Folder::new());
+    let ask = Ask::get("/hello").keep();
+    let (mut first, mut idle) = (testbed.connect(), testbed.connect());
+    assert_eq!(first.ask(&ask).status, 503);
+    assert_eq!(idle.ask(&ask).status, 503);
+    home.set("allow 127.0.0.2");
+    assert_eq!(first.ask(&ask).status, 503, "it came before the settings");
+    testbed.line("the settings are right now");
+    // One was waiting, the other is done: both are closed, and not handed over.
+    idle.assert_closed();
+    first.assert_closed();
+    testbed.connect().assert_closed();
+    testbed.line("a connection from 127.0.0.1 is closed: --allow does not name it");
+}
+
+#[test]
 fn a_settings_file_that_all_can_write_is_a_503_until_the_mode_is_right() {
     let home = Home::with("workers 2");
     let mode = |mode| fs::set_permissions(home.settings(), Permissions::from_mode(mode)).unwrap();
@@ -568,6 +610,18 @@ fn a_settings_file_that_is_removed_is_right() {
     assert_eq!(testbed.ask(&Ask::get("/hello")).status, 503);
     fs::remove_file(home.settings()).unwrap();
     testbed.assert_serves();
+}
+
+/// It cannot become a parent any more.
+#[test]
+fn behind_settings_that_were_wrong_it_serves_by_itself_and_says_so() {
+    let home = Home::with("processes many");
+    let testbed = home.start(&[]);
+    assert_eq!(testbed.ask(&Ask::get("/hello")).status, 503);
+    home.set("processes 2");
+    let reply = testbed.ask(&Ask::get("/pid"));
+    assert_eq!(reply.page(), (200, &*testbed.pid().to_string()));
+    testbed.line("WARN processes counts from the next start on");
 }
 
 #[test]
@@ -694,6 +748,28 @@ fn conf_asks_the_settings_file_too() {
         "{told:?}"
     );
     assert!(told.stdout.contains("--workers 9"), "{told:?}");
+}
+
+#[test]
+fn conf_prints_who_may_connect_into_the_command() {
+    let home = Home::with("socket-owner :www-data\nsocket-mode 600\n");
+    let flags = [
+        "conf",
+        "nginx",
+        "--listen=unix:/run/s",
+        "--socket-mode",
+        "0666",
+        "--allow=::1",
+        "--allow=10.0.0.0/8",
+    ];
+    let told = home.run(&flags);
+    let command = "--listen unix:/run/s --socket-mode 0666 --socket-owner :www-data --allow ::1 --allow 10.0.0.0/8 --workers";
+    assert!(told.stdout.contains(command), "{told:?}");
+    let told = Home::new().run(&["conf", "nginx", "--listen=unix:/run/s"]);
+    assert!(
+        told.stdout.contains("--listen unix:/run/s --workers"),
+        "{told:?}"
+    );
 }
 
 #[test]

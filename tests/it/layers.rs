@@ -25,6 +25,8 @@ const LAYERS: [&[&str]; 16] = [
         "front",
         "visitor",
         "stranger",
+        "listeners",
+        "peers",
         "start_up",
         "access_line",
     ],

@@ -1,9 +1,9 @@
 //! Everything that grows has a limit and every wait an end: each of them, on both sides.
 
-use crate::served::{Served, poll, serve_as};
-use crate::testbed::Testbed;
+use crate::served::{Folder, Served, poll, serve_as};
+use crate::testbed::{Testbed, command_of, example};
 use crate::wire::{Ask, PARAMS, PATIENCE, Wire, begin, pair, record};
-use fcgi::Server;
+use fcgi::{Address, Server};
 use log::Level;
 use std::fs;
 use std::path::Path;
@@ -418,6 +418,23 @@ fn out_of_descriptors_with_nothing_to_close_new_ones_wait() {
     assert_eq!(told.count(), 1, "{lines:?}");
     limit_descriptors(&testbed, 1000);
     assert_eq!(waiting.reply(1).page(), (200, "Hello, world!"));
+}
+
+/// Whoever is started by it may not be used to so many.
+#[test]
+fn it_may_have_as_many_descriptors_as_it_can_and_a_program_that_it_starts_as_before() {
+    let folder = Folder::new();
+    let address = Address::Unix(folder.path().join("s"));
+    let mut command = command_of("/bin/sh");
+    command
+        .args(["-c", "ulimit -Sn 100; ulimit -Hn 500; exec \"$0\" \"$@\""])
+        .arg(example("testbed"))
+        .args(["--listen", &address.to_string()]);
+    let testbed = Testbed::spawn(command, address, folder);
+    poll("the testbed to listen", || {
+        Wire::try_connect(testbed.address()).is_ok()
+    });
+    assert_eq!(testbed.ask(&Ask::get("/files")).page(), (200, "500 100"));
 }
 
 fn open_descriptors(testbed: &Testbed) -> usize {

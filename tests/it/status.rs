@@ -39,7 +39,7 @@ fn served(server: Server) -> Served {
     serve_as(server, |req, res| match req.path() {
         "/see-other" => res.redirect("/hello"),
         "/broken" => Err(Error::new(500, "as asked")),
-        "/finished" => res.status(202).finish("finished"),
+        "/finished" => res.status(410).finish("finished"),
         "/status" => res.status(404).send("the application's"),
         _ => res.status(404).send("not found"),
     })
@@ -86,7 +86,7 @@ fn it_counts_what_was_answered_and_how() {
     });
     assert_eq!(
         values(&page, names),
-        [9, 3, 1, 4, 1, 0],
+        [9, 2, 1, 5, 1, 0],
         "not the page itself"
     );
 }

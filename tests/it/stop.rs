@@ -131,6 +131,23 @@ fn what_has_come_when_a_stop_begins_is_answered() {
     assert_eq!(testbed.last_troubles(), [""; 0]);
 }
 
+/// What there is no room for stays in the backlog until there is.
+#[test]
+fn a_backlog_that_exceeds_the_limit_is_emptied_bit_by_bit() {
+    let flags = ["--workers", "1", "--max-connections", "3"];
+    let mut testbed = Testbed::listening_with(&flags);
+    let mut running = Wire::after(testbed.address(), Ask::get("/chunks?n=2&ms=300").bytes());
+    assert!(running.record().is_some() && running.record().is_some());
+    let hello = Ask::get("/hello").bytes();
+    let mut waiting = [(); 12].map(|()| Wire::after(testbed.address(), &hello));
+    testbed.signal("TERM");
+    for wire in &mut waiting {
+        assert_eq!(wire.reply(1).page(), (200, "Hello, world!"));
+    }
+    assert_eq!(testbed.wait().1.code(), Some(0));
+    testbed.line("no room for another connection (max_connections are open)");
+}
+
 #[test]
 fn whoever_has_said_nothing_is_waited_for_a_second() {
     let mut testbed = Testbed::listening(4);

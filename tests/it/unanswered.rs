@@ -5,15 +5,20 @@ use crate::served::{Folder, poll};
 use crate::testbed::{self, Testbed};
 use crate::wire::{Ask, Wire};
 use fcgi::Address;
+use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::process::ExitStatus;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 use std::{fs, io};
 
 const STOPS: usize = 100;
 const VISITORS: usize = 6;
+
+/// By TCP whoever comes to a socket that ends hears nothing, and would try again in a second.
+const REFUSED: Duration = Duration::from_millis(40);
 
 /// What visitors saw in all.
 #[derive(Default)]
@@ -53,7 +58,7 @@ impl Seen {
 /// Asks again and again, each time on a connection of its own, until nobody listens there or it is told to end.
 fn visit(address: &Address, ask: &[u8], end: &AtomicBool, seen: &Seen) {
     while !end.load(Ordering::Relaxed) {
-        let Ok(mut wire) = Wire::try_connect(address) else {
+        let Ok(mut wire) = Wire::try_connect_within(address, REFUSED) else {
             return;
         };
         match answer(&mut wire, ask) {
@@ -94,6 +99,31 @@ fn every_connection_that_was_made_is_answered_whenever_the_stop_comes() {
             }
             await_answers(&seen, 20 + i);
             testbed.signal(["TERM", "USR1", "INT"][i % 3]);
+        });
+        seen.assert_nothing_lost();
+        assert_eq!(testbed.wait().1.code(), Some(0), "stop {i}");
+        assert_eq!(testbed.last_troubles(), [""; 0]);
+    }
+}
+
+/// By TCP too: nobody is let in between the last look at the backlog and the end.
+#[test]
+fn by_tcp_nobody_is_let_in_to_be_reset() {
+    let (seen, end) = (Seen::default(), AtomicBool::new(false));
+    let ask = Ask::get("/hello").bytes();
+    for i in 0..STOPS {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+        let address = Address::Tcp(port.unwrap());
+        let mut testbed = Testbed::listening_with(&["--listen", &address.to_string()]);
+        poll("the testbed to listen there", || {
+            Wire::try_connect(&address).is_ok()
+        });
+        thread::scope(|scope| {
+            for _ in 0..VISITORS {
+                scope.spawn(|| visit(&address, &ask, &end, &seen));
+            }
+            await_answers(&seen, 20 + i);
+            testbed.signal("TERM");
         });
         seen.assert_nothing_lost();
         assert_eq!(testbed.wait().1.code(), Some(0), "stop {i}");

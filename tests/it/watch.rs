@@ -135,7 +135,7 @@ fn all_workers_busy_is_told_once_and_when_it_is_over() {
         "{line}"
     );
     let busy = seconds_behind("busy for ", line);
-    let oldest = seconds_behind("the oldest request has run for ", line);
+    let oldest = seconds_behind("the oldest has run for ", line);
     assert!((5.0..10.0).contains(&busy) && oldest >= busy, "{line}");
     door.open();
     for wire in [&mut first, &mut second] {

@@ -288,6 +288,11 @@ impl Wire {
     }
 
     pub fn try_connect(address: &Address) -> io::Result<Wire> {
+        Wire::try_connect_within(address, PATIENCE)
+    }
+
+    /// As [`Wire::try_connect`], by TCP with less patience.
+    pub fn try_connect_within(address: &Address, limit: Duration) -> io::Result<Wire> {
         let socket = match address {
             Address::Unix(path) => {
                 let socket = UnixStream::connect(path)?;
@@ -296,7 +301,7 @@ impl Wire {
                 Socket::Unix(socket)
             }
             Address::Tcp(address) => {
-                let socket = TcpStream::connect(address)?;
+                let socket = TcpStream::connect_timeout(address, limit)?;
                 socket.set_read_timeout(Some(PATIENCE))?;
                 socket.set_write_timeout(Some(PATIENCE))?;
                 socket.set_nodelay(true)?;

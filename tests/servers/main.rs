@@ -275,6 +275,11 @@ const ROWS: &[Row] = &[
         work: Work::Story(reload::story),
     },
     Row {
+        name: "nginx-recycling",
+        missing: nginx::missing,
+        work: Work::Story(reload::recycling),
+    },
+    Row {
         name: "nginx-stops-unix",
         missing: nginx::missing,
         work: Work::Story(stops::unix),
@@ -795,6 +800,11 @@ const ROWS: &[Row] = &[
             start: h2o::mounted_told,
             paths: Paths::mounted(Way::H2o, ["/app|/", "/app|/"]),
         },
+    },
+    Row {
+        name: "nginx-permissions",
+        missing: nginx::missing,
+        work: Work::Story(stories::permissions),
     },
     Row {
         name: "apache-fcgid-access-checker",

@@ -1,5 +1,5 @@
-//! Fifty reloads of a parent and its children under load, behind nginx with a connection for each request. `main.rs`
-//! runs it as a row.
+//! Fifty reloads of a parent and its children under load, and children that are replaced after some requests, behind nginx
+//! with a connection for each request. `main.rs` runs each as a row.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -25,23 +25,55 @@ const VISITORS: [&str; 4] = [
     "/chunks?n=3&ms=10",
 ];
 
+/// By SIGHUP.
 pub fn story(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    let reloads = |family: &Family| (0..RELOADS).try_for_each(|_| family.reload());
+    told(report, folder, testbed, &[], "fifty reloads", reloads);
+}
+
+/// By `--max-requests`.
+pub fn recycling(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    let flags = ["--max-requests", "20"];
+    told(
+        report,
+        folder,
+        testbed,
+        &flags,
+        "fifty successors",
+        |family| {
+            let mut seen = BTreeSet::new();
+            until("fifty processes have served", || {
+                seen.extend(family.children());
+                (seen.len() > RELOADS).then_some(())
+            })
+        },
+    );
+}
+
+fn told(
+    report: &mut Report,
+    folder: &mut Folder,
+    testbed: &Testbed,
+    flags: &[&str],
+    what: &str,
+    change: impl Fn(&Family) -> Outcome + Sync,
+) {
     let upstream = Upstream::unix(folder);
     let Some((family, running)) = report.check("start", || {
         let program = testbed.install(folder, "www/app.fcgi")?;
-        let family = Family::start(folder, &program, &upstream)?;
+        let family = Family::start(folder, &program, &upstream, flags)?;
         let running = nginx::before(folder, &program, upstream, &[], "", Vec::new())?;
         Ok((family, running))
     }) else {
         return;
     };
-    report.check("no request is refused or cut by fifty reloads", || {
-        reloads(running.http, &family)
+    report.check(&format!("no request is refused or cut by {what}"), || {
+        while_visited(running.http, || change(&family))
     });
     report.check("stop", || running.stop());
 }
 
-fn reloads(http: Http, family: &Family) -> Outcome {
+fn while_visited(http: Http, change: impl FnOnce() -> Outcome) -> Outcome {
     let (over, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
     let visit = |target: &str| -> Outcome {
         while !over.load(Ordering::Relaxed) {
@@ -61,12 +93,12 @@ fn reloads(http: Http, family: &Family) -> Outcome {
             .iter()
             .map(|target| scope.spawn(|| visit(target)))
             .collect();
-        let reloaded = (0..RELOADS).try_for_each(|_| family.reload());
+        let changed = change();
         over.store(true, Ordering::Relaxed);
         visitors
             .into_iter()
             .try_for_each(|visitor| visitor.join().map_err(|_| "a visitor panicked")?)?;
-        reloaded
+        changed
     })?;
     let answered = answered.into_inner();
     ensure!(answered > 4 * RELOADS, "{answered} requests were answered");
@@ -80,7 +112,12 @@ struct Family {
 }
 
 impl Family {
-    fn start(folder: &Folder, program: &Program, upstream: &Upstream) -> Outcome<Family> {
+    fn start(
+        folder: &Folder,
+        program: &Program,
+        upstream: &Upstream,
+        flags: &[&str],
+    ) -> Outcome<Family> {
         let log = folder.path("log/testbed.log");
         let file =
             File::create(&log).map_err(|e| format!("cannot write {}: {e}", log.display()))?;
@@ -88,6 +125,7 @@ impl Family {
         command
             .arg(&program.path)
             .args(["--listen", &upstream.listen(), "--processes", "2"])
+            .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file);

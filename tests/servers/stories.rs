@@ -9,7 +9,7 @@ use crate::folder::Folder;
 use crate::http::{Http, request};
 use crate::process::until;
 use crate::row::{Report, Running};
-use crate::testbed::{Testbed, free_address};
+use crate::testbed::{Testbed, Upstream, free_address};
 use crate::{Outcome, apache, caddy, ensure, lighttpd, nginx};
 
 /// mod_cgid turns a query without `=` into arguments (RFC 3875, section 4.4): a stranger writes the command line.
@@ -25,6 +25,49 @@ pub fn arguments(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     for path in ["/app.cgi", "/app.cgi/hello", "/hello", "/nowhere"] {
         report.check(&format!("{path} with a command line as its query"), || {
             same_page(http, path, folder)
+        });
+    }
+    report.check("stop", || running.stop());
+}
+
+/// Root's program behind a web server of another user: "permission denied", unless the socket is given to that user or its
+/// group, or to all.
+pub fn permissions(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    let Some(user) = folder.user().cloned() else {
+        println!("  SKIPPED: only root can start the web server as another user");
+        return;
+    };
+    let Some(mut running) = report.check("start", || nginx::unix(folder, testbed)) else {
+        return;
+    };
+    let (http, upstream) = (running.http, Upstream::unix(folder));
+    report.check("the web server's own user", || {
+        http.get("/hello")?.expect(200, "Hello, world!")
+    });
+    let own = running.processes.pop();
+    report.check("the first one stops", || match own {
+        Some(mut own) => own.stop(),
+        None => Err("nginx::unix starts no program".to_owned()),
+    });
+    let (group, both) = (
+        format!(":{}", user.group),
+        format!("{}:{}", user.uid, user.gid),
+    );
+    for (flags, status) in [
+        (&[][..], 502),
+        (&["--socket-owner", &group], 200),
+        (&["--socket-owner", &user.name], 200),
+        (&["--socket-owner", &both, "--socket-mode", "0600"], 200),
+        (&["--socket-owner", &group, "--socket-mode", "0600"], 502),
+        (&["--socket-mode", "0666"], 200),
+    ] {
+        report.check(&format!("root's socket with {flags:?}"), || {
+            let program = testbed.install(folder, "www/root")?;
+            let mut app = program.serve_as_we(folder, &upstream, flags)?;
+            let answer = http.get("/hello")?;
+            app.stop()?;
+            ensure!(answer.status == status, "status {}", answer.status);
+            Ok(())
         });
     }
     report.check("stop", || running.stop());

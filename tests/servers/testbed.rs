@@ -115,16 +115,35 @@ impl Program {
 
     /// Starts the program for a web server that only connects, as the user that the web server runs as.
     pub fn serve(&self, folder: &Folder, upstream: &Upstream, flags: &[&str]) -> Outcome<Process> {
+        let mut command = self.command(folder, upstream, flags);
+        folder.give_up_root(&mut command);
+        started(command, folder, upstream)
+    }
+
+    /// As [`Program::serve`], as the user that runs the tests.
+    pub fn serve_as_we(
+        &self,
+        folder: &Folder,
+        upstream: &Upstream,
+        flags: &[&str],
+    ) -> Outcome<Process> {
+        started(self.command(folder, upstream, flags), folder, upstream)
+    }
+
+    fn command(&self, folder: &Folder, upstream: &Upstream, flags: &[&str]) -> Command {
         let mut command = Command::new(&self.path);
         command
             .args(["--listen", &upstream.listen(), "--workers", WORKERS])
             .args(flags)
             .current_dir(folder.path("www"));
-        folder.give_up_root(&mut command);
-        let mut process = Process::start("testbed", &mut command, &folder.path("log/testbed.log"))?;
-        process.await_ready(|| upstream.accepts())?;
-        Ok(process)
+        command
     }
+}
+
+fn started(mut command: Command, folder: &Folder, upstream: &Upstream) -> Outcome<Process> {
+    let mut process = Process::start("testbed", &mut command, &folder.path("log/testbed.log"))?;
+    process.await_ready(|| upstream.accepts())?;
+    Ok(process)
 }
 
 impl Upstream {

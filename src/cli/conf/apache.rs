@@ -192,8 +192,8 @@ fn proxied_head(site: &Site, upstream: &Upstream) -> String {
          # Debian: a2enmod proxy_fcgi. Put this into <VirtualHost> of a file in /etc/apache2/sites-available.\n\
          # Apache does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
          #   {command}\n\
-         # A unix socket is for the program's own user (and group, with umask 007): start it as Apache's user, or each\n\
-         # request is a 503.\n\n"
+         # A unix socket is for the program's own user: start it as Apache's, or with --socket-owner :www-data (its\n\
+         # group), or each request is a 503.\n\n"
     )
 }
 
@@ -254,6 +254,7 @@ mod tests {
             workers: 4,
             keepalive,
             mount: "",
+            access: "",
         })
     }
 

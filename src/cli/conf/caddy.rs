@@ -82,8 +82,8 @@ fn head(site: &Site, upstream: &Upstream) -> String {
         "# Caddy connects to {path}. Inside the block of its site:\n\
          # Caddy does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
          #   {command}\n\
-         # A unix socket is for the program's own user (and group, with umask 007): start it as Caddy's user, or each\n\
-         # request is a 502.\n\
+         # A unix socket is for the program's own user: start it as Caddy's, or with --socket-owner :caddy (its\n\
+         # group), or each request is a 502.\n\
          # Caddy opens a connection for each request. It reads no answer before it has sent the whole body.\n\
          # For answers that come in pieces: flush_interval -1, in the block of the program.\n\n"
     )
@@ -117,6 +117,7 @@ mod tests {
             workers: 4,
             keepalive: false,
             mount,
+            access: "",
         };
         assert!(text(&site("")).contains("\nreverse_proxy \"unix//run/app.sock\" {\n"));
         assert!(text(&site("/app")).contains("            split \"/app\"\n"));

@@ -87,6 +87,7 @@ mod tests {
             workers: 4,
             keepalive: false,
             mount: "/app",
+            access: "",
         })
     }
 

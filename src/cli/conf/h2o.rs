@@ -23,8 +23,8 @@ pub(super) fn text(site: &Site) -> String {
                 "# h2o connects to {path}. Inside the entry of its host:\n\
                  # h2o does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
                  #   {command}\n\
-                 # A unix socket is for the program's own user (and group, with umask 007): start it as h2o's user, or each\n\
-         # request is a 503.\n"
+                 # A unix socket is for the program's own user: start it as h2o's, or with --socket-owner :www-data (its\n\
+         # group), or each request is a 503.\n"
             );
             (head, connects(&upstream))
         }
@@ -80,6 +80,7 @@ mod tests {
             workers: 4,
             keepalive: false,
             mount,
+            access: "",
         })
     }
 

@@ -49,9 +49,9 @@ pub(super) fn text(site: &Site) -> String {
         r#"# HAProxy connects to {path}.
 # HAProxy does not start the program. Whoever does (systemd, supervisor, a terminal) runs:
 #   {command}
-# A unix socket is for the program's own user (and group, with umask 007): start it as HAProxy's user, or each request
-# is a 503. So it is, too, where haproxy.cfg has a `chroot` (Debian's does): HAProxy looks for the socket inside it.
-# Drop that line, or listen on TCP.
+# A unix socket is for the program's own user: start it as HAProxy's, or with --socket-owner :haproxy (its group), or
+# each request is a 503. So it is, too, where haproxy.cfg has a `chroot` (Debian's does): HAProxy looks for the socket
+# inside it. Drop that line, or listen on TCP.
 # In the frontend that it is for:
     {rule}
 
@@ -98,6 +98,7 @@ mod tests {
             workers: 8,
             keepalive,
             mount,
+            access: "",
         })
     }
 

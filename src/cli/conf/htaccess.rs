@@ -94,6 +94,7 @@ mod tests {
             workers: 4,
             keepalive: false,
             mount: "",
+            access: "",
         })
     }
 
@@ -128,6 +129,7 @@ mod tests {
             workers: 4,
             keepalive: false,
             mount: "/~ada",
+            access: "",
         });
         assert!(text.contains("\nRewriteBase \"/~ada/\"\n"), "{text}");
     }

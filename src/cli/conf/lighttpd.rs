@@ -151,8 +151,8 @@ fn connects_head(site: &Site, upstream: &Upstream) -> String {
         "# lighttpd connects to {path}, and {addresses} goes to it.\n\
          # lighttpd does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
          #   {command}\n\
-         # A unix socket is for the program's own user (and group, with umask 007): start it as lighttpd's user, or each\n\
-         # request is a 503.\n"
+         # A unix socket is for the program's own user: start it as lighttpd's, or with --socket-owner :www-data (its\n\
+         # group), or each request is a 503.\n"
     )
 }
 
@@ -179,6 +179,7 @@ mod tests {
             workers: 8,
             keepalive: false,
             mount: "",
+            access: "",
         })
     }
 
@@ -225,6 +226,7 @@ mod tests {
             workers: 8,
             keepalive: false,
             mount: "",
+            access: "",
         });
         assert!(text.contains("fastcgi.server = ( \"/app\" =>"), "{text}");
         assert!(text.contains(" --workers 8 --mount /app\","), "{text}");

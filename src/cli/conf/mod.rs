@@ -29,6 +29,8 @@ pub(crate) struct Site<'a> {
     pub keepalive: bool,
     /// What the program is reached under, `/app`; empty for the root of the site.
     pub mount: &'a str,
+    /// The flags that say who may connect, for the program's own command line: ` --socket-owner :www-data`.
+    pub access: &'a str,
 }
 
 /// One configuration that can be printed.
@@ -245,9 +247,10 @@ impl Site<'_> {
     fn command(&self, upstream: &Upstream) -> String {
         let listen = upstream.listen();
         format!(
-            "{} --listen {} --workers {}{}",
+            "{} --listen {}{} --workers {}{}",
             in_shell(&self.path()),
             in_shell(&listen),
+            self.access,
             self.workers,
             self.mount_flag()
         )
@@ -324,6 +327,7 @@ mod tests {
             workers: 4,
             keepalive: false,
             mount: "",
+            access: "",
         }
     }
 

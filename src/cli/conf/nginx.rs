@@ -45,8 +45,8 @@ fn head(site: &Site, upstream: &Upstream) -> String {
         "# nginx connects to {path}, and addresses that are no files go to it.\n\
          # nginx does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
          #   {command}\n\
-         # A unix socket is for the program's own user (and group, with umask 007): start it as nginx's user, or each\n\
-         # request is a 502.\n"
+         # A unix socket is for the program's own user: start it as nginx's, or with --socket-owner :www-data (its\n\
+         # group), or each request is a 502.\n"
     )
 }
 
@@ -193,6 +193,7 @@ mod tests {
             workers: 8,
             keepalive,
             mount: "",
+            access: "",
         })
     }
 

@@ -73,6 +73,7 @@ mod tests {
             workers: 4,
             keepalive: false,
             mount: "/app",
+            access: "",
         }
     }
 

@@ -92,6 +92,7 @@ mod tests {
             workers: 4,
             keepalive: false,
             mount: "/app",
+            access: "",
         })
     }
 

@@ -190,6 +190,7 @@ mod tests {
             workers: 4,
             keepalive: false,
             mount: "",
+            access: "",
         }
     }
 
@@ -197,6 +198,7 @@ mod tests {
     fn a_path_is_one_word_that_nothing_is_replaced_in() {
         let odd = Site {
             mount: "/50%/$a b",
+            access: "",
             ..site("/srv/100% $HOME/app.fcgi", &[])
         };
         let line =
