@@ -7,11 +7,15 @@
 //! A child and its parent hold the two ends of a socket. The child says [`READY`](crate::control::READY) and
 //! [`REPLACE_ME`](crate::control::REPLACE_ME); the parent says [`EMPTY`](crate::control::EMPTY) before a full stop, after which nobody
 //! else accepts. Its end is the other's death, however it came: a child whose parent is gone answers what there is and ends.
+//!
+//! The parent looks at the sockets' paths, as a server by itself does (`listeners`). One that was bound again is a new socket,
+//! which only a new child gets: that is a reload, at whose end the old children empty the old socket, since nobody else does.
 
 mod backoff;
 mod child;
 mod signals;
 
+use crate::listeners::{Found, Path};
 use crate::net::sys;
 use crate::net::{Address, Listener, Notify};
 use crate::server::Server;
@@ -28,6 +32,12 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// A child has its own deadline, `grace`; what outlives it by so much is killed.
 const AFTER_GRACE: Duration = Duration::from_millis(500);
+
+/// How often the paths of the sockets are looked at.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// How soon a path that has vanished is looked at again.
+const DOUBT: Duration = Duration::from_secs(1);
 
 /// What the parent is asked for.
 pub(crate) struct Plan {
@@ -54,6 +64,7 @@ pub(crate) fn run(plan: Plan) -> io::Result<()> {
             Asked::StopNow => family.kill(),
             Asked::Reload => family.reload(),
         }
+        family.look();
     }
     match family.cut {
         0 => Ok(()),
@@ -67,6 +78,11 @@ pub(crate) fn run(plan: Plan) -> io::Result<()> {
 struct Family {
     plan: Plan,
     listeners: Vec<Listener>,
+    paths: Vec<Path>,
+    /// When to look at them, if there are any.
+    next_look: Option<Instant>,
+    /// The last generation that has a socket whose path was bound again since.
+    outdated: Option<u32>,
     /// Whether nobody else accepts from them: at a full stop what waits there is ours to answer.
     ours: bool,
     children: Vec<Child>,
@@ -92,6 +108,12 @@ impl Family {
     fn new(plan: Plan, listeners: Vec<Listener>) -> Family {
         Family {
             ours: listeners.iter().all(Listener::is_ours),
+            paths: listeners.iter().map(|_| Path::default()).collect(),
+            next_look: listeners
+                .iter()
+                .any(|listener| listener.file().is_some())
+                .then(|| Instant::now() + LOOK),
+            outdated: None,
             plan,
             listeners,
             children: Vec::new(),
@@ -248,6 +270,36 @@ impl Family {
         self.backoff = Backoff::default();
     }
 
+    /// Looks at the sockets' paths, if it is time.
+    fn look(&mut self) {
+        let now = Instant::now();
+        if self.stopping || self.next_look.is_none_or(|next| now < next) {
+            return;
+        }
+        let mut wait = LOOK;
+        for (listener, path) in self.listeners.iter_mut().zip(&mut self.paths) {
+            match path.look(listener) {
+                Found::Nothing => {}
+                Found::Doubt => wait = DOUBT,
+                Found::Again(new) => {
+                    *listener = new;
+                    self.outdated = Some(self.generations - 1);
+                }
+            }
+        }
+        self.next_look = Some(now + wait);
+        // Until it is done: what stands in the way of one reload may be gone at the next.
+        if self.are_some_outdated() && self.before.is_none() {
+            self.reload();
+        }
+    }
+
+    fn are_some_outdated(&self) -> bool {
+        let is_outdated = |child: &Child| Some(child.generation) <= self.outdated;
+        let mut serving = self.children.iter().filter(|c| !c.was_asked_to_end());
+        serving.any(is_outdated)
+    }
+
     fn finish_reload(&mut self) {
         if self.before.is_none() {
             return;
@@ -256,10 +308,13 @@ impl Family {
             self.before = None;
             log::info!("reload: the new processes serve, the old ones end");
             let (grace, current) = (self.plan.server.grace, self.generation);
-            self.children
-                .iter_mut()
-                .filter(|child| child.generation != current)
-                .for_each(|child| child.end(grace));
+            let old = |child: &&mut Child| child.generation != current;
+            for child in self.children.iter_mut().filter(old) {
+                if Some(child.generation) <= self.outdated {
+                    child.say_empty();
+                }
+                child.end(grace);
+            }
             if std::mem::take(&mut self.reload_again) {
                 self.reload();
             }
@@ -352,6 +407,7 @@ impl Family {
         let deadlines = self.children.iter().filter_map(Child::deadline);
         let next = deadlines
             .chain(self.backoff.until())
+            .chain(self.next_look)
             .chain(self.before.map(|_| now + START_LIMIT))
             .min();
         let fds: Vec<_> = std::iter::once(signals.as_fd())
