@@ -28,16 +28,12 @@ pub(crate) struct Listeners {
 struct Place {
     /// Written to only while it is exchanged. Whoever arms it holds it, so that none is armed that has been taken out.
     listener: RwLock<Listener>,
-    path: Mutex<Path>,
+    seen: Mutex<Seen>,
 }
 
-/// What looks have found at a listener's path so far. A parent process, which has no loop, looks by itself.
-#[derive(Debug, Default)]
-pub(crate) struct Path(Seen);
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What the last look at a path found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Seen {
-    #[default]
     Ours,
     /// For the first time.
     Gone,
@@ -45,16 +41,6 @@ enum Seen {
     Lost,
     /// As the log has been told.
     SomebodyElses,
-}
-
-/// What is to be done behind a look at one path.
-#[derive(Debug)]
-pub(crate) enum Found {
-    Nothing,
-    /// To look again soon.
-    Doubt,
-    /// To put this listener, which is bound to the path, into the other one's place.
-    Again(Listener),
 }
 
 /// What comes of a look.
@@ -86,7 +72,7 @@ impl Listeners {
         }
         let place = |listener| Place {
             listener: RwLock::new(listener),
-            path: Mutex::default(),
+            seen: Mutex::new(Seen::Ours),
         };
         Ok(Listeners {
             epoll: Arc::clone(epoll),
@@ -141,18 +127,55 @@ impl Listeners {
     pub(crate) fn look(&self) -> Look {
         let mut look = Look::default();
         for (i, place) in self.places.iter().enumerate() {
-            let mut path = place.path.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = path.look(&place.listener());
-            match found {
-                Found::Nothing => {}
-                Found::Doubt => look.is_doubtful = true,
-                Found::Again(new) => match self.exchange(i, place, new) {
-                    Ok(old) => look.retired.push(old),
-                    Err(error) => path.is_lost(&place.listener(), &error),
-                },
-            }
+            let mut seen = place.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            *seen = self.look_at(i, place, *seen, &mut look);
         }
         look
+    }
+
+    fn look_at(&self, i: usize, place: &Place, before: Seen, look: &mut Look) -> Seen {
+        let listener = place.listener();
+        match (listener.path_is(), before) {
+            (PathIs::Ours, _) => Seen::Ours,
+            (PathIs::SomebodyElses, Seen::SomebodyElses) => Seen::SomebodyElses,
+            (PathIs::SomebodyElses, _) => {
+                log::warn!(
+                    "somebody has replaced {}: who connects there does not reach this process any more; it leaves it \
+                     alone",
+                    listener.local_addr()
+                );
+                Seen::SomebodyElses
+            }
+            (PathIs::Vanished, Seen::Ours | Seen::SomebodyElses) => {
+                look.is_doubtful = true;
+                Seen::Gone
+            }
+            (PathIs::Vanished, Seen::Gone | Seen::Lost) => {
+                let new = listener.again();
+                drop(listener);
+                match new.and_then(|new| new.map(|new| self.exchange(i, place, new)).transpose()) {
+                    Ok(Some(old)) => {
+                        log::warn!(
+                            "{} had vanished: somebody removed the socket; it is bound again",
+                            old.local_addr()
+                        );
+                        look.retired.push(old);
+                        Seen::Ours
+                    }
+                    // A starter is at work in the folder.
+                    Ok(None) => before,
+                    Err(error) => {
+                        if before != Seen::Lost {
+                            log::error!(
+                                "{} has vanished: somebody removed the socket, and it cannot be bound again yet: {error}",
+                                place.listener().local_addr()
+                            );
+                        }
+                        Seen::Lost
+                    }
+                }
+            }
+        }
     }
 
     /// The one that was there before.
@@ -170,52 +193,6 @@ impl Listeners {
         // It cannot fail; if it did, an event of a closed socket would be one that finds nothing to accept.
         let _ = self.epoll.remove(listener.as_raw_fd());
         Ok(std::mem::replace(&mut listener, new))
-    }
-}
-
-impl Path {
-    /// Looks at the path of this listener, and binds it again if it has vanished.
-    pub(crate) fn look(&mut self, listener: &Listener) -> Found {
-        match (listener.path_is(), self.0) {
-            (PathIs::Ours, _) => self.0 = Seen::Ours,
-            (PathIs::SomebodyElses, Seen::SomebodyElses) => {}
-            (PathIs::SomebodyElses, _) => {
-                self.0 = Seen::SomebodyElses;
-                log::warn!(
-                    "somebody has replaced {}: who connects there does not reach this process any more; it leaves it \
-                     alone",
-                    listener.local_addr()
-                );
-            }
-            (PathIs::Vanished, Seen::Ours | Seen::SomebodyElses) => {
-                self.0 = Seen::Gone;
-                return Found::Doubt;
-            }
-            (PathIs::Vanished, Seen::Gone | Seen::Lost) => match listener.again() {
-                Ok(Some(new)) => {
-                    self.0 = Seen::Ours;
-                    log::warn!(
-                        "{} had vanished: somebody removed the socket; it is bound again",
-                        listener.local_addr()
-                    );
-                    return Found::Again(new);
-                }
-                // A starter is at work in the folder.
-                Ok(None) => {}
-                Err(error) => self.is_lost(listener, &error),
-            },
-        }
-        Found::Nothing
-    }
-
-    fn is_lost(&mut self, listener: &Listener, error: &io::Error) {
-        if self.0 != Seen::Lost {
-            log::error!(
-                "{} has vanished: somebody removed the socket, and it cannot be bound again yet: {error}",
-                listener.local_addr()
-            );
-        }
-        self.0 = Seen::Lost;
     }
 }
 

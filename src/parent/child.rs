@@ -2,7 +2,6 @@
 
 use super::AFTER_GRACE;
 use crate::control::{Control, EMPTY, READY, REPLACE_ME};
-use crate::net::Listener;
 use crate::net::sys;
 use std::ffi::OsString;
 use std::fmt;
@@ -33,14 +32,14 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts a child that serves `listeners`.
+    /// Starts a child that serves the listeners with these numbers.
     ///
     /// # Errors
     /// When it cannot be started: the file is gone or no program, or there is no room for another process.
-    pub(super) fn start(&self, listeners: &[Listener], generation: u32) -> io::Result<Child> {
+    pub(super) fn start(&self, listeners: &[RawFd], generation: u32) -> io::Result<Child> {
         let (ours, theirs) = Control::pair()?;
         let fds: Vec<RawFd> = std::iter::once(theirs.as_raw_fd())
-            .chain(listeners.iter().map(AsRawFd::as_raw_fd))
+            .chain(listeners.iter().copied())
             .collect();
         let (name, arguments) = self.arguments.split_first().unzip();
         let mut command = Command::new(&self.path);

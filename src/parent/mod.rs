@@ -7,37 +7,34 @@
 //! A child and its parent hold the two ends of a socket. The child says [`READY`](crate::control::READY) and
 //! [`REPLACE_ME`](crate::control::REPLACE_ME); the parent says [`EMPTY`](crate::control::EMPTY) before a full stop, after which nobody
 //! else accepts. Its end is the other's death, however it came: a child whose parent is gone answers what there is and ends.
-//!
-//! The parent looks at the sockets' paths, as a server by itself does (`listeners`). One that was bound again is a new socket,
-//! which only a new child gets: that is a reload, at whose end the old children empty the old socket, since nobody else does.
 
 mod backoff;
 mod child;
 mod signals;
 
-use crate::listeners::{Found, Path};
+use crate::listeners::Listeners;
 use crate::net::sys;
-use crate::net::{Address, Listener, Notify};
+use crate::net::{Address, Epoll, Listener, Notify};
 use crate::server::Server;
 use backoff::Backoff;
 pub(crate) use child::Program;
 use child::{Child, End};
 use signals::{Asked, Signals};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long the children of a reload may take until they are ready.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
+/// How often the paths of the sockets are looked at, as the accept loop of a process without a parent does; and how soon
+/// one that has vanished.
+const LOOK: Duration = Duration::from_secs(5);
+const DOUBT: Duration = Duration::from_secs(1);
+
 /// A child has its own deadline, `grace`; what outlives it by so much is killed.
 const AFTER_GRACE: Duration = Duration::from_millis(500);
-
-/// How often the paths of the sockets are looked at.
-const LOOK: Duration = Duration::from_secs(5);
-
-/// How soon a path that has vanished is looked at again.
-const DOUBT: Duration = Duration::from_secs(1);
 
 /// What the parent is asked for.
 pub(crate) struct Plan {
@@ -55,7 +52,7 @@ pub(crate) fn run(plan: Plan) -> io::Result<()> {
     let signals = Signals::start()?;
     let listeners = plan.server.bind(&plan.addresses)?;
     plan.server.announce(&listeners, &plan.addresses);
-    let mut family = Family::new(plan, listeners);
+    let mut family = Family::new(plan, listeners)?;
     while family.tend() {
         family.wait(&signals)?;
         match signals.asked() {
@@ -64,7 +61,6 @@ pub(crate) fn run(plan: Plan) -> io::Result<()> {
             Asked::StopNow => family.kill(),
             Asked::Reload => family.reload(),
         }
-        family.look();
     }
     match family.cut {
         0 => Ok(()),
@@ -77,12 +73,13 @@ pub(crate) fn run(plan: Plan) -> io::Result<()> {
 /// The parent and its children.
 struct Family {
     plan: Plan,
-    listeners: Vec<Listener>,
-    paths: Vec<Path>,
-    /// When to look at them, if there are any.
-    next_look: Option<Instant>,
-    /// The last generation that has a socket whose path was bound again since.
+    listeners: Listeners,
+    /// Sockets whose paths were bound again: children of before still accept from them.
+    retired: Vec<Listener>,
+    /// The last generation of such children.
     outdated: Option<u32>,
+    /// When to look at the paths.
+    look_at: Option<Instant>,
     /// Whether nobody else accepts from them: at a full stop what waits there is ours to answer.
     ours: bool,
     children: Vec<Child>,
@@ -105,17 +102,18 @@ struct Family {
 }
 
 impl Family {
-    fn new(plan: Plan, listeners: Vec<Listener>) -> Family {
-        Family {
-            ours: listeners.iter().all(Listener::is_ours),
-            paths: listeners.iter().map(|_| Path::default()).collect(),
-            next_look: listeners
-                .iter()
-                .any(|listener| listener.file().is_some())
-                .then(|| Instant::now() + LOOK),
-            outdated: None,
+    fn new(plan: Plan, listeners: Vec<Listener>) -> io::Result<Family> {
+        let ours = listeners.iter().all(Listener::is_ours);
+        // It accepts nothing, and never waits for what is in the set.
+        let listeners = Listeners::new(listeners, &Arc::new(Epoll::new()?), 0)?;
+        let now = Instant::now();
+        Ok(Family {
+            ours,
+            look_at: listeners.have_paths().then(|| now + LOOK),
             plan,
             listeners,
+            retired: Vec::new(),
+            outdated: None,
             children: Vec::new(),
             generation: 0,
             before: None,
@@ -127,7 +125,7 @@ impl Family {
             notify: Notify::from_environment(),
             cut: 0,
             backoff: Backoff::default(),
-        }
+        })
     }
 
     /// Does what is to be done now. `false` when all is done.
@@ -139,7 +137,9 @@ impl Family {
             self.empty_backlog();
             return !self.children.is_empty();
         }
+        self.look_at_paths();
         self.finish_reload();
+        self.empty_retired();
         self.start_missing();
         self.end_replaced();
         true
@@ -221,7 +221,13 @@ impl Family {
     }
 
     fn start_one(&mut self) -> bool {
-        match self.plan.program.start(&self.listeners, self.generation) {
+        let fds = self.listeners.iter().map(|listener| listener.as_raw_fd());
+        let fds: Vec<RawFd> = fds.collect();
+        self.start_on(&fds)
+    }
+
+    fn start_on(&mut self, fds: &[RawFd]) -> bool {
+        match self.plan.program.start(fds, self.generation) {
             Ok(child) => {
                 log::debug!("process {} starts", child.pid());
                 self.children.push(child);
@@ -270,36 +276,6 @@ impl Family {
         self.backoff = Backoff::default();
     }
 
-    /// Looks at the sockets' paths, if it is time.
-    fn look(&mut self) {
-        let now = Instant::now();
-        if self.stopping || self.next_look.is_none_or(|next| now < next) {
-            return;
-        }
-        let mut wait = LOOK;
-        for (listener, path) in self.listeners.iter_mut().zip(&mut self.paths) {
-            match path.look(listener) {
-                Found::Nothing => {}
-                Found::Doubt => wait = DOUBT,
-                Found::Again(new) => {
-                    *listener = new;
-                    self.outdated = Some(self.generations - 1);
-                }
-            }
-        }
-        self.next_look = Some(now + wait);
-        // Until it is done: what stands in the way of one reload may be gone at the next.
-        if self.are_some_outdated() && self.before.is_none() {
-            self.reload();
-        }
-    }
-
-    fn are_some_outdated(&self) -> bool {
-        let is_outdated = |child: &Child| Some(child.generation) <= self.outdated;
-        let mut serving = self.children.iter().filter(|c| !c.was_asked_to_end());
-        serving.any(is_outdated)
-    }
-
     fn finish_reload(&mut self) {
         if self.before.is_none() {
             return;
@@ -308,13 +284,10 @@ impl Family {
             self.before = None;
             log::info!("reload: the new processes serve, the old ones end");
             let (grace, current) = (self.plan.server.grace, self.generation);
-            let old = |child: &&mut Child| child.generation != current;
-            for child in self.children.iter_mut().filter(old) {
-                if Some(child.generation) <= self.outdated {
-                    child.say_empty();
-                }
-                child.end(grace);
-            }
+            self.children
+                .iter_mut()
+                .filter(|child| child.generation != current)
+                .for_each(|child| child.end(grace));
             if std::mem::take(&mut self.reload_again) {
                 self.reload();
             }
@@ -363,7 +336,7 @@ impl Family {
     }
 
     fn unlink(&self) {
-        for listener in &self.listeners {
+        for listener in self.listeners.iter() {
             if let Err(error) = listener.unlink() {
                 log::warn!("{error}");
             }
@@ -372,20 +345,66 @@ impl Family {
 
     /// What has connected between the last child's last look and now would be closed unanswered: one more child sees to it.
     fn empty_backlog(&mut self) {
-        if self.ours && self.children.is_empty() && !self.emptied && self.has_backlog() {
-            self.emptied = true;
-            if self.start_one()
-                && let Some(child) = self.children.last_mut()
-            {
-                child.say_empty();
-                child.end_when_ready(self.plan.server.grace);
-            }
+        if !self.ours || !self.children.is_empty() || self.emptied {
+            return;
+        }
+        self.emptied = true;
+        if self.listeners.have_backlog() || self.retired.iter().any(Listener::has_backlog) {
+            let here = self.listeners.iter().map(|listener| listener.as_raw_fd());
+            let retired = self.retired.iter().map(AsRawFd::as_raw_fd);
+            let fds: Vec<RawFd> = here.chain(retired).collect();
+            self.answer_all(&fds);
         }
     }
 
-    fn has_backlog(&self) -> bool {
-        let fds: Vec<_> = self.listeners.iter().map(AsFd::as_fd).collect();
-        sys::poll_readable(&fds, Some(Duration::ZERO)).is_ok_and(|ready| ready.contains(&true))
+    /// Starts a child that answers what waits there, and ends.
+    fn answer_all(&mut self, fds: &[RawFd]) {
+        if self.start_on(fds)
+            && let Some(child) = self.children.last_mut()
+        {
+            child.say_empty();
+            child.end_when_ready(self.plan.server.grace);
+        }
+    }
+
+    /// A socket whose path has vanished is bound again, and new children get it. `listeners` says why by looks.
+    fn look_at_paths(&mut self) {
+        let now = Instant::now();
+        if self.before.is_some() || self.look_at.is_none_or(|at| at > now) {
+            return;
+        }
+        let look = self.listeners.look();
+        let next = if look.is_doubtful { DOUBT } else { LOOK };
+        self.look_at = Some(now + next);
+        if !look.retired.is_empty() {
+            self.retired.extend(look.retired);
+            self.outdated = Some(self.generations - 1);
+        }
+        // Again and again: nobody accepts from a new socket before, and what made a reload fail may be gone by the next.
+        if self.are_some_outdated() {
+            self.reload();
+        }
+    }
+
+    fn are_some_outdated(&self) -> bool {
+        let is_outdated = |child: &Child| Some(child.generation) <= self.outdated;
+        self.children
+            .iter()
+            .any(|child| is_outdated(child) && !child.was_asked_to_end())
+    }
+
+    /// What had connected to a socket before its path was bound again, and was not accepted by those that have ended.
+    fn empty_retired(&mut self) {
+        let is_outdated = |child: &Child| Some(child.generation) <= self.outdated;
+        if self.retired.is_empty() || self.before.is_some() || self.children.iter().any(is_outdated)
+        {
+            return;
+        }
+        let retired = std::mem::take(&mut self.retired);
+        if retired.iter().any(Listener::has_backlog) {
+            let fds: Vec<RawFd> = retired.iter().map(AsRawFd::as_raw_fd).collect();
+            self.answer_all(&fds);
+        }
     }
 
     fn kill_overdue(&mut self) {
@@ -407,8 +426,8 @@ impl Family {
         let deadlines = self.children.iter().filter_map(Child::deadline);
         let next = deadlines
             .chain(self.backoff.until())
-            .chain(self.next_look)
             .chain(self.before.map(|_| now + START_LIMIT))
+            .chain(self.look_at.filter(|_| !self.stopping))
             .min();
         let fds: Vec<_> = std::iter::once(signals.as_fd())
             .chain(self.children.iter().filter_map(Child::control))
