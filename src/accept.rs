@@ -426,8 +426,11 @@ impl Accept {
         if self.stop.hands_over.load(Ordering::SeqCst) {
             return false;
         }
+        let mut retired = self.retired();
+        self.empty_retired(&mut retired);
+        let is_retired_left = !retired.is_empty();
+        drop(retired);
         self.empty_ours();
-        let is_retired_left = !self.empty_retired();
         let mut parked = self.lock();
         let has_rest = parked.alive > 0 || parked.rest.to_empty != 0 || is_retired_left;
         if is_retired_left {
@@ -621,6 +624,11 @@ impl Accept {
 
     /// Looks at the paths of our sockets, on whichever worker the timer woke.
     fn look(&self) {
+        // Whoever begins a stop waits for it, and then none begins any more: nothing is bound behind the last unlink.
+        let mut retired = self.retired();
+        if self.is_stopping() {
+            return;
+        }
         let look = self.listeners.look();
         if look.is_doubtful {
             let mut parked = self.lock();
@@ -628,12 +636,8 @@ impl Accept {
             parked.look = parked.look.min(at);
             self.set_alarm(&mut parked, at);
         }
-        if self.is_stopping() {
-            // Perhaps it was asked after the looks began, and the one who unlinked missed what was bound again.
-            self.unlink();
-        }
-        self.retired().extend(look.retired);
-        self.empty_retired();
+        retired.extend(look.retired);
+        self.empty_retired(&mut retired);
     }
 
     fn retired(&self) -> MutexGuard<'_, Vec<Listener>> {
@@ -642,18 +646,18 @@ impl Accept {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Takes what has connected to retired listeners. Whether that is all; if not, there is no room at present.
-    fn empty_retired(&self) -> bool {
-        let mut retired = self.retired();
+    /// Takes what has connected to retired listeners. Those that there is no room for at present stay.
+    fn empty_retired(&self, retired: &mut Vec<Listener>) {
         retired.retain(|listener| !self.adopt_all(listener));
-        retired.is_empty()
     }
 
     fn adopt_all(&self, listener: &Listener) -> bool {
-        while self.open.load(Ordering::Relaxed) < self.limits.max_connections {
+        // Whoever has looked the path up before it vanished comes in no more.
+        listener.end();
+        while self.open() < self.limits.max_connections {
             match listener.socket().accept() {
                 Ok((socket, _)) => self.adopt(Transport::new(socket)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(error) if is_end(&error) => return true,
                 Err(error) if is_everyday(&error) => {}
                 Err(_) => break,
             }

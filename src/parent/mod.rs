@@ -76,6 +76,8 @@ struct Family {
     listeners: Listeners,
     /// Sockets whose paths were bound again: children of before still accept from them.
     retired: Vec<Listener>,
+    /// The last generation of such children.
+    outdated: Option<u32>,
     /// When to look at the paths.
     look_at: Option<Instant>,
     /// Whether nobody else accepts from them: at a full stop what waits there is ours to answer.
@@ -111,6 +113,7 @@ impl Family {
             plan,
             listeners,
             retired: Vec::new(),
+            outdated: None,
             children: Vec::new(),
             generation: 0,
             before: None,
@@ -375,15 +378,26 @@ impl Family {
         self.look_at = Some(now + next);
         if !look.retired.is_empty() {
             self.retired.extend(look.retired);
+            self.outdated = Some(self.generations - 1);
+        }
+        // Again and again: nobody accepts from a new socket before, and what made a reload fail may be gone by the next.
+        if self.are_some_outdated() {
             self.reload();
         }
     }
 
+    fn are_some_outdated(&self) -> bool {
+        let is_outdated = |child: &Child| Some(child.generation) <= self.outdated;
+        self.children
+            .iter()
+            .any(|child| is_outdated(child) && !child.was_asked_to_end())
+    }
+
     /// What had connected to a socket before its path was bound again, and was not accepted by those that have ended.
     fn empty_retired(&mut self) {
-        let current = self.generation;
-        let is_old = |child: &Child| child.generation != current;
-        if self.retired.is_empty() || self.before.is_some() || self.children.iter().any(is_old) {
+        let is_outdated = |child: &Child| Some(child.generation) <= self.outdated;
+        if self.retired.is_empty() || self.before.is_some() || self.children.iter().any(is_outdated)
+        {
             return;
         }
         let retired = std::mem::take(&mut self.retired);

@@ -161,6 +161,29 @@ fn a_path_that_vanishes_is_bound_again_for_all_children() {
     assert_eq!(parent.folder.names(), [""; 0]);
 }
 
+/// Only new children have the new socket, and so they are started until it works.
+#[test]
+fn a_path_that_vanishes_while_no_program_can_be_started_is_served_as_soon_as_one_can() {
+    let folder = Folder::new();
+    let program = copy_of_the_program(&folder);
+    let good = fs::read(&program).unwrap();
+    let parent = family_of(&program, folder, &["--processes", "1"]);
+    let before = wait_for_children(&parent, 1);
+    replace(&program, b"#!/bin/sh\nexit 3\n");
+    fs::remove_file(parent.folder.path().join("s")).unwrap();
+    parent.line("it is bound again");
+    poll("the reload to fail", || {
+        let lines = parent.lines();
+        lines.iter().any(|line| line.contains("the reload failed"))
+    });
+    replace(&program, &good);
+    parent.assert_serves();
+    poll("another to serve", || {
+        let now = children(&parent);
+        now.len() == 1 && now.is_disjoint(&before)
+    });
+}
+
 /// `script` gives it a terminal, at which HUP is a hang-up and no reload. Ctrl-C goes to parent and children alike.
 #[test]
 fn at_a_terminal_a_hang_up_and_ctrl_c_stop_parent_and_children() {

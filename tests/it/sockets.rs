@@ -356,6 +356,40 @@ fn a_path_that_vanishes_is_bound_again_and_removed_at_the_end() {
     }
 }
 
+/// The children have sockets without paths, and their parent looks after those.
+#[test]
+fn with_processes_a_path_that_vanishes_is_bound_again_too() {
+    let mut parent = Testbed::listening_with(&["--processes", "2"]);
+    parent.line("2 processes serve");
+    let path = parent.folder.path().join("s");
+    for round in 1..=2 {
+        let mut sleeping = Wire::after(parent.address(), Ask::get("/sleep?ms=3000").bytes());
+        fs::remove_file(&path).unwrap();
+        poll("the path to be bound again", || {
+            Wire::try_connect(parent.address()).is_ok()
+        });
+        poll("new processes to serve there", || {
+            let lines = parent.lines();
+            let done = lines
+                .iter()
+                .filter(|line| line.contains("the new processes serve"));
+            done.count() == round
+        });
+        for _ in 0..20 {
+            parent.assert_serves();
+        }
+        assert_eq!(
+            sleeping.reply(1).page(),
+            (200, "slept"),
+            "who was there before"
+        );
+    }
+    parent.signal("TERM");
+    assert!(parent.wait().1.success());
+    assert_eq!(parent.folder.names(), [""; 0]);
+    assert_eq!(parent.last_troubles().len(), 2, "{:?}", parent.lines());
+}
+
 #[test]
 fn a_folder_that_vanishes_is_waited_for() {
     let above = Folder::new();
