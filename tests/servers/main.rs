@@ -13,6 +13,7 @@ mod haproxy;
 mod http;
 mod libfcgi;
 mod lighttpd;
+mod load;
 mod logs;
 mod managers;
 mod nginx;

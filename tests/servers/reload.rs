@@ -5,11 +5,10 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
+use std::sync::atomic::Ordering;
 
 use crate::folder::Folder;
-use crate::http::Http;
+use crate::load::under_load;
 use crate::process::{signal, until};
 use crate::row::Report;
 use crate::testbed::{Program, Testbed, Upstream};
@@ -68,41 +67,14 @@ fn told(
         return;
     };
     report.check(&format!("no request is refused or cut by {what}"), || {
-        while_visited(running.http, || change(&family))
+        under_load(running.http, &VISITORS, |answered| {
+            change(&family)?;
+            let answered = answered.load(Ordering::Relaxed);
+            ensure!(answered > 4 * RELOADS, "{answered} requests were answered");
+            Ok(())
+        })
     });
     report.check("stop", || running.stop());
-}
-
-fn while_visited(http: Http, change: impl FnOnce() -> Outcome) -> Outcome {
-    let (over, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let visit = |target: &str| -> Outcome {
-        while !over.load(Ordering::Relaxed) {
-            let answer = http.get(target)?;
-            ensure!(
-                answer.status == 200 && answer.whole,
-                "{target}: {} after {answered:?} answers, whole: {}",
-                answer.status,
-                answer.whole
-            );
-            answered.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(())
-    };
-    thread::scope(|scope| {
-        let visitors: Vec<_> = VISITORS
-            .iter()
-            .map(|target| scope.spawn(|| visit(target)))
-            .collect();
-        let changed = change();
-        over.store(true, Ordering::Relaxed);
-        visitors
-            .into_iter()
-            .try_for_each(|visitor| visitor.join().map_err(|_| "a visitor panicked")?)?;
-        changed
-    })?;
-    let answered = answered.into_inner();
-    ensure!(answered > 4 * RELOADS, "{answered} requests were answered");
-    Ok(())
 }
 
 /// A parent without a terminal, at which SIGHUP would be a hang-up, and so not in a group of this process.

@@ -6,12 +6,12 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fs, io};
 
 use crate::folder::Folder;
 use crate::http::Http;
+use crate::load::under_load;
 use crate::process::{Process, until};
 use crate::row::{Report, Running};
 use crate::testbed::{Program, Testbed, Upstream, WORKERS};
@@ -97,35 +97,8 @@ impl<'t> Shared<'t> {
         Ok((shared, running))
     }
 
-    /// Does `work` while visitors ask and ask. It is told how many answers there were.
     fn under_load(&self, work: impl FnOnce(&AtomicUsize) -> Outcome<Process>) -> Outcome {
-        let (over, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
-        let visit = |target: &str| -> Outcome {
-            while !over.load(Ordering::Relaxed) {
-                let answer = self.http.get(target)?;
-                ensure!(
-                    answer.status == 200 && answer.whole,
-                    "{target}: {} after {answered:?} answers, whole: {}",
-                    answer.status,
-                    answer.whole
-                );
-                answered.fetch_add(1, Ordering::Relaxed);
-            }
-            Ok(())
-        };
-        thread::scope(|scope| {
-            let visitors: Vec<_> = VISITORS
-                .iter()
-                .map(|target| scope.spawn(|| visit(target)))
-                .collect();
-            let done = work(&answered);
-            over.store(true, Ordering::Relaxed);
-            // What the visitors saw says more than what became of the work then.
-            visitors
-                .into_iter()
-                .try_for_each(|visitor| visitor.join().map_err(|_| "a visitor panicked")?)?;
-            done?.stop()
-        })
+        under_load(self.http, &VISITORS, work)?.stop()
     }
 
     /// Nobody serves for a moment, and requests wait. The last one is still there.

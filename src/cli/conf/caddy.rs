@@ -106,18 +106,13 @@ fn address(upstream: &Upstream) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     #[test]
     fn a_socket_and_a_mount_are_written_as_caddy_reads_them() {
         let listen = ["unix:/run/app.sock".to_owned()];
         let site = |mount| Site {
-            program: Path::new("/srv/www/app.fcgi"),
-            listen: &listen,
-            workers: 4,
-            keepalive: false,
             mount,
-            access: "",
+            ..Site::sample("/srv/www/app.fcgi", &listen)
         };
         assert!(text(&site("")).contains("\nreverse_proxy \"unix//run/app.sock\" {\n"));
         assert!(text(&site("/app")).contains("            split \"/app\"\n"));

@@ -77,17 +77,12 @@ fn starts_head(site: &Site, socket: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     fn for_listen(program: &str, listen: &[&str]) -> String {
         let listen: Vec<String> = listen.iter().map(|&address| address.to_owned()).collect();
         text(&Site {
-            program: Path::new(program),
-            listen: &listen,
-            workers: 4,
-            keepalive: false,
             mount: "/app",
-            access: "",
+            ..Site::sample(program, &listen)
         })
     }
 

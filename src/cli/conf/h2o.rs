@@ -70,17 +70,12 @@ fn in_yaml(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     fn for_site(listen: &[&str], mount: &str) -> String {
         let listen: Vec<String> = listen.iter().map(|&address| address.to_owned()).collect();
         text(&Site {
-            program: Path::new("/srv/my www/app.fcgi"),
-            listen: &listen,
-            workers: 4,
-            keepalive: false,
             mount,
-            access: "",
+            ..Site::sample("/srv/my www/app.fcgi", &listen)
         })
     }
 

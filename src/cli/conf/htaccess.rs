@@ -83,19 +83,11 @@ fn base(site: &Site) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
 
     use super::*;
 
     fn for_program(program: &str) -> String {
-        text(&Site {
-            program: Path::new(program),
-            listen: &[],
-            workers: 4,
-            keepalive: false,
-            mount: "",
-            access: "",
-        })
+        text(&Site::sample(program, &[]))
     }
 
     #[test]
@@ -124,12 +116,8 @@ mod tests {
     #[test]
     fn a_mount_is_the_address_of_the_folder() {
         let text = text(&Site {
-            program: Path::new("/home/ada/public_html/app.fcgi"),
-            listen: &[],
-            workers: 4,
-            keepalive: false,
             mount: "/~ada",
-            access: "",
+            ..Site::sample("/home/ada/public_html/app.fcgi", &[])
         });
         assert!(text.contains("\nRewriteBase \"/~ada/\"\n"), "{text}");
     }

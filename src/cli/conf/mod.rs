@@ -317,10 +317,9 @@ fn in_shell(word: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn site<'a>(program: &'a str, listen: &'a [String]) -> Site<'a> {
+impl<'a> Site<'a> {
+    /// At the root, by four workers.
+    fn sample(program: &'a str, listen: &'a [String]) -> Site<'a> {
         Site {
             program: Path::new(program),
             listen,
@@ -330,10 +329,15 @@ mod tests {
             access: "",
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn every_server_of_the_list_has_a_text_and_no_other() {
-        let site = site("/srv/www/app.fcgi", &[]);
+        let site = Site::sample("/srv/www/app.fcgi", &[]);
         for Conf {
             server, form, help, ..
         } in CONFS
@@ -368,7 +372,7 @@ mod tests {
             ("fd:3", None, ""),
         ] {
             let listen = [address.to_owned()];
-            let found = site("/srv/www/app.fcgi", &listen).upstream();
+            let found = Site::sample("/srv/www/app.fcgi", &listen).upstream();
             assert_eq!(found, upstream, "{address}");
             if let Some(found) = found {
                 assert_eq!(found.authority(), authority, "{address}");
@@ -376,7 +380,7 @@ mod tests {
         }
         let several = ["fd:3".to_owned(), "127.0.0.1:9000".to_owned()];
         assert_eq!(
-            site("/a", &several).upstream(),
+            Site::sample("/a", &several).upstream(),
             tcp("127.0.0.1", "9000"),
             "a descriptor is passed over"
         );
@@ -386,7 +390,7 @@ mod tests {
     #[test]
     fn no_socket_lies_where_anybody_can_make_one() {
         for Conf { server, form, .. } in CONFS {
-            let text = text(server, form, &site("/srv/www/app.fcgi", &[])).expect(server);
+            let text = text(server, form, &Site::sample("/srv/www/app.fcgi", &[])).expect(server);
             assert!(!text.contains("/tmp/"), "{server} {form}: {text}");
         }
     }
@@ -402,7 +406,7 @@ mod tests {
                 for keepalive in [false, true] {
                     let site = Site {
                         keepalive,
-                        ..site(program, &listen)
+                        ..Site::sample(program, &listen)
                     };
                     for Conf { server, form, .. } in CONFS {
                         let text = text(server, form, &site).expect(server);
@@ -444,14 +448,14 @@ mod tests {
             ("/srv/www/app", "app"),
             ("/", "app"),
         ] {
-            assert_eq!(site(program, &[]).short_name(), name);
+            assert_eq!(Site::sample(program, &[]).short_name(), name);
         }
     }
 
     #[test]
     fn the_command_can_be_pasted_into_a_shell() {
         let listen = ["unix:/run/it's.sock".to_owned()];
-        let site = site("/srv/my www/app", &listen);
+        let site = Site::sample("/srv/my www/app", &listen);
         let upstream = site.upstream().expect("an address");
         assert_eq!(
             site.command(&upstream),

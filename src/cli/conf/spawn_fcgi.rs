@@ -64,16 +64,11 @@ exec spawn-fcgi {place} -u "$user" -P /run/{name}.pid -- \
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     fn site<'a>(program: &'a str, listen: &'a [String]) -> Site<'a> {
         Site {
-            program: Path::new(program),
-            listen,
-            workers: 4,
-            keepalive: false,
             mount: "/app",
-            access: "",
+            ..Site::sample(program, listen)
         }
     }
 

@@ -181,25 +181,12 @@ fn specifiers(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
-
-    fn site<'a>(program: &'a str, listen: &'a [String]) -> Site<'a> {
-        Site {
-            program: Path::new(program),
-            listen,
-            workers: 4,
-            keepalive: false,
-            mount: "",
-            access: "",
-        }
-    }
 
     #[test]
     fn a_path_is_one_word_that_nothing_is_replaced_in() {
         let odd = Site {
             mount: "/50%/$a b",
-            access: "",
-            ..site("/srv/100% $HOME/app.fcgi", &[])
+            ..Site::sample("/srv/100% $HOME/app.fcgi", &[])
         };
         let line =
             "\nExecStart=\"/srv/100%% $HOME/app.fcgi\" --workers 4 --mount \"/50%%/$$a b\"\n";
@@ -212,7 +199,7 @@ mod tests {
         let said = "\n# systemd starts no program with a quote in its path";
         for (program, is_said) in [("/srv/it's/app.fcgi", true), ("/srv/app.fcgi", false)] {
             assert_eq!(
-                text(&site(program, &[])).contains(said),
+                text(&Site::sample(program, &[])).contains(said),
                 is_said,
                 "{program}"
             );
@@ -227,7 +214,7 @@ mod tests {
             ("/homes/app.fcgi", "\nProtectHome=yes\n"),
             ("/srv/www/app.fcgi", "\nProtectHome=yes\n"),
         ] {
-            let text = text(&site(program, &[]));
+            let text = text(&Site::sample(program, &[]));
             assert!(text.contains(line), "{program}: {text}");
         }
     }
@@ -236,11 +223,11 @@ mod tests {
     fn every_address_is_a_line_and_a_descriptor_is_none() {
         let listen = ["unix:/run/50%.sock", "fd:3", "localhost:9000", "[::1]:9001"];
         let listen = listen.map(str::to_owned);
-        let text = socket(&site("/srv/app.fcgi", &listen));
+        let text = socket(&Site::sample("/srv/app.fcgi", &listen));
         let streams =
             "\nListenStream=/run/50%%.sock\nListenStream=127.0.0.1:9000\nListenStream=[::1]:9001\n";
         assert!(text.contains(streams), "{text}");
-        let default = socket(&site("/srv/app.fcgi", &[]));
+        let default = socket(&Site::sample("/srv/app.fcgi", &[]));
         assert!(
             default.contains("\nListenStream=/run/app/app.sock\n"),
             "{default}"
@@ -251,7 +238,7 @@ mod tests {
     #[test]
     fn tcp_alone_has_no_owner() {
         let listen = ["127.0.0.1:9000".to_owned()];
-        let text = socket(&site("/srv/app.fcgi", &listen));
+        let text = socket(&Site::sample("/srv/app.fcgi", &listen));
         assert!(!text.contains("SocketMode"), "{text}");
     }
 }
