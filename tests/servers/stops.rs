@@ -15,7 +15,7 @@ use crate::load::under_load;
 use crate::process::{Process, until};
 use crate::row::{Report, Running};
 use crate::testbed::{Program, Testbed, Upstream, WORKERS};
-use crate::{Outcome, ensure, nginx};
+use crate::{Outcome, nginx};
 
 /// For each way of passing the socket on, so that they are a hundred.
 const STOPS: usize = 34;
