@@ -407,9 +407,9 @@ fn an_abort_after_the_head_ends_what_was_begun() {
     let ask = Ask::post("/", "body").keep();
     let mut wire = server.after(ask.head());
     assert_eq!(wire.record().unwrap().kind, STDOUT);
-    wire.write(record(ABORT_REQUEST, 1, &[]));
     let body = wire.record().unwrap();
     assert_eq!(body.content, b"begun");
+    wire.write(record(ABORT_REQUEST, 1, &[]));
     let end = Record {
         kind: STDOUT,
         id: 1,

@@ -216,7 +216,8 @@ fn is_watched(testbed: &Testbed) -> bool {
 /// A process that is sent one request after another has one worker, and one thread.
 #[test]
 fn nobody_watches_what_cannot_be_due() {
-    let mut testbed = Testbed::listening(4);
+    // On a busy machine a few of them are needed now and then; the last one is not.
+    let mut testbed = Testbed::listening(64);
     for _ in 0..20 {
         testbed.assert_serves();
     }
