@@ -272,6 +272,83 @@ fn children_are_recycled_without_a_failed_request() {
     );
 }
 
+/// A process that has answered its one request serves on until another is ready, and by then that one has answered its
+/// own: they must not wait for a moment at which enough of them have answered nothing.
+#[test]
+fn recycling_after_each_request_under_load_keeps_the_family_small() {
+    let program = testbed::command().get_program().to_owned();
+    let flags = ["--processes", "8", "--workers", "1", "--max-requests", "1"];
+    let mut parent = family_of(Path::new(&program), Folder::new(), &flags);
+    let visit = || {
+        for _ in 0..2000 {
+            who(&parent);
+        }
+    };
+    let mut most = 0;
+    std::thread::scope(|scope| {
+        let visitors: Vec<_> = (0..12).map(|_| scope.spawn(visit)).collect();
+        while !visitors.iter().all(|visitor| visitor.is_finished()) {
+            most = most.max(children(&parent).len());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    // Eight that serve, as many that start, and those that are just ending.
+    assert!(most <= 30, "{most} processes at once");
+    poll("eight of them to stay", || children(&parent).len() == 8);
+    parent.signal("TERM");
+    assert_eq!(parent.wait().1.code(), Some(0));
+}
+
+/// It was ready, but all of them were not: the old ones have not been sent away yet, and are what serves for certain.
+#[test]
+fn a_reload_fails_when_a_process_of_it_dies_though_it_was_ready() {
+    let folder = Folder::new();
+    let program = copy_of_the_program(&folder);
+    let good = program.with_file_name("good.fcgi");
+    fs::copy(&program, &good).unwrap();
+    let parent = family_of(&program, folder, &["--processes", "2"]);
+    let before = wait_for_children(&parent, 2);
+    let first = parent.folder.path().join("first");
+    let script = format!(
+        "#!/bin/sh\nmkdir {} 2>/dev/null && exec {} \"$@\"\nexec sleep 1000\n",
+        first.display(),
+        good.display()
+    );
+    replace(&program, script.as_bytes());
+    parent.signal("HUP");
+    let mut new = 0;
+    poll("a new process to answer", || {
+        new = who(&parent);
+        !before.contains(&new)
+    });
+    testbed::signal(new, "KILL");
+    let line = parent.line("the reload failed");
+    assert!(line.contains("was killed by SIGKILL"), "{line}");
+    assert_eq!(wait_for_children(&parent, 2), before);
+    parent.assert_serves();
+}
+
+/// The new socket has nobody but the children of a reload: one that fails is tried again.
+#[test]
+fn a_path_that_vanished_is_served_although_the_first_reload_fails() {
+    let folder = Folder::new();
+    let program = copy_of_the_program(&folder);
+    let good = fs::read(&program).unwrap();
+    let parent = family_of(&program, folder, &["--processes", "2"]);
+    let before = wait_for_children(&parent, 2);
+    replace(&program, b"#!/bin/sh\nexit 3\n");
+    fs::remove_file(parent.folder.path().join("s")).unwrap();
+    parent.line("it is bound again");
+    poll("the reload to fail", || {
+        let mut lines = parent.lines().into_iter();
+        lines.any(|line| line.contains("the reload failed"))
+    });
+    replace(&program, &good);
+    parent.line("the new processes serve");
+    assert!(!before.contains(&who(&parent)));
+    assert!(wait_for_children(&parent, 2).is_disjoint(&before));
+}
+
 #[test]
 fn a_process_without_a_parent_is_not_recycled() {
     let mut testbed = Testbed::listening_with(&["--max-requests", "2"]);
