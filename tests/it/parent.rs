@@ -140,6 +140,12 @@ fn a_reload_replaces_all_children_and_finishes_what_runs() {
         children(&parent).is_disjoint(&before)
     });
     assert_eq!(wait_for_children(&parent, 2).len(), 2);
+    // What has no access log has none to open anew, and that is nobody's concern.
+    let lines = parent.lines();
+    assert!(
+        !lines.iter().any(|line| line.contains("SIGHUP")),
+        "{lines:?}"
+    );
 }
 
 /// As without a parent; the new socket is the children's too, and nobody who had connected before is forgotten.
@@ -347,6 +353,39 @@ fn a_path_that_vanished_is_served_although_the_first_reload_fails() {
     parent.line("the new processes serve");
     assert!(!before.contains(&who(&parent)));
     assert!(wait_for_children(&parent, 2).is_disjoint(&before));
+}
+
+/// A log that may not grow any more (`ulimit -f`) loses lines, and must not cost the process that has the sockets.
+#[test]
+fn a_parent_survives_the_largest_size_of_its_log() {
+    let folder = Folder::new();
+    let address = Address::Unix(folder.path().join("s"));
+    let program = testbed::command().get_program().to_owned();
+    let script = format!(
+        "ulimit -f 1; exec setsid {} --listen {address} --processes 1 2>{}",
+        program.display(),
+        folder.path().join("log").display()
+    );
+    let mut command = testbed::command_of("/bin/sh");
+    command.args(["-c", &script]);
+    let mut parent = Testbed::spawn(command, address, folder);
+    let mut pids = BTreeSet::new();
+    let log = parent.folder.path().join("log");
+    while fs::metadata(&log).map_or(0, |log| log.len()) < 512 {
+        poll("a child that serves", || parent.try_ask("/pid").is_some());
+        let now = who(&parent);
+        assert!(parent.is_running());
+        if pids.insert(now) {
+            parent.signal("HUP");
+        }
+    }
+    for _ in 0..3 {
+        let before = who(&parent);
+        parent.signal("HUP");
+        poll("another child", || who(&parent) != before);
+    }
+    parent.signal("TERM");
+    assert_eq!(parent.wait().1.code(), Some(0));
 }
 
 #[test]
