@@ -249,7 +249,7 @@ impl Family {
                 false
             }
             Err(error) => {
-                let pause = self.backoff.after(Duration::ZERO);
+                let pause = self.backoff.after_no_start();
                 log::error!("{error}; the next try is in {pause:?}");
                 false
             }
@@ -322,7 +322,7 @@ impl Family {
     fn fail_reload(&mut self, why: &str) {
         log::error!("the reload failed, and the old processes go on serving: {why}");
         if let Some(again) = &mut self.again {
-            again.after(Duration::ZERO);
+            again.after_no_start();
         }
         self.reload_again = false;
         let (grace, failed) = (self.plan.server.grace, self.generation);

@@ -388,6 +388,45 @@ fn a_parent_survives_the_largest_size_of_its_log() {
     assert_eq!(parent.wait().1.code(), Some(0));
 }
 
+/// Nothing else happens here that would wake the parent: it has no path to look at, and without a descriptor it does not
+/// even get as far as to a process that ends.
+#[test]
+fn a_start_that_fails_is_tried_again() {
+    let folder = Folder::new();
+    let path = folder.path().join("s");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut command = testbed::command();
+    command
+        .args(["--processes", "1", "--max-requests", "1"])
+        .stdin(OwnedFd::from(listener));
+    let parent = Testbed::spawn(command, Address::Unix(path), folder);
+    parent.line("processes serve");
+    let open = fs::read_dir(format!("/proc/{}/fd", parent.pid())).unwrap();
+    limit_files(&parent, &format!("{}:", open.count()));
+    let first = who(&parent);
+    let tries = || {
+        let lines = parent.lines();
+        let told = |line: &&String| line.contains("cannot start");
+        lines.iter().filter(told).count()
+    };
+    poll("the next try", || tries() > 1);
+    limit_files(&parent, "256:");
+    poll("a successor", || {
+        let now = children(&parent);
+        now.len() == 1 && !now.contains(&first)
+    });
+    parent.assert_serves();
+}
+
+/// `soft:` leaves the hard limit, so that it can be raised again.
+fn limit_files(parent: &Testbed, limit: &str) {
+    let status = std::process::Command::new("prlimit")
+        .args(["--pid", &parent.pid().to_string()])
+        .arg(format!("--nofile={limit}"))
+        .status();
+    assert!(status.unwrap().success());
+}
+
 #[test]
 fn a_process_without_a_parent_is_not_recycled() {
     let mut testbed = Testbed::listening_with(&["--max-requests", "2"]);
