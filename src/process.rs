@@ -37,6 +37,7 @@ struct Process {
     grace_ms: AtomicU64,
     /// Whether a person at a terminal started us.
     foreground: bool,
+    is_child: bool,
     asked: AtomicUsize,
     interrupted: AtomicUsize,
     /// What is asked in the pools' place, by a byte: the http server, which needs them for what it has begun.
@@ -78,6 +79,7 @@ pub(crate) fn own(grace: Duration, is_child: bool) -> io::Result<()> {
         grace_ms: AtomicU64::default(),
         // A child leaves it to its parent what a person wants.
         foreground: !is_child && File::open("/dev/tty").is_ok(),
+        is_child,
         asked: AtomicUsize::new(0),
         interrupted: AtomicUsize::new(0),
         front: OnceLock::new(),
@@ -226,6 +228,10 @@ extern "C" fn reopen(_signal: i32) {
     let pools = process.pools.iter().filter_map(OnceLock::get);
     let mut logs = pools.filter_map(|pool| pool.access_log()).peekable();
     if logs.peek().is_none() {
+        // Its parent passes on every reload, which has told the log what it does.
+        if process.is_child {
+            return;
+        }
         return process.say(
             Level::Info,
             &[b"SIGHUP: there is no access log to open anew"],

@@ -219,19 +219,30 @@ pub(crate) fn printable(method: &str, path: &[u8]) -> String {
     String::from_utf8_lossy(&text[..len]).into_owned()
 }
 
-/// Text of any length for a log line, its control characters escaped.
+/// Text of any length for a log line, its control characters escaped, and what makes a terminal show a line as another.
 pub(crate) fn one_line(text: &str) -> String {
     let escape = |c: char| {
-        let escape = c.is_control().then(|| c.escape_default());
+        let escape = (c.is_control() || turns_text(c)).then(|| c.escape_default());
         let plain = escape.is_none().then_some(c);
         escape.into_iter().flatten().chain(plain)
     };
     text.chars().flat_map(escape).collect()
 }
 
+/// Whether it ends a line or turns its direction (Unicode's line separators and bidirectional controls).
+fn turns_text(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_log_line_stays_one_and_reads_as_it_is() {
+        let text = one_line("ä \u{1b}[2J\n\u{85}\u{2028}\u{202e}gpj.\u{2066}");
+        assert_eq!(text, r"ä \u{1b}[2J\n\u{85}\u{2028}\u{202e}gpj.\u{2066}");
+    }
 
     fn text(slot: &Slot) -> Option<String> {
         slot.read()

@@ -31,6 +31,13 @@ impl Backoff {
         pause
     }
 
+    /// How long to wait after one that could not even be started: nothing happens that would wake whoever tries again, and
+    /// what there was no room for just now has none yet.
+    pub(super) fn after_no_start(&mut self) -> Duration {
+        self.young = self.young.max(1);
+        self.after(Duration::ZERO)
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.until.is_none_or(|until| until <= Instant::now())
     }
@@ -57,5 +64,7 @@ mod tests {
         assert!(!backoff.is_over());
         assert_eq!(backoff.after(LIVED), Duration::ZERO);
         assert!(backoff.is_over() && backoff.until().is_none());
+        assert_eq!(backoff.after_no_start(), FIRST);
+        assert!(backoff.until().is_some());
     }
 }

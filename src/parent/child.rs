@@ -37,7 +37,11 @@ impl Program {
     /// # Errors
     /// When it cannot be started: the file is gone or no program, or there is no room for another process.
     pub(super) fn start(&self, listeners: &[RawFd], generation: u32) -> io::Result<Child> {
-        let (ours, theirs) = Control::pair()?;
+        let cannot = |error: io::Error| {
+            let path = self.path.display();
+            io::Error::new(error.kind(), format!("cannot start {path}: {error}"))
+        };
+        let (ours, theirs) = Control::pair().map_err(cannot)?;
         let fds: Vec<RawFd> = std::iter::once(theirs.as_raw_fd())
             .chain(listeners.iter().copied())
             .collect();
@@ -53,10 +57,7 @@ impl Program {
         NOT_INHERITED.iter().for_each(|name| {
             command.env_remove(name);
         });
-        let process = spawn_with(&mut command, &fds).map_err(|error| {
-            let path = self.path.display();
-            io::Error::new(error.kind(), format!("cannot start {path}: {error}"))
-        })?;
+        let process = spawn_with(&mut command, &fds).map_err(cannot)?;
         Ok(Child {
             process,
             control: Some(ours),

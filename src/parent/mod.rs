@@ -88,6 +88,8 @@ struct Family {
     /// The one that goes on serving until the new one is ready, during a reload.
     before: Option<u32>,
     generations: u32,
+    /// When a reload is tried again without which nobody serves the sockets that were bound again; and how often it was.
+    again: Option<Backoff>,
     /// A reload that was asked for during one.
     reload_again: bool,
     stopping: bool,
@@ -117,6 +119,7 @@ impl Family {
             children: Vec::new(),
             generation: 0,
             before: None,
+            again: None,
             generations: 1,
             reload_again: false,
             stopping: false,
@@ -138,6 +141,7 @@ impl Family {
             return !self.children.is_empty();
         }
         self.look_at_paths();
+        self.serve_what_is_bound_again();
         self.finish_reload();
         self.empty_retired();
         self.start_missing();
@@ -171,8 +175,9 @@ impl Family {
             return;
         }
         let is_new = child.generation == self.generation;
-        if self.before.is_some() && is_new && !child.is_ready {
-            self.fail_reload(&format!("its process {pid} {how} before it was ready"));
+        if self.before.is_some() && is_new {
+            let ready = if child.is_ready { "all were" } else { "it was" };
+            self.fail_reload(&format!("its process {pid} {how} before {ready} ready"));
             return;
         }
         let pause = self.backoff.after(child.age());
@@ -190,7 +195,7 @@ impl Family {
         for child in &mut self.children {
             child.hear();
         }
-        let serving = self.staying().filter(|child| child.is_ready).count();
+        let serving = self.serving();
         if !self.told_serving && serving >= self.plan.server.processes {
             self.told_serving = true;
             log::info!("{serving} processes serve");
@@ -208,8 +213,17 @@ impl Family {
         self.children.iter().filter(stays)
     }
 
+    /// How many of this generation serve. Those that want a successor do, too, and where a request is all that they are
+    /// for there may never be enough others at once.
+    fn serving(&self) -> usize {
+        let serves = |child: &&Child| {
+            child.generation == self.generation && child.is_ready && !child.was_asked_to_end()
+        };
+        self.children.iter().filter(serves).count()
+    }
+
     fn are_enough_ready(&self) -> bool {
-        self.staying().filter(|child| child.is_ready).count() >= self.plan.server.processes
+        self.serving() >= self.plan.server.processes
     }
 
     fn start_missing(&mut self) {
@@ -238,24 +252,29 @@ impl Family {
                 false
             }
             Err(error) => {
-                let pause = self.backoff.after(Duration::ZERO);
+                let pause = self.backoff.after_no_start();
                 log::error!("{error}; the next try is in {pause:?}");
                 false
             }
         }
     }
 
-    /// A child that wants to be replaced goes when its successor is ready.
+    /// A child that wants to be replaced goes when its successor is ready: one for one, so that they do not pile up where
+    /// successors want to be replaced before the last of them is ready.
     fn end_replaced(&mut self) {
-        if !self.are_enough_ready() {
-            return;
-        }
+        let surplus = self.serving().saturating_sub(self.plan.server.processes);
         let grace = self.plan.server.grace;
         let current = self.generation;
-        let replaced = |child: &&mut Child| child.generation == current && child.wants_successor;
+        let replaced = |child: &&mut Child| {
+            child.generation == current
+                && child.is_ready
+                && child.wants_successor
+                && !child.was_asked_to_end()
+        };
         self.children
             .iter_mut()
             .filter(replaced)
+            .take(surplus)
             .for_each(|child| child.end(grace));
     }
 
@@ -282,6 +301,7 @@ impl Family {
         }
         if self.are_enough_ready() {
             self.before = None;
+            self.again = None;
             log::info!("reload: the new processes serve, the old ones end");
             let (grace, current) = (self.plan.server.grace, self.generation);
             self.children
@@ -304,6 +324,9 @@ impl Family {
     /// The old children stay, as if nothing had been asked.
     fn fail_reload(&mut self, why: &str) {
         log::error!("the reload failed, and the old processes go on serving: {why}");
+        if let Some(again) = &mut self.again {
+            again.after_no_start();
+        }
         self.reload_again = false;
         let (grace, failed) = (self.plan.server.grace, self.generation);
         self.generation = self.before.take().unwrap_or(failed);
@@ -379,18 +402,15 @@ impl Family {
         if !look.retired.is_empty() {
             self.retired.extend(look.retired);
             self.outdated = Some(self.generations - 1);
-        }
-        // Again and again: nobody accepts from a new socket before, and what made a reload fail may be gone by the next.
-        if self.are_some_outdated() {
-            self.reload();
+            self.again = Some(Backoff::default());
         }
     }
 
-    fn are_some_outdated(&self) -> bool {
-        let is_outdated = |child: &Child| Some(child.generation) <= self.outdated;
-        self.children
-            .iter()
-            .any(|child| is_outdated(child) && !child.was_asked_to_end())
+    /// The children of before do not have a socket that was bound again: it needs others, however often they fail.
+    fn serve_what_is_bound_again(&mut self) {
+        if self.before.is_none() && self.again.as_ref().is_some_and(Backoff::is_over) {
+            self.reload();
+        }
     }
 
     /// What had connected to a socket before its path was bound again, and was not accepted by those that have ended.
@@ -426,6 +446,7 @@ impl Family {
         let deadlines = self.children.iter().filter_map(Child::deadline);
         let next = deadlines
             .chain(self.backoff.until())
+            .chain(self.again.as_ref().and_then(Backoff::until))
             .chain(self.before.map(|_| now + START_LIMIT))
             .chain(self.look_at.filter(|_| !self.stopping))
             .min();

@@ -43,6 +43,7 @@ impl Signals {
         let _ = BELL.set(ring);
         let foreground = File::open("/dev/tty").is_ok();
         sys::ignore_sigpipe();
+        sys::ignore_sigxfsz();
         for signal in [sys::SIGTERM, sys::SIGINT, sys::SIGUSR1, sys::SIGCHLD] {
             sys::on_signal(signal, note)?;
         }

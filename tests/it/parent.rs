@@ -141,6 +141,12 @@ fn a_reload_replaces_all_children_and_finishes_what_runs() {
         children(&parent).is_disjoint(&before)
     });
     assert_eq!(wait_for_children(&parent, 2).len(), 2);
+    // What has no access log has none to open anew, and that is nobody's concern.
+    let lines = parent.lines();
+    assert!(
+        !lines.iter().any(|line| line.contains("SIGHUP")),
+        "{lines:?}"
+    );
 }
 
 /// As without a parent; the new socket is the children's too, and nobody who had connected before is forgotten.
@@ -294,6 +300,155 @@ fn children_are_recycled_without_a_failed_request() {
         "{:?}",
         parent.lines()
     );
+}
+
+/// A process that has answered its one request serves on until another is ready, and by then that one has answered its
+/// own: they must not wait for a moment at which enough of them have answered nothing.
+#[test]
+fn recycling_after_each_request_under_load_keeps_the_family_small() {
+    let program = testbed::command().get_program().to_owned();
+    let flags = ["--processes", "8", "--workers", "1", "--max-requests", "1"];
+    let mut parent = family_of(Path::new(&program), Folder::new(), &flags);
+    let visit = || {
+        for _ in 0..2000 {
+            who(&parent);
+        }
+    };
+    let mut most = 0;
+    std::thread::scope(|scope| {
+        let visitors: Vec<_> = (0..12).map(|_| scope.spawn(visit)).collect();
+        while !visitors.iter().all(|visitor| visitor.is_finished()) {
+            most = most.max(children(&parent).len());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    // Eight that serve, as many that start, and those that are just ending.
+    assert!(most <= 30, "{most} processes at once");
+    poll("eight of them to stay", || children(&parent).len() == 8);
+    parent.signal("TERM");
+    assert_eq!(parent.wait().1.code(), Some(0));
+}
+
+/// It was ready, but all of them were not: the old ones have not been sent away yet, and are what serves for certain.
+#[test]
+fn a_reload_fails_when_a_process_of_it_dies_though_it_was_ready() {
+    let folder = Folder::new();
+    let program = copy_of_the_program(&folder);
+    let good = program.with_file_name("good.fcgi");
+    fs::copy(&program, &good).unwrap();
+    let parent = family_of(&program, folder, &["--processes", "2"]);
+    let before = wait_for_children(&parent, 2);
+    let first = parent.folder.path().join("first");
+    let script = format!(
+        "#!/bin/sh\nmkdir {} 2>/dev/null && exec {} \"$@\"\nexec sleep 1000\n",
+        first.display(),
+        good.display()
+    );
+    replace(&program, script.as_bytes());
+    parent.signal("HUP");
+    let mut new = 0;
+    poll("a new process to answer", || {
+        new = who(&parent);
+        !before.contains(&new)
+    });
+    testbed::signal(new, "KILL");
+    let line = parent.line("the reload failed");
+    assert!(line.contains("was killed by SIGKILL"), "{line}");
+    assert_eq!(wait_for_children(&parent, 2), before);
+    parent.assert_serves();
+}
+
+/// The new socket has nobody but the children of a reload: one that fails is tried again.
+#[test]
+fn a_path_that_vanished_is_served_although_the_first_reload_fails() {
+    let folder = Folder::new();
+    let program = copy_of_the_program(&folder);
+    let good = fs::read(&program).unwrap();
+    let parent = family_of(&program, folder, &["--processes", "2"]);
+    let before = wait_for_children(&parent, 2);
+    replace(&program, b"#!/bin/sh\nexit 3\n");
+    fs::remove_file(parent.folder.path().join("s")).unwrap();
+    parent.line("it is bound again");
+    poll("the reload to fail", || {
+        let mut lines = parent.lines().into_iter();
+        lines.any(|line| line.contains("the reload failed"))
+    });
+    replace(&program, &good);
+    parent.line("the new processes serve");
+    assert!(!before.contains(&who(&parent)));
+    assert!(wait_for_children(&parent, 2).is_disjoint(&before));
+}
+
+/// A log that may not grow any more (`ulimit -f`) loses lines, and must not cost the process that has the sockets.
+#[test]
+fn a_parent_survives_the_largest_size_of_its_log() {
+    let folder = Folder::new();
+    let address = Address::Unix(folder.path().join("s"));
+    let program = testbed::command().get_program().to_owned();
+    let script = format!(
+        "ulimit -f 1; exec setsid {} --listen {address} --processes 1 2>{}",
+        program.display(),
+        folder.path().join("log").display()
+    );
+    let mut command = testbed::command_of("/bin/sh");
+    command.args(["-c", &script]);
+    let mut parent = Testbed::spawn(command, address, folder);
+    let mut pids = BTreeSet::new();
+    let log = parent.folder.path().join("log");
+    while fs::metadata(&log).map_or(0, |log| log.len()) < 512 {
+        poll("a child that serves", || parent.try_ask("/pid").is_some());
+        let now = who(&parent);
+        assert!(parent.is_running());
+        if pids.insert(now) {
+            parent.signal("HUP");
+        }
+    }
+    for _ in 0..3 {
+        let before = who(&parent);
+        parent.signal("HUP");
+        poll("another child", || who(&parent) != before);
+    }
+    parent.signal("TERM");
+    assert_eq!(parent.wait().1.code(), Some(0));
+}
+
+/// Nothing else happens here that would wake the parent: it has no path to look at, and without a descriptor it does not
+/// even get as far as to a process that ends.
+#[test]
+fn a_start_that_fails_is_tried_again() {
+    let folder = Folder::new();
+    let path = folder.path().join("s");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut command = testbed::command();
+    command
+        .args(["--processes", "1", "--max-requests", "1"])
+        .stdin(OwnedFd::from(listener));
+    let parent = Testbed::spawn(command, Address::Unix(path), folder);
+    parent.line("processes serve");
+    let open = fs::read_dir(format!("/proc/{}/fd", parent.pid())).unwrap();
+    limit_files(&parent, &format!("{}:", open.count()));
+    let first = who(&parent);
+    let tries = || {
+        let lines = parent.lines();
+        let told = |line: &&String| line.contains("cannot start");
+        lines.iter().filter(told).count()
+    };
+    poll("the next try", || tries() > 1);
+    limit_files(&parent, "256:");
+    poll("a successor", || {
+        let now = children(&parent);
+        now.len() == 1 && !now.contains(&first)
+    });
+    parent.assert_serves();
+}
+
+/// `soft:` leaves the hard limit, so that it can be raised again.
+fn limit_files(parent: &Testbed, limit: &str) {
+    let status = std::process::Command::new("prlimit")
+        .args(["--pid", &parent.pid().to_string()])
+        .arg(format!("--nofile={limit}"))
+        .status();
+    assert!(status.unwrap().success());
 }
 
 #[test]
