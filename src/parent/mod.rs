@@ -227,7 +227,12 @@ impl Family {
     }
 
     fn start_missing(&mut self) {
-        while self.staying().count() < self.plan.server.processes && self.backoff.is_over() {
+        let processes = self.plan.server.processes;
+        while self.staying().count() < processes && self.backoff.is_over() {
+            // Those that want a successor serve until they have one: it can wait for those that are ending.
+            if self.are_enough_ready() && self.children.len() >= 3 * processes {
+                return;
+            }
             if !self.start_one() {
                 return;
             }

@@ -97,12 +97,8 @@ fn lines(path: &Path, count: usize) -> Vec<String> {
 fn without_terminal(flags: &[&str]) -> Testbed {
     let folder = Folder::new();
     let address = Address::Unix(folder.path().join("s"));
-    let program = testbed::example("testbed");
-    let mut command = testbed::command_of("setsid");
-    command
-        .arg(program)
-        .args(["--listen", &address.to_string()])
-        .args(flags);
+    let mut command = testbed::command_without_terminal(testbed::example("testbed"));
+    command.args(["--listen", &address.to_string()]).args(flags);
     let testbed = Testbed::spawn(command, address, folder);
     poll("the testbed to serve", || {
         testbed
@@ -455,9 +451,9 @@ fn a_hang_up_without_an_access_log_changes_nothing() {
 fn a_hang_up_that_was_ignored_stays_ignored() {
     let folder = Folder::new();
     let address = Address::Unix(folder.path().join("s"));
-    let mut command = testbed::command_of("setsid");
+    let mut command = testbed::command_without_terminal("sh");
     command
-        .args(["sh", "-c", "trap '' HUP; exec \"$0\" --listen \"$1\""])
+        .args(["-c", "trap '' HUP; exec \"$0\" --listen \"$1\""])
         .arg(testbed::example("testbed"))
         .arg(address.to_string());
     let testbed = Testbed::spawn(command, address, folder);
@@ -699,9 +695,8 @@ fn a_reload_that_fails_opens_the_log_anew_all_the_same() {
     let (home, folder) = (Home::new(), Folder::new());
     let (path, log) = log_in(&folder);
     let address = Address::Unix(folder.path().join("s"));
-    let mut command = testbed::command_of("setsid");
+    let mut command = testbed::command_without_terminal(home.path().join("app.fcgi"));
     command
-        .arg(home.path().join("app.fcgi"))
         .args(["--listen", &address.to_string(), "--access-log", &log])
         .args(["--processes", "1"]);
     let testbed = Testbed::spawn(command, address, Folder::new());

@@ -267,13 +267,8 @@ fn at_the_deadline_it_ends_with_1_and_names_what_it_cuts() {
 fn without_a_terminal_a_second_int_changes_nothing() {
     let folder = Folder::new();
     let address = Address::Unix(folder.path().join("s"));
-    // In a session of its own a process has no terminal, wherever these tests run.
-    let mut command = testbed::command();
-    let program = command.get_program().to_owned();
-    command = testbed::command_of("setsid");
-    command
-        .arg(program)
-        .args(["--listen", &address.to_string()]);
+    let mut command = testbed::command_without_terminal(testbed::example("testbed"));
+    command.args(["--listen", &address.to_string()]);
     let mut testbed = Testbed::spawn(command, address, folder);
     poll("the testbed", || {
         Wire::try_connect(testbed.address()).is_ok()

@@ -262,6 +262,14 @@ pub fn command_of(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// As [`command_of`], in a session of its own: there it has no terminal, at which SIGHUP is a hang-up, wherever these
+/// tests run.
+pub fn command_without_terminal(program: impl AsRef<OsStr>) -> Command {
+    let mut command = command_of("setsid");
+    command.arg(program);
+    command
+}
+
 /// An example's binary beside this test's. `cargo test` builds it, `cargo test --test it` alone does not.
 pub fn example(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
