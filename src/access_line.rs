@@ -75,10 +75,9 @@ fn line(front: &Frozen<'_>, setup: &Setup, sent: Sent, began: Utc, micros: u64) 
     let address = visitor.remote_addr().map(str::as_bytes);
     line.push_word(address.unwrap_or(b"-"), MAX_ADDRESS);
     line.push(b" - ");
-    match params.get(b"REMOTE_USER") {
-        Some(b"") => line.push(b"\"\""),
-        user => line.push_word(user.unwrap_or(b"-"), MAX_USER),
-    }
+    // nginx's own fastcgi_params send it empty for everybody who has not logged in.
+    let user = params.get(b"REMOTE_USER").filter(|user| !user.is_empty());
+    line.push_word(user.unwrap_or(b"-"), MAX_USER);
     push_time(&mut line, began);
     push_request(&mut line, front);
     push_number(&mut line, sent.status.into());

@@ -185,7 +185,7 @@ fn what_there_is_not_is_a_dash() {
             ("-", "GET /app/hello?a=b HTTP/1.0", ("200", "13")),
             ("-", "-", ("500", "26")),
             ("-", "HEAD /hello HTTP/1.1", ("200", "-")),
-            ("", "GET /status?code=204 HTTP/1.1", ("204", "-")),
+            ("-", "GET /status?code=204 HTTP/1.1", ("204", "-")),
             ("-", "GET /bytes?n=300000 HTTP/1.1", ("200", "300000")),
             ("-", "GET /nowhere HTTP/1.1", ("404", "9")),
         ]

@@ -106,9 +106,12 @@ pub(crate) fn help(name: &str) -> String {
         let name = format!("{} {}", conf.server, conf.form);
         text += &format!("  {name:<18} {}\n", conf.help);
     }
-    text += "Flags: those of --help; --listen for a program that is started by somebody else,\n\
-             --mount /app for one that is not at the root of its site, --workers, and\n\
-             --keepalive for connections that are kept open.\n";
+    text += &format!(
+        "Flags: --listen for a program that is started by somebody else, --mount /app for\n\
+         one that is not at the root of its site, --workers, and --keepalive for kept\n\
+         connections. Others, as --processes, are not printed: into .ht.{file} with them.\n",
+        file = name
+    );
     text
 }
 
@@ -265,10 +268,15 @@ impl Site<'_> {
         words
     }
 
-    /// The folder of the socket if that is the program's alone, and therefore nobody else's to make.
+    /// The folder of the socket if that is the program's alone, and therefore nobody else's to make. It is also where
+    /// somebody writes out the address that is the usual one.
     fn own_folder(&self) -> Option<String> {
+        let own = format!("/run/{}", self.short_name());
         match self.upstream() {
-            None => Some(format!("/run/{}", self.short_name())),
+            None => Some(own),
+            Some(Upstream::Unix(path)) if Path::new(&path).parent() == Some(Path::new(&own)) => {
+                Some(own)
+            }
             Some(_) => None,
         }
     }
@@ -449,6 +457,29 @@ mod tests {
             ("/", "app"),
         ] {
             assert_eq!(Site::sample(program, &[]).short_name(), name);
+        }
+    }
+
+    #[test]
+    fn the_folder_below_run_is_the_programs_however_its_socket_is_said() {
+        for (listen, folder) in [
+            (vec![], Some("/run/app")),
+            (vec!["unix:/run/app/app.sock".to_owned()], Some("/run/app")),
+            (vec!["unix:/run/app/other".to_owned()], Some("/run/app")),
+            (vec!["unix:/run/app.sock".to_owned()], None),
+            (vec!["unix:/run/app/further/app.sock".to_owned()], None),
+            (vec!["unix:/srv/app/app.sock".to_owned()], None),
+            (vec!["127.0.0.1:9000".to_owned()], None),
+        ] {
+            let site = Site {
+                program: Path::new("/srv/www/app.fcgi"),
+                listen: &listen,
+                workers: 4,
+                keepalive: false,
+                mount: "",
+                access: "",
+            };
+            assert_eq!(site.own_folder().as_deref(), folder, "{listen:?}");
         }
     }
 
