@@ -332,13 +332,17 @@ struct Exchange<'a> {
 impl Exchange<'_> {
     fn run(&mut self) -> Result<(), Failure> {
         loop {
-            self.forward_body()?;
-            self.take_answer()?;
+            let is_all_taken = self.take_answer()?;
             self.send_answer()?;
             if self.ended && self.sent == self.output.len() {
                 return Ok(());
             }
-            self.wait()?;
+            // Last, for taking the answer sends as well: a body that was held back before may have its way by now.
+            self.forward_body()?;
+            // What the client has read already makes no socket readable: there is nothing to wait for.
+            if is_all_taken || !self.has_room() {
+                self.wait()?;
+            }
         }
     }
 
@@ -372,11 +376,11 @@ impl Exchange<'_> {
         Ok(())
     }
 
-    /// Takes what is here of the answer, while there is room for it.
-    fn take_answer(&mut self) -> Result<(), Failure> {
+    /// Takes what is here of the answer, while there is room for it; whether that was all.
+    fn take_answer(&mut self) -> Result<bool, Failure> {
         while !self.ended && self.has_room() {
             let wrong = match self.application.try_next() {
-                Ok(None) => return Ok(()),
+                Ok(None) => return Ok(true),
                 Ok(Some(Part::Stdout(bytes))) => self.answer.stdout(bytes, &mut self.output).err(),
                 Ok(Some(Part::Stderr(bytes))) => {
                     tell_stderr(bytes);
@@ -397,7 +401,7 @@ impl Exchange<'_> {
                 return Err(self.fail(502, sentence));
             }
         }
-        Ok(())
+        Ok(self.ended)
     }
 
     fn send_answer(&mut self) -> Result<(), Failure> {

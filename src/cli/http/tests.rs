@@ -3,6 +3,7 @@
 use super::connection::Limits;
 use super::{Front, MAX_CONNECTIONS};
 use crate::client::stub::{Stub, application};
+use crate::protocol::{EndRequest, ProtocolStatus, RecordHeader, RecordType};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -148,7 +149,11 @@ impl Browser {
     }
 
     fn is_closed(&mut self) -> bool {
-        matches!(self.0.fill_buf(), Ok([]) | Err(_))
+        match self.0.fill_buf() {
+            Ok(bytes) => bytes.is_empty(),
+            // It is still there, and says nothing.
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
     }
 
     fn is_waiting(&mut self) -> bool {
@@ -309,6 +314,28 @@ fn an_unread_body_is_held_back_and_the_answer_is_not() {
     let page = browser.page().unwrap();
     assert_eq!(&page.body[LARGE..], LARGE.to_string().as_bytes());
     sending.join().unwrap();
+    served.finish();
+}
+
+#[test]
+fn the_end_is_seen_that_came_together_with_more_answer_than_there_is_room_for() {
+    // With the head, that is more than the 64 KiB of `OUTPUT`; without it, all comes in one read of the client's.
+    let body = vec![b'x'; 65_481];
+    let content = [b"Content-Length: 65481\n\n", &body[..]].concat();
+    let served = front(move |mut stub| {
+        stub.head();
+        let header = RecordHeader::new(RecordType::Stdout, 1, content.len() as u16);
+        assert_eq!(header.padding, 0);
+        let end = EndRequest::record(1, ProtocolStatus::RequestComplete);
+        stub.raw(&[&header.encode(), &content[..], &end].concat());
+        stub.wait_for_close();
+    });
+    for _ in 0..3 {
+        let mut browser = served.browser();
+        browser.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        assert!(browser.page().unwrap().body == body);
+        assert!(browser.is_closed(), "the end was not seen");
+    }
     served.finish();
 }
 
