@@ -527,6 +527,15 @@ pub(crate) fn ignore_sigpipe() {
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
 }
 
+/// Where SIGCHLD is ignored, children vanish as they end: whoever started a program cannot wait for it, and
+/// `Command::output` is an error. What an application set itself stays.
+pub(crate) fn heed_sigchld() {
+    if is_ignored(SIGCHLD) {
+        // SAFETY: SIG_DFL is a valid disposition.
+        unsafe { libc::signal(SIGCHLD, libc::SIG_DFL) };
+    }
+}
+
 /// To write beyond the largest size of a file (`ulimit -f`) must fail, not kill: a log must not end what it tells of.
 pub(crate) fn ignore_sigxfsz() {
     // SAFETY: SIG_IGN is a valid disposition.
