@@ -26,7 +26,7 @@
 //! | `/path` | | mount, path and query as the library sees them |
 //! | `/pid` | | the process id |
 //! | `/files` | | how many open files it may have, and a program that it starts |
-//! | `/program` | | what /proc has of a program that it starts: its status, and its open files |
+//! | `/program` | | what /proc has of a program that it starts: its open files, and its status |
 //! | `/fail/…` | | an error whose words have the path: a 500 |
 //! | anything else | | 404, `not found` |
 //! | any, in the role authorizer | `token=open`, or the header `X-Token: open` | 200 with the variable `AUTH_USER`, else 403 |
@@ -154,7 +154,7 @@ fn files(res: Response) -> fcgi::Result {
 }
 
 fn program(res: Response) -> fcgi::Result {
-    let script = "cat /proc/$$/status; ls -l /proc/$$/fd";
+    let script = "ls -l /proc/$$/fd; exec cat /proc/self/status";
     let told = fcgi::command("/bin/sh").args(["-c", script]).output()?;
     plain(res).send(told.stdout)
 }
