@@ -7,7 +7,7 @@ use crate::wire::{Ask, Wire};
 use fcgi::Address;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -366,6 +366,30 @@ fn a_log_that_nobody_reads_does_not_end_it() {
     }
 }
 
+/// Its reader hangs, or waits for the end: lines get lost, answers do not.
+#[test]
+fn a_log_that_is_full_keeps_nobody_waiting() {
+    let (mut reader, log) = io::pipe().unwrap();
+    let mut shell = testbed::command_without_terminal("sh");
+    shell.args(["-c", &format!("{EXEC} 2>&1")]).stdout(log);
+    let mut testbed = listening(shell, &[]);
+    // Twice what a pipe holds.
+    let ask = Ask::get(&format!("/fail/{}", "x".repeat(1000)));
+    for _ in 0..128 {
+        assert_eq!(testbed.ask(&ask).status, 500);
+    }
+    testbed.assert_serves();
+    let mut held = vec![0; 1 << 16];
+    let n = reader.read(&mut held).unwrap();
+    assert!(held[..n].ends_with(b"\n"), "a line is cut");
+    assert_eq!(testbed.ask(&ask).status, 500);
+    testbed.signal("TERM");
+    assert_stopped(&mut testbed);
+    let mut rest = String::new();
+    reader.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains(" WARN ") && rest.contains(" log lines were lost here"));
+}
+
 /// What a program that a handler starts finds, by the name in /proc's status.
 fn programs(testbed: &Testbed, name: &str) -> u64 {
     let reply = testbed.ask(&Ask::get("/program"));
@@ -389,6 +413,7 @@ fn signals_that_were_ignored_or_blocked_change_nothing() {
                 assert_eq!(programs(&testbed, "SigBlk:"), 0, "{option}");
                 let ignored = programs(&testbed, "SigIgn:");
                 assert_eq!(ignored & (1 << 12), 0, "{option}: SIGPIPE is ignored");
+                assert_eq!(ignored & (1 << 24), 0, "{option}: SIGXFSZ is ignored");
                 testbed.signal(signal);
                 assert_stopped(&mut testbed);
                 assert_eq!(testbed.last_troubles(), [""; 0]);
@@ -634,9 +659,22 @@ fn of_the_sockets_that_systemd_passes_it_serves_its_own() {
     }
 }
 
-/// The socket is as open as it should be with 0, and only root comes in with 0777; what else is made is not hindered.
+/// Whoever starts it can connect in any case, or it could not look whether a socket that was left is in use.
 #[test]
-fn any_umask_will_do() {
+fn no_umask_opens_the_socket_to_others_or_shuts_out_its_owner() {
+    for (umask, expected) in [("0", 0o660), ("022", 0o640), ("0777", 0o600)] {
+        for flags in FAMILIES {
+            let testbed = after(&format!("umask {umask}"), flags);
+            let socket = fs::symlink_metadata(testbed.folder.path().join("s"));
+            let mode = socket.unwrap().permissions().mode() & 0o7777;
+            assert_eq!(mode, expected, "umask {umask}");
+            assert_serves_and_stops(testbed);
+        }
+    }
+}
+
+#[test]
+fn modes_that_are_asked_for_are_exact_and_logs_are_nobody_elses() {
     for umask in ["0", "0777"] {
         for flags in FAMILIES {
             let log = Folder::new();
