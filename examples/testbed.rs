@@ -36,6 +36,7 @@
 
 use fcgi::{Access, Error, Request, Response, Server};
 use std::io::{BufRead, Write};
+use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -155,8 +156,10 @@ fn files(res: Response) -> fcgi::Result {
 
 fn program(res: Response) -> fcgi::Result {
     let script = "ls -l /proc/$$/fd; exec cat /proc/self/status";
-    let told = fcgi::command("/bin/sh").args(["-c", script]).output()?;
-    plain(res).send(told.stdout)
+    // As what goes on in the background is started: standard input is as `fcgi::command` has it.
+    let mut shell = fcgi::command("/bin/sh");
+    let shell = shell.args(["-c", script]).stdout(Stdio::piped()).spawn()?;
+    plain(res).send(shell.wait_with_output()?.stdout)
 }
 
 fn plain(res: Response) -> Response {

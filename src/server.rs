@@ -110,8 +110,9 @@ impl Server {
     }
 
     /// The mode of the socket files that it makes, exactly: `0o666` lets everybody on this machine connect. Default: what
-    /// the umask leaves of `0o660`, and all of it where [`socket_owner`](Server::socket_owner) names a group. Whoever can connect can say anything about the visitor, so let it be the web server
-    /// alone: an owner is the better way.
+    /// the umask leaves the group of `0o660`, and all of it where [`socket_owner`](Server::socket_owner) names a group.
+    /// Whoever can connect can say anything about the visitor, so let it be the web server alone: an owner is the better
+    /// way.
     pub fn socket_mode(mut self, mode: u32) -> Server {
         self.permit.mode = Some(mode & 0o777);
         self

@@ -484,11 +484,17 @@ fn foreign_descriptors_are_not_touched() {
 #[test]
 fn a_program_that_a_handler_starts_gets_none_of_our_sockets() {
     let folder = Folder::new();
-    for flags in FAMILIES {
-        let path = folder.path().join(format!("s{}", flags.len()));
+    let systemd = "exec 3<&0 4<&0 </dev/null; export LISTEN_FDS=2 LISTEN_PID=$$";
+    for (flags, script) in [
+        (FAMILIES[0], ""),
+        (FAMILIES[0], systemd),
+        (FAMILIES[1], systemd),
+    ] {
+        let path = folder
+            .path()
+            .join(format!("s{}{}", script.len(), flags.len()));
         let listener = UnixListener::bind(&path).unwrap();
         let mut shell = testbed::command_of("sh");
-        let script = "exec 3<&0 4<&0 </dev/null; export LISTEN_FDS=2 LISTEN_PID=$$";
         shell
             .args(["-c", &format!("{script}\n{EXEC}")])
             .arg(testbed::example("testbed"))
