@@ -49,7 +49,7 @@ struct Log {
 }
 
 /// How long a reader may take who has other things to do.
-const READER_LIMIT: Duration = Duration::from_secs(1);
+const READER_LIMIT: Duration = Duration::from_millis(300);
 
 /// A pipe that has room takes so much without waiting.
 const PIPE_BUF: usize = 4096;
