@@ -547,14 +547,12 @@ pub(crate) fn heed_sigchld() {
     }
 }
 
-/// Whether it was us who ignored SIGXFSZ.
+/// Whether we ignore SIGXFSZ. Programs find it heeded whoever ignored it first, which may have been our own parent; std does
+/// the same for SIGPIPE.
 static IGNORES_SIGXFSZ: AtomicBool = AtomicBool::new(false);
 
 /// To write beyond the largest size of a file (`ulimit -f`) must fail, not kill: a log must not end what it tells of.
 pub(crate) fn ignore_sigxfsz() {
-    if is_ignored(libc::SIGXFSZ) {
-        return;
-    }
     IGNORES_SIGXFSZ.store(true, Ordering::Relaxed);
     // SAFETY: SIG_IGN is a valid disposition.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
