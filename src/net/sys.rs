@@ -423,6 +423,11 @@ pub(crate) fn descriptor_limits() -> (usize, usize) {
     (number(limit.rlim_cur), number(limit.rlim_max))
 }
 
+/// Whether there is no descriptor left, in this process or on this machine.
+pub(crate) fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
 /// The soft limit of descriptors that this process was started with, once it was raised.
 static STARTED_WITH: OnceLock<libc::rlimit> = OnceLock::new();
 
