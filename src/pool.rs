@@ -40,10 +40,6 @@ const START: usize = 256 << 10;
 /// How long no other thread is started after one could not be: to try costs as much as a request.
 const RETRY_MS: u64 = 1_000;
 
-/// What helps where no thread can be started. Which of them it was the error does not say: EAGAIN is both.
-const MORE_THREADS: &str =
-    "allow this user more processes (ulimit -u) or this one more memory (ulimit -v)";
-
 /// A handler as one worker calls it, with the worker's state inside.
 pub(crate) type Call = Box<dyn FnMut(&mut Request<'_>, Response<'_>) -> Result>;
 
@@ -267,7 +263,8 @@ impl Pool {
             let (started, workers) = (self.started(), self.size.workers);
             log::warn!(
                 "cannot start another worker: {error}; {started} of {workers} serve, and further requests wait; \
-                 {MORE_THREADS}, or set workers to {started}"
+                 {}, or set workers to {started}",
+                what_helps(&error)
             );
         }
     }
@@ -292,7 +289,8 @@ impl Pool {
             Ok(thread) => self.threads().push(thread),
             Err(error) => log::warn!(
                 "cannot start the thread that watches for slow and stuck requests: {error}; without it a slow one is told \
-                 when it has ended, and timeout does nothing; {MORE_THREADS}"
+                 when it has ended, and timeout does nothing; {}",
+                what_helps(&error)
             ),
         }
     }
@@ -523,6 +521,14 @@ fn start_thread(
         .name(name)
         .stack_size(stack)
         .spawn(work)
+}
+
+/// The C library says EAGAIN of a lack of memory, too, but for that it is looked first.
+fn what_helps(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::OutOfMemory => "allow this process more memory (ulimit -v)",
+        _ => "allow this user more processes and threads (ulimit -u)",
+    }
 }
 
 thread_local! {

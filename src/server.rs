@@ -609,16 +609,21 @@ impl Server {
         self.own_process()?;
         let server = self.with_open_log()?;
         let listeners = server.bind(addresses)?;
+        if server.control.is_none() {
+            server.announce(&listeners, addresses);
+        }
+        server.serve_on(listeners)
+    }
+
+    /// The process is ours, and the access log open.
+    pub(crate) fn serve_on(self, listeners: Vec<Listener>) -> io::Result<()> {
         process::removes(
             listeners
                 .iter()
                 .filter_map(|listener| listener.file().cloned()),
         );
-        let control = server.control.clone();
-        if control.is_none() {
-            server.announce(&listeners, addresses);
-        }
-        let pool = server.pool(listeners)?;
+        let control = self.control.clone();
+        let pool = self.pool(listeners)?;
         process::stops(&pool);
         match control {
             Some(control) => pool.accept().obey(control)?,
