@@ -420,6 +420,33 @@ fn out_of_descriptors_with_nothing_to_close_new_ones_wait() {
     assert_eq!(waiting.reply(1).page(), (200, "Hello, world!"));
 }
 
+/// It is over when somebody else has closed one, and is not the visitor's fault.
+#[test]
+fn out_of_descriptors_a_file_is_a_503_until_there_is_one() {
+    let folder = Folder::new();
+    let program = folder.path().join("program");
+    fs::copy(example("testbed"), &program).unwrap();
+    fs::create_dir(folder.path().join("files")).unwrap();
+    fs::write(folder.path().join("files/page"), "a page").unwrap();
+    let address = Address::Unix(folder.path().join("s"));
+    let mut command = command_of(&program);
+    command.args(["--workers", "1", "--listen", &address.to_string()]);
+    let testbed = Testbed::spawn(command, address, folder);
+    testbed.line("listening");
+    let mut wire = testbed.connect();
+    let ask = Ask::get("/file?name=page").keep();
+    assert_eq!(wire.ask(&ask).page(), (200, "a page"));
+    limit_descriptors(&testbed, open_descriptors(&testbed));
+    assert_eq!(wire.ask(&ask).status, 503);
+    let line = testbed.line("cannot send");
+    assert!(
+        line.contains("Too many open files") && line.contains("ulimit -n"),
+        "{line}"
+    );
+    limit_descriptors(&testbed, 1000);
+    assert_eq!(wire.ask(&ask).page(), (200, "a page"));
+}
+
 /// Whoever is started by it may not be used to so many.
 #[test]
 fn it_may_have_as_many_descriptors_as_it_can_and_a_program_that_it_starts_as_before() {
