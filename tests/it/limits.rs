@@ -434,9 +434,10 @@ fn out_of_descriptors_a_file_is_a_503_until_there_is_one() {
     let testbed = Testbed::spawn(command, address, folder);
     testbed.line("listening");
     let mut wire = testbed.connect();
-    let ask = Ask::get("/file?name=page").keep();
-    assert_eq!(wire.ask(&ask).page(), (200, "a page"));
+    let hello = Ask::get("/hello").keep();
+    assert_eq!(wire.ask(&hello).page(), (200, "Hello, world!"));
     limit_descriptors(&testbed, open_descriptors(&testbed));
+    let ask = Ask::get("/file?name=page").keep();
     assert_eq!(wire.ask(&ask).status, 503);
     let line = testbed.line("cannot send");
     assert!(
