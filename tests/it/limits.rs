@@ -396,10 +396,7 @@ fn out_of_descriptors_with_nothing_to_close_new_ones_wait() {
             before == open
         },
     );
-    // A new descriptor gets the lowest number that is free, and there may be none from the limit on.
-    let folder = format!("/proc/{}/fd", testbed.pid());
-    let free = (0..).find(|number| !Path::new(&folder).join(number.to_string()).exists());
-    limit_descriptors(&testbed, free.unwrap());
+    allow_no_more_descriptors(&testbed);
     let mut waiting = testbed.connect();
     waiting.write(Ask::get("/hello").bytes());
     testbed.line("no room for another connection");
@@ -436,7 +433,7 @@ fn out_of_descriptors_a_file_is_a_503_until_there_is_one() {
     let mut wire = testbed.connect();
     let hello = Ask::get("/hello").keep();
     assert_eq!(wire.ask(&hello).page(), (200, "Hello, world!"));
-    limit_descriptors(&testbed, open_descriptors(&testbed));
+    allow_no_more_descriptors(&testbed);
     let ask = Ask::get("/file?name=page").keep();
     assert_eq!(wire.ask(&ask).status, 503);
     let line = testbed.line("cannot send");
@@ -469,6 +466,13 @@ fn open_descriptors(testbed: &Testbed) -> usize {
     fs::read_dir(format!("/proc/{}/fd", testbed.pid()))
         .unwrap()
         .count()
+}
+
+/// A new descriptor gets the lowest number that is free, and there may be none from the limit on.
+fn allow_no_more_descriptors(testbed: &Testbed) {
+    let folder = format!("/proc/{}/fd", testbed.pid());
+    let free = (0..).find(|number| !Path::new(&folder).join(number.to_string()).exists());
+    limit_descriptors(testbed, free.unwrap());
 }
 
 /// The soft limit: the hard one stays.
