@@ -142,7 +142,8 @@ fn ticks_in_a_second(testbed: &Testbed) -> u64 {
 fn where_no_thread_is_allowed_the_main_one_serves_and_that_is_told_once() {
     let limit = ["--nproc=1"];
     for testbed in [Host::with(&limit).listen(), Host::with(&limit).on_stdin()] {
-        ask_at_once(&testbed, 6, "/sleep?ms=30", "slept");
+        // Longer than until it is tried again.
+        ask_at_once(&testbed, 6, "/sleep?ms=200", "slept");
         ask_at_once(&testbed, 6, "/hello", HELLO.1);
         assert_eq!(testbed.thread_states().len(), 1);
         let words = [
