@@ -682,6 +682,7 @@ impl Server {
     pub(crate) fn serve_cgi(self) -> io::Result<()> {
         sys::ignore_sigpipe();
         sys::ignore_sigxfsz();
+        sys::heed_sigchld();
         own_panics();
         let pipes = Pipes::standard()?;
         let server = self.with_open_log().inspect_err(|_| refuse(&pipes))?;

@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Private memory from the kernel, zero until written; only pages that were touched cost memory.
@@ -442,15 +443,25 @@ pub(crate) fn raise_descriptor_limit() {
     unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) };
 }
 
-/// A program that `command` starts may have as many descriptors as this one might when it was started.
-pub(crate) fn lower_descriptor_limit(command: &mut Command) {
-    let Some(limit) = STARTED_WITH.get().copied() else {
+/// A program that `command` starts may have as many descriptors as this one might when it was started, and a file that is
+/// too large ends it again.
+pub(crate) fn as_we_were_started(command: &mut Command) {
+    let limit = STARTED_WITH.get().copied();
+    let heeds_sigxfsz = IGNORES_SIGXFSZ.load(Ordering::Relaxed);
+    if limit.is_none() && !heeds_sigxfsz {
         return;
-    };
-    // SAFETY: between fork and exec only setrlimit is called, which takes a copy of two numbers, locks nothing and
-    // allocates nothing.
+    }
+    // SAFETY: between fork and exec only setrlimit and signal are called, which take copies of numbers, lock nothing and
+    // allocate nothing; SIG_DFL is a valid disposition.
     unsafe {
-        command.pre_exec(move || zero(libc::setrlimit(libc::RLIMIT_NOFILE, &limit)));
+        command.pre_exec(move || {
+            if heeds_sigxfsz {
+                libc::signal(libc::SIGXFSZ, libc::SIG_DFL);
+            }
+            limit.map_or(Ok(()), |limit| {
+                zero(libc::setrlimit(libc::RLIMIT_NOFILE, &limit))
+            })
+        });
     }
 }
 
@@ -532,8 +543,24 @@ pub(crate) fn ignore_sigpipe() {
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
 }
 
+/// Where SIGCHLD is ignored, children vanish as they end: whoever started a program cannot wait for it, and
+/// `Command::output` is an error. What an application set itself stays.
+pub(crate) fn heed_sigchld() {
+    if is_ignored(SIGCHLD) {
+        // SAFETY: SIG_DFL is a valid disposition.
+        unsafe { libc::signal(SIGCHLD, libc::SIG_DFL) };
+    }
+}
+
+/// Whether it was us who ignored SIGXFSZ.
+static IGNORES_SIGXFSZ: AtomicBool = AtomicBool::new(false);
+
 /// To write beyond the largest size of a file (`ulimit -f`) must fail, not kill: a log must not end what it tells of.
 pub(crate) fn ignore_sigxfsz() {
+    if is_ignored(libc::SIGXFSZ) {
+        return;
+    }
+    IGNORES_SIGXFSZ.store(true, Ordering::Relaxed);
     // SAFETY: SIG_IGN is a valid disposition.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
