@@ -429,6 +429,30 @@ pub(crate) fn is_out_of_files(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
+/// Does `start`, which starts a program, while all is as this process was started: for a process of one thread. Unlike
+/// what [`as_we_were_started`] adds it needs no code between fork and exec, and with that glibc's `execvp` would hand a
+/// file that is no program to the shell.
+pub(crate) fn while_as_we_were_started<T>(start: impl FnOnce() -> T) -> T {
+    let limit = STARTED_WITH.get().copied();
+    let heeds_sigxfsz = IGNORES_SIGXFSZ.load(Ordering::Relaxed);
+    if let Some(limit) = limit {
+        // SAFETY: the kernel reads `limit`.
+        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
+    }
+    if heeds_sigxfsz {
+        // SAFETY: SIG_DFL is a valid disposition.
+        unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_DFL) };
+    }
+    let started = start();
+    if heeds_sigxfsz {
+        ignore_sigxfsz();
+    }
+    if limit.is_some() {
+        raise_descriptor_limit();
+    }
+    started
+}
+
 /// The soft limit of descriptors that this process was started with, once it was raised.
 static STARTED_WITH: OnceLock<libc::rlimit> = OnceLock::new();
 
