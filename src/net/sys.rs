@@ -424,6 +424,35 @@ pub(crate) fn descriptor_limits() -> (usize, usize) {
     (number(limit.rlim_cur), number(limit.rlim_max))
 }
 
+/// Whether there is no descriptor left, in this process or on this machine.
+pub(crate) fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+/// Does `start`, which starts a program, while all is as this process was started: for a process of one thread. Unlike
+/// what [`as_we_were_started`] adds it needs no code between fork and exec, and with that glibc's `execvp` would hand a
+/// file that is no program to the shell.
+pub(crate) fn while_as_we_were_started<T>(start: impl FnOnce() -> T) -> T {
+    let limit = STARTED_WITH.get().copied();
+    let heeds_sigxfsz = IGNORES_SIGXFSZ.load(Ordering::Relaxed);
+    if let Some(limit) = limit {
+        // SAFETY: the kernel reads `limit`.
+        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
+    }
+    if heeds_sigxfsz {
+        // SAFETY: SIG_DFL is a valid disposition.
+        unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_DFL) };
+    }
+    let started = start();
+    if heeds_sigxfsz {
+        ignore_sigxfsz();
+    }
+    if limit.is_some() {
+        raise_descriptor_limit();
+    }
+    started
+}
+
 /// The soft limit of descriptors that this process was started with, once it was raised.
 static STARTED_WITH: OnceLock<libc::rlimit> = OnceLock::new();
 
@@ -547,12 +576,14 @@ pub(crate) fn heed_sigchld() {
     }
 }
 
-/// Whether we ignore SIGXFSZ. Programs find it heeded whoever ignored it first, which may have been our own parent; std does
-/// the same for SIGPIPE.
+/// Whether it was us who ignored SIGXFSZ.
 static IGNORES_SIGXFSZ: AtomicBool = AtomicBool::new(false);
 
 /// To write beyond the largest size of a file (`ulimit -f`) must fail, not kill: a log must not end what it tells of.
 pub(crate) fn ignore_sigxfsz() {
+    if is_ignored(libc::SIGXFSZ) {
+        return;
+    }
     IGNORES_SIGXFSZ.store(true, Ordering::Relaxed);
     // SAFETY: SIG_IGN is a valid disposition.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };

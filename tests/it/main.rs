@@ -32,6 +32,7 @@ mod reserve;
 mod response;
 mod roles;
 mod rules;
+mod scarcity;
 mod sequence;
 mod sockets;
 mod start_up;
