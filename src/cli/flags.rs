@@ -621,7 +621,7 @@ fn parse_line<'l>(
     if let Some(name) = name.strip_prefix("--") {
         return Err(format!("a flag has no dashes here; write {name}"));
     }
-    if let Some((name, value)) = name.split_once('=') {
+    if let Some((name, value)) = assigned(line) {
         return Err(format!(
             "between name and value is a space here; write {name} {value}"
         ));
@@ -644,6 +644,17 @@ fn parse_line<'l>(
     flag.set(options, value)
         .map_err(|reason| format!("{name}: {reason}"))?;
     Ok((flag, value))
+}
+
+/// Name and value of a line as other settings files have it: `workers = 4`, `workers=4`, `workers: 4`. An equals sign
+/// would be taken for a path's beginning; a colon can be one (`socket-owner :www-data`), so that it counts at the name only.
+fn assigned(line: &str) -> Option<(&str, &str)> {
+    let end = line.find(|at: char| at.is_whitespace() || "=:".contains(at))?;
+    let (name, rest) = line.split_at(end);
+    let value = rest
+        .strip_prefix(':')
+        .or_else(|| rest.trim_start().strip_prefix('='))?;
+    Some((name, value.trim()))
 }
 
 /// An address that was there before: listening on it would fail as if somebody else were serving there. Only
@@ -1241,6 +1252,7 @@ mod tests {
             "  workers\t 2 # two are enough\r",
             "listen unix:a#b.sock",
             "listen /run/c.sock",
+            "socket-owner :0",
         ];
         let options = parse_file(&text.join("\n"), Path::new("/srv/www")).unwrap();
         let addresses: Vec<String> = options.listen.iter().map(Address::to_string).collect();
@@ -1262,6 +1274,16 @@ mod tests {
                 "workers=4",
                 1,
                 "between name and value is a space here; write workers 4",
+            ),
+            (
+                "access-log = .ht.access.log",
+                1,
+                "between name and value is a space here; write access-log .ht.access.log",
+            ),
+            (
+                "log-level: debug",
+                1,
+                "between name and value is a space here; write log-level debug",
             ),
             ("workers", 1, "workers needs a value; write workers N"),
             ("workers # 4", 1, "workers needs a value; write workers N"),

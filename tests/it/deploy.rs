@@ -216,6 +216,22 @@ fn what_is_wrong_is_one_sentence_and_changes_nothing() {
     }
 }
 
+/// What it says before its end has an empty line in front, and the reason is in the line after the next.
+#[test]
+fn a_program_that_panics_at_its_start_is_told_with_its_words() {
+    let here = Site::new();
+    let source = here.file("panics.rs", b"fn main() { panic!(\"no database\") }", 0o644);
+    let panics = source.with_extension("");
+    let built = Command::new("rustc")
+        .args([&source, &"-o".into(), &panics])
+        .status();
+    assert!(built.unwrap().success());
+    let (code, said) = deploy(&[&panics, &here.site]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("panics.rs:1:13: no database\n"), "{said}");
+    assert!(here.names().is_empty());
+}
+
 /// A full disk, a quota: what is there runs on.
 #[test]
 fn a_copy_that_does_not_fit_is_removed() {

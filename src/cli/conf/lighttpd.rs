@@ -120,7 +120,8 @@ fn starts(site: &Site) -> String {
         r#"        # One program; lighttpd starts four unless told otherwise, each with its own {workers} workers.
         "bin-path" => "{path} --workers {workers}{mount}",
         "max-procs" => 1,
-        # lighttpd makes this socket and hands it on, so that its user must be allowed to write to the folder.
+        # lighttpd makes this socket and hands it on. Its user (www-data) has to be allowed to write to the folder,
+        # or lighttpd ends with "bind failed": Debian has /run/lighttpd for that.
         "socket" => "{socket}",
 "#
     )
