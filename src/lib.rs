@@ -71,6 +71,7 @@ mod sendfile;
 mod server;
 mod setup;
 mod slot;
+mod spool;
 mod start_up;
 mod status;
 mod stranger;
@@ -83,7 +84,7 @@ pub use access::{Access, Grant};
 pub use body::Body;
 pub use cli::home;
 pub use error::{Error, Result};
-pub use form::{Cookie, SameSite};
+pub use form::{Cookie, Form, FormFile, FormLimits, Multipart, Part, SameSite};
 pub use net::{Address, Owner, Prefix};
 pub use page::html_escape;
 pub use protocol::Role;
@@ -92,6 +93,7 @@ pub use request_id::RequestId;
 pub use response::{Response, ResponseBody};
 pub use sendfile::Sendfile;
 pub use server::{Handle, Handler, Server};
+pub use spool::Saved;
 
 /// A program to start from a handler: [`Command::new`](std::process::Command::new), with the limit of open files that this
 /// process was started with.

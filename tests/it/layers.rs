@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// From top to bottom; a module imports from its own layer and those below.
-const LAYERS: [&[&str]; 16] = [
+const LAYERS: [&[&str]; 17] = [
     &["main"],
     &["cli", "testing", "fuzzing"],
     &["client"],
@@ -45,6 +45,7 @@ const LAYERS: [&[&str]; 16] = [
         "page",
         "access_log",
     ],
+    &["spool"],
     &["protocol", "error", "decimal", "date", "request_id"],
 ];
 
@@ -53,13 +54,13 @@ const LAYERS: [&[&str]; 16] = [
 const ONLY: [(&str, &[&str]); 5] = [
     ("client", &["protocol", "net", "error"]),
     ("cgi", &["protocol", "error"]),
-    ("form", &["cgi", "error"]),
+    ("form", &["cgi", "error", "spool"]),
     ("page", &[]),
     ("protocol", &[]),
 ];
 
 /// Where a foreign crate may be named. crossbeam's parts serve what crosses threads.
-const FOREIGN: [(&str, &[&str]); 9] = [
+const FOREIGN: [(&str, &[&str]); 11] = [
     ("socket2", &["net"]),
     ("libc", &["net"]),
     ("crossbeam_utils", &["pool", "accept", "reserve"]),
@@ -67,7 +68,9 @@ const FOREIGN: [(&str, &[&str]); 9] = [
     ("env_logger", &["cli"]),
     ("httparse", &["cli"]),
     ("form_urlencoded", &["form"]),
-    ("percent_encoding", &["cgi"]),
+    ("percent_encoding", &["cgi", "form"]),
+    ("memchr", &["form"]),
+    ("tempfile", &["spool"]),
     ("httpdate", &["date", "cgi"]),
 ];
 

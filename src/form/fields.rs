@@ -1,0 +1,306 @@
+//! A whole form in memory: what `Request::form` gives.
+
+use super::content_type::Encoding;
+use super::multipart::{Multipart, Part, append_all, no_memory};
+use super::urlencoded::{checked_pairs, query_pairs};
+use crate::error::{Error, Result};
+use std::io::{self, BufRead, Read};
+
+/// What a form may hold, at most. What is more is answered with 413 and told in the log.
+///
+/// ```
+/// # use fcgi::{FormLimits, Request, Response};
+/// fn guestbook(req: &mut Request, res: Response) -> fcgi::Result {
+///     let form = req.form_with(&FormLimits::default().max_body(64 << 10).max_files(0))?;
+///     res.send(form.get("name").unwrap_or("nobody").to_owned())
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct FormLimits {
+    body: usize,
+    fields: usize,
+    field: usize,
+    files: usize,
+}
+
+impl Default for FormLimits {
+    fn default() -> FormLimits {
+        FormLimits {
+            body: 2 << 20,
+            fields: 1000,
+            field: 256 << 10,
+            files: 20,
+        }
+    }
+}
+
+impl FormLimits {
+    /// The body, in bytes as sent, files included: all of it is held in memory. Default 2 MiB; mod_fcgid's own limit is
+    /// 128 KiB (`FcgidMaxRequestLen`), nginx's 1 MiB (`client_max_body_size`).
+    pub fn max_body(mut self, bytes: usize) -> FormLimits {
+        self.body = bytes;
+        self
+    }
+
+    /// How many fields the body may have. Default 1,000. The query is bounded by `Server::max_params`.
+    pub fn max_fields(mut self, fields: usize) -> FormLimits {
+        self.fields = fields;
+        self
+    }
+
+    /// One field of the body, name and value together, in bytes. Default 256 KiB.
+    pub fn max_field(mut self, bytes: usize) -> FormLimits {
+        self.field = bytes;
+        self
+    }
+
+    /// How many files the body may have. Default 20.
+    pub fn max_files(mut self, files: usize) -> FormLimits {
+        self.files = files;
+        self
+    }
+
+    fn body_is_over(&self) -> Error {
+        over(format!("more than {} bytes (max_body)", self.body))
+    }
+
+    fn fields_are_over(&self) -> Error {
+        over(format!("more than {} fields (max_fields)", self.fields))
+    }
+
+    fn field_is_over(&self, name: &str) -> Error {
+        let name: String = name.chars().take(40).collect();
+        let field = self.field;
+        over(format!(
+            "a field of more than {field} bytes (max_field): {name:?}"
+        ))
+    }
+
+    fn files_are_over(&self) -> Error {
+        over(format!("more than {} files (max_files)", self.files))
+    }
+}
+
+fn over(what: String) -> Error {
+    Error::new(
+        413,
+        format!("the form has {what}; FormLimits sets what it may have"),
+    )
+}
+
+/// What a visitor filled in: the query's values, and the body's fields and files.
+///
+/// Values are text, exactly as sent but for the encoding; where the form is UTF-8, as every page of this century is,
+/// they can be any text. Names may come more than once, and in any order that the visitor likes.
+#[derive(Debug, Default)]
+pub struct Form {
+    query: Fields,
+    fields: Fields,
+    files: Vec<FormFile>,
+}
+
+/// A file that came with a [`Form`], held in memory.
+#[derive(Debug)]
+pub struct FormFile {
+    name: String,
+    file_name: String,
+    content_type: Option<String>,
+    bytes: Vec<u8>,
+}
+
+impl Form {
+    /// The first value of this name, of the body's fields or, if none has it, of the query.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.all(name).next()
+    }
+
+    /// All values of this name, the body's before the query's: boxes that are ticked, choices of a list.
+    pub fn all<'form>(&'form self, name: &str) -> impl Iterator<Item = &'form str> {
+        let all = self.fields().chain(self.query());
+        all.filter(move |(found, _)| *found == name)
+            .map(|(_, value)| value)
+    }
+
+    /// The body's fields in order, names and values.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter()
+    }
+
+    /// The query's names and values in order. What is no UTF-8 there, or escaped wrongly, is as in
+    /// [`Request::query_pairs`](crate::Request::query_pairs): a link from anywhere should not be an error.
+    pub fn query(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.query.iter()
+    }
+
+    /// The first file of this name. A box for a file that the visitor left empty has none.
+    pub fn file(&self, name: &str) -> Option<&FormFile> {
+        self.files.iter().find(|file| file.name == name)
+    }
+
+    /// All files in order.
+    pub fn files(&self) -> impl Iterator<Item = &FormFile> {
+        self.files.iter()
+    }
+
+    /// Reads the body as its Content-Type says that it is encoded. Without a body there is no question how.
+    pub(crate) fn read(
+        query: &[u8],
+        content_type: Option<&str>,
+        content_length: Option<u64>,
+        body: &mut dyn BufRead,
+        limits: &FormLimits,
+    ) -> Result<Form> {
+        let mut form = Form::default();
+        for (name, value) in query_pairs(query) {
+            form.query.push(&name, &value)?;
+        }
+        if body.fill_buf()?.is_empty() {
+            return Ok(form);
+        }
+        let encoding = Encoding::of(content_type)?;
+        // What is as long as that need not come first.
+        if content_length.is_some_and(|length| length > limits.body as u64) {
+            return Err(limits.body_is_over());
+        }
+        let mut body = Bounded {
+            body,
+            left: limits.body,
+            limits,
+        };
+        match encoding {
+            Encoding::Urlencoded => form.read_urlencoded(&mut body, limits)?,
+            Encoding::Multipart(boundary) => {
+                form.read_parts(Multipart::new(&boundary, &mut body)?, limits)?
+            }
+        }
+        Ok(form)
+    }
+
+    fn read_urlencoded(&mut self, body: &mut dyn BufRead, limits: &FormLimits) -> Result<()> {
+        let mut text = Vec::new();
+        append_all(body, &mut text)?;
+        for (name, value) in checked_pairs(&text)? {
+            self.push(&name, &value, limits)?;
+        }
+        Ok(())
+    }
+
+    fn read_parts(&mut self, mut parts: Multipart<'_>, limits: &FormLimits) -> Result<()> {
+        while let Some(mut part) = parts.next_part()? {
+            match part.file_name() {
+                // A box for a file that was left empty.
+                Some("") => {}
+                Some(_) if self.files.len() == limits.files => return Err(limits.files_are_over()),
+                Some(_) => self.files.push(FormFile::read(&mut part)?),
+                None => {
+                    let mut part = part.max_len(limits.field as u64);
+                    let value = part.text()?;
+                    self.push(part.name(), &value, limits)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, name: &str, value: &str, limits: &FormLimits) -> Result<()> {
+        if self.fields.ends.len() == limits.fields {
+            return Err(limits.fields_are_over());
+        }
+        if name.len() + value.len() > limits.field {
+            return Err(limits.field_is_over(name));
+        }
+        self.fields.push(name, value)
+    }
+}
+
+impl FormFile {
+    /// The name of the field.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the visitor calls the file: words of a stranger, not a path, and nothing to name a file by.
+    pub fn file_name(&self) -> &str {
+        &self.file_name
+    }
+
+    /// What the visitor's browser takes the file for, by its name most often: not to be relied on.
+    pub fn content_type(&self) -> Option<&str> {
+        self.content_type.as_deref()
+    }
+
+    /// The file.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn read(part: &mut Part<'_>) -> Result<FormFile> {
+        let mut bytes = Vec::new();
+        append_all(part, &mut bytes)?;
+        Ok(FormFile {
+            name: part.name().to_owned(),
+            file_name: part.file_name().unwrap_or("").to_owned(),
+            content_type: part.content_type().map(str::to_owned),
+            bytes,
+        })
+    }
+}
+
+/// Names and values, one behind the other in one piece of memory: it takes what came, and little more, however many
+/// there are.
+#[derive(Debug, Default)]
+struct Fields {
+    text: String,
+    /// Where each name ends, and each value. A name begins where the value before it ended.
+    ends: Vec<(usize, usize)>,
+}
+
+impl Fields {
+    fn push(&mut self, name: &str, value: &str) -> Result<()> {
+        let len = name.len() + value.len();
+        self.text.try_reserve(len).map_err(|_| no_memory())?;
+        self.ends.try_reserve(1).map_err(|_| no_memory())?;
+        self.text.push_str(name);
+        let end_of_name = self.text.len();
+        self.text.push_str(value);
+        self.ends.push((end_of_name, self.text.len()));
+        Ok(())
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|&(_, end)| end));
+        let spans = starts.zip(&self.ends);
+        spans.map(|(start, &(name, end))| (&self.text[start..name], &self.text[name..end]))
+    }
+}
+
+/// The body, as far as the form may have one.
+struct Bounded<'a> {
+    body: &'a mut dyn BufRead,
+    left: usize,
+    limits: &'a FormLimits,
+}
+
+impl BufRead for Bounded<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let here = self.body.fill_buf()?;
+        if self.left == 0 && !here.is_empty() {
+            return Err(self.limits.body_is_over().into());
+        }
+        Ok(&here[..here.len().min(self.left)])
+    }
+
+    fn consume(&mut self, n: usize) {
+        let n = n.min(self.left);
+        self.left -= n;
+        self.body.consume(n);
+    }
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let n = self.fill_buf()?.read(into)?;
+        self.consume(n);
+        Ok(n)
+    }
+}
