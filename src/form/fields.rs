@@ -304,3 +304,217 @@ impl Read for Bounded<'_> {
         Ok(n)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URLENCODED: &str = "application/x-www-form-urlencoded";
+    const MULTIPART: &str = "multipart/form-data; boundary=x";
+
+    fn read(query: &str, content_type: &str, body: &str, limits: &FormLimits) -> Result<Form> {
+        let length = Some(body.len() as u64);
+        Form::read(
+            query.as_bytes(),
+            Some(content_type),
+            length,
+            &mut body.as_bytes(),
+            limits,
+        )
+    }
+
+    fn default(query: &str, content_type: &str, body: &str) -> Result<Form> {
+        read(query, content_type, body, &FormLimits::default())
+    }
+
+    fn refused(read: Result<Form>) -> (u16, String) {
+        let error = read.expect_err("the form was taken");
+        (error.status(), error.to_string())
+    }
+
+    const ALL: &str = "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n\
+                       --x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"n.txt\"\r\nContent-Type: text/plain\r\n\r\n\
+                       line\r\n\r\n--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"\"\r\n\r\n\r\n\
+                       --x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n2\r\n--x--\r\n";
+
+    #[test]
+    fn the_body_comes_before_the_query_and_all_is_there_in_order() {
+        for (content_type, body) in [(URLENCODED, "a=1&b=+%C3%A9&a=2"), (MULTIPART, ALL)] {
+            let form = default("q=3&a=4", content_type, body).unwrap();
+            assert_eq!(form.get("a"), Some("1"));
+            assert_eq!(form.all("a").collect::<Vec<_>>(), ["1", "2", "4"]);
+            assert_eq!((form.get("q"), form.get("x")), (Some("3"), None));
+            assert_eq!(form.query().collect::<Vec<_>>(), [("q", "3"), ("a", "4")]);
+        }
+        let form = default("", URLENCODED, "a=1&b=+%C3%A9&=&").unwrap();
+        assert_eq!(
+            form.fields().collect::<Vec<_>>(),
+            [("a", "1"), ("b", " \u{e9}"), ("", "")]
+        );
+    }
+
+    #[test]
+    fn files_are_beside_the_fields_and_an_empty_box_is_none() {
+        let form = default("", MULTIPART, ALL).unwrap();
+        assert_eq!(form.fields().collect::<Vec<_>>(), [("a", "1"), ("a", "2")]);
+        assert_eq!((form.files().count(), form.get("f")), (1, None));
+        let file = form.file("f").unwrap();
+        assert_eq!((file.name(), file.file_name()), ("f", "n.txt"));
+        assert_eq!(
+            (file.content_type(), file.bytes()),
+            (Some("text/plain"), &b"line\r\n"[..])
+        );
+    }
+
+    #[test]
+    fn without_a_body_it_is_the_query_whatever_else_is_said() {
+        for content_type in [
+            None,
+            Some(""),
+            Some(URLENCODED),
+            Some(MULTIPART),
+            Some("multipart/form-data"),
+            Some("application/json"),
+            Some("\u{e9}"),
+        ] {
+            for length in [None, Some(0), Some(u64::MAX)] {
+                let limits = FormLimits::default().max_body(0);
+                let form = Form::read(
+                    b"a=1&%zz=%ff\xff",
+                    content_type,
+                    length,
+                    &mut &b""[..],
+                    &limits,
+                );
+                let form = form.unwrap();
+                let expected = [("a", "1"), ("%zz", "\u{fffd}\u{fffd}")];
+                assert_eq!(form.query().collect::<Vec<_>>(), expected);
+                assert_eq!((form.fields().count(), form.files().count()), (0, 0));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_form_is_415_and_what_is_malformed_400() {
+        assert_eq!(refused(default("", "application/json", "{}")).0, 415);
+        assert_eq!(refused(default("", "", "a=b")).0, 415);
+        assert_eq!(refused(default("", URLENCODED, "a=%zz")).0, 400);
+        assert_eq!(refused(default("", URLENCODED, "a=%ff")).0, 400);
+        assert_eq!(refused(default("", MULTIPART, "a=b")).0, 400);
+        assert_eq!(refused(default("", "multipart/form-data", ALL)).0, 400);
+        let text = "--x\r\nContent-Disposition: form-data; name=a\r\n\r\n";
+        assert_eq!(refused(default("", MULTIPART, text)).0, 400);
+    }
+
+    #[test]
+    fn each_limit_holds_to_the_byte() {
+        let limits = FormLimits::default;
+        let part = "--x\r\nContent-Disposition: form-data; name=abc\r\n\r\n1234\r\n";
+        let part = |n: usize| part.repeat(n) + "--x--";
+        let file = ALL.len();
+        for (content_type, body, fits, over, says) in [
+            (
+                URLENCODED,
+                "a=1&b=2".to_owned(),
+                limits().max_body(7),
+                limits().max_body(6),
+                "6 bytes (max_body)",
+            ),
+            (
+                MULTIPART,
+                ALL.into(),
+                limits().max_body(file),
+                limits().max_body(file - 1),
+                "bytes (max_body)",
+            ),
+            (
+                URLENCODED,
+                "a=1&b=2".into(),
+                limits().max_fields(2),
+                limits().max_fields(1),
+                "1 fields (max_fields)",
+            ),
+            (
+                MULTIPART,
+                part(3),
+                limits().max_fields(3),
+                limits().max_fields(2),
+                "2 fields (max_fields)",
+            ),
+            (
+                URLENCODED,
+                "abc=12%34".into(),
+                limits().max_field(6),
+                limits().max_field(5),
+                "5 bytes (max_field): \"abc\"",
+            ),
+            (
+                MULTIPART,
+                part(1),
+                limits().max_field(7),
+                limits().max_field(6),
+                "6 bytes (max_field): \"abc\"",
+            ),
+            (
+                MULTIPART,
+                part(1),
+                limits().max_field(7),
+                limits().max_field(3),
+                "3 bytes (max_len)",
+            ),
+            (
+                MULTIPART,
+                ALL.into(),
+                limits().max_files(1),
+                limits().max_files(0),
+                "0 files (max_files)",
+            ),
+        ] {
+            read("a=b&c=d", content_type, &body, &fits).unwrap();
+            let (status, message) = refused(read("a=b&c=d", content_type, &body, &over));
+            assert_eq!(status, 413, "{message}");
+            assert!(message.contains(says), "{message}, not {says}");
+        }
+    }
+
+    #[test]
+    fn a_length_that_lies_changes_nothing_but_one_that_is_too_large_is_not_waited_for() {
+        for length in [None, Some(0), Some(1), Some(1 << 20)] {
+            let form = Form::read(
+                b"",
+                Some(URLENCODED),
+                length,
+                &mut &b"a=1"[..],
+                &FormLimits::default(),
+            );
+            assert_eq!(form.unwrap().get("a"), Some("1"), "{length:?}");
+        }
+        struct Waits(bool);
+        impl Read for Waits {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                panic!("the body was read");
+            }
+        }
+        impl BufRead for Waits {
+            fn fill_buf(&mut self) -> io::Result<&[u8]> {
+                assert!(
+                    !std::mem::replace(&mut self.0, true),
+                    "the body was waited for"
+                );
+                Ok(b"a=1")
+            }
+            fn consume(&mut self, _: usize) {
+                panic!("the body was read");
+            }
+        }
+        let limits = FormLimits::default();
+        let form = Form::read(
+            b"",
+            Some(URLENCODED),
+            Some((2 << 20) + 1),
+            &mut Waits(false),
+            &limits,
+        );
+        assert_eq!(refused(form).0, 413);
+    }
+}

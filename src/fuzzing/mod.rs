@@ -6,6 +6,7 @@
 mod connection;
 #[cfg(test)]
 mod conversations;
+mod form;
 mod get_values;
 mod model;
 mod params;
@@ -15,6 +16,7 @@ mod record_reader;
 mod sequences;
 
 pub use connection::connection;
+pub use form::form;
 pub use get_values::get_values;
 pub use params::params;
 pub use record_reader::record_reader;
@@ -27,11 +29,12 @@ mod tests {
     #[test]
     fn the_seeds_are_clean() {
         type Target = (&'static str, fn(&[u8]));
-        let targets: [Target; 4] = [
+        let targets: [Target; 5] = [
             ("record_reader", super::record_reader),
             ("params", super::params),
             ("get_values", super::get_values),
             ("connection", super::connection),
+            ("form", super::form),
         ];
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/seeds");
         let mut bytes = 0;
