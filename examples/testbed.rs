@@ -9,6 +9,7 @@
 //! | `/env` | | every parameter, `NAME=VALUE` a line, in the order received |
 //! | `/echo` | | the body, byte for byte, as `application/octet-stream` |
 //! | `/count` | | reads the body as a stream: `LEN SUM`, the sum of its bytes modulo 2^32 |
+//! | `/form` | | the query, and a urlencoded or multipart body; one line each: `query NAME=VALUE`, `field NAME=VALUE`, `file NAME=FILENAME:SIZE:SUM` |
 //! | `/noread` | | `ok`, without reading the body |
 //! | `/bytes` | `n` | N bytes of `x`, streamed, as `application/octet-stream` |
 //! | `/status` | `code` | that status, and `status CODE` |
@@ -51,6 +52,7 @@ fn app(req: &mut Request, res: Response) -> fcgi::Result {
         "/env" => env(req, res),
         "/echo" => echo(req, res),
         "/count" => count(req, res),
+        "/form" => form(req, res),
         "/noread" => plain(res).send("ok"),
         "/bytes" => bytes(number(query, "n")?, res),
         "/status" => {
@@ -183,16 +185,42 @@ fn count(req: &mut Request, res: Response) -> fcgi::Result {
         if piece.is_empty() {
             break;
         }
-        // Blocks of 256 bytes fit a u16, which the compiler sums in vectors.
-        for block in piece.chunks(256) {
-            let block: u16 = block.iter().map(|&byte| u16::from(byte)).sum();
-            sum = sum.wrapping_add(u32::from(block));
-        }
+        sum = sum.wrapping_add(sum_of(piece));
         let n = piece.len();
         length += n as u64;
         req.body().consume(n);
     }
     plain(res).send(format!("{length} {sum}"))
+}
+
+/// The sum of the bytes modulo 2^32.
+fn sum_of(bytes: &[u8]) -> u32 {
+    // Blocks of 256 bytes fit a u16, which the compiler sums in vectors.
+    let blocks = bytes
+        .chunks(256)
+        .map(|block| block.iter().map(|&byte| u16::from(byte)).sum::<u16>());
+    blocks.fold(0, |sum, block| sum.wrapping_add(u32::from(block)))
+}
+
+fn form(req: &mut Request, res: Response) -> fcgi::Result {
+    let form = req.form()?;
+    let mut lines = String::new();
+    for (name, value) in form.query() {
+        lines += &format!("query {name}={value}\n");
+    }
+    for (name, value) in form.fields() {
+        lines += &format!("field {name}={value}\n");
+    }
+    for file in form.files() {
+        let (name, bytes) = (file.name(), file.bytes());
+        lines += &format!(
+            "file {name}={}:{}:{}\n",
+            file.file_name(),
+            bytes.len(),
+            sum_of(bytes)
+        );
+    }
+    plain(res).send(lines)
 }
 
 fn bytes(mut n: u64, res: Response) -> fcgi::Result {

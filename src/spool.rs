@@ -9,7 +9,8 @@ use tempfile::{Builder, NamedTempFile};
 /// What a part was saved to: a file of a random name that only the owner may read (mode 0600). It is removed when this
 /// is dropped, at the end of the request most often, unless it is kept.
 ///
-/// A process that is killed by SIGKILL removes nothing: such files begin with `.fcgi-upload-`.
+/// A process that is killed by SIGKILL removes nothing. Such files begin with `.ht.upload-`, which Apache does not serve
+/// even where it serves the folder.
 #[derive(Debug)]
 pub struct Saved {
     file: NamedTempFile,
@@ -66,7 +67,7 @@ impl Saved {
     }
 
     pub(crate) fn new(folder: &Path) -> Result<Saved> {
-        let file = Builder::new().prefix(".fcgi-upload-").tempfile_in(folder);
+        let file = Builder::new().prefix(".ht.upload-").tempfile_in(folder);
         let file = file.map_err(|error| failed(&error, "create a file", folder))?;
         Ok(Saved { file, len: 0 })
     }
@@ -92,4 +93,80 @@ fn failed(error: &io::Error, what: &str, path: &Path) -> Error {
     let status = if is_full { 507 } else { 500 };
     let message = format!("cannot {what} for an upload in {}: {error}", path.display());
     Error::new(status, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn saved(folder: &Path, content: &[u8]) -> Saved {
+        let mut saved = Saved::new(folder).unwrap();
+        assert_eq!(saved.append(content).unwrap(), content.len());
+        saved.rewound().unwrap()
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn it_is_the_owners_alone_and_gone_when_nobody_keeps_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut saved = saved(folder.path(), b"abc");
+        assert_eq!(io::read_to_string(saved.file()).unwrap(), "abc");
+        assert_eq!(
+            (saved.len(), saved.path().parent()),
+            (3, Some(folder.path()))
+        );
+        assert_eq!(
+            fs::metadata(saved.path()).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert!(names(folder.path())[0].starts_with(".ht.upload-"));
+        drop(saved);
+        assert!(names(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn it_is_kept_under_a_new_name_or_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kept");
+        saved(folder.path(), b"abc").keep(&path).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"abc");
+        let other = saved(folder.path(), b"def").keep_here().unwrap();
+        assert_eq!(
+            (fs::read(&other).unwrap(), names(folder.path()).len()),
+            (b"def".to_vec(), 2)
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kept");
+        fs::write(&path, "old").unwrap();
+        let error = saved(folder.path(), b"new").keep(&path).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("as {}: File exists", path.display())),
+            "{error}"
+        );
+        let source = error
+            .source()
+            .and_then(|source| source.downcast_ref::<io::Error>());
+        assert_eq!(
+            source.map(io::Error::kind),
+            Some(io::ErrorKind::AlreadyExists)
+        );
+        assert_eq!(
+            (fs::read(&path).unwrap(), names(folder.path())),
+            (b"old".to_vec(), vec!["kept".into()])
+        );
+    }
 }

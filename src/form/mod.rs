@@ -12,4 +12,4 @@ pub(crate) use cookie::cookie_pairs;
 pub use cookie::{Cookie, SameSite};
 pub use fields::{Form, FormFile, FormLimits};
 pub use multipart::{Multipart, Part};
-pub(crate) use urlencoded::query_pairs;
+pub(crate) use urlencoded::{query_pairs, urlencoded};

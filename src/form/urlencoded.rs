@@ -34,6 +34,13 @@ pub(super) fn checked_pairs(
     Ok(query_pairs(text))
 }
 
+/// As a page's form sends its fields.
+pub(crate) fn urlencoded(fields: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(fields)
+        .finish()
+}
+
 fn is_escaped(text: &[u8]) -> bool {
     let mut rest = text.split(|&byte| byte == b'%');
     rest.next();
