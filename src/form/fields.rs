@@ -185,7 +185,8 @@ impl Form {
         Ok(())
     }
 
-    fn read_parts(&mut self, mut parts: Multipart<'_>, limits: &FormLimits) -> Result<()> {
+    fn read_parts(&mut self, parts: Multipart<'_>, limits: &FormLimits) -> Result<()> {
+        let mut parts = parts.max_parts(usize::MAX);
         while let Some(mut part) = parts.next_part()? {
             match part.file_name() {
                 // A box for a file that was left empty.
