@@ -277,7 +277,7 @@ fn what_is_endless_is_refused_in_little_memory() {
         let ask = Ask::new("POST", target).param("CONTENT_TYPE", content_type);
         let mut wire = testbed.connect();
         wire.write(ask.head());
-        wire.write(record(STDIN, 1, begin.as_bytes()));
+        wire.write(record(STDIN, 1, format!("{begin}a").as_bytes()));
         let (mut reading, mut writing) = wire.split();
         let endless = record(STDIN, 1, &[b'a'; 65_528]);
         // What is too much is taken from the web server for a while, and thrown away: else it would not see the answer.
