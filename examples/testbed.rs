@@ -9,6 +9,9 @@
 //! | `/env` | | every parameter, `NAME=VALUE` a line, in the order received |
 //! | `/echo` | | the body, byte for byte, as `application/octet-stream` |
 //! | `/count` | | reads the body as a stream: `LEN SUM`, the sum of its bytes modulo 2^32 |
+//! | `/form` | | the query, and a urlencoded or multipart body; one line each: `query NAME=VALUE`, `field NAME=VALUE`, `file NAME=FILENAME:SIZE:SUM` |
+//! | `/parts` | | reads a multipart body as a stream: a line `part NAME=FILENAME:SIZE:SUM` each, with `-` for no file name |
+//! | `/save` | `dir` | saves each part of a multipart body in that folder and keeps none: `saved SIZE` a line |
 //! | `/noread` | | `ok`, without reading the body |
 //! | `/bytes` | `n` | N bytes of `x`, streamed, as `application/octet-stream` |
 //! | `/status` | `code` | that status, and `status CODE` |
@@ -53,6 +56,11 @@ fn app(req: &mut Request, res: Response) -> fcgi::Result {
         "/env" => env(req, res),
         "/echo" => echo(req, res),
         "/count" => count(req, res),
+        "/form" => form(req, res),
+        #[cfg(feature = "multipart")]
+        "/parts" => parts(req, res),
+        #[cfg(feature = "multipart")]
+        "/save" => save(req, res),
         "/noread" => plain(res).send("ok"),
         "/bytes" => bytes(number(query, "n")?, res),
         "/status" => {
@@ -188,22 +196,74 @@ fn echo(req: &mut Request, res: Response) -> fcgi::Result {
 }
 
 fn count(req: &mut Request, res: Response) -> fcgi::Result {
+    let (length, sum) = length_and_sum(req.body())?;
+    plain(res).send(format!("{length} {sum}"))
+}
+
+fn length_and_sum(from: &mut impl BufRead) -> std::io::Result<(u64, u32)> {
     let (mut length, mut sum) = (0_u64, 0_u32);
     loop {
-        let piece = req.body().fill_buf()?;
+        let piece = from.fill_buf()?;
         if piece.is_empty() {
-            break;
+            return Ok((length, sum));
         }
-        // Blocks of 256 bytes fit a u16, which the compiler sums in vectors.
-        for block in piece.chunks(256) {
-            let block: u16 = block.iter().map(|&byte| u16::from(byte)).sum();
-            sum = sum.wrapping_add(u32::from(block));
-        }
+        sum = sum.wrapping_add(sum_of(piece));
         let n = piece.len();
         length += n as u64;
-        req.body().consume(n);
+        from.consume(n);
     }
-    plain(res).send(format!("{length} {sum}"))
+}
+
+/// The sum of the bytes modulo 2^32.
+fn sum_of(bytes: &[u8]) -> u32 {
+    // Blocks of 256 bytes fit a u16, which the compiler sums in vectors.
+    let blocks = bytes
+        .chunks(256)
+        .map(|block| block.iter().map(|&byte| u16::from(byte)).sum::<u16>());
+    blocks.fold(0, |sum, block| sum.wrapping_add(u32::from(block)))
+}
+
+fn form(req: &mut Request, res: Response) -> fcgi::Result {
+    let form = req.form()?;
+    let mut lines = String::new();
+    for (name, value) in form.query() {
+        lines += &format!("query {name}={value}\n");
+    }
+    for (name, value) in form.fields() {
+        lines += &format!("field {name}={value}\n");
+    }
+    for file in form.files() {
+        let (name, bytes) = (file.name(), file.bytes());
+        lines += &format!(
+            "file {name}={}:{}:{}\n",
+            file.file_name(),
+            bytes.len(),
+            sum_of(bytes)
+        );
+    }
+    plain(res).send(lines)
+}
+
+#[cfg(feature = "multipart")]
+fn parts(req: &mut Request, res: Response) -> fcgi::Result {
+    let mut lines = String::new();
+    let mut parts = req.multipart()?;
+    while let Some(mut part) = parts.next_part()? {
+        let (length, sum) = length_and_sum(&mut part)?;
+        let (name, file_name) = (part.name(), part.file_name().unwrap_or("-"));
+        lines += &format!("part {name}={file_name}:{length}:{sum}\n");
+    }
+    plain(res).send(lines)
+}
+
+#[cfg(feature = "multipart")]
+fn save(req: &mut Request, res: Response) -> fcgi::Result {
+    let folder = String::from_utf8(argument(req.query(), "dir")?)?;
+    let (mut lines, mut parts) = (String::new(), req.multipart()?);
+    while let Some(mut part) = parts.next_part()? {
+        lines += &format!("saved {}\n", part.save_to(&folder)?.len());
+    }
+    plain(res).send(lines)
 }
 
 fn bytes(mut n: u64, res: Response) -> fcgi::Result {

@@ -18,6 +18,7 @@ pub struct Body<'buf> {
     shared: &'buf Shared<'buf>,
     /// Whether it is a filter's second stream.
     is_data: bool,
+    is_begun: bool,
     /// The bytes that `fill_buf` lends, and which of them are content not used yet.
     lent: Option<(&'buf mut [u8], Range<usize>)>,
 }
@@ -27,6 +28,7 @@ impl<'buf> Body<'buf> {
         Body {
             shared,
             is_data: false,
+            is_begun: false,
             lent: None,
         }
     }
@@ -36,6 +38,11 @@ impl<'buf> Body<'buf> {
             is_data: true,
             ..Body::new(shared)
         }
+    }
+
+    /// Whether something of it was taken.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.is_begun
     }
 
     /// Gives back what a `fill_buf` without `consume` still holds.
@@ -68,6 +75,7 @@ impl Read for Body<'_> {
         let n = self.fill(&mut exchange)?.min(into.len());
         into[..n].copy_from_slice(exchange.wire.content(n));
         exchange.wire.take(n);
+        self.is_begun = true;
         Ok(n)
     }
 }
@@ -85,6 +93,7 @@ impl BufRead for Body<'_> {
     fn consume(&mut self, n: usize) {
         let here = self.lent.as_ref().map_or(0, |(_, content)| content.len());
         self.give_back();
+        self.is_begun = true;
         if let Some(exchange) = &mut *self.shared.borrow_mut() {
             exchange.wire.take(n.min(here));
         }

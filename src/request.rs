@@ -2,8 +2,11 @@
 
 use crate::body::{Body, connected};
 use crate::cgi::{Known, below, encode_path, encoded, raw_path, request_target};
+use crate::error::{Error, Result};
 use crate::exchange::Shared;
-use crate::form::{cookie_pairs, query_pairs};
+#[cfg(feature = "multipart")]
+use crate::form::Multipart;
+use crate::form::{Form, FormLimits, cookie_pairs, query_pairs};
 use crate::front::Frozen;
 use crate::protocol::Role;
 use crate::request_id::RequestId;
@@ -286,6 +289,56 @@ impl<'buf> Request<'buf> {
         &mut self.body
     }
 
+    /// What a visitor filled in: the query's values, and the body's fields and files, all of it in memory, within the
+    /// default [`FormLimits`].
+    ///
+    /// Without a body it is the query alone, and never an error.
+    ///
+    /// ```
+    /// # use fcgi::{Request, Response, html_escape};
+    /// fn greet(req: &mut Request, res: Response) -> fcgi::Result {
+    ///     let form = req.form()?;
+    ///     let name = form.get("name").unwrap_or("nobody");
+    ///     res.content_type("text/html; charset=utf-8").send(format!("<p>Hello, {}!", html_escape(name)))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Each is the answer that `?` makes of it: status 413 where the form has more than its limits allow, 400 where it is
+    /// malformed or not UTF-8, 415 where the body has another Content-Type than `application/x-www-form-urlencoded` and
+    /// `multipart/form-data`. Those of the [`Body`]. 500 if the body was read already, by an earlier call most often.
+    pub fn form(&mut self) -> Result<Form> {
+        self.form_with(&FormLimits::default())
+    }
+
+    /// As [`form`](Request::form), with limits of one's own.
+    ///
+    /// # Errors
+    /// As [`form`](Request::form).
+    pub fn form_with(&mut self, limits: &FormLimits) -> Result<Form> {
+        let query = self.front.params.known(Known::QueryString);
+        let (content_type, content_length) = (self.content_type(), self.content_length());
+        let body = self.unread_body()?;
+        Form::read(
+            query.unwrap_or_default(),
+            content_type,
+            content_length,
+            body,
+            limits,
+        )
+    }
+
+    /// The parts of a multipart/form-data body, of any size, one after the other.
+    ///
+    /// # Errors
+    /// Status 415 if the body is no multipart, and 400 if its Content-Type does not say how its parts are divided.
+    /// 500 if the body was read already.
+    #[cfg(feature = "multipart")]
+    pub fn multipart(&mut self) -> Result<Multipart<'_>> {
+        let content_type = self.content_type();
+        Multipart::of(content_type, self.unread_body()?)
+    }
+
     /// A filter's second stream, the file that it is to change (section 6.4); empty in every other role. What is left of
     /// the body, which comes before it, is passed over at the first read.
     ///
@@ -328,6 +381,16 @@ impl<'buf> Request<'buf> {
         Stderr {
             shared: self.shared,
         }
+    }
+
+    fn unread_body(&mut self) -> Result<&mut Body<'buf>> {
+        let body = self.body();
+        if body.is_begun() {
+            let message =
+                "the form cannot be read: the body was read already; keep what the first call gave";
+            return Err(Error::new(500, message));
+        }
+        Ok(body)
     }
 
     fn visitor(&self) -> Visitor<'_, 'buf> {

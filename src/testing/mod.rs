@@ -63,6 +63,7 @@ use crate::client::{Begin, Client, End, Part};
 use crate::connection::{self, Failure, Pace, Worker};
 use crate::error::Result;
 use crate::exchange::Home;
+use crate::form::urlencoded;
 use crate::limits::Limits;
 use crate::link::{Head, Kind, Link, Waiting};
 use crate::net::{Transport, Wait};
@@ -123,6 +124,16 @@ pub fn request<'a>(method: &'a str, target: &'a str) -> Ask<'a> {
     }
 }
 
+const BOUNDARY: &str = "----fcgi-testing-5d1f3c72a09be846";
+const LAST_BOUNDARY: &str = "------fcgi-testing-5d1f3c72a09be846--\r\n";
+
+/// As browsers write it (the WHATWG's multipart/form-data encoding algorithm).
+fn part_name(name: &str) -> String {
+    name.replace('"', "%22")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
+}
+
 /// A request that a test asks: made by [`request`], ended by [`call`](Ask::call) or [`serve`](Ask::serve).
 ///
 /// It has what a handler may look for: the method, the query, a Host (`localhost`), a visitor's address (`127.0.0.1`) and so
@@ -180,6 +191,60 @@ impl<'a> Ask<'a> {
         self.headers.push(("Content-Length".to_owned(), length));
         self.body = Some(body);
         self
+    }
+
+    /// Sets the body, and its type, as a page's form does that has no `enctype`: names and values, urlencoded.
+    ///
+    /// # Panics
+    /// If there is a body already.
+    #[track_caller]
+    pub fn form(self, fields: &[(&str, &str)]) -> Ask<'a> {
+        self.header("Content-Type", "application/x-www-form-urlencoded")
+            .body(urlencoded(fields))
+    }
+
+    /// Adds a field to a multipart/form-data body, as a form sends it that has `enctype="multipart/form-data"`.
+    ///
+    /// # Panics
+    /// If there is a body of another kind.
+    #[track_caller]
+    pub fn field(self, name: &str, value: &str) -> Ask<'a> {
+        self.part(&format!("name=\"{}\"", part_name(name)), value.as_bytes())
+    }
+
+    /// Adds a file to a multipart/form-data body. Its name can be any that a visitor may have, `../../.htaccess` as well.
+    ///
+    /// # Panics
+    /// If there is a body of another kind.
+    #[track_caller]
+    pub fn file(self, name: &str, file_name: &str, content: impl AsRef<[u8]>) -> Ask<'a> {
+        let (name, file_name) = (part_name(name), part_name(file_name));
+        let names = format!(
+            "name=\"{name}\"; filename=\"{file_name}\"\r\nContent-Type: application/octet-stream"
+        );
+        self.part(&names, content.as_ref())
+    }
+
+    #[track_caller]
+    fn part(mut self, names: &str, content: &[u8]) -> Ask<'a> {
+        let mut body = match self.body.take() {
+            None => {
+                let content_type = format!("multipart/form-data; boundary={BOUNDARY}");
+                self = self.header("Content-Type", content_type);
+                Vec::new()
+            }
+            Some(body) => {
+                self.headers.retain(|(name, _)| name != "Content-Length");
+                let parts = body.strip_suffix(LAST_BOUNDARY.as_bytes());
+                parts.expect("a request has one body").to_vec()
+            }
+        };
+        let head = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; {names}\r\n\r\n");
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(content);
+        body.extend_from_slice(b"\r\n");
+        body.extend_from_slice(LAST_BOUNDARY.as_bytes());
+        self.body(body)
     }
 
     /// Sets a CGI parameter, whatever else it would be: `REMOTE_USER`, `HTTPS`, or `CONTENT_LENGTH` for one that is wrong.

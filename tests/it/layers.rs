@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// From top to bottom; a module imports from its own layer and those below.
-const LAYERS: [&[&str]; 16] = [
+const LAYERS: [&[&str]; 17] = [
     &["main"],
     &["cli", "testing", "fuzzing"],
     &["client"],
@@ -45,6 +45,7 @@ const LAYERS: [&[&str]; 16] = [
         "page",
         "access_log",
     ],
+    &["spool"],
     &["protocol", "error", "decimal", "date", "request_id"],
 ];
 
@@ -53,13 +54,13 @@ const LAYERS: [&[&str]; 16] = [
 const ONLY: [(&str, &[&str]); 5] = [
     ("client", &["protocol", "net", "error"]),
     ("cgi", &["protocol", "error"]),
-    ("form", &["cgi", "error"]),
+    ("form", &["cgi", "error", "spool"]),
     ("page", &[]),
     ("protocol", &[]),
 ];
 
 /// Where a foreign crate may be named. crossbeam's parts serve what crosses threads.
-const FOREIGN: [(&str, &[&str]); 9] = [
+const FOREIGN: [(&str, &[&str]); 11] = [
     ("socket2", &["net"]),
     ("libc", &["net"]),
     ("crossbeam_utils", &["pool", "accept", "reserve"]),
@@ -67,7 +68,9 @@ const FOREIGN: [(&str, &[&str]); 9] = [
     ("env_logger", &["cli"]),
     ("httparse", &["cli"]),
     ("form_urlencoded", &["form"]),
-    ("percent_encoding", &["cgi"]),
+    ("percent_encoding", &["cgi", "form"]),
+    ("memchr", &["form"]),
+    ("tempfile", &["spool"]),
     ("httpdate", &["date", "cgi"]),
 ];
 
@@ -91,19 +94,27 @@ const TOP_LEVEL: [&str; 16] = [
     "target",
 ];
 
-/// What the default features bring in: the six of the card, form_urlencoded, what these need, and httparse for `dev`.
-const CRATES: [&str; 11] = [
+/// What the default features bring in: the six of the card, form_urlencoded, what these need, httparse for `dev`, and for
+/// `multipart` memchr, and tempfile with its five.
+const CRATES: [&str; 18] = [
+    "bitflags",
     "crossbeam-utils",
     "env_filter",
     "env_logger",
+    "fastrand",
     "form_urlencoded",
     "getopts",
     "httparse",
     "httpdate",
     "libc",
+    "linux-raw-sys",
     "log",
+    "memchr",
+    "once_cell",
     "percent-encoding",
+    "rustix",
     "socket2",
+    "tempfile",
 ];
 
 /// A source file: its module of the top level, its path, its code without comments and tests.

@@ -20,6 +20,7 @@ mod cuts;
 mod deploy;
 mod fairness;
 mod foreign;
+mod forms;
 mod launches;
 mod layers;
 mod limits;
