@@ -54,6 +54,9 @@ fn events(req: &mut Request, res: Response, news: &Path, pace: &Pace) -> fcgi::R
     let mut at = last.and_then(|id| id.parse().ok()).unwrap_or(0);
     let res = res.content_type("text/event-stream");
     let mut out = res.header("Cache-Control", "no-store").stream()?;
+    // nginx and Apache hold the head back until something follows it.
+    out.write_all(b"retry: 2000\n\n")?;
+    out.flush()?;
     let began = Instant::now();
     let mut spoke = began;
     // Behind nginx it is aborted as soon as the visitor has left; elsewhere the next write fails.
@@ -123,9 +126,8 @@ mod tests {
     #[test]
     fn each_whole_line_is_an_event_and_its_id_says_where_the_next_begins() {
         let path = news("events", "one\ntwo\rid: 9\nthr");
-        let answer =
-            request("GET", "/events").call(|req, res| events(req, res, &path, &ONCE));
-        let text = "id: 4\ndata: one\n\nid: 14\ndata: two id: 9\n\n";
+        let answer = request("GET", "/events").call(|req, res| events(req, res, &path, &ONCE));
+        let text = "retry: 2000\n\nid: 4\ndata: one\n\nid: 14\ndata: two id: 9\n\n";
         assert_eq!((answer.status(), answer.text()), (200, text), "{answer:?}");
         assert_eq!(answer.header("Content-Type"), Some("text/event-stream"));
         assert_eq!(answer.header("X-Accel-Buffering"), Some("no"));
@@ -139,12 +141,16 @@ mod tests {
             ("4", "id: 8\ndata: two\n\n"),
             ("8", ""),
             // The file is shorter than that: another one. And what is no number is the beginning.
-            ("18446744073709551615", "id: 4\ndata: one\n\nid: 8\ndata: two\n\n"),
+            (
+                "18446744073709551615",
+                "id: 4\ndata: one\n\nid: 8\ndata: two\n\n",
+            ),
             ("x", "id: 4\ndata: one\n\nid: 8\ndata: two\n\n"),
         ] {
             let ask = request("GET", "/events").header("Last-Event-ID", id);
             let answer = ask.call(|req, res| events(req, res, &path, &ONCE));
-            assert_eq!(answer.text(), text, "{id}: {answer:?}");
+            let events = answer.text().strip_prefix("retry: 2000\n\n");
+            assert_eq!(events, Some(text), "{id}: {answer:?}");
         }
         fs::remove_file(path).unwrap();
     }
@@ -157,7 +163,7 @@ mod tests {
             ..ONCE
         };
         let answer = request("GET", "/events").call(|req, res| events(req, res, &path, &pace));
-        assert!(answer.text().starts_with(":\n\n"), "{answer:?}");
+        assert!(answer.text().ends_with("\n\n:\n\n"), "{answer:?}");
         fs::remove_file(path).unwrap();
     }
 
@@ -165,7 +171,10 @@ mod tests {
     fn before_the_first_line_there_is_no_file_and_no_error() {
         let path = std::env::temp_dir().join("fcgi-there-is-no-such-file");
         let answer = request("GET", "/events").call(|req, res| events(req, res, &path, &ONCE));
-        assert_eq!((answer.status(), answer.text(), answer.error()), (200, "", None));
+        assert_eq!(
+            (answer.status(), answer.text(), answer.error()),
+            (200, "retry: 2000\n\n", None)
+        );
     }
 
     #[test]

@@ -67,6 +67,13 @@ pub fn fcgid_script_alias(folder: &Folder, testbed: &Testbed) -> Outcome<Running
     start(folder, &FCGID, &program.conf("apache", &[])?)
 }
 
+/// With the directive that passes pieces of an answer on as they come.
+pub fn fcgid_unbuffered(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let host = format!("{}\nFcgidOutputBufferSize 0", program.conf("apache", &[])?);
+    start(folder, &FCGID, &host)
+}
+
 pub fn cgid(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     htaccess(folder, testbed, "app.cgi")?;
     // Beside it a script that shows what mod_cgid makes of a query, and that the danger is real.

@@ -32,6 +32,18 @@ pub fn external_tcp(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     external(folder, testbed, Upstream::tcp()?)
 }
 
+/// With the printed line for answers in pieces made active.
+pub fn streaming(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let printed = program.conf("lighttpd", &["--workers", WORKERS])?;
+    let line = "server.stream-response-body = 1";
+    ensure!(
+        printed.contains(&format!("#{line}")),
+        "conf lighttpd prints no line #{line}"
+    );
+    start_with(folder, &printed.replace(&format!("#{line}"), line))
+}
+
 /// Rewritten below a place. The program is not told, for the rule has to find it.
 pub fn mounted(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     untold(folder, testbed, &["--mount", "/app"])

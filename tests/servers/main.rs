@@ -6,6 +6,7 @@ mod access;
 mod apache;
 mod caddy;
 mod deploy;
+mod events;
 mod folder;
 mod guides;
 mod h2o;
@@ -1013,6 +1014,36 @@ const ROWS: &[Row] = &[
         name: "multiwatch",
         missing: managers::missing_multiwatch,
         work: Work::Story(managers::multiwatch),
+    },
+    Row {
+        name: "nginx-events",
+        missing: nginx::missing,
+        work: Work::Story(events::nginx),
+    },
+    Row {
+        name: "apache-proxy-events",
+        missing: apache::missing_proxy,
+        work: Work::Story(events::apache_proxy),
+    },
+    Row {
+        name: "apache-fcgid-events",
+        missing: apache::missing_fcgid,
+        work: Work::Story(events::apache_fcgid),
+    },
+    Row {
+        name: "lighttpd-events",
+        missing: lighttpd::missing,
+        work: Work::Story(events::lighttpd),
+    },
+    Row {
+        name: "apache-fcgid-gathered-events",
+        missing: apache::missing_fcgid,
+        work: Work::Story(events::apache_fcgid_gathered),
+    },
+    Row {
+        name: "lighttpd-gathered-events",
+        missing: lighttpd::missing,
+        work: Work::Story(events::lighttpd_gathered),
     },
 ];
 

@@ -55,6 +55,14 @@ impl Testbed {
         Ok(examples.join("hello"))
     }
 
+    /// An example in the place of the testbed.
+    pub fn example(&self, name: &str) -> Outcome<Testbed> {
+        let other = self.other()?.with_file_name(name);
+        let profile = other.parent().and_then(Path::parent);
+        build(profile.ok_or("the examples lie nowhere")?, name)?;
+        Ok(Testbed { built: other })
+    }
+
     /// The file that cargo has built.
     pub fn built(&self) -> &Path {
         &self.built
