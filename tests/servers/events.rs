@@ -76,7 +76,10 @@ fn passed_on(report: &mut Report, folder: &Folder, testbed: &Testbed, start: Sta
     report.check("who leaves gives the worker back", || {
         // Two of the four have left before the second in which nothing was written.
         let untold = ended(folder) == 0;
-        ensure!(told == Told::AtOnce || untold, "a visitor's leaving was told");
+        ensure!(
+            told == Told::AtOnce || untold,
+            "a visitor's leaving was told"
+        );
         until("every stream has ended", || {
             if told == Told::ByWriting && append(folder, "more\n").is_err() {
                 return Some(());
