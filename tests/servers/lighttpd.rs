@@ -134,6 +134,26 @@ pub fn guarded(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     start_with(folder, &conf)
 }
 
+/// Spawned twice: as an authorizer in front of `/members/`, and as the responder that has the login.
+pub fn guarded_folder(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let entry = |mode: &str| {
+        format!(
+            "(( \"mode\" => \"{mode}\", \"docroot\" => \"{}\", \"bin-path\" => \"{}\", \"max-procs\" => 1,\n\
+             \"socket\" => \"{}\", \"check-local\" => \"disable\" ))",
+            folder.text("public"),
+            program.path.display(),
+            folder.text(&format!("run/{mode}.sock")),
+        )
+    };
+    let (guard, app) = (entry("authorizer"), entry("responder"));
+    let conf = format!(
+        "server.modules += ( \"mod_fastcgi\" )\n\
+         fastcgi.server = ( \"/members/\" => {guard}, \"/login\" => {app}, \"/logout\" => {app} )\n"
+    );
+    start_with(folder, &conf)
+}
+
 /// Spawned, and allowed to send files: the program's settings say so, as on a shared host.
 pub fn sendfile(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     let program = testbed.install(folder, "www/app.fcgi")?;

@@ -23,6 +23,7 @@ mod process;
 mod reload;
 mod requests;
 mod row;
+mod sessions;
 mod settings;
 mod stops;
 mod stories;
@@ -1044,6 +1045,31 @@ const ROWS: &[Row] = &[
         name: "lighttpd-gathered-events",
         missing: lighttpd::missing,
         work: Work::Story(events::lighttpd_gathered),
+    },
+    Row {
+        name: "nginx-session",
+        missing: sessions::missing_nginx,
+        work: Work::Story(sessions::nginx),
+    },
+    Row {
+        name: "apache-fcgid-session",
+        missing: sessions::missing_apache,
+        work: Work::Story(sessions::apache),
+    },
+    Row {
+        name: "apache-fcgid-login",
+        missing: sessions::missing_apache,
+        work: Work::Story(sessions::apache_guard),
+    },
+    Row {
+        name: "lighttpd-login",
+        missing: sessions::missing_lighttpd,
+        work: Work::Story(sessions::lighttpd_guard),
+    },
+    Row {
+        name: "nginx-login",
+        missing: sessions::missing_nginx,
+        work: Work::Story(sessions::nginx_guard),
     },
 ];
 
