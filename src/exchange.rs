@@ -8,7 +8,8 @@
 //! ```
 //!
 //! The status line is written last and comes first: `Status:` always stands there, since a `Location` without it is a 200 on
-//! three web servers. Only with a `Location` it stands last, for HAProxy's sake, unless it is an authorizer's. A small answer leaves in one write, its end included.
+//! three web servers. Only with a `Location` it stands last, for HAProxy's sake, unless it is an authorizer's. A small answer
+//! leaves in one write, its end included.
 
 use crate::access_line::Sent;
 use crate::cgi::{Illegal, check_field, is_bodiless, reason};
