@@ -182,6 +182,7 @@ mod tests {
         for cookie in [
             "",
             "member=ada",
+            "member=9999999999.ada",
             &forged,
             &old,
             &cookie(&log_in("name=ada&password=x")),

@@ -4,7 +4,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::folder::Folder;
 use crate::http::{Http, Stream, request};
@@ -80,12 +80,17 @@ fn passed_on(report: &mut Report, folder: &Folder, testbed: &Testbed, start: Sta
             told == Told::AtOnce || untold,
             "a visitor's leaving was told"
         );
+        let begun = Instant::now();
         until("every stream has ended", || {
             if told == Told::ByWriting && append(folder, "more\n").is_err() {
                 return Some(());
             }
             (ended(folder) == 4).then_some(())
-        })
+        })?;
+        // Without being told it would be at the next comment.
+        let quick = begun.elapsed() < Duration::from_secs(10);
+        ensure!(quick, "it took {:?}", begun.elapsed());
+        Ok(())
     });
     report.check("nothing goes on after that", || expect_rest(folder));
     report.check("a visitor who leaves is no error", || expect_calm(folder));
