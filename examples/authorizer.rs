@@ -9,7 +9,8 @@
 //! ErrorDocument 401 /login
 //! ```
 //!
-//! For lighttpd see `fcgi::Access`. nginx asks the responder: `auth_request /may-pass;` and `error_page 401 = /login;`.
+//! lighttpd asks as `fcgi::Access` has it, and takes a second entry, `"/login"`, by which the program is the responder. nginx
+//! asks the responder alone: as there, with `error_page 401 = /login;` beside `auth_request /may-pass;`.
 
 use cookie::{CookieJar, Key};
 use fcgi::{Access, Cookie, Error, Request, Response, Server, html_escape};
