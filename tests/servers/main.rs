@@ -1057,6 +1057,11 @@ const ROWS: &[Row] = &[
         work: Work::Story(sessions::apache),
     },
     Row {
+        name: "nginx-session-https",
+        missing: sessions::missing_https,
+        work: Work::Story(sessions::https),
+    },
+    Row {
         name: "apache-fcgid-login",
         missing: sessions::missing_apache,
         work: Work::Story(sessions::apache_guard),

@@ -115,6 +115,19 @@ pub fn asking(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     start_as(folder, testbed, upstream, &[], &[], &blocks)
 }
 
+/// With a second address, for https.
+pub fn secure(
+    folder: &Folder,
+    testbed: &Testbed,
+    at: SocketAddr,
+    certificate: &str,
+) -> Outcome<Running> {
+    let lines = format!(
+        "listen {at} ssl;\nssl_certificate {certificate};\nssl_certificate_key {certificate};\n"
+    );
+    start_as(folder, testbed, Upstream::unix(folder), &[], &[], &lines)
+}
+
 /// With an access log of the program's own.
 pub fn logged(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     let log = folder.text("log/access.log");

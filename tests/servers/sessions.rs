@@ -7,11 +7,19 @@ use std::process::{Command, Stdio};
 use crate::folder::Folder;
 use crate::process::until;
 use crate::row::{Report, Running};
-use crate::testbed::{Testbed, installed};
+use crate::testbed::{Testbed, free_address, installed};
 use crate::{Outcome, apache, ensure, lighttpd, nginx};
 
 pub fn missing_nginx() -> Vec<String> {
     [nginx::missing(), missing_curl()].concat()
+}
+
+pub fn missing_https() -> Vec<String> {
+    let mut missing = missing_nginx();
+    if installed(&["openssl"]).is_none() {
+        missing.push("openssl".to_owned());
+    }
+    missing
 }
 
 pub fn missing_apache() -> Vec<String> {
@@ -38,6 +46,59 @@ pub fn nginx(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
 
 pub fn apache(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     session(report, folder, testbed, apache::fcgid_htaccess, 403);
+}
+
+/// A cookie that is set by https is for https only.
+pub fn https(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    let begun = || {
+        folder.write("www/.ht.session-keys", KEY)?;
+        let (at, pem) = (free_address()?, certificate(folder)?);
+        let running = nginx::secure(folder, &testbed.example("cookies")?, at, &pem)?;
+        Ok((running, at))
+    };
+    let Some((running, at)) = report.check("start", begun) else {
+        return;
+    };
+    let secure = Browser {
+        site: format!("https://{at}"),
+        ..Browser::new(folder, &running)
+    };
+    report.check("a login by https is for https", || {
+        let form = "name=ada&password=lovelace";
+        secure.log_in("/login", form)?.expect(303, "; Secure; ")?;
+        secure.get("/")?.expect(200, "Hello, ada!")?;
+        // Not asked for by http, for curl trusts this machine with it all the same.
+        let cookies = secure.cookies()?;
+        let kept = cookies.iter().any(|line| line.contains("\tTRUE\t"));
+        ensure!(kept, "the cookies are {cookies:?}");
+        Ok(())
+    });
+    report.check("stop", || running.stop());
+}
+
+/// One that nobody vouches for, with its key.
+fn certificate(folder: &Folder) -> Outcome<String> {
+    let pem = folder.text("etc/localhost.pem");
+    let output = Command::new("openssl")
+        .args([
+            "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-days", "2",
+        ])
+        .args(["-subj", "/CN=localhost", "-keyout", &pem, "-out"])
+        .arg(folder.path("etc/certificate.pem"))
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| format!("cannot run openssl: {e}"))?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "openssl made no certificate: {errors}"
+    );
+    let read = |path: &str| {
+        fs::read_to_string(folder.path(path)).map_err(|e| format!("cannot read {path}: {e}"))
+    };
+    let both = read("etc/localhost.pem")? + &read("etc/certificate.pem")?;
+    folder.write("etc/localhost.pem", &both)?;
+    Ok(pem)
 }
 
 type Start = fn(&Folder, &Testbed) -> Outcome<Running>;
@@ -282,7 +343,8 @@ impl Browser {
 
     fn curl(&self, path: &str, more: &[&str]) -> Outcome<Seen> {
         let output = Command::new("curl")
-            .args(["--silent", "--show-error", "--include", "--noproxy", "*"])
+            .args(["--silent", "--show-error", "--include", "--insecure"])
+            .args(["--noproxy", "*"])
             .args([
                 "--max-time",
                 "20",
