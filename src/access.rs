@@ -18,6 +18,8 @@ use crate::response::Response;
 /// Server::new().authorizer(members);
 /// ```
 ///
+/// The example `authorizer` is a whole one: a login page, a signed cookie, and a folder of files that only members get.
+///
 /// What becomes of a denial, as it was seen:
 ///
 /// | web server | status | body and headers | variables |
@@ -46,6 +48,11 @@ use crate::response::Response;
 /// FcgidAuthenticator /srv/app.fcgi
 /// FcgidAuthorizer /srv/app.fcgi
 /// Require valid-user
+///
+/// # Apache: a login of the program's own, from the .htaccess of the folder (AllowOverride FileInfo): each denial is a 401,
+/// # whose page is the program's
+/// FcgidAccessChecker /srv/www/app.fcgi
+/// ErrorDocument 401 /login
 ///
 /// # Apache: mod_authnz_fcgi asks one that runs; in the configuration of the server
 /// AuthnzFcgiDefineProvider authnz guard fcgi://127.0.0.1:9000/

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! The status line is written last and comes first: `Status:` always stands there, since a `Location` without it is a 200 on
-//! three web servers. Only with a `Location` it stands last, for HAProxy's sake. A small answer leaves in one write, its end included.
+//! three web servers. Only with a `Location` it stands last, for HAProxy's sake, unless it is an authorizer's. A small answer
+//! leaves in one write, its end included.
 
 use crate::access_line::Sent;
 use crate::cgi::{Illegal, check_field, is_bodiless, reason};
@@ -466,8 +467,9 @@ impl<'buf> Exchange<'buf> {
 
     /// Writes the blank line, and the status line into the room in front of the fields.
     fn close_head(&mut self) {
-        if self.has_location {
-            // HAProxy 2.6.12 makes a 302 of whatever status stands before a Location.
+        // HAProxy 2.6.12 makes a 302 of whatever status stands before a Location. It asks no authorizers, and lighttpd 1.4.69
+        // drops what stands before a denial's status.
+        if self.has_location && !self.is_denial {
             let (status, reason) = (Decimal::of(self.status.into()), reason(self.status));
             for part in [
                 b"Status: ",

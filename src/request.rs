@@ -268,6 +268,37 @@ impl<'buf> Request<'buf> {
     }
 
     /// The first cookie of that name, which is the one that was set for the longest path (RFC 6265, section 5.4).
+    ///
+    /// A visitor can send anything as a cookie. One that is to be believed is signed, as by the crate `cookie`; the example
+    /// `cookies` keeps a login so:
+    ///
+    /// ```
+    /// use cookie::{CookieJar, Key};
+    /// # use fcgi::{Cookie, Request, Response};
+    ///
+    /// fn remember(key: &Key, user: &str, res: Response) -> fcgi::Result {
+    ///     let mut jar = CookieJar::new();
+    ///     jar.signed_mut(key).add(("user", user.to_owned()));
+    ///     let signed = jar.get("user").map_or("", |cookie| cookie.value());
+    ///     res.set_cookie(Cookie::new("user", signed)).redirect("/")
+    /// }
+    ///
+    /// /// `None` also for a cookie that was tampered with.
+    /// fn user(key: &Key, req: &Request) -> Option<String> {
+    ///     let cookie = cookie::Cookie::new("user", req.cookie("user")?.to_owned());
+    ///     let cookie = CookieJar::new().signed(key).verify(cookie)?;
+    ///     Some(cookie.value().to_owned())
+    /// }
+    /// # let key = Key::generate();
+    /// # use fcgi::testing::request;
+    /// # let answer = request("GET", "/").call(|_, res| remember(&key, "ada", res));
+    /// # let cookie = answer.header("Set-Cookie").unwrap().split(';').next().unwrap();
+    /// # let known = |cookie: &str| {
+    /// #     let ask = request("GET", "/").header("Cookie", cookie);
+    /// #     ask.call(|req, res| res.send(user(&key, req).unwrap_or_default())).text().to_owned()
+    /// # };
+    /// # assert_eq!((&*known(cookie), &*known("user=ada")), ("ada", ""));
+    /// ```
     pub fn cookie(&self, name: &str) -> Option<&'buf str> {
         self.cookies()
             .find(|(found, _)| *found == name)

@@ -254,6 +254,31 @@ impl<'buf> Response<'buf> {
     /// nginx does not gather it ends in order when the answer is cut, so that the visitor takes a part for the whole: a
     /// Content-Length, where it is known, tells.
     ///
+    /// nginx and Apache hold the head back until a piece of the body follows it.
+    ///
+    /// ```
+    /// # use fcgi::{Request, Response};
+    /// # use std::io::Write;
+    /// # use std::time::Duration;
+    /// /// Server-sent events. An open stream holds a worker: `--workers` says how many visitors may look on at once.
+    /// fn countdown(req: &mut Request, res: Response) -> fcgi::Result {
+    ///     // Whoever comes again goes on behind the last event that was seen.
+    ///     let last = req.header("Last-Event-ID").and_then(|id| id.parse().ok()).unwrap_or(10_u32);
+    ///     let mut out = res.content_type("text/event-stream").stream()?;
+    ///     for number in (0..last).rev() {
+    ///         write!(out, "id: {number}\ndata: {number} to go\n\n")?; // fails once the visitor has left
+    ///         out.flush()?;
+    ///         std::thread::sleep(Duration::from_secs(1));
+    /// #       if number < 8 { break }
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # let answer = fcgi::testing::request("GET", "/").header("Last-Event-ID", "2").call(countdown);
+    /// # assert_eq!(answer.text(), "id: 1\ndata: 1 to go\n\n");
+    /// ```
+    ///
+    /// The example `stream` is a whole one: with comments that find out who has left, and what each web server needs.
+    ///
     /// # Errors
     /// A header or status that was refused; a connection that is gone.
     pub fn stream(self) -> Result<ResponseBody<'buf>> {
@@ -381,8 +406,9 @@ fn open(path: &Path) -> Result<(File, Metadata)> {
 /// The body of an answer that is written piece by piece.
 ///
 /// Pieces gather and leave in records; [`flush`](Write::flush) sends what has gathered as one record, now. Whether the
-/// visitor sees it now is the web server's choice: nginx passes it on, mod_fcgid holds up to 64 KiB back, lighttpd all of it
-/// unless `server.stream-response-body` is 1 or 2.
+/// visitor sees it now is the web server's choice: nginx passes it on, and so does mod_proxy_fcgi with `flushpackets=on`;
+/// mod_fcgid holds up to 64 KiB back, unless the server's own configuration has `FcgidOutputBufferSize 0`, and lighttpd all of
+/// it unless `server.stream-response-body` is 1 or 2.
 ///
 /// # Errors
 /// Writing fails when the connection is gone, when the web server takes nothing for `write_timeout`, and beyond a declared

@@ -15,6 +15,9 @@ use std::fmt::Write;
 /// semicolon, backslash, control character or anything that is not ASCII (encode it: percent, base64); a path that does
 /// not begin with a slash or has a semicolon; a domain of anything but letters, digits, dots and hyphens.
 ///
+/// Its owner can read and change it. A session's is signed, or a long random number that means nothing by itself: see
+/// [`Request::cookie`](crate::Request::cookie).
+///
 /// ```
 /// # use fcgi::{Cookie, Request, Response};
 /// # use std::time::Duration;

@@ -94,7 +94,11 @@ fn an_authorizer_starts_at_the_end_of_params_and_grants_with_variables() {
 #[test]
 fn an_authorizer_denies_with_an_answer_of_its_own() {
     let server = served();
-    let ask = |token| server.after(authorize(token, false)).reply(1);
+    let ask = |token| {
+        let mut wire = server.after(authorize(token, false));
+        wire.denial = true;
+        wire.reply(1)
+    };
     assert_eq!(ask("other").page(), (403, "denied"));
     assert_eq!(
         ask("200").page(),

@@ -278,6 +278,8 @@ pub struct Wire {
     socket: Socket,
     /// What came and was not looked at.
     came: Vec<u8>,
+    /// A denial is awaited, whose status is first even before a Location.
+    pub denial: bool,
 }
 
 impl Wire {
@@ -312,6 +314,7 @@ impl Wire {
         Ok(Wire {
             socket,
             came: Vec::new(),
+            denial: false,
         })
     }
 
@@ -396,6 +399,7 @@ impl Wire {
         let writer = Wire {
             socket,
             came: Vec::new(),
+            denial: self.denial,
         };
         (self, writer)
     }
@@ -470,7 +474,7 @@ impl Wire {
         }
         if !stdout.is_empty() {
             let end = head_end(&stdout).expect("a head that is not whole");
-            (reply.status, reply.fields) = head(&stdout[..end - 2]);
+            (reply.status, reply.fields) = head(&stdout[..end - 2], self.denial);
             reply.body = stdout.split_off(end);
         }
         reply
@@ -603,7 +607,7 @@ fn head_end(stdout: &[u8]) -> Option<usize> {
 }
 
 /// The lines of a head, each with its end.
-fn head(mut lines: &[u8]) -> (u16, Vec<(String, Vec<u8>)>) {
+fn head(mut lines: &[u8], denial: bool) -> (u16, Vec<(String, Vec<u8>)>) {
     let mut fields = Vec::new();
     while let Some(end) = lines.windows(2).position(|window| window == b"\r\n") {
         let (line, rest) = lines.split_at(end);
@@ -617,14 +621,15 @@ fn head(mut lines: &[u8]) -> (u16, Vec<(String, Vec<u8>)>) {
     let located = fields
         .iter()
         .any(|(name, _)| name.eq_ignore_ascii_case("location"));
-    let (name, value) = match located {
-        // HAProxy 2.6.12 makes a 302 of whatever status stands before a Location.
+    let (name, value) = match located && !denial {
+        // HAProxy 2.6.12 makes a 302 of whatever status stands before a Location, and lighttpd 1.4.69 drops what stands
+        // before a denial's status.
         true => fields.pop().expect("a status"),
         false => fields.remove(0),
     };
     assert_eq!(
         name, "Status",
-        "Status is not first, or last behind a Location"
+        "Status is not first, or last behind a responder's Location"
     );
     assert!(
         !fields

@@ -28,6 +28,10 @@ pub fn missing_authnz() -> Vec<String> {
     missing(&AUTHNZ)
 }
 
+pub fn missing_guarded() -> Vec<String> {
+    missing(&GUARDED)
+}
+
 pub fn missing_rewrite() -> Vec<String> {
     missing(&REWRITE)
 }
@@ -65,6 +69,13 @@ pub fn bare_htaccess(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
 pub fn fcgid_script_alias(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     let program = testbed.install(folder, "www/app.fcgi")?;
     start(folder, &FCGID, &program.conf("apache", &[])?)
+}
+
+/// With the directive that passes pieces of an answer on as they come.
+pub fn fcgid_unbuffered(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let host = format!("{}\nFcgidOutputBufferSize 0", program.conf("apache", &[])?);
+    start(folder, &FCGID, &host)
 }
 
 pub fn cgid(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
@@ -320,6 +331,12 @@ pub fn authorized(folder: &Folder) -> Outcome<Running> {
     start(folder, &AUTHORIZED, &host)
 }
 
+/// The printed `.htaccess`, and a folder below it whose own may say no more than that one.
+pub fn guarded_folder(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    htaccess(folder, testbed, "app.fcgi")?;
+    start(folder, &GUARDED, &allow_override(folder))
+}
+
 /// With the program as somebody else started it, and `host` that asks the provider `guard` for permission.
 pub fn guarded(folder: &Folder, testbed: &Testbed, host: &str) -> Outcome<Running> {
     let upstream = Upstream::tcp()?;
@@ -340,6 +357,7 @@ const ARGUMENTS: &str = "#!/bin/sh\n\
 
 const FCGID: [&str; 2] = ["rewrite", "fcgid"];
 const AUTHORIZED: [&str; 5] = ["fcgid", "authn_core", "auth_basic", "authz_user", "env"];
+const GUARDED: [&str; 3] = ["rewrite", "fcgid", "headers"];
 const AUTHNZ: [&str; 5] = [
     "authn_core",
     "auth_basic",

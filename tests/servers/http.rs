@@ -32,6 +32,21 @@ pub struct Answer {
 }
 
 impl Answer {
+    fn new(status: u16, headers: Vec<(String, String)>) -> Answer {
+        Answer {
+            status,
+            headers,
+            body: Vec::new(),
+            whole: true,
+            lasted: Duration::ZERO,
+        }
+    }
+
+    fn is_chunked(&self) -> bool {
+        let coding = self.header("Transfer-Encoding");
+        coding.eq_ignore_ascii_case("chunked")
+    }
+
     /// The values of every header of that name.
     pub fn all(&self, name: &str) -> Vec<&str> {
         let values = self.headers.iter();
@@ -174,6 +189,85 @@ impl Visitor {
     }
 }
 
+/// An answer without an end, which is read as it comes.
+pub struct Stream {
+    reader: BufReader<Timed>,
+    pub head: Answer,
+    chunked: bool,
+    /// Read, and not asked for yet.
+    rest: Vec<u8>,
+}
+
+impl Visitor {
+    /// Asks, and reads the head of the answer alone.
+    pub fn open(mut self, request: &[u8]) -> Outcome<Stream> {
+        self.write(request)?;
+        let (status, headers) =
+            read_head(&mut self.reader).map_err(|e| format!("no answer: {e}"))?;
+        let head = Answer::new(status, headers);
+        Ok(Stream {
+            reader: self.reader,
+            chunked: head.is_chunked(),
+            head,
+            rest: Vec::new(),
+        })
+    }
+
+    /// Whether nothing at all comes in that time.
+    pub fn hears_nothing_for(&mut self, time: Duration) -> Outcome<bool> {
+        self.reader.get_mut().deadline = Instant::now() + time;
+        match self.reader.fill_buf() {
+            Ok(bytes) => Ok(bytes.is_empty()),
+            Err(e) if is_late(&e) => Ok(true),
+            Err(e) => Err(format!("cannot read an answer: {e}")),
+        }
+    }
+}
+
+impl Stream {
+    /// What comes before `end`, which is taken away, too.
+    pub fn until(&mut self, end: &str) -> Outcome<String> {
+        loop {
+            let found = self
+                .rest
+                .windows(end.len())
+                .position(|w| w == end.as_bytes());
+            if let Some(at) = found {
+                let piece: Vec<u8> = self.rest.drain(..at + end.len()).collect();
+                return Ok(String::from_utf8_lossy(&piece[..at]).into_owned());
+            }
+            self.read().map_err(|e| {
+                let got = String::from_utf8_lossy(&self.rest);
+                format!("the stream goes on with {got:?}, and then: {e}")
+            })?;
+        }
+    }
+
+    fn read(&mut self) -> io::Result<()> {
+        if self.chunked {
+            return match read_chunk(&mut self.reader, &mut self.rest)? {
+                0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                _ => Ok(()),
+            };
+        }
+        let bytes = self.reader.fill_buf()?;
+        let count = bytes.len();
+        self.rest.extend_from_slice(bytes);
+        self.reader.consume(count);
+        match count {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn is_late(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock
+    )
+}
+
 fn write(stream: &mut TcpStream, request: &[u8], pace: Pace) -> io::Result<()> {
     match pace {
         Pace::Fast => stream.write_all(request),
@@ -211,19 +305,11 @@ fn read_answer(reader: &mut impl BufRead, bodiless: bool) -> Outcome<Answer> {
     if status == 100 {
         return read_answer(reader, bodiless);
     }
-    let mut answer = Answer {
-        status,
-        headers,
-        body: Vec::new(),
-        whole: true,
-        lasted: Duration::ZERO,
-    };
+    let mut answer = Answer::new(status, headers);
     if bodiless || status == 204 || status == 304 {
         return Ok(answer);
     }
-    let chunked = answer
-        .header("Transfer-Encoding")
-        .eq_ignore_ascii_case("chunked");
+    let chunked = answer.is_chunked();
     let length = answer.header("Content-Length").parse().ok();
     // The first byte of the body starts the clock.
     let _ = reader.fill_buf();
@@ -236,12 +322,7 @@ fn read_answer(reader: &mut impl BufRead, bodiless: bool) -> Outcome<Answer> {
     answer.lasted = begin.elapsed();
     match ended {
         Ok(()) => Ok(answer),
-        Err(e)
-            if matches!(
-                e.kind(),
-                io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock
-            ) =>
-        {
+        Err(e) if is_late(&e) => {
             let got = answer.body.len();
             Err(format!("the answer stood still after {got} bytes"))
         }
@@ -283,19 +364,21 @@ fn line(reader: &mut impl BufRead) -> io::Result<String> {
 }
 
 fn read_chunks(reader: &mut impl BufRead, body: &mut Vec<u8>) -> io::Result<()> {
-    loop {
-        let size = line(reader)?;
-        let size = u64::from_str_radix(size.split(';').next().unwrap_or_default().trim(), 16)
-            .map_err(|_| io::Error::other(format!("a chunk's size is {size:?}")))?;
-        read_length(reader, size, body)?;
-        let end = line(reader)?;
-        if !end.is_empty() {
-            return Err(io::Error::other(format!("after a chunk comes {end:?}")));
-        }
-        if size == 0 {
-            return Ok(());
-        }
+    while read_chunk(reader, body)? > 0 {}
+    Ok(())
+}
+
+/// Its length; 0 is the last one.
+fn read_chunk(reader: &mut impl BufRead, body: &mut Vec<u8>) -> io::Result<u64> {
+    let size = line(reader)?;
+    let size = u64::from_str_radix(size.split(';').next().unwrap_or_default().trim(), 16)
+        .map_err(|_| io::Error::other(format!("a chunk's size is {size:?}")))?;
+    read_length(reader, size, body)?;
+    let end = line(reader)?;
+    if !end.is_empty() {
+        return Err(io::Error::other(format!("after a chunk comes {end:?}")));
     }
+    Ok(size)
 }
 
 fn read_length(reader: &mut impl BufRead, length: u64, body: &mut Vec<u8>) -> io::Result<()> {

@@ -32,6 +32,18 @@ pub fn external_tcp(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     external(folder, testbed, Upstream::tcp()?)
 }
 
+/// With the printed line for answers in pieces made active.
+pub fn streaming(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let printed = program.conf("lighttpd", &["--workers", WORKERS])?;
+    let line = "server.stream-response-body = 1";
+    ensure!(
+        printed.contains(&format!("#{line}")),
+        "conf lighttpd prints no line #{line}"
+    );
+    start_with(folder, &printed.replace(&format!("#{line}"), line))
+}
+
 /// Rewritten below a place. The program is not told, for the rule has to find it.
 pub fn mounted(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     untold(folder, testbed, &["--mount", "/app"])
@@ -118,6 +130,26 @@ pub fn guarded(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
          fastcgi.server = ( \"/members/\" => (( \"mode\" => \"authorizer\", \"docroot\" => \"{public}\",\n\
          \"bin-path\" => \"{}\", \"max-procs\" => 1, \"socket\" => \"{socket}\", \"check-local\" => \"disable\" )) )\n",
         program.path.display()
+    );
+    start_with(folder, &conf)
+}
+
+/// Spawned twice: as an authorizer in front of `/members/`, and as the responder that has the login.
+pub fn guarded_folder(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let entry = |mode: &str| {
+        format!(
+            "(( \"mode\" => \"{mode}\", \"docroot\" => \"{}\", \"bin-path\" => \"{}\", \"max-procs\" => 1,\n\
+             \"socket\" => \"{}\", \"check-local\" => \"disable\" ))",
+            folder.text("public"),
+            program.path.display(),
+            folder.text(&format!("run/{mode}.sock")),
+        )
+    };
+    let (guard, app) = (entry("authorizer"), entry("responder"));
+    let conf = format!(
+        "server.modules += ( \"mod_fastcgi\" )\n\
+         fastcgi.server = ( \"/members/\" => {guard}, \"/login\" => {app}, \"/logout\" => {app} )\n"
     );
     start_with(folder, &conf)
 }

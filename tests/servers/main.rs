@@ -6,6 +6,7 @@ mod access;
 mod apache;
 mod caddy;
 mod deploy;
+mod events;
 mod folder;
 mod guides;
 mod h2o;
@@ -22,6 +23,7 @@ mod process;
 mod reload;
 mod requests;
 mod row;
+mod sessions;
 mod settings;
 mod stops;
 mod stories;
@@ -1013,6 +1015,66 @@ const ROWS: &[Row] = &[
         name: "multiwatch",
         missing: managers::missing_multiwatch,
         work: Work::Story(managers::multiwatch),
+    },
+    Row {
+        name: "nginx-events",
+        missing: nginx::missing,
+        work: Work::Story(events::nginx),
+    },
+    Row {
+        name: "apache-proxy-events",
+        missing: apache::missing_proxy,
+        work: Work::Story(events::apache_proxy),
+    },
+    Row {
+        name: "apache-fcgid-events",
+        missing: apache::missing_fcgid,
+        work: Work::Story(events::apache_fcgid),
+    },
+    Row {
+        name: "lighttpd-events",
+        missing: lighttpd::missing,
+        work: Work::Story(events::lighttpd),
+    },
+    Row {
+        name: "apache-fcgid-gathered-events",
+        missing: apache::missing_fcgid,
+        work: Work::Story(events::apache_fcgid_gathered),
+    },
+    Row {
+        name: "lighttpd-gathered-events",
+        missing: lighttpd::missing,
+        work: Work::Story(events::lighttpd_gathered),
+    },
+    Row {
+        name: "nginx-session",
+        missing: sessions::missing_nginx,
+        work: Work::Story(sessions::nginx),
+    },
+    Row {
+        name: "apache-fcgid-session",
+        missing: sessions::missing_apache,
+        work: Work::Story(sessions::apache),
+    },
+    Row {
+        name: "nginx-session-https",
+        missing: sessions::missing_https,
+        work: Work::Story(sessions::https),
+    },
+    Row {
+        name: "apache-fcgid-login",
+        missing: sessions::missing_apache,
+        work: Work::Story(sessions::apache_guard),
+    },
+    Row {
+        name: "lighttpd-login",
+        missing: sessions::missing_lighttpd,
+        work: Work::Story(sessions::lighttpd_guard),
+    },
+    Row {
+        name: "nginx-login",
+        missing: sessions::missing_nginx,
+        work: Work::Story(sessions::nginx_guard),
     },
 ];
 

@@ -102,6 +102,32 @@ pub fn accel(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     )
 }
 
+/// With the blocks that have the program asked who may pass below `/members/`.
+pub fn asking(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let upstream = Upstream::unix(folder);
+    let blocks = format!(
+        "location /members/ {{ auth_request /may-pass; error_page 401 = /login; }}\n\
+         location = /may-pass {{ internal; include fastcgi_params; fastcgi_param PATH_INFO /may-pass;\n\
+         fastcgi_param SCRIPT_NAME \"\"; fastcgi_pass_request_body off; fastcgi_param CONTENT_LENGTH \"\";\n\
+         fastcgi_pass {}; }}\n",
+        upstream.listen()
+    );
+    start_as(folder, testbed, upstream, &[], &[], &blocks)
+}
+
+/// With a second address, for https.
+pub fn secure(
+    folder: &Folder,
+    testbed: &Testbed,
+    at: SocketAddr,
+    certificate: &str,
+) -> Outcome<Running> {
+    let lines = format!(
+        "listen {at} ssl;\nssl_certificate {certificate};\nssl_certificate_key {certificate};\n"
+    );
+    start_as(folder, testbed, Upstream::unix(folder), &[], &[], &lines)
+}
+
 /// With an access log of the program's own.
 pub fn logged(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     let log = folder.text("log/access.log");

@@ -49,10 +49,16 @@ impl Testbed {
 
     /// Another program, to be told from this one by its answers: the example `hello`, which answers every address alike.
     pub fn other(&self) -> Outcome<PathBuf> {
+        Ok(self.example("hello")?.built)
+    }
+
+    /// An example in the place of the testbed.
+    pub fn example(&self, name: &str) -> Outcome<Testbed> {
         let examples = self.built.parent().ok_or("the example lies nowhere")?;
         let profile = examples.parent().ok_or("the examples lie nowhere")?;
-        build(profile, "hello")?;
-        Ok(examples.join("hello"))
+        build(profile, name)?;
+        let built = examples.join(name);
+        Ok(Testbed { built })
     }
 
     /// The file that cargo has built.
