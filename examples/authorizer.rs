@@ -15,7 +15,6 @@
 use cookie::{CookieJar, Key};
 use fcgi::{Access, Cookie, Error, Request, Response, Server, html_escape};
 use std::fs;
-use std::io::Read;
 use std::time::{Duration, SystemTime};
 
 const NAME: &str = "member";
@@ -61,27 +60,18 @@ fn login_page(req: &Request, res: Response) -> fcgi::Result {
 }
 
 fn log_in(key: &Key, req: &mut Request, res: Response) -> fcgi::Result {
-    let mut body = Vec::new();
-    req.body().take(4096).read_to_end(&mut body)?;
-    let field = |name: &str| {
-        let mut fields = form_urlencoded::parse(&body);
-        let found = fields.find(|(field, _)| field == name);
-        found.map_or(String::new(), |(_, value)| value.into_owned())
-    };
+    let form = req.form()?;
+    let field = |name| form.get(name).unwrap_or_default();
     let (name, to) = (field("name"), field("to"));
-    if !is_password(&name, &field("password")) {
+    if !is_password(name, field("password")) {
         return res.status(403).send("Wrong name or password.");
     }
-    let session = Cookie::new(NAME, sign(key, &name))
+    let session = Cookie::new(NAME, sign(key, name))
         .max_age(DAY)
         .secure(req.scheme() == "https");
     let res = res.set_cookie(session);
     // A visitor can write anything there. What begins with a slash stays on this host.
-    res.redirect(if to.starts_with('/') {
-        &to
-    } else {
-        "/members/"
-    })
+    res.redirect(if to.starts_with('/') { to } else { "/members/" })
 }
 
 /// Yours asks a database, in which passwords are hashed (crate `argon2`).
@@ -145,8 +135,9 @@ mod tests {
     }
 
     fn log_in(body: &str) -> Answer {
-        let ask = request("POST", "/login").body(body);
-        ask.serve(&server(test_key))
+        let ask =
+            request("POST", "/login").header("Content-Type", "application/x-www-form-urlencoded");
+        ask.body(body).serve(&server(test_key))
     }
 
     fn may_pass(cookie: &str) -> Answer {
