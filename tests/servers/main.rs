@@ -26,6 +26,7 @@ mod settings;
 mod stops;
 mod stories;
 mod testbed;
+mod uploads;
 
 use std::env;
 use std::process::ExitCode;
@@ -304,6 +305,16 @@ const ROWS: &[Row] = &[
         name: "nginx-files",
         missing: nginx::missing,
         work: Work::Story(stories::accel),
+    },
+    Row {
+        name: "nginx-uploads",
+        missing: uploads::missing,
+        work: Work::Story(uploads::streamed),
+    },
+    Row {
+        name: "nginx-uploads-gathered",
+        missing: uploads::missing,
+        work: Work::Story(uploads::gathered),
     },
     Row {
         name: "lighttpd-rewrite-files",

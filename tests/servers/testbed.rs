@@ -49,10 +49,19 @@ impl Testbed {
 
     /// Another program, to be told from this one by its answers: the example `hello`, which answers every address alike.
     pub fn other(&self) -> Outcome<PathBuf> {
+        self.example("hello")
+    }
+
+    /// The example `upload`, which writes files to disk.
+    pub fn upload(&self) -> Outcome<PathBuf> {
+        self.example("upload")
+    }
+
+    fn example(&self, name: &str) -> Outcome<PathBuf> {
         let examples = self.built.parent().ok_or("the example lies nowhere")?;
         let profile = examples.parent().ok_or("the examples lie nowhere")?;
-        build(profile, "hello")?;
-        Ok(examples.join("hello"))
+        build(profile, name)?;
+        Ok(examples.join(name))
     }
 
     /// The file that cargo has built.
