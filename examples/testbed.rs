@@ -55,7 +55,9 @@ fn app(req: &mut Request, res: Response) -> fcgi::Result {
         "/echo" => echo(req, res),
         "/count" => count(req, res),
         "/form" => form(req, res),
+        #[cfg(feature = "multipart")]
         "/parts" => parts(req, res),
+        #[cfg(feature = "multipart")]
         "/save" => save(req, res),
         "/noread" => plain(res).send("ok"),
         "/bytes" => bytes(number(query, "n")?, res),
@@ -231,6 +233,7 @@ fn form(req: &mut Request, res: Response) -> fcgi::Result {
     plain(res).send(lines)
 }
 
+#[cfg(feature = "multipart")]
 fn parts(req: &mut Request, res: Response) -> fcgi::Result {
     let mut lines = String::new();
     let mut parts = req.multipart()?;
@@ -242,6 +245,7 @@ fn parts(req: &mut Request, res: Response) -> fcgi::Result {
     plain(res).send(lines)
 }
 
+#[cfg(feature = "multipart")]
 fn save(req: &mut Request, res: Response) -> fcgi::Result {
     let folder = String::from_utf8(argument(req.query(), "dir")?)?;
     let (mut lines, mut parts) = (String::new(), req.multipart()?);

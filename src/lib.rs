@@ -71,6 +71,7 @@ mod sendfile;
 mod server;
 mod setup;
 mod slot;
+#[cfg(feature = "multipart")]
 mod spool;
 mod start_up;
 mod status;
@@ -84,7 +85,9 @@ pub use access::{Access, Grant};
 pub use body::Body;
 pub use cli::home;
 pub use error::{Error, Result};
-pub use form::{Cookie, Form, FormFile, FormLimits, Multipart, Part, SameSite};
+pub use form::{Cookie, Form, FormFile, FormLimits, SameSite};
+#[cfg(feature = "multipart")]
+pub use form::{Multipart, Part};
 pub use net::{Address, Owner, Prefix};
 pub use page::html_escape;
 pub use protocol::Role;
@@ -93,6 +96,7 @@ pub use request_id::RequestId;
 pub use response::{Response, ResponseBody};
 pub use sendfile::Sendfile;
 pub use server::{Handle, Handler, Server};
+#[cfg(feature = "multipart")]
 pub use spool::Saved;
 
 /// A program to start from a handler: [`Command::new`](std::process::Command::new), with the limit of open files that this

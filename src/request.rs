@@ -4,7 +4,9 @@ use crate::body::{Body, connected};
 use crate::cgi::{Known, below, encode_path, encoded, raw_path, request_target};
 use crate::error::{Error, Result};
 use crate::exchange::Shared;
-use crate::form::{Form, FormLimits, Multipart, cookie_pairs, query_pairs};
+#[cfg(feature = "multipart")]
+use crate::form::Multipart;
+use crate::form::{Form, FormLimits, cookie_pairs, query_pairs};
 use crate::front::Frozen;
 use crate::protocol::Role;
 use crate::request_id::RequestId;
@@ -331,6 +333,7 @@ impl<'buf> Request<'buf> {
     /// # Errors
     /// Status 415 if the body is no multipart, and 400 if its Content-Type does not say how its parts are divided.
     /// 500 if the body was read already.
+    #[cfg(feature = "multipart")]
     pub fn multipart(&mut self) -> Result<Multipart<'_>> {
         let content_type = self.content_type();
         Multipart::of(content_type, self.unread_body()?)

@@ -1,8 +1,10 @@
 //! A whole form in memory: what `Request::form` gives.
 
 use super::content_type::Encoding;
-use super::multipart::{Multipart, Part, append_all, no_memory};
+#[cfg(feature = "multipart")]
+use super::multipart::{Multipart, Part};
 use super::urlencoded::{checked_pairs, query_pairs};
+use super::{append_all, no_memory};
 use crate::error::{Error, Result};
 use std::io::{self, BufRead, Read};
 
@@ -76,6 +78,7 @@ impl FormLimits {
         ))
     }
 
+    #[cfg(feature = "multipart")]
     fn files_are_over(&self) -> Error {
         over(format!("more than {} files (max_files)", self.files))
     }
@@ -169,6 +172,12 @@ impl Form {
         };
         match encoding {
             Encoding::Urlencoded => form.read_urlencoded(&mut body, limits)?,
+            #[cfg(not(feature = "multipart"))]
+            Encoding::Multipart(_) => {
+                let message = "the form has parts, and this program was built without fcgi's feature multipart";
+                return Err(Error::new(415, message));
+            }
+            #[cfg(feature = "multipart")]
             Encoding::Multipart(boundary) => {
                 form.read_parts(Multipart::new(&boundary, &mut body)?, limits)?
             }
@@ -185,6 +194,7 @@ impl Form {
         Ok(())
     }
 
+    #[cfg(feature = "multipart")]
     fn read_parts(&mut self, parts: Multipart<'_>, limits: &FormLimits) -> Result<()> {
         let mut parts = parts.max_parts(usize::MAX);
         while let Some(mut part) = parts.next_part()? {
@@ -235,6 +245,7 @@ impl FormFile {
         &self.bytes
     }
 
+    #[cfg(feature = "multipart")]
     fn read(part: &mut Part<'_>) -> Result<FormFile> {
         let mut bytes = Vec::new();
         append_all(part, &mut bytes)?;

@@ -2,6 +2,7 @@
 
 use super::content_type::{Encoding, Parameters};
 use super::scanner::{MAX_PART_HEAD, Scanner};
+use super::{append_all, malformed};
 use crate::error::{Error, Result};
 use crate::spool::Saved;
 use percent_encoding::percent_decode;
@@ -192,24 +193,6 @@ impl Read for Part<'_> {
     }
 }
 
-/// Reads to the end. What is sent is what makes this large, so it is asked for and not taken.
-pub(super) fn append_all(from: &mut dyn BufRead, into: &mut Vec<u8>) -> Result<()> {
-    loop {
-        let here = from.fill_buf()?;
-        if here.is_empty() {
-            return Ok(());
-        }
-        into.try_reserve(here.len()).map_err(|_| no_memory())?;
-        into.extend_from_slice(here);
-        let n = here.len();
-        from.consume(n);
-    }
-}
-
-pub(super) fn no_memory() -> Error {
-    Error::new(503, "there is no memory for the form that a visitor sent")
-}
-
 /// What stands above a part.
 #[derive(Debug, PartialEq)]
 struct PartHead {
@@ -298,10 +281,6 @@ fn extended(value: &[u8]) -> Option<String> {
 
 fn text(what: &str, bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| malformed(&format!("{what} is not UTF-8")))
-}
-
-pub(super) fn malformed(what: &str) -> Error {
-    Error::new(400, format!("the form is malformed: {what}"))
 }
 
 #[cfg(test)]

@@ -94,19 +94,27 @@ const TOP_LEVEL: [&str; 16] = [
     "target",
 ];
 
-/// What the default features bring in: the six of the card, form_urlencoded, what these need, and httparse for `dev`.
-const CRATES: [&str; 11] = [
+/// What the default features bring in: the six of the card, form_urlencoded, what these need, httparse for `dev`, and for
+/// `multipart` memchr, and tempfile with its five.
+const CRATES: [&str; 18] = [
+    "bitflags",
     "crossbeam-utils",
     "env_filter",
     "env_logger",
+    "fastrand",
     "form_urlencoded",
     "getopts",
     "httparse",
     "httpdate",
     "libc",
+    "linux-raw-sys",
     "log",
+    "memchr",
+    "once_cell",
     "percent-encoding",
+    "rustix",
     "socket2",
+    "tempfile",
 ];
 
 /// A source file: its module of the top level, its path, its code without comments and tests.
