@@ -4,6 +4,7 @@
 
 mod access;
 mod apache;
+mod browser;
 mod caddy;
 mod deploy;
 mod folder;
@@ -162,6 +163,11 @@ const ROWS: &[Row] = &[
         name: "apache-fcgid-echo",
         missing: apache::missing_fcgid,
         work: Work::Story(stories::echo),
+    },
+    Row {
+        name: "apache-fcgid-browser",
+        missing: browser::missing,
+        work: Work::Story(browser::story),
     },
     Row {
         name: "apache-without-modules",
