@@ -7,6 +7,7 @@ use std::process::Command;
 use percent_encoding::percent_decode_str;
 
 use crate::folder::Folder;
+use crate::forms::line_of;
 use crate::http::Http;
 use crate::process::Process;
 use crate::row::Report;
@@ -78,27 +79,27 @@ pub fn story(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     let answer = |number: usize| answers.get(number).copied().unwrap_or_default();
     let fields = |kind: &str| -> Vec<String> {
         let fields = FIELDS.iter();
-        let lines = fields.map(|(name, value)| line(kind, &sent(name), &sent(value)));
+        let lines = fields.map(|(name, value)| line_of(kind, &sent(name), &sent(value)));
         lines.collect()
     };
     // A form that is not multipart has the files' names alone.
     let names = |kind: &str| -> Vec<String> {
         let names = FILES
             .iter()
-            .map(|(name, _)| line(kind, "files", &sent(name)));
-        names.chain([line(kind, "none", "")]).collect()
+            .map(|(name, _)| line_of(kind, "files", &sent(name)));
+        names.chain([line_of(kind, "none", "")]).collect()
     };
     report.check("multipart", || {
         let files = FILES.iter().map(|(name, len)| {
             let sum: u32 = (0..*len).map(|at| u32::from(byte(at))).sum();
-            format!("{}:{len}:{sum}", line("file", "files", name))
+            format!("{}:{len}:{sum}", line_of("file", "files", name))
         });
-        let query = [line("query", "q", "1")];
+        let query = [line_of("query", "q", "1")];
         let all = [&query[..], &fields("field"), &files.collect::<Vec<_>>()].concat();
         same(answer(0), &all)
     });
     report.check("urlencoded", || {
-        let query = [line("query", "q", "1")];
+        let query = [line_of("query", "q", "1")];
         same(
             answer(1),
             &[&query[..], &fields("field"), &names("field")].concat(),
@@ -108,15 +109,6 @@ pub fn story(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
         same(answer(2), &[fields("query"), names("query")].concat())
     });
     report.check("stop", || running.stop());
-}
-
-/// A line of the testbed's answer.
-fn line(kind: &str, name: &str, value: &str) -> String {
-    let escaped = |text: &str| {
-        let text = text.replace('\\', "\\\\").replace('\r', "\\r");
-        text.replace('\n', "\\n").replace('\t', "\\t")
-    };
-    format!("{kind} {}={}", escaped(name), escaped(value))
 }
 
 /// Each line end is CR LF on the wire, whatever it was: HTML, "constructing the entry list".

@@ -8,6 +8,7 @@ mod browser;
 mod caddy;
 mod deploy;
 mod folder;
+mod forms;
 mod guides;
 mod h2o;
 mod haproxy;
@@ -34,6 +35,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use folder::Folder;
+use forms::Ways;
 use paths::{Paths, Way};
 use requests::{Asked, TABLE};
 use row::{Cut, Report, Row, Running, Traits, Work};
@@ -987,6 +989,78 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "apache-fcgid-forms",
+        missing: || forms::and_curl(apache::missing_fcgid()),
+        work: Work::Forms {
+            start: apache::fcgid_htaccess,
+            ways: Ways::COMMON,
+        },
+    },
+    Row {
+        name: "apache-proxy-forms",
+        missing: || forms::and_curl(apache::missing_proxy()),
+        work: Work::Forms {
+            start: apache::proxy_unix,
+            ways: Ways::COMMON,
+        },
+    },
+    Row {
+        name: "apache-cgid-forms",
+        missing: || forms::and_curl(apache::missing_cgid()),
+        work: Work::Forms {
+            start: apache::cgid,
+            ways: Ways::COMMON,
+        },
+    },
+    Row {
+        name: "nginx-forms",
+        missing: || forms::and_curl(nginx::missing()),
+        work: Work::Forms {
+            start: nginx::unix,
+            ways: Ways::COMMON,
+        },
+    },
+    Row {
+        name: "nginx-ungathered-forms",
+        missing: || forms::and_curl(nginx::missing()),
+        work: Work::Forms {
+            start: nginx::ungathered,
+            ways: Ways::COMMON,
+        },
+    },
+    Row {
+        name: "lighttpd-forms",
+        missing: || forms::and_curl(lighttpd::missing()),
+        work: Work::Forms {
+            start: lighttpd::external_unix,
+            ways: Ways::COMMON,
+        },
+    },
+    Row {
+        name: "haproxy-forms",
+        missing: || forms::and_curl(haproxy::missing()),
+        work: Work::Forms {
+            start: haproxy::unix,
+            ways: Ways::COMMON,
+        },
+    },
+    Row {
+        name: "caddy-forms",
+        missing: || forms::and_curl(caddy::missing()),
+        work: Work::Forms {
+            start: caddy::unix,
+            ways: Ways::COMMON,
+        },
+    },
+    Row {
+        name: "h2o-forms",
+        missing: || forms::and_curl(h2o::missing()),
+        work: Work::Forms {
+            start: h2o::unix,
+            ways: Ways::COMMON,
+        },
+    },
+    Row {
         name: "cgi-fcgi",
         missing: libfcgi::missing,
         work: Work::Story(libfcgi::story),
@@ -1149,6 +1223,12 @@ fn run(row: &Row, testbed: &Testbed) -> Report {
                 for (name, outcome) in paths::check(running.http, paths) {
                     report.check(&name, || outcome);
                 }
+                report.check("stop", || running.stop());
+            }
+        }
+        Work::Forms { start, ways } => {
+            if let Some(running) = report.check("start", || start(&folder, testbed)) {
+                forms::check(&mut report, &folder, running.http, ways);
                 report.check("stop", || running.stop());
             }
         }

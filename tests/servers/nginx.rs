@@ -102,6 +102,12 @@ pub fn accel(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     )
 }
 
+/// With bodies handed on as they come.
+pub fn ungathered(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let more = "fastcgi_request_buffering off;\n";
+    start_as(folder, testbed, Upstream::unix(folder), &[], &[], more)
+}
+
 /// With an access log of the program's own.
 pub fn logged(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     let log = folder.text("log/access.log");
