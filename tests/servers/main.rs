@@ -1033,7 +1033,10 @@ const ROWS: &[Row] = &[
         missing: || forms::and_curl(lighttpd::missing()),
         work: Work::Forms {
             start: lighttpd::external_unix,
-            ways: Ways::COMMON,
+            ways: Ways {
+                breaks_in_queries: false,
+                ..Ways::COMMON
+            },
         },
     },
     Row {
@@ -1041,7 +1044,10 @@ const ROWS: &[Row] = &[
         missing: || forms::and_curl(haproxy::missing()),
         work: Work::Forms {
             start: haproxy::unix,
-            ways: Ways::COMMON,
+            ways: Ways {
+                takes_chunks: false,
+                ..Ways::COMMON
+            },
         },
     },
     Row {
