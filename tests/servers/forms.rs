@@ -151,7 +151,7 @@ fn query(asked: &Asked) -> Outcome {
     let answer = asked.curl("/form", &breaks.args)?;
     match asked.ways.breaks_in_queries {
         true => answer.expect(200, &breaks.read),
-        false => answer.is(400),
+        false => answer.is_refused(),
     }
 }
 
@@ -164,7 +164,7 @@ fn chunks(asked: &Asked) -> Outcome {
     let answer = asked.curl("/form", &large.args)?;
     match asked.ways.takes_chunks {
         true => answer.expect(200, &large.read),
-        false => answer.is(400),
+        false => answer.is_refused(),
     }
 }
 
@@ -195,7 +195,7 @@ fn too_large_in_chunks(asked: &Asked) -> Outcome {
     let answer = asked.curl("/form", &form.args)?;
     match asked.ways.takes_chunks {
         true => answer.expect(413, PAGE),
-        false => answer.is(400),
+        false => answer.is_refused(),
     }
 }
 
@@ -291,12 +291,11 @@ impl Asked<'_> {
 }
 
 impl Answer {
-    fn is(&self, status: u16) -> Outcome {
-        ensure!(
-            self.status == status,
-            "{status} before, now {}",
-            self.status
-        );
+    /// By a 400; or by a close over what was not read, which may take the 400 back that is on its way (seen once in twenty
+    /// runs of HAProxy 2.6.12).
+    fn is_refused(&self) -> Outcome {
+        let broken = self.status < 200 && !self.errors.is_empty();
+        ensure!(self.status == 400 || broken, "refused before, now {self:?}");
         Ok(())
     }
 
