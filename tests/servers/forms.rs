@@ -187,6 +187,11 @@ const PAGE: &str = "<!DOCTYPE html>\n<html lang=en><meta charset=utf-8><title>41
 fn too_large(asked: &Asked) -> Outcome {
     // As browsers do: curl would wait for 100 Continue.
     let form = Form::with_file(asked.folder, TOO_LARGE)?.header("Expect:");
+    asked.curl("/form", &form.args)?.expect(413, PAGE)?;
+    // Without a file: the text of it is the form.
+    let path = asked.folder.write("tmp/file", &"x".repeat(TOO_LARGE))?;
+    let mut form = Form::default().header("Expect:");
+    form.add("--data-urlencode", format!("name@{}", path.display()));
     asked.curl("/form", &form.args)?.expect(413, PAGE)
 }
 

@@ -102,7 +102,10 @@ fn sent(folder: &Folder, running: &Running, pid: u32, blocks: u64) -> Outcome<Me
             }
             Ok(memory)
         });
-        let uploaded = upload(&mut running.http.connect()?, blocks);
+        let uploaded = running
+            .http
+            .connect()
+            .and_then(|mut visitor| upload(&mut visitor, blocks));
         over.store(true, Ordering::Relaxed);
         let memory = watch.join().map_err(|_| "the watch panicked")?;
         Ok::<_, String>((uploaded, memory))
