@@ -9,7 +9,7 @@
 //! | `/env` | | every parameter, `NAME=VALUE` a line, in the order received |
 //! | `/echo` | | the body, byte for byte, as `application/octet-stream` |
 //! | `/count` | | reads the body as a stream: `LEN SUM`, the sum of its bytes modulo 2^32 |
-//! | `/form` | | the query, and a urlencoded or multipart body; one line each: `query NAME=VALUE`, `field NAME=VALUE`, `file NAME=FILENAME:SIZE:SUM` |
+//! | `/form` | | the query, and a urlencoded or multipart body; one line each: `query NAME=VALUE`, `field NAME=VALUE`, `file NAME=FILENAME:SIZE:SUM`; control characters and backslashes as Rust writes them |
 //! | `/parts` | | reads a multipart body as a stream: a line `part NAME=FILENAME:SIZE:SUM` each, with `-` for no file name |
 //! | `/save` | `dir` | saves each part of a multipart body in that folder and keeps none: `saved SIZE` a line |
 //! | `/noread` | | `ok`, without reading the body |
@@ -227,16 +227,16 @@ fn form(req: &mut Request, res: Response) -> fcgi::Result {
     let form = req.form()?;
     let mut lines = String::new();
     for (name, value) in form.query() {
-        lines += &format!("query {name}={value}\n");
+        lines += &format!("query {}={}\n", visible(name), visible(value));
     }
     for (name, value) in form.fields() {
-        lines += &format!("field {name}={value}\n");
+        lines += &format!("field {}={}\n", visible(name), visible(value));
     }
     for file in form.files() {
-        let (name, bytes) = (file.name(), file.bytes());
+        let (name, file_name) = (visible(file.name()), visible(file.file_name()));
+        let bytes = file.bytes();
         lines += &format!(
-            "file {name}={}:{}:{}\n",
-            file.file_name(),
+            "file {name}={file_name}:{}:{}\n",
             bytes.len(),
             sum_of(bytes)
         );
@@ -264,6 +264,18 @@ fn save(req: &mut Request, res: Response) -> fcgi::Result {
         lines += &format!("saved {}\n", part.save_to(&folder)?.len());
     }
     plain(res).send(lines)
+}
+
+/// On one line, whatever a visitor sent.
+fn visible(text: &str) -> String {
+    let mut line = String::new();
+    for c in text.chars() {
+        match c.is_control() || c == '\\' {
+            true => line.extend(c.escape_default()),
+            false => line.push(c),
+        }
+    }
+    line
 }
 
 fn bytes(mut n: u64, res: Response) -> fcgi::Result {

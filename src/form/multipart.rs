@@ -442,6 +442,7 @@ mod tests {
             ("filename=\"../../etc/passwd\"", "../../etc/passwd"),
             ("filename=\"C:\\dir\\a.txt\"", "C:\\dir\\a.txt"),
             ("filename=\"a\\\"b\\\\c\"", "a\"b\\c"),
+            ("filename=\"ends with\\\"", "ends with\\"),
             ("filename=\"a%22%0d%0A%41%2\"", "a\"\r\n%41%2"),
             (
                 "filename=\"a;b\"; filename*=UTF-8''%e2%82%AC%20b.txt",

@@ -174,6 +174,11 @@ impl Visitor {
         })
     }
 
+    /// The answer to what was written.
+    pub fn answer(&mut self) -> Outcome<Answer> {
+        read_answer(&mut self.reader, false)
+    }
+
     /// Reads that many bytes of what comes, whatever it is.
     pub fn read_some(&mut self, count: usize) -> Outcome {
         let mut bytes = vec![0; count];

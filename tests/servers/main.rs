@@ -4,10 +4,12 @@
 
 mod access;
 mod apache;
+mod browser;
 mod caddy;
 mod deploy;
 mod events;
 mod folder;
+mod forms;
 mod guides;
 mod h2o;
 mod haproxy;
@@ -28,12 +30,14 @@ mod settings;
 mod stops;
 mod stories;
 mod testbed;
+mod uploads;
 
 use std::env;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use folder::Folder;
+use forms::Ways;
 use paths::{Paths, Way};
 use requests::{Asked, TABLE};
 use row::{Cut, Report, Row, Running, Traits, Work};
@@ -163,6 +167,11 @@ const ROWS: &[Row] = &[
         name: "apache-fcgid-echo",
         missing: apache::missing_fcgid,
         work: Work::Story(stories::echo),
+    },
+    Row {
+        name: "apache-fcgid-browser",
+        missing: browser::missing,
+        work: Work::Story(browser::story),
     },
     Row {
         name: "apache-without-modules",
@@ -306,6 +315,16 @@ const ROWS: &[Row] = &[
         name: "nginx-files",
         missing: nginx::missing,
         work: Work::Story(stories::accel),
+    },
+    Row {
+        name: "nginx-uploads",
+        missing: uploads::missing,
+        work: Work::Story(uploads::streamed),
+    },
+    Row {
+        name: "nginx-uploads-gathered",
+        missing: uploads::missing,
+        work: Work::Story(uploads::gathered),
     },
     Row {
         name: "lighttpd-rewrite-files",
@@ -972,6 +991,84 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "apache-fcgid-forms",
+        missing: || forms::and_curl(apache::missing_fcgid()),
+        work: Work::Forms {
+            start: apache::fcgid_htaccess,
+            ways: Ways::COMMON,
+        },
+    },
+    Row {
+        name: "apache-proxy-forms",
+        missing: || forms::and_curl(apache::missing_proxy()),
+        work: Work::Forms {
+            start: apache::proxy_unix,
+            ways: Ways::COMMON,
+        },
+    },
+    Row {
+        name: "apache-cgid-forms",
+        missing: || forms::and_curl(apache::missing_cgid()),
+        work: Work::Forms {
+            start: apache::cgid,
+            ways: Ways::COMMON,
+        },
+    },
+    Row {
+        name: "nginx-forms",
+        missing: || forms::and_curl(nginx::missing()),
+        work: Work::Forms {
+            start: nginx::unix,
+            ways: Ways::COMMON,
+        },
+    },
+    Row {
+        name: "nginx-ungathered-forms",
+        missing: || forms::and_curl(nginx::missing()),
+        work: Work::Forms {
+            start: nginx::ungathered,
+            ways: Ways::COMMON,
+        },
+    },
+    Row {
+        name: "lighttpd-forms",
+        missing: || forms::and_curl(lighttpd::missing()),
+        work: Work::Forms {
+            start: lighttpd::external_unix,
+            ways: Ways {
+                breaks_in_queries: false,
+                ..Ways::COMMON
+            },
+        },
+    },
+    Row {
+        name: "haproxy-forms",
+        missing: || forms::and_curl(haproxy::missing()),
+        work: Work::Forms {
+            start: haproxy::unix,
+            ways: Ways {
+                takes_chunks: false,
+                ..Ways::COMMON
+            },
+        },
+    },
+    Row {
+        name: "caddy-forms",
+        missing: || forms::and_curl(caddy::missing()),
+        work: Work::Forms {
+            start: caddy::unix,
+            ways: Ways::COMMON,
+        },
+    },
+    Row {
+        name: "h2o-forms",
+        missing: || forms::and_curl(h2o::missing()),
+        work: Work::Forms {
+            start: h2o::unix,
+            ways: Ways::COMMON,
+        },
+    },
+    Row {
         name: "cgi-fcgi",
         missing: libfcgi::missing,
         work: Work::Story(libfcgi::story),
@@ -1194,6 +1291,12 @@ fn run(row: &Row, testbed: &Testbed) -> Report {
                 for (name, outcome) in paths::check(running.http, paths) {
                     report.check(&name, || outcome);
                 }
+                report.check("stop", || running.stop());
+            }
+        }
+        Work::Forms { start, ways } => {
+            if let Some(running) = report.check("start", || start(&folder, testbed)) {
+                forms::check(&mut report, &folder, running.http, ways);
                 report.check("stop", || running.stop());
             }
         }

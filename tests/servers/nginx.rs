@@ -4,13 +4,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use crate::Outcome;
 use crate::folder::Folder;
 use crate::guides;
 use crate::http::Http;
 use crate::process::Process;
 use crate::row::Running;
 use crate::testbed::{Program, Testbed, Upstream, WORKERS, free_address, installed};
+use crate::{Outcome, ensure};
 
 pub fn missing() -> Vec<String> {
     match installed(&["nginx"]) {
@@ -128,6 +128,12 @@ pub fn secure(
     start_as(folder, testbed, Upstream::unix(folder), &[], &[], &lines)
 }
 
+/// With bodies handed on as they come.
+pub fn ungathered(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let more = "fastcgi_request_buffering off;\n";
+    start_as(folder, testbed, Upstream::unix(folder), &[], &[], more)
+}
+
 /// With an access log of the program's own.
 pub fn logged(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     let log = folder.text("log/access.log");
@@ -167,10 +173,42 @@ pub fn before(
     more: &str,
     apps: Vec<Process>,
 ) -> Outcome<Running> {
+    before_as(folder, program, upstream, flags, more, apps, |conf| conf)
+}
+
+/// For bodies of any size, which nginx hands on as they come unless `gathers`: then it writes them to a file first.
+pub fn uploads(
+    folder: &Folder,
+    program: &Program,
+    upstream: Upstream,
+    gathers: bool,
+    app: Process,
+) -> Outcome<Running> {
+    let limit = "client_max_body_size 64m;";
+    let printed = program.conf("nginx", &["--listen", &upstream.listen()])?;
+    ensure!(printed.contains(limit), "conf nginx prints no {limit}");
+    let unlimited = |conf: String| conf.replace(limit, "client_max_body_size 0;");
+    let more = match gathers {
+        true => "fastcgi_request_buffering on;\n",
+        false => "fastcgi_request_buffering off;\n",
+    };
+    before_as(folder, program, upstream, &[], more, vec![app], unlimited)
+}
+
+/// With a change to what was printed.
+fn before_as(
+    folder: &Folder,
+    program: &Program,
+    upstream: Upstream,
+    flags: &[&str],
+    more: &str,
+    apps: Vec<Process>,
+    change: impl Fn(String) -> String,
+) -> Outcome<Running> {
     let listen = upstream.listen();
     // A form comes first.
     let flags = [flags, &["--listen", listen.as_str(), "--workers", WORKERS]].concat();
-    let text = program.conf("nginx", &flags)?;
+    let text = change(program.conf("nginx", &flags)?);
     // The text's own headings say where each part belongs.
     let heading = "# Inside server { }:";
     let (http, server) = text

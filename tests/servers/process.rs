@@ -85,6 +85,12 @@ impl Process {
         })?
     }
 
+    /// Waits for its end by itself.
+    pub fn end(&mut self) -> Outcome<ExitStatus> {
+        let name = self.name.clone();
+        until(&format!("{name} ends"), || self.ended())
+    }
+
     /// Ends it as a web server is ended in everyday life, and looks that nothing of its group is left.
     pub fn stop(&mut self) -> Outcome {
         let name = self.name.clone();

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::Outcome;
 use crate::folder::Folder;
+use crate::forms::Ways;
 use crate::http::Http;
 use crate::paths::Paths;
 use crate::process::Process;
@@ -28,6 +29,11 @@ pub enum Work {
     Paths {
         start: fn(&Folder, &Testbed) -> Outcome<Running>,
         paths: Paths,
+    },
+    /// The table of forms against this web server.
+    Forms {
+        start: fn(&Folder, &Testbed) -> Outcome<Running>,
+        ways: Ways,
     },
     /// Checks of its own.
     Story(fn(&mut Report, &mut Folder, &Testbed)),

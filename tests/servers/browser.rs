@@ -1,0 +1,260 @@
+//! A real browser, Chromium, that fills in and sends forms through Apache: what the application reads is what the browser
+//! meant. `main.rs` runs it as a row.
+
+use std::fs;
+use std::process::Command;
+
+use percent_encoding::percent_decode_str;
+
+use crate::folder::Folder;
+use crate::forms::line_of;
+use crate::http::Http;
+use crate::process::Process;
+use crate::row::Report;
+use crate::testbed::{Testbed, installed};
+use crate::{Outcome, apache, ensure};
+
+const CHROMIUM: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+
+pub fn missing() -> Vec<String> {
+    let mut missing = apache::missing_fcgid();
+    if installed(&CHROMIUM).is_none() {
+        missing.push("chromium".to_owned());
+    }
+    missing
+}
+
+/// Names and values of text fields. The last one is a textarea's.
+const FIELDS: &[(&str, &str)] = &[
+    ("name", "Ann"),
+    ("empty", ""),
+    ("same", "1"),
+    ("same", "2"),
+    (
+        "\u{540d}\u{524d}",
+        "\u{1f600} \u{dc}ml\u{e4}ut u\u{308} \u{6f22}\u{5b57}",
+    ),
+    ("quo\"te'", "a\"b'c"),
+    ("&=+ %;", "&=+ %41%22;\u{a0}"),
+    ("back\\slash", "a\\b\\\\c\\"),
+    ("<b>", "</textarea><i>&amp;"),
+    ("line\nname", "one\ntwo\rthree\r\nfour\n"),
+    ("text", "\tlast\n\n--line--\n"),
+];
+
+/// What the visitor's files are called, and how long they are.
+const FILES: &[(&str, usize)] = &[
+    ("plain.txt", 5),
+    ("empty.txt", 0),
+    ("300 KiB.bin", 300 << 10),
+    ("\u{540d}\u{524d}.txt", 1),
+    ("\u{1f600}\u{1f468}\u{200d}\u{1f469}.png", 2),
+    ("\u{dc}ml\u{e4}ut \u{df} u\u{308}.txt", 3),
+    ("quo\"te'.txt", 4),
+    ("line\nbreak.txt", 5),
+    ("line\r\nbreak\r.txt", 6),
+    ("back\\slash.txt", 7),
+    ("ends with\\", 8),
+    ("\\\\server\\share\\a\"b.txt", 9),
+    ("semi;colon; filename=\"x\".txt", 10),
+    ("; name=x", 11),
+    ("%41 %2 %.txt", 12),
+    (" \u{202e}txt.exe ", 13),
+    ("<b>&amp;.txt", 14),
+];
+
+pub fn story(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    let start = || {
+        folder.write("www/page.html", &page())?;
+        apache::fcgid_htaccess(folder, testbed)
+    };
+    let Some(running) = report.check("start", start) else {
+        return;
+    };
+    let seen = report.check("the browser sends all three", || {
+        browse(folder, running.http)
+    });
+    let Some(seen) = seen else { return };
+    let mut answers = seen.split('\0');
+    let mut next = || answers.next().unwrap_or_default();
+    let query = [line_of("query", "q", "1")];
+    for (name, expected) in [
+        (
+            "multipart",
+            [&query[..], &fields("field"), &files()].concat(),
+        ),
+        (
+            "urlencoded",
+            [&query[..], &fields("field"), &names("field")].concat(),
+        ),
+        ("GET", [fields("query"), names("query")].concat()),
+    ] {
+        report.check(name, || same(next(), &expected));
+    }
+    report.check("stop", || running.stop());
+}
+
+fn fields(kind: &str) -> Vec<String> {
+    let fields = FIELDS.iter();
+    let lines = fields.map(|(name, value)| line_of(kind, &sent(name), &sent(value)));
+    lines.collect()
+}
+
+/// In a file's name line ends stay what they were. The box without files is not there.
+fn files() -> Vec<String> {
+    let lines = FILES.iter().map(|(name, len)| {
+        let sum: u32 = (0..*len).map(|at| u32::from(byte(at))).sum();
+        format!("{}:{len}:{sum}", line_of("file", "files", name))
+    });
+    lines.collect()
+}
+
+/// A form that is not multipart has the files' names alone, and that of none.
+fn names(kind: &str) -> Vec<String> {
+    let names = FILES.iter().map(|(name, _)| name);
+    let lines = names.map(|name| line_of(kind, "files", &sent(name)));
+    lines.chain([line_of(kind, "none", "")]).collect()
+}
+
+/// Each line end is CR LF on the wire, whatever it was: HTML, "constructing the entry list".
+fn sent(text: &str) -> String {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    text.replace('\n', "\r\n")
+}
+
+fn same(answer: &str, expected: &[String]) -> Outcome {
+    let lines: Vec<&str> = answer.lines().collect();
+    for (number, expected) in expected.iter().enumerate() {
+        let seen = lines.get(number).copied().unwrap_or("nothing");
+        ensure!(
+            seen == expected,
+            "the browser meant\n    {expected}\n  and the application read\n    {seen}"
+        );
+    }
+    ensure!(
+        lines.len() == expected.len(),
+        "more than the browser sent: {:?}",
+        &lines[expected.len()..]
+    );
+    Ok(())
+}
+
+/// The three answers, each behind a NUL but for the first.
+fn browse(folder: &Folder, http: Http) -> Outcome<String> {
+    let binary = installed(&CHROMIUM).ok_or("chromium is not installed")?;
+    folder.make("browser")?;
+    let home = folder.text("browser");
+    let (dom, errors) = (
+        folder.path("log/browser.html"),
+        folder.path("log/browser.log"),
+    );
+    // What it says on stderr would stand in the midst of the page.
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"exec "$@" 2>"$0""#]);
+    command.arg(errors).arg(binary).args([
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-extensions",
+        "--disable-breakpad",
+        "--no-first-run",
+        // No word to anybody but the web server.
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-proxy-server",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        "--virtual-time-budget=60000",
+        "--dump-dom",
+    ]);
+    command.arg(format!("--user-data-dir={home}"));
+    command.arg(format!("http://{}/page.html", http.at));
+    command.env("HOME", &home).env("TMPDIR", &home);
+    command.current_dir(&home);
+    folder.give_up_root(&mut command);
+    // The log is ours, and not the browser's.
+    folder.write("log/browser.log", "")?;
+    let mut process = Process::start("chromium", &mut command, &dom)?;
+    let ended = process.end()?;
+    process.stop()?;
+    ensure!(ended.success(), "chromium ended with {ended}");
+    let dom = fs::read(&dom).map_err(|e| format!("cannot read {}: {e}", dom.display()))?;
+    let dom = String::from_utf8_lossy(&dom);
+    let seen = dom
+        .split_once("<output>")
+        .and_then(|(_, rest)| rest.split_once("</output>"));
+    let (seen, _) = seen.ok_or_else(|| format!("the page is not as it should be: {dom:?}"))?;
+    let seen = percent_decode_str(seen).decode_utf8();
+    seen.map(|seen| seen.into_owned())
+        .map_err(|e| format!("the page has no text: {e}"))
+}
+
+/// It puts files into the form as a visitor's hand does, and sends it in three ways, each into a frame of its own. What the
+/// frames show stands in `<output>` in the end, escaped.
+fn page() -> String {
+    let fields: String = FIELDS
+        .iter()
+        .map(|(name, value)| format!("[{}, {}],\n", script(name), script(value)))
+        .collect();
+    let files: String = FILES
+        .iter()
+        .map(|(name, len)| format!("[{}, {len}],\n", script(name)))
+        .collect();
+    format!(
+        "<!doctype html><meta charset=utf-8><title>Forms</title>\n\
+         <form><input type=file name=files multiple><input type=file name=none></form>\n\
+         <output></output>\n\
+         <script>\n\
+         const fields = [\n{fields}];\n\
+         const files = [\n{files}];\n{SCRIPT}</script>\n"
+    )
+}
+
+const SCRIPT: &str = r#"
+const form = document.querySelector('form');
+const box = form.elements.files;
+fields.forEach(([name, value], at) => {
+    const field = document.createElement(at + 1 < fields.length ? 'input' : 'textarea');
+    if (field.localName == 'input') field.type = 'hidden';
+    field.name = name;
+    field.value = value;
+    form.insertBefore(field, box);
+});
+const chosen = new DataTransfer();
+for (const [name, length] of files) {
+    const bytes = Uint8Array.from({ length }, (_, at) => at * 7 + Math.floor(at / 251));
+    chosen.items.add(new File([bytes], name));
+}
+box.files = chosen.files;
+const send = (method, enctype, action) => new Promise(answered => {
+    const frame = document.createElement('iframe');
+    frame.name = method + enctype;
+    document.body.append(frame);
+    frame.onload = () => answered(frame.contentDocument.documentElement.textContent);
+    Object.assign(form, { method, enctype, action, target: frame.name });
+    form.submit();
+});
+(async () => {
+    const answers = [
+        await send('post', 'multipart/form-data', '/form?q=1'),
+        await send('post', 'application/x-www-form-urlencoded', '/form?q=1'),
+        await send('get', 'application/x-www-form-urlencoded', '/form'),
+    ];
+    document.querySelector('output').textContent = encodeURIComponent(answers.join('\0'));
+})();
+"#;
+
+/// The byte of a file at that place, as the script makes it.
+fn byte(at: usize) -> u8 {
+    (at * 7 + at / 251) as u8
+}
+
+/// As a string of the page's script.
+fn script(text: &str) -> String {
+    let escaped = text.chars().map(|c| match c {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | ' ' => c.to_string(),
+        c => format!("\\u{{{:x}}}", u32::from(c)),
+    });
+    format!("'{}'", escaped.collect::<String>())
+}
