@@ -3,8 +3,8 @@
 use super::content_type::Encoding;
 #[cfg(feature = "multipart")]
 use super::multipart::{Multipart, Part};
-use super::urlencoded::{checked_pairs, query_pairs};
-use super::{append_all, no_memory};
+use super::urlencoded::{decode_pairs, query_pairs};
+use super::{append_all, no_memory, shown};
 use crate::error::{Error, Result};
 use std::io::{self, BufRead, Read};
 
@@ -71,11 +71,21 @@ impl FormLimits {
     }
 
     fn field_is_over(&self, name: &str) -> Error {
-        let name: String = name.chars().take(40).collect();
-        let field = self.field;
+        let (name, field) = (shown(name), self.field);
         over(format!(
-            "a field of more than {field} bytes (max_field): {name:?}"
+            "a field of more than {field} bytes (max_field): {name}"
         ))
+    }
+
+    /// Whether there may be this field where there are `before` others.
+    fn check_field(&self, before: usize, name: &str, value: &str) -> Result<()> {
+        if before == self.fields {
+            return Err(self.fields_are_over());
+        }
+        if name.len() + value.len() > self.field {
+            return Err(self.field_is_over(name));
+        }
+        Ok(())
     }
 
     #[cfg(feature = "multipart")]
@@ -168,7 +178,7 @@ impl Form {
         let mut body = Bounded {
             body,
             left: limits.body,
-            limits,
+            over: &|| limits.body_is_over(),
         };
         match encoding {
             Encoding::Urlencoded => form.read_urlencoded(&mut body, limits)?,
@@ -186,11 +196,18 @@ impl Form {
     }
 
     fn read_urlencoded(&mut self, body: &mut dyn BufRead, limits: &FormLimits) -> Result<()> {
-        let mut text = Vec::new();
+        let (mut text, mut ends, mut end) = (Vec::new(), Vec::new(), 0);
         append_all(body, &mut text)?;
-        for (name, value) in checked_pairs(&text)? {
-            self.push(&name, &value, limits)?;
-        }
+        decode_pairs(&mut text, |name, value| {
+            limits.check_field(ends.len(), name, value)?;
+            ends.try_reserve(1).map_err(|_| no_memory())?;
+            let end_of_name = end + name.len();
+            end = end_of_name + value.len();
+            ends.push((end_of_name, end));
+            Ok(())
+        })?;
+        let text = String::from_utf8(text).expect("BUG: each name and value was looked at");
+        self.fields = Fields { text, ends };
         Ok(())
     }
 
@@ -204,23 +221,21 @@ impl Form {
                 Some(_) if self.files.len() == limits.files => return Err(limits.files_are_over()),
                 Some(_) => self.files.push(FormFile::read(&mut part)?),
                 None => {
-                    let mut part = part.max_len(limits.field as u64);
-                    let value = part.text()?;
-                    self.push(part.name(), &value, limits)?;
+                    let name = part.name().to_owned();
+                    let mut content = Bounded {
+                        left: limits.field.saturating_sub(name.len()),
+                        over: &|| limits.field_is_over(&name),
+                        body: &mut part,
+                    };
+                    let mut value = Vec::new();
+                    append_all(&mut content, &mut value)?;
+                    let value = part.utf_8(value)?;
+                    limits.check_field(self.fields.ends.len(), &name, &value)?;
+                    self.fields.push(&name, &value)?;
                 }
             }
         }
         Ok(())
-    }
-
-    fn push(&mut self, name: &str, value: &str, limits: &FormLimits) -> Result<()> {
-        if self.fields.ends.len() == limits.fields {
-            return Err(limits.fields_are_over());
-        }
-        if name.len() + value.len() > limits.field {
-            return Err(limits.field_is_over(name));
-        }
-        self.fields.push(name, value)
     }
 }
 
@@ -286,18 +301,18 @@ impl Fields {
     }
 }
 
-/// The body, as far as the form may have one.
+/// The body, or a field of it, as far as the form may have one.
 struct Bounded<'a> {
     body: &'a mut dyn BufRead,
     left: usize,
-    limits: &'a FormLimits,
+    over: &'a dyn Fn() -> Error,
 }
 
 impl BufRead for Bounded<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let here = self.body.fill_buf()?;
         if self.left == 0 && !here.is_empty() {
-            return Err(self.limits.body_is_over().into());
+            return Err((self.over)().into());
         }
         Ok(&here[..here.len().min(self.left)])
     }
@@ -472,7 +487,7 @@ mod tests {
                 part(1),
                 limits().max_field(7),
                 limits().max_field(3),
-                "3 bytes (max_len)",
+                "3 bytes (max_field): \"abc\"",
             ),
             (
                 MULTIPART,

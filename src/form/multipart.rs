@@ -2,7 +2,7 @@
 
 use super::content_type::{Encoding, Parameters};
 use super::scanner::{MAX_PART_HEAD, Scanner};
-use super::{append_all, malformed};
+use super::{append_all, malformed, shown};
 use crate::error::{Error, Result};
 use crate::spool::Saved;
 use percent_encoding::percent_decode;
@@ -139,8 +139,12 @@ impl Part<'_> {
         }
         let mut bytes = Vec::new();
         append_all(self, &mut bytes)?;
-        String::from_utf8(bytes).map_err(|_| {
-            let message = format!("the field {:?} of the form is not UTF-8", self.name());
+        self.utf_8(bytes)
+    }
+
+    pub(super) fn utf_8(&self, content: Vec<u8>) -> Result<String> {
+        String::from_utf8(content).map_err(|_| {
+            let message = format!("the field {} of the form is not UTF-8", shown(self.name()));
             Error::new(400, message)
         })
     }
@@ -169,8 +173,9 @@ impl BufRead for Part<'_> {
         let content = self.scanner.content(self.body)?;
         if self.len + content.len() as u64 > self.max_len {
             let message = format!(
-                "the part {:?} of the form has more than {} bytes (max_len)",
-                self.head.name, self.max_len
+                "the part {} of the form has more than {} bytes (max_len)",
+                shown(&self.head.name),
+                self.max_len
             );
             return Err(Error::new(413, message).into());
         }
