@@ -11,6 +11,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
+use std::time::Instant;
 
 const URLENCODED: &str = "application/x-www-form-urlencoded";
 const MULTIPART: &str = "multipart/form-data; boundary=x";
@@ -385,6 +386,23 @@ fn what_is_endless_is_refused_in_little_memory() {
         let grown = private_kib(testbed.pid()).saturating_sub(at_rest);
         assert!(grown < 6 << 10, "{target} {begin:?}: {grown} KiB more");
     }
+}
+
+/// As nginx passes on, without gathering it, what a visitor sends in single bytes.
+#[test]
+fn lines_above_a_part_take_no_longer_than_its_content_however_they_come() {
+    let testbed = Testbed::listening(1);
+    let time = |body: String| {
+        let ask = post("/parts", MULTIPART, body).records_of(1);
+        let began = Instant::now();
+        assert_eq!(testbed.ask(&ask).page().0, 200);
+        began.elapsed()
+    };
+    let head = format!("--x\r\n{NAMED}\r\nX: {}\r\n\r\n\r\n", "y".repeat(8000));
+    let above = time(head.repeat(10) + "--x--");
+    let content = "y".repeat(80_000);
+    let within = time(format!("--x\r\n{NAMED}\r\n\r\n{content}\r\n--x--"));
+    assert!(above < within * 6, "{above:?} and {within:?}");
 }
 
 #[test]
