@@ -456,6 +456,26 @@ fn an_upload_that_is_cut_leaves_nothing() {
     testbed.assert_serves();
 }
 
+/// No destructor runs at the deadline of a stop: a large upload that a restart cuts would lie there for ever.
+#[test]
+fn an_upload_that_a_stop_cuts_leaves_nothing() {
+    let folder = Folder::new();
+    let testbed = Testbed::listening_with(&["--workers", "1", "--grace", "0.05"]);
+    let target = format!("/save?dir={}", folder.path().display());
+    let mut wire = testbed.connect();
+    let ask = Ask::post(&target, "").param("CONTENT_TYPE", MULTIPART);
+    wire.write(ask.head());
+    wire.write(record(
+        STDIN,
+        1,
+        format!("--x\r\n{NAMED}\r\n\r\nhalf of it").as_bytes(),
+    ));
+    poll("the file", || !folder.names().is_empty());
+    testbed.signal("TERM");
+    testbed.line("the time to stop is over");
+    poll("its end", || folder.names().is_empty());
+}
+
 #[test]
 fn a_full_disk_is_507_with_one_line_and_leaves_nothing() {
     let folder = Folder::new();
