@@ -14,7 +14,7 @@ use std::io::{self, BufRead, Read};
 /// # use fcgi::{FormLimits, Request, Response};
 /// fn guestbook(req: &mut Request, res: Response) -> fcgi::Result {
 ///     let form = req.form_with(&FormLimits::default().max_body(64 << 10).max_files(0))?;
-///     res.send(form.get("name").unwrap_or("nobody").to_owned())
+///     res.send(form.get("name").unwrap_or("nobody"))
 /// }
 /// ```
 #[derive(Clone, Debug)]

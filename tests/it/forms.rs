@@ -266,7 +266,7 @@ fn an_empty_body_that_was_read_is_no_error() {
         std::io::copy(req.body(), &mut std::io::sink())?;
         let (first, second) = (req.form()?, req.form()?);
         assert_eq!(first.get("a"), second.get("a"));
-        res.send(first.get("a").unwrap_or("none").to_owned())
+        res.send(first.get("a").unwrap_or("none"))
     });
     assert_eq!((answer.status(), answer.text()), (200, "b"));
     let answer = request("POST", "/").form(&[("a", "b")]).call(|req, res| {
