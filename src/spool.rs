@@ -55,8 +55,12 @@ impl Saved {
         let (path, from) = (path.as_ref(), self.path().to_owned());
         drop(self.listed);
         self.file.persist_noclobber(path).map_err(|failed| {
+            let advice = match failed.error.kind() {
+                io::ErrorKind::CrossesDevices => "; save it on the file system where it is to stay",
+                _ => "",
+            };
             let message = format!(
-                "cannot keep {} as {}: {}",
+                "cannot keep {} as {}: {}{advice}",
                 from.display(),
                 path.display(),
                 failed.error
@@ -102,10 +106,22 @@ impl Saved {
 
 /// A full disk is no fault of the program, and worth a status of its own.
 fn failed(error: &io::Error, what: &str, path: &Path) -> Error {
-    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-    let is_full = matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge);
-    let status = if is_full { 507 } else { 500 };
-    let message = format!("cannot {what} for an upload in {}: {error}", path.display());
+    use io::ErrorKind::*;
+    let (status, advice) = match error.kind() {
+        StorageFull | QuotaExceeded | FileTooLarge => (507, ""),
+        NotFound | NotADirectory => (500, "; the program has to make the folder first"),
+        PermissionDenied | ReadOnlyFilesystem => {
+            (500, "; the program's user has to be able to write there")
+        }
+        _ => (500, ""),
+    };
+    // tempfile appends the random name that there was to be.
+    let error = error.to_string();
+    let why = error.split(" at path ").next().unwrap_or_default();
+    let message = format!(
+        "cannot {what} for an upload in {}: {why}{advice}",
+        path.display()
+    );
     Error::new(status, message)
 }
 
@@ -296,6 +312,23 @@ mod tests {
             (fs::read(&other).unwrap(), names(folder.path()).len()),
             (b"def".to_vec(), 2)
         );
+    }
+
+    #[test]
+    fn what_fails_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let gone = folder.path().join("gone");
+        let error = Saved::new(&gone).unwrap_err();
+        let expected = format!(
+            "cannot create a file for an upload in {}: No such file or directory (os error 2); \
+             the program has to make the folder first",
+            gone.display()
+        );
+        assert_eq!((error.status(), error.to_string()), (500, expected));
+        let error = saved(folder.path(), b"abc").keep("/proc/x").unwrap_err();
+        let end = "(os error 18); save it on the file system where it is to stay";
+        assert!(error.to_string().ends_with(end), "{error}");
+        assert!(names(folder.path()).is_empty());
     }
 
     #[test]

@@ -94,6 +94,11 @@ fn value_of(text: &[u8]) -> (Vec<u8>, &[u8]) {
     let mut value = Vec::new();
     loop {
         match rest {
+            // Browsers do not escape a backslash: this is the last character of `a\`, and the end.
+            [b'\\', b'"', after @ ..] if after.trim_ascii_start().is_empty() => {
+                value.push(b'\\');
+                return (value, after);
+            }
             // Older browsers and curl escape so. A lone backslash stays: old ones send `C:\file.txt`.
             [b'\\', byte @ (b'"' | b'\\'), after @ ..] => {
                 value.push(*byte);
@@ -182,6 +187,8 @@ mod tests {
             ),
             ("; name=\"a\\\"b\\\\c\\d\"", &[("name", "a\"b\\c\\d")]),
             ("; name=\"no end", &[("name", "no end")]),
+            ("; filename=\"a\\\" ", &[("filename", "a\\")]),
+            ("; filename=\"\\\\\"", &[("filename", "\\")]),
             (
                 "; name=\"\"; ; =; x; y=",
                 &[("name", ""), ("", ""), ("y", "")],

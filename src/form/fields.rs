@@ -39,12 +39,16 @@ impl Default for FormLimits {
 impl FormLimits {
     /// The body, in bytes as sent, files included: all of it is held in memory. Default 2 MiB; mod_fcgid's own limit is
     /// 128 KiB (`FcgidMaxRequestLen`), nginx's 1 MiB (`client_max_body_size`).
+    ///
+    /// Memory grows by doubling, which takes up to three times as much for a moment: by default 6 MiB for each worker that
+    /// reads a form. Where there is no memory the answer is a 503, and the program goes on.
     pub fn max_body(mut self, bytes: usize) -> FormLimits {
         self.body = bytes;
         self
     }
 
-    /// How many fields the body may have. Default 1,000. The query is bounded by `Server::max_params`.
+    /// How many fields the body may have. Default 1,000. The query is bounded by
+    /// [`Server::max_params`](crate::Server::max_params), and takes up to 3 MiB more at its default.
     pub fn max_fields(mut self, fields: usize) -> FormLimits {
         self.fields = fields;
         self
@@ -105,6 +109,28 @@ fn over(what: String) -> Error {
 ///
 /// Values are text, exactly as sent but for the encoding; where the form is UTF-8, as every page of this century is,
 /// they can be any text. Names may come more than once, and in any order that the visitor likes.
+///
+/// What is missing and what is no number is for the application to say, with the status 400; a `?` alone would make a 500
+/// of it.
+///
+/// ```
+/// # use fcgi::{Error, Request, Response};
+/// fn order(req: &mut Request, res: Response) -> fcgi::Result {
+///     let form = req.form()?;
+///     let name = form.get("name").ok_or_else(|| Error::new(400, "the name is missing"))?;
+///     let count: u32 = match form.get("count") {
+///         None | Some("") => 1,
+///         Some(count) => count.parse().map_err(|_| Error::new(400, format!("{count:?} is no number")))?,
+///     };
+///     let extras: Vec<&str> = form.all("extra").collect(); // the boxes that are ticked
+///     let is_gift = form.get("gift").is_some(); // one that is not ticked is not sent
+///     res.send(format!("{count} for {name}, with {extras:?}, a gift: {is_gift}"))
+/// }
+/// # let ask = fcgi::testing::request("POST", "/").form(&[("name", "Ada"), ("count", "2"), ("extra", "tea")]);
+/// # assert_eq!(ask.call(order).text(), r#"2 for Ada, with ["tea"], a gift: false"#);
+/// # let ask = fcgi::testing::request("POST", "/").form(&[("name", "Ada"), ("count", "x")]);
+/// # assert_eq!(ask.call(order).status(), 400);
+/// ```
 #[derive(Debug, Default)]
 pub struct Form {
     query: Fields,

@@ -250,10 +250,17 @@ impl PartHead {
     }
 }
 
-fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
-    head.split(|&byte| byte == b'\n')
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-        .filter(|line| !line.is_empty())
+/// A line goes on in the next one if that begins with a blank: no browser writes so, but libraries for mail do, which
+/// programs send forms with.
+fn lines(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let next = std::iter::from_fn(move || {
+        let mut pairs = rest.windows(2);
+        let end = pairs.position(|pair| pair[0] == b'\n' && !b" \t".contains(&pair[1]));
+        let (line, after) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
+        rest = after;
+        (!line.is_empty()).then(|| line.trim_ascii_end())
+    });
+    next.filter(|line| !line.is_empty())
 }
 
 /// Browsers write these three, and no other, in the stead of what would end the value (the WHATWG's multipart/form-data
@@ -424,6 +431,7 @@ mod tests {
             ("filename*=ISO-8859-1''%A3; filename=\"\u{a3}\"", "\u{a3}"),
             ("filename*=UTF-8''%ff; filename=a", "a"),
             ("filename*=a; filename=b", "b"),
+            ("\r\n\tfilename=\"C:\\a\"", "C:\\a"),
         ] {
             let body = format!(
                 "--x\r\nContent-Disposition: form-data; name=f; {parameters}\r\n\r\n\r\n--x--"
