@@ -75,7 +75,7 @@ impl Read for Body<'_> {
         let n = self.fill(&mut exchange)?.min(into.len());
         into[..n].copy_from_slice(exchange.wire.content(n));
         exchange.wire.take(n);
-        self.is_begun = true;
+        self.is_begun |= n > 0;
         Ok(n)
     }
 }
@@ -92,10 +92,11 @@ impl BufRead for Body<'_> {
 
     fn consume(&mut self, n: usize) {
         let here = self.lent.as_ref().map_or(0, |(_, content)| content.len());
+        let n = n.min(here);
         self.give_back();
-        self.is_begun = true;
+        self.is_begun |= n > 0;
         if let Some(exchange) = &mut *self.shared.borrow_mut() {
-            exchange.wire.take(n.min(here));
+            exchange.wire.take(n);
         }
     }
 }

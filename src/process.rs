@@ -204,6 +204,9 @@ extern "C" fn stop(signal: i32) {
 extern "C" fn deadline(_signal: i32) {
     let Some(process) = PROCESS.get() else { return };
     process.remove_files();
+    // No destructor runs any more.
+    #[cfg(feature = "multipart")]
+    crate::spool::unkept(sys::unlink);
     let now = sys::now_ms();
     for slot in process
         .pools

@@ -1,19 +1,26 @@
-//! A file for what a visitor sends: `Part::save_to` writes it.
+//! A file for what a visitor sends: `Part::save_to` writes it. At the deadline of a stop, when no destructor runs, `process`
+//! asks which ones are there.
 
 use crate::error::{Error, Result};
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Seek, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use tempfile::{Builder, NamedTempFile};
 
 /// What a part was saved to: a file of a random name that only the owner may read (mode 0600). It is removed when this
 /// is dropped, at the end of the request most often, unless it is kept.
 ///
-/// A process that is killed by SIGKILL removes nothing. Such files begin with `.ht.upload-`, which Apache does not serve
-/// even where it serves the folder.
+/// The deadline of a stop removes it as well. What leaves it behind is a signal that a program cannot do anything about
+/// (SIGKILL; in plain CGI, SIGTERM too), an abort, and `std::process::exit` in a handler. Such files begin with
+/// `.ht.upload-`, which Apache does not serve even where it serves the folder: those of yesterday can be deleted.
 #[derive(Debug)]
 pub struct Saved {
+    /// Dropped first, so that there is no file any more that nobody knows.
     file: NamedTempFile,
+    listed: Listed,
     len: u64,
 }
 
@@ -46,9 +53,14 @@ impl Saved {
     /// then.
     pub fn keep(self, path: impl AsRef<Path>) -> Result<File> {
         let (path, from) = (path.as_ref(), self.path().to_owned());
+        drop(self.listed);
         self.file.persist_noclobber(path).map_err(|failed| {
+            let advice = match failed.error.kind() {
+                io::ErrorKind::CrossesDevices => "; save it on the file system where it is to stay",
+                _ => "",
+            };
             let message = format!(
-                "cannot keep {} as {}: {}",
+                "cannot keep {} as {}: {}{advice}",
                 from.display(),
                 path.display(),
                 failed.error
@@ -62,6 +74,7 @@ impl Saved {
     /// # Errors
     /// None on Linux.
     pub fn keep_here(self) -> Result<PathBuf> {
+        drop(self.listed);
         let (_, path) = self.file.keep()?;
         Ok(path)
     }
@@ -69,7 +82,12 @@ impl Saved {
     pub(crate) fn new(folder: &Path) -> Result<Saved> {
         let file = Builder::new().prefix(".ht.upload-").tempfile_in(folder);
         let file = file.map_err(|error| failed(&error, "create a file", folder))?;
-        Ok(Saved { file, len: 0 })
+        let listed = Listed::new(file.path());
+        Ok(Saved {
+            file,
+            listed,
+            len: 0,
+        })
     }
 
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<usize> {
@@ -88,11 +106,127 @@ impl Saved {
 
 /// A full disk is no fault of the program, and worth a status of its own.
 fn failed(error: &io::Error, what: &str, path: &Path) -> Error {
-    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-    let is_full = matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge);
-    let status = if is_full { 507 } else { 500 };
-    let message = format!("cannot {what} for an upload in {}: {error}", path.display());
+    use io::ErrorKind::*;
+    let (status, advice) = match error.kind() {
+        StorageFull | QuotaExceeded | FileTooLarge => (507, ""),
+        NotFound | NotADirectory => (500, "; the program has to make the folder first"),
+        PermissionDenied | ReadOnlyFilesystem => {
+            (500, "; the program's user has to be able to write there")
+        }
+        _ => (500, ""),
+    };
+    // tempfile appends the random name that there was to be.
+    let error = error.to_string();
+    let why = error.split(" at path ").next().unwrap_or_default();
+    let message = format!(
+        "cannot {what} for an upload in {}: {why}{advice}",
+        path.display()
+    );
     Error::new(status, message)
+}
+
+/// Calls `each` with the path of every file that nobody has kept yet. Async-signal-safe if `each` is.
+pub(crate) fn unkept(mut each: impl FnMut(&CStr)) {
+    for place in &PLACES {
+        let mut room = [0; WORDS * 8];
+        if let Some(path) = place.read(&mut room) {
+            each(path);
+        }
+    }
+}
+
+/// So many files are known at a time. What is beyond is removed by its destructor only.
+const PLACED: usize = 64;
+static PLACES: [Place; PLACED] = [const { Place::new() }; PLACED];
+
+/// So long a path is known, its NUL included: `WORDS * 8` bytes.
+const WORDS: usize = 64;
+
+/// The path of a file, readable by a signal handler at any moment: no lock, no memory that may be given back.
+struct Place {
+    /// A number that grows, times 4, and in the lowest bits what it is about.
+    state: AtomicU32,
+    words: [AtomicU64; WORDS],
+}
+
+const FREE: u32 = 0;
+const CHANGING: u32 = 1;
+const SET: u32 = 2;
+
+impl Place {
+    const fn new() -> Place {
+        Place {
+            state: AtomicU32::new(FREE),
+            words: [const { AtomicU64::new(0) }; WORDS],
+        }
+    }
+
+    /// Whether it was free, and is ours now.
+    fn claim(&self, path: &[u8]) -> bool {
+        let state = self.state.load(Ordering::Relaxed);
+        let claimed = state & 3 == FREE
+            && self
+                .state
+                .compare_exchange(
+                    state,
+                    state | CHANGING,
+                    Ordering::Acquire,
+                    Ordering::Relaxed,
+                )
+                .is_ok();
+        if !claimed {
+            return false;
+        }
+        fence(Ordering::Release);
+        let mut room = [0; WORDS * 8];
+        room[..path.len()].copy_from_slice(path);
+        let (words, _) = room.as_chunks::<8>();
+        for (word, bytes) in self.words.iter().zip(words).take(path.len() / 8 + 1) {
+            word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
+        }
+        self.state
+            .store(state.wrapping_add(4) | SET, Ordering::Release);
+        true
+    }
+
+    fn free(&self) {
+        let state = self.state.load(Ordering::Relaxed);
+        self.state.store(state & !3, Ordering::Release);
+    }
+
+    fn read<'room>(&self, room: &'room mut [u8; WORDS * 8]) -> Option<&'room CStr> {
+        let state = self.state.load(Ordering::Acquire);
+        if state & 3 != SET {
+            return None;
+        }
+        let (chunks, _) = room.as_chunks_mut::<8>();
+        for (bytes, word) in chunks.iter_mut().zip(&self.words) {
+            *bytes = word.load(Ordering::Relaxed).to_ne_bytes();
+        }
+        fence(Ordering::Acquire);
+        let is_same = self.state.load(Ordering::Relaxed) == state;
+        CStr::from_bytes_until_nul(room).ok().filter(|_| is_same)
+    }
+}
+
+/// A file's place among those that are known, as long as this lives.
+#[derive(Debug)]
+struct Listed(Option<usize>);
+
+impl Listed {
+    fn new(path: &Path) -> Listed {
+        let path = path.as_os_str().as_bytes();
+        let fits = path.len() < WORDS * 8;
+        Listed(PLACES.iter().position(|place| fits && place.claim(path)))
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        if let Some(place) = self.0 {
+            PLACES[place].free();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -133,6 +267,41 @@ mod tests {
     }
 
     #[test]
+    fn it_is_known_until_it_is_gone_or_kept() {
+        let known = |path: &Path| {
+            let mut count = 0;
+            unkept(|known| count += usize::from(known.to_bytes() == path.as_os_str().as_bytes()));
+            count
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let all: Vec<Saved> = (0..10).map(|_| saved(folder.path(), b"abc")).collect();
+        assert!(all.iter().all(|saved| known(saved.path()) == 1));
+        let paths: Vec<PathBuf> = all.iter().map(|saved| saved.path().to_owned()).collect();
+        drop(all);
+        assert!(paths.iter().all(|path| known(path) == 0));
+        let here = saved(folder.path(), b"abc").keep_here().unwrap();
+        assert_eq!(known(&here), 0);
+        let other = saved(folder.path(), b"abc");
+        let path = other.path().to_owned();
+        other.keep(folder.path().join("kept")).unwrap();
+        assert_eq!(known(&path), 0);
+    }
+
+    /// More than there are places, and a path that fits in none, are files as all others.
+    #[test]
+    fn what_is_not_known_is_removed_nevertheless() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("d".repeat(200)).join("e".repeat(200));
+        let deep = deep.join("f".repeat(200));
+        fs::create_dir_all(&deep).unwrap();
+        let many: Vec<Saved> = (0..PLACED + 8).map(|_| saved(folder.path(), b"")).collect();
+        let long = saved(&deep, b"");
+        assert_eq!(names(&deep).len(), 1);
+        drop((many, long));
+        assert_eq!((names(folder.path()).len(), names(&deep).len()), (1, 0));
+    }
+
+    #[test]
     fn it_is_kept_under_a_new_name_or_its_own() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("kept");
@@ -143,6 +312,23 @@ mod tests {
             (fs::read(&other).unwrap(), names(folder.path()).len()),
             (b"def".to_vec(), 2)
         );
+    }
+
+    #[test]
+    fn what_fails_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let gone = folder.path().join("gone");
+        let error = Saved::new(&gone).unwrap_err();
+        let expected = format!(
+            "cannot create a file for an upload in {}: No such file or directory (os error 2); \
+             the program has to make the folder first",
+            gone.display()
+        );
+        assert_eq!((error.status(), error.to_string()), (500, expected));
+        let error = saved(folder.path(), b"abc").keep("/proc/x").unwrap_err();
+        let end = "(os error 18); save it on the file system where it is to stay";
+        assert!(error.to_string().ends_with(end), "{error}");
+        assert!(names(folder.path()).is_empty());
     }
 
     #[test]

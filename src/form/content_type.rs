@@ -1,5 +1,6 @@
 //! How the body of a form is encoded, as its Content-Type says, and the parameters of such a header: `; name="value"`.
 
+use super::shown;
 use crate::error::{Error, Result};
 
 /// How a form's body is encoded.
@@ -26,7 +27,8 @@ impl Encoding {
             _ => Err(Error::new(
                 415,
                 format!(
-                    "the body is no form but {text:?}: application/x-www-form-urlencoded or multipart/form-data is expected"
+                    "the body is no form but {}: application/x-www-form-urlencoded or multipart/form-data is expected",
+                    shown(text)
                 ),
             )),
         }
@@ -216,6 +218,8 @@ mod tests {
             ("; name=\"\\", &[("name", "\\")]),
             ("; name=\"", &[("name", "")]),
             ("; name=\"no end", &[("name", "no end")]),
+            ("; filename=\"a\\\" ", &[("filename", "a\\")]),
+            ("; filename=\"\\\\\"", &[("filename", "\\")]),
             (
                 "; name=\"\"; ; =; x; y=",
                 &[("name", ""), ("", ""), ("y", "")],

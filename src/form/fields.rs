@@ -3,8 +3,8 @@
 use super::content_type::Encoding;
 #[cfg(feature = "multipart")]
 use super::multipart::{Multipart, Part};
-use super::urlencoded::{checked_pairs, query_pairs};
-use super::{append_all, no_memory};
+use super::urlencoded::{decode_pairs, query_pairs};
+use super::{append_all, no_memory, shown};
 use crate::error::{Error, Result};
 use std::io::{self, BufRead, Read};
 
@@ -14,7 +14,7 @@ use std::io::{self, BufRead, Read};
 /// # use fcgi::{FormLimits, Request, Response};
 /// fn guestbook(req: &mut Request, res: Response) -> fcgi::Result {
 ///     let form = req.form_with(&FormLimits::default().max_body(64 << 10).max_files(0))?;
-///     res.send(form.get("name").unwrap_or("nobody").to_owned())
+///     res.send(form.get("name").unwrap_or("nobody"))
 /// }
 /// ```
 #[derive(Clone, Debug)]
@@ -39,12 +39,16 @@ impl Default for FormLimits {
 impl FormLimits {
     /// The body, in bytes as sent, files included: all of it is held in memory. Default 2 MiB; mod_fcgid's own limit is
     /// 128 KiB (`FcgidMaxRequestLen`), nginx's 1 MiB (`client_max_body_size`).
+    ///
+    /// Memory grows by doubling, which takes up to three times as much for a moment: by default 6 MiB for each worker that
+    /// reads a form. Where there is no memory the answer is a 503, and the program goes on.
     pub fn max_body(mut self, bytes: usize) -> FormLimits {
         self.body = bytes;
         self
     }
 
-    /// How many fields the body may have. Default 1,000. The query is bounded by `Server::max_params`.
+    /// How many fields the body may have. Default 1,000. The query is bounded by
+    /// [`Server::max_params`](crate::Server::max_params), and takes up to 3 MiB more at its default.
     pub fn max_fields(mut self, fields: usize) -> FormLimits {
         self.fields = fields;
         self
@@ -71,11 +75,21 @@ impl FormLimits {
     }
 
     fn field_is_over(&self, name: &str) -> Error {
-        let name: String = name.chars().take(40).collect();
-        let field = self.field;
+        let (name, field) = (shown(name), self.field);
         over(format!(
-            "a field of more than {field} bytes (max_field): {name:?}"
+            "a field of more than {field} bytes (max_field): {name}"
         ))
+    }
+
+    /// Whether there may be this field where there are `before` others.
+    fn check_field(&self, before: usize, name: &str, value: &str) -> Result<()> {
+        if before == self.fields {
+            return Err(self.fields_are_over());
+        }
+        if name.len() + value.len() > self.field {
+            return Err(self.field_is_over(name));
+        }
+        Ok(())
     }
 
     #[cfg(feature = "multipart")]
@@ -95,6 +109,28 @@ fn over(what: String) -> Error {
 ///
 /// Values are text, exactly as sent but for the encoding; where the form is UTF-8, as every page of this century is,
 /// they can be any text. Names may come more than once, and in any order that the visitor likes.
+///
+/// What is missing and what is no number is for the application to say, with the status 400; a `?` alone would make a 500
+/// of it.
+///
+/// ```
+/// # use fcgi::{Error, Request, Response};
+/// fn order(req: &mut Request, res: Response) -> fcgi::Result {
+///     let form = req.form()?;
+///     let name = form.get("name").ok_or_else(|| Error::new(400, "the name is missing"))?;
+///     let count: u32 = match form.get("count") {
+///         None | Some("") => 1,
+///         Some(count) => count.parse().map_err(|_| Error::new(400, format!("{count:?} is no number")))?,
+///     };
+///     let extras: Vec<&str> = form.all("extra").collect(); // the boxes that are ticked
+///     let is_gift = form.get("gift").is_some(); // one that is not ticked is not sent
+///     res.send(format!("{count} for {name}, with {extras:?}, a gift: {is_gift}"))
+/// }
+/// # let ask = fcgi::testing::request("POST", "/").form(&[("name", "Ada"), ("count", "2"), ("extra", "tea")]);
+/// # assert_eq!(ask.call(order).text(), r#"2 for Ada, with ["tea"], a gift: false"#);
+/// # let ask = fcgi::testing::request("POST", "/").form(&[("name", "Ada"), ("count", "x")]);
+/// # assert_eq!(ask.call(order).status(), 400);
+/// ```
 #[derive(Debug, Default)]
 pub struct Form {
     query: Fields,
@@ -168,7 +204,7 @@ impl Form {
         let mut body = Bounded {
             body,
             left: limits.body,
-            limits,
+            over: &|| limits.body_is_over(),
         };
         match encoding {
             Encoding::Urlencoded => form.read_urlencoded(&mut body, limits)?,
@@ -186,11 +222,18 @@ impl Form {
     }
 
     fn read_urlencoded(&mut self, body: &mut dyn BufRead, limits: &FormLimits) -> Result<()> {
-        let mut text = Vec::new();
+        let (mut text, mut ends, mut end) = (Vec::new(), Vec::new(), 0);
         append_all(body, &mut text)?;
-        for (name, value) in checked_pairs(&text)? {
-            self.push(&name, &value, limits)?;
-        }
+        decode_pairs(&mut text, |name, value| {
+            limits.check_field(ends.len(), name, value)?;
+            ends.try_reserve(1).map_err(|_| no_memory())?;
+            let end_of_name = end + name.len();
+            end = end_of_name + value.len();
+            ends.push((end_of_name, end));
+            Ok(())
+        })?;
+        let text = String::from_utf8(text).expect("BUG: each name and value was looked at");
+        self.fields = Fields { text, ends };
         Ok(())
     }
 
@@ -204,23 +247,21 @@ impl Form {
                 Some(_) if self.files.len() == limits.files => return Err(limits.files_are_over()),
                 Some(_) => self.files.push(FormFile::read(&mut part)?),
                 None => {
-                    let mut part = part.max_len(limits.field as u64);
-                    let value = part.text()?;
-                    self.push(part.name(), &value, limits)?;
+                    let name = part.name().to_owned();
+                    let mut content = Bounded {
+                        left: limits.field.saturating_sub(name.len()),
+                        over: &|| limits.field_is_over(&name),
+                        body: &mut part,
+                    };
+                    let mut value = Vec::new();
+                    append_all(&mut content, &mut value)?;
+                    let value = part.utf_8(value)?;
+                    limits.check_field(self.fields.ends.len(), &name, &value)?;
+                    self.fields.push(&name, &value)?;
                 }
             }
         }
         Ok(())
-    }
-
-    fn push(&mut self, name: &str, value: &str, limits: &FormLimits) -> Result<()> {
-        if self.fields.ends.len() == limits.fields {
-            return Err(limits.fields_are_over());
-        }
-        if name.len() + value.len() > limits.field {
-            return Err(limits.field_is_over(name));
-        }
-        self.fields.push(name, value)
     }
 }
 
@@ -286,18 +327,18 @@ impl Fields {
     }
 }
 
-/// The body, as far as the form may have one.
+/// The body, or a field of it, as far as the form may have one.
 struct Bounded<'a> {
     body: &'a mut dyn BufRead,
     left: usize,
-    limits: &'a FormLimits,
+    over: &'a dyn Fn() -> Error,
 }
 
 impl BufRead for Bounded<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let here = self.body.fill_buf()?;
         if self.left == 0 && !here.is_empty() {
-            return Err(self.limits.body_is_over().into());
+            return Err((self.over)().into());
         }
         Ok(&here[..here.len().min(self.left)])
     }
@@ -472,7 +513,7 @@ mod tests {
                 part(1),
                 limits().max_field(7),
                 limits().max_field(3),
-                "3 bytes (max_len)",
+                "3 bytes (max_field): \"abc\"",
             ),
             (
                 MULTIPART,

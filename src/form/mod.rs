@@ -41,3 +41,13 @@ fn no_memory() -> Error {
 fn malformed(what: &str) -> Error {
     Error::new(400, format!("the form is malformed: {what}"))
 }
+
+/// The beginning of a visitor's word, for an error: a name may have as many characters as a part has above it.
+fn shown(word: &str) -> String {
+    match word.char_indices().nth(MAX_SHOWN) {
+        Some((at, _)) => format!("{:?}…", &word[..at]),
+        None => format!("{word:?}"),
+    }
+}
+
+const MAX_SHOWN: usize = 40;

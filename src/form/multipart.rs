@@ -2,7 +2,7 @@
 
 use super::content_type::{Encoding, Parameters};
 use super::scanner::{MAX_PART_HEAD, Scanner};
-use super::{append_all, malformed};
+use super::{append_all, malformed, shown};
 use crate::error::{Error, Result};
 use crate::spool::Saved;
 use percent_encoding::percent_decode;
@@ -139,8 +139,12 @@ impl Part<'_> {
         }
         let mut bytes = Vec::new();
         append_all(self, &mut bytes)?;
-        String::from_utf8(bytes).map_err(|_| {
-            let message = format!("the field {:?} of the form is not UTF-8", self.name());
+        self.utf_8(bytes)
+    }
+
+    pub(super) fn utf_8(&self, content: Vec<u8>) -> Result<String> {
+        String::from_utf8(content).map_err(|_| {
+            let message = format!("the field {} of the form is not UTF-8", shown(self.name()));
             Error::new(400, message)
         })
     }
@@ -169,8 +173,9 @@ impl BufRead for Part<'_> {
         let content = self.scanner.content(self.body)?;
         if self.len + content.len() as u64 > self.max_len {
             let message = format!(
-                "the part {:?} of the form has more than {} bytes (max_len)",
-                self.head.name, self.max_len
+                "the part {} of the form has more than {} bytes (max_len)",
+                shown(&self.head.name),
+                self.max_len
             );
             return Err(Error::new(413, message).into());
         }
@@ -245,10 +250,17 @@ impl PartHead {
     }
 }
 
-fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
-    head.split(|&byte| byte == b'\n')
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-        .filter(|line| !line.is_empty())
+/// A line goes on in the next one if that begins with a blank: no browser writes so, but libraries for mail do, which
+/// programs send forms with.
+fn lines(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let next = std::iter::from_fn(move || {
+        let mut pairs = rest.windows(2);
+        let end = pairs.position(|pair| pair[0] == b'\n' && !b" \t".contains(&pair[1]));
+        let (line, after) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
+        rest = after;
+        (!line.is_empty()).then(|| line.trim_ascii_end())
+    });
+    next.filter(|line| !line.is_empty())
 }
 
 /// Browsers write these three, and no other, in the stead of what would end the value (the WHATWG's multipart/form-data
@@ -452,6 +464,7 @@ mod tests {
             ("filename*=ISO-8859-1''%A3; filename=\"\u{a3}\"", "\u{a3}"),
             ("filename*=UTF-8''%ff; filename=a", "a"),
             ("filename*=a; filename=b", "b"),
+            ("\r\n\tfilename=\"C:\\a\"", "C:\\a"),
         ] {
             let body = format!(
                 "--x\r\nContent-Disposition: form-data; name=f; {parameters}\r\n\r\n\r\n--x--"

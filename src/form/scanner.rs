@@ -158,15 +158,18 @@ impl Scanner {
     }
 
     fn head_len(&mut self, body: &mut dyn Read) -> Result<usize> {
+        // What was looked at is not looked at again, but for its last bytes, as in `look`.
+        let mut looked = 0;
         loop {
             let here = &self.bytes[self.at..self.filled];
             let here = &here[..here.len().min(MAX_PART_HEAD)];
             if here.starts_with(LINE_END) {
                 return Ok(LINE_END.len());
             }
-            if let Some(n) = memmem::find(here, b"\r\n\r\n") {
-                return Ok(n + 4);
+            if let Some(n) = memmem::find(&here[looked..], b"\r\n\r\n") {
+                return Ok(looked + n + 4);
             }
+            looked = here.len().saturating_sub(3);
             if here.len() == MAX_PART_HEAD {
                 let message = format!(
                     "the lines above a part of the form have more than {MAX_PART_HEAD} bytes"

@@ -646,6 +646,13 @@ pub(crate) fn unlink_if(path: &std::ffi::CStr, device: u64, inode: u64) {
     }
 }
 
+/// Removes a file; errors are nobody's concern. Async-signal-safe.
+#[cfg(feature = "multipart")]
+pub(crate) fn unlink(path: &std::ffi::CStr) {
+    // SAFETY: `path` ends in NUL.
+    unsafe { libc::unlink(path.as_ptr()) };
+}
+
 /// Opens a file to write behind its end, however many processes do; made with mode 0640, less the umask, if there is none.
 /// Never waits: a named pipe that nobody reads is an error. Async-signal-safe.
 pub(crate) fn open_log(path: &std::ffi::CStr) -> io::Result<OwnedFd> {

@@ -5,10 +5,13 @@ use crate::served::{Folder, poll};
 use crate::testbed::{Testbed, command_of, example};
 use crate::wire::{Ask, STDIN, record};
 use fcgi::Address;
+use fcgi::testing::request;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Instant;
 
 const URLENCODED: &str = "application/x-www-form-urlencoded";
 const MULTIPART: &str = "multipart/form-data; boundary=x";
@@ -209,6 +212,99 @@ fn what_is_wrong_with_a_form_is_its_answer_and_one_line() {
     }
 }
 
+/// The limit that can be set is the one that is named, and a name is told by its beginning: it may have 8 KiB.
+#[test]
+fn a_long_name_is_not_told_whole_and_cannot_write_lines() {
+    let testbed = Testbed::listening(1);
+    testbed.line("listening on");
+    let name = format!("\x1b[31m%0a2026 INFO forged\t{}", "n".repeat(7000));
+    let head = format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
+    let large = "v".repeat(256 << 10);
+    for (target, content_type, body, words) in [
+        (
+            "/form",
+            MULTIPART,
+            format!("{head}{large}\r\n--x--"),
+            "(max_field): \"\\u{1b}[31m\\n2026",
+        ),
+        (
+            "/form",
+            URLENCODED,
+            format!("{name}={large}"),
+            "(max_field): \"\\u{1b}[31m\\n2026",
+        ),
+    ] {
+        let before = testbed.lines().len();
+        assert_eq!(testbed.ask(&post(target, content_type, body)).page().0, 413);
+        poll("the line", || testbed.lines().len() > before);
+        let lines = &testbed.lines()[before..];
+        assert!(
+            lines.len() == 1 && lines[0].contains(words) && lines[0].len() < 400,
+            "{lines:?}"
+        );
+    }
+    for (body, content_type, status) in [
+        (
+            [head.as_bytes(), b"\xff\r\n--x--"].concat(),
+            MULTIPART.to_owned(),
+            400,
+        ),
+        (b"{}".into(), format!("text/{}", "n".repeat(7000)), 415),
+    ] {
+        let before = testbed.lines().len();
+        let reply = testbed.ask(&post("/form", &content_type, body));
+        assert_eq!(reply.page().0, status);
+        poll("the line", || testbed.lines().len() > before);
+        let lines = &testbed.lines()[before..];
+        assert!(lines.len() == 1 && lines[0].len() < 400, "{lines:?}");
+    }
+}
+
+#[test]
+fn an_empty_body_that_was_read_is_no_error() {
+    let answer = request("GET", "/?a=b").call(|req, res| {
+        std::io::copy(req.body(), &mut std::io::sink())?;
+        let (first, second) = (req.form()?, req.form()?);
+        assert_eq!(first.get("a"), second.get("a"));
+        res.send(first.get("a").unwrap_or("none"))
+    });
+    assert_eq!((answer.status(), answer.text()), (200, "b"));
+    let answer = request("POST", "/").form(&[("a", "b")]).call(|req, res| {
+        req.form()?;
+        req.form()?;
+        res.send("twice")
+    });
+    assert_eq!(answer.status(), 500);
+}
+
+/// A small host's `RLIMIT_AS`. What there is no memory for is answered, and the process goes on.
+#[test]
+fn forms_where_memory_is_short_are_503_and_end_no_process() {
+    let mut limited = command_of("prlimit");
+    limited.arg("--as=33554432").arg(example("testbed"));
+    let testbed = serving_with(limited, 4);
+    // What is escaped and has blanks was copied once for each of both.
+    let body = format!("a=+%41{}", "a".repeat((2 << 20) - 6));
+    let ask = post("/form", URLENCODED, body);
+    let seen: Vec<u16> = thread::scope(|scope| {
+        let four = [(); 4].map(|()| {
+            scope.spawn(|| {
+                let mut seen = [0; 10];
+                seen.fill_with(|| testbed.ask(&ask).page().0);
+                seen
+            })
+        });
+        four.into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    assert!(
+        seen.iter().all(|status| [413, 503].contains(status)),
+        "{seen:?}"
+    );
+    testbed.assert_serves();
+}
+
 #[test]
 fn a_boundary_within_a_part_is_content_unless_it_is_the_whole_line() {
     let testbed = Testbed::listening(1);
@@ -281,7 +377,7 @@ fn what_is_endless_is_refused_in_little_memory() {
         let (mut reading, mut writing) = wire.split();
         let endless = record(STDIN, 1, &[b'a'; 65_528]);
         // What is too much is taken from the web server for a while, and thrown away: else it would not see the answer.
-        let writer = std::thread::spawn(move || {
+        let writer = thread::spawn(move || {
             (0..1 << 14).all(|_| writing.try_write(&endless).is_ok());
         });
         assert_eq!(reading.reply(1).page().0, status, "{target} {begin:?}");
@@ -290,6 +386,23 @@ fn what_is_endless_is_refused_in_little_memory() {
         let grown = private_kib(testbed.pid()).saturating_sub(at_rest);
         assert!(grown < 6 << 10, "{target} {begin:?}: {grown} KiB more");
     }
+}
+
+/// As nginx passes on, without gathering it, what a visitor sends in single bytes.
+#[test]
+fn lines_above_a_part_take_no_longer_than_its_content_however_they_come() {
+    let testbed = Testbed::listening(1);
+    let time = |body: String| {
+        let ask = post("/parts", MULTIPART, body).records_of(1);
+        let began = Instant::now();
+        assert_eq!(testbed.ask(&ask).page().0, 200);
+        began.elapsed()
+    };
+    let head = format!("--x\r\n{NAMED}\r\nX: {}\r\n\r\n\r\n", "y".repeat(8000));
+    let above = time(head.repeat(10) + "--x--");
+    let content = "y".repeat(80_000);
+    let within = time(format!("--x\r\n{NAMED}\r\n\r\n{content}\r\n--x--"));
+    assert!(above < within * 6, "{above:?} and {within:?}");
 }
 
 #[test]
@@ -341,6 +454,26 @@ fn an_upload_that_is_cut_leaves_nothing() {
     drop(wire);
     poll("its end", || folder.names().is_empty());
     testbed.assert_serves();
+}
+
+/// No destructor runs at the deadline of a stop: a large upload that a restart cuts would lie there for ever.
+#[test]
+fn an_upload_that_a_stop_cuts_leaves_nothing() {
+    let folder = Folder::new();
+    let testbed = Testbed::listening_with(&["--workers", "1", "--grace", "0.05"]);
+    let target = format!("/save?dir={}", folder.path().display());
+    let mut wire = testbed.connect();
+    let ask = Ask::post(&target, "").param("CONTENT_TYPE", MULTIPART);
+    wire.write(ask.head());
+    wire.write(record(
+        STDIN,
+        1,
+        format!("--x\r\n{NAMED}\r\n\r\nhalf of it").as_bytes(),
+    ));
+    poll("the file", || !folder.names().is_empty());
+    testbed.signal("TERM");
+    testbed.line("the time to stop is over");
+    poll("its end", || folder.names().is_empty());
 }
 
 #[test]
@@ -395,10 +528,15 @@ fn assert_full(testbed: Testbed, folder: &Path) {
     assert_eq!(upload(100 << 10).page(), (200, "saved 102400\n"));
 }
 
-fn serving(mut command: Command) -> Testbed {
+fn serving(command: Command) -> Testbed {
+    serving_with(command, 1)
+}
+
+fn serving_with(mut command: Command, workers: usize) -> Testbed {
     let folder = Folder::new();
     let address = Address::Unix(folder.path().join("s"));
-    command.args(["--workers", "1", "--listen", &address.to_string()]);
+    let workers = workers.to_string();
+    command.args(["--workers", &workers, "--listen", &address.to_string()]);
     let testbed = Testbed::spawn(command, address, folder);
     poll("the testbed to listen", || {
         crate::wire::Wire::try_connect(testbed.address()).is_ok()
