@@ -152,6 +152,21 @@ impl Part<'_> {
     /// Writes the rest of the part into a new file in `folder`: named at random, for the owner alone, and gone with the
     /// [`Saved`] unless that is kept.
     ///
+    /// ```
+    /// # use fcgi::{Error, Request, Response};
+    /// fn portrait(req: &mut Request, res: Response) -> fcgi::Result {
+    ///     let mut parts = req.multipart()?;
+    ///     while let Some(part) = parts.next_part()? {
+    ///         if part.name() == "portrait" {
+    ///             let saved = part.max_len(20 << 20).save_to("/srv/portraits")?;
+    ///             let path = saved.keep_here()?; // without this it is gone with the request
+    ///             return res.send(format!("saved as {}", path.display()));
+    ///         }
+    ///     }
+    ///     Err(Error::new(400, "no portrait came"))
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// Status 507 when the disk is full or the owner's quota, and 500 if the folder cannot be written to; nothing is left
     /// there. Those of reading.
