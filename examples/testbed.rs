@@ -29,6 +29,7 @@
 //! | `/path` | | mount, path and query as the library sees them |
 //! | `/pid` | | the process id |
 //! | `/files` | | how many open files it may have, and a program that it starts |
+//! | `/program` | | what /proc has of a program that it starts: its open files, and its status |
 //! | `/fail/…` | | an error whose words have the path: a 500 |
 //! | anything else | | 404, `not found` |
 //! | any, in the role authorizer | `token=open`, or the header `X-Token: open` | 200 with the variable `AUTH_USER`, else 403 |
@@ -128,6 +129,7 @@ fn app(req: &mut Request, res: Response) -> fcgi::Result {
             plain(res).send(place)
         }
         "/files" => files(res),
+        "/program" => program(res),
         "/pid" => plain(res).send(std::process::id().to_string()),
         path if path.starts_with("/fail/") => Err(Error::new(500, format!("no way to {path}"))),
         _ => plain(res).status(404).send("not found"),
@@ -157,6 +159,12 @@ fn files(res: Response) -> fcgi::Result {
         .output()?;
     let theirs = String::from_utf8_lossy(&theirs.stdout);
     plain(res).send(format!("{} {}", ours.unwrap_or("?"), theirs.trim()))
+}
+
+fn program(res: Response) -> fcgi::Result {
+    let script = "ls -l /proc/$$/fd; exec cat /proc/self/status";
+    let told = fcgi::command("/bin/sh").args(["-c", script]).output()?;
+    plain(res).send(told.stdout)
 }
 
 fn plain(res: Response) -> Response {

@@ -177,12 +177,25 @@ struct Entry {
 
 impl Accept {
     /// # Errors
-    /// When there is no descriptor left, or more than 64 listeners are given.
+    /// When there is no descriptor left, one for a connection included, or more than 64 listeners are given.
     pub(crate) fn new(
         listeners: Vec<Listener>,
         peers: Peers,
         limits: Limits,
     ) -> io::Result<Accept> {
+        Accept::of(listeners, peers, limits).map_err(|error| match sys::is_out_of_files(&error) {
+            true => {
+                let (most, _) = sys::descriptor_limits();
+                let why = format!(
+                    "no connection can be accepted where only {most} files may be open: {error}; allow more (ulimit -n)"
+                );
+                io::Error::new(error.kind(), why)
+            }
+            false => error,
+        })
+    }
+
+    fn of(listeners: Vec<Listener>, peers: Peers, limits: Limits) -> io::Result<Accept> {
         let (stop_pipe, pipe) = io::pipe()?;
         let epoll = Arc::new(Epoll::new()?);
         let accept = Accept {
@@ -217,6 +230,8 @@ impl Accept {
             let at = parked.look;
             accept.set_alarm(&mut parked, at);
         }
+        // Room for a connection: else nobody is ever answered.
+        accept.stop_pipe.try_clone()?;
         Ok(accept)
     }
 
@@ -510,7 +525,7 @@ impl Accept {
             return None;
         }
         if self.open.load(Ordering::Relaxed) >= self.limits.max_connections {
-            self.tell_full("max_connections are open");
+            self.tell_full(&self.limits.why_full());
             // Its end is an event, and that comes before the listener's next.
             match self.make_room() {
                 true => self.listeners.arm(i),
@@ -526,7 +541,10 @@ impl Accept {
         if let Err(error) = &accepted
             && !is_everyday(error)
         {
-            self.tell_full(&error.to_string());
+            self.tell_full(&match sys::is_out_of_files(error) {
+                true => format!("{error}; allow more, ulimit -n"),
+                false => error.to_string(),
+            });
             self.make_room();
             self.pause(i);
             return None;

@@ -100,10 +100,12 @@ pub use server::{Handle, Handler, Server};
 pub use spool::Saved;
 
 /// A program to start from a handler: [`Command::new`](std::process::Command::new), with the limit of open files that this
-/// process was started with.
+/// process was started with, and nothing to read on its standard input.
 ///
 /// [`run`] and [`cli::main`] raise the soft limit to the hard one, and a program that is started inherits it. Some take it
-/// for a number of descriptors to close one by one, or use `select`, which breaks above 1024.
+/// for a number of descriptors to close one by one, or use `select`, which breaks above 1024. And standard input may be the
+/// web server's listening socket: a program that goes on in the background would keep it open. What you set yourself
+/// with `stdin` counts.
 ///
 /// ```
 /// # use fcgi::{Request, Response};
@@ -114,7 +116,8 @@ pub use spool::Saved;
 /// ```
 pub fn command(program: impl AsRef<std::ffi::OsStr>) -> std::process::Command {
     let mut command = std::process::Command::new(program);
-    net::sys::lower_descriptor_limit(&mut command);
+    command.stdin(std::process::Stdio::null());
+    net::sys::as_we_were_started(&mut command);
     command
 }
 

@@ -56,6 +56,9 @@ pub(crate) const MAX_FIELDS: usize = 100;
 pub(crate) const MAX_RESPONSE_HEAD: usize = 8 << 10;
 pub(crate) const LARGE_RESPONSE_HEAD: usize = 4 << 10;
 
+/// Descriptors that we have open without a connection: standard input and the like, a listener or two, the loop's.
+const OURS: usize = 12;
+
 impl Limits {
     /// With no more connections than there may be descriptors now.
     pub(crate) fn in_this_process(mut self) -> Limits {
@@ -63,17 +66,40 @@ impl Limits {
         self.max_connections = self.max_connections.min(default_connections(descriptors));
         self
     }
+
+    /// What there is to say when `max_connections` are open.
+    pub(crate) fn why_full(&self) -> String {
+        let most = self.max_connections;
+        let (descriptors, _) = crate::net::sys::descriptor_limits();
+        match most == default_connections(descriptors) {
+            true => {
+                format!("max_connections are open, {most} as {descriptors} files may be: ulimit -n")
+            }
+            false => format!("max_connections are open, {most}"),
+        }
+    }
 }
 
+/// How many leave some descriptors to the application: 64, or half of those beside our own where they are few.
 fn default_connections(descriptors: usize) -> usize {
-    descriptors.saturating_sub(64).clamp(1, 16_384)
+    let others = descriptors.saturating_sub(OURS);
+    let applications = (others / 2).min(64 - OURS);
+    (others - applications).clamp(1, 16_384)
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
     fn connections_leave_descriptors_for_the_application() {
-        for (descriptors, connections) in [(0, 1), (32, 1), (1024, 960), (usize::MAX, 16_384)] {
+        for (descriptors, connections) in [
+            (0, 1),
+            (16, 2),
+            (32, 10),
+            (100, 44),
+            (256, 192),
+            (1024, 960),
+            (usize::MAX, 16_384),
+        ] {
             assert_eq!(super::default_connections(descriptors), connections);
         }
     }

@@ -12,6 +12,7 @@ use crate::connection::{Failure, Handle, Overview, Worker};
 use crate::error::{Error, Result};
 use crate::exchange::Home;
 use crate::limits::Limits;
+use crate::net::Mapping;
 use crate::net::sys::now_ms;
 use crate::protocol::Role;
 use crate::request::Request;
@@ -28,9 +29,16 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::thread::{self, JoinHandle};
+
+/// What a thread takes as it starts, beside its stack: std maps one for the handler of its overflow, and ends the process where
+/// there is no room for it (Rust 1.95); and the heap grows.
+const START: usize = 256 << 10;
+
+/// How long no other thread is started after one could not be: to try costs as much as a request.
+const RETRY_MS: u64 = 1_000;
 
 /// A handler as one worker calls it, with the worker's state inside.
 pub(crate) type Call = Box<dyn FnMut(&mut Request<'_>, Response<'_>) -> Result>;
@@ -78,8 +86,9 @@ pub(crate) struct Pool {
     watch: Watch,
     /// When it was made, in ms of the monotonic clock.
     born: u64,
-    /// Whether the log has the line about threads that cannot be started.
-    told_short: AtomicBool,
+    /// When the last thread could not be started, in ms of the monotonic clock; 0 if each could. The log has a line of the
+    /// first.
+    short_since: AtomicU64,
     slots: Box<[CachePadded<Slot>]>,
     strangers: Strangers,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -106,7 +115,7 @@ impl Pool {
             working: AtomicUsize::new(0),
             watch: Watch::default(),
             born: now_ms(),
-            told_short: AtomicBool::new(false),
+            short_since: AtomicU64::new(0),
             slots: (0..size.workers).map(|_| CachePadded::default()).collect(),
             strangers: Strangers::default(),
             threads: Mutex::default(),
@@ -131,7 +140,7 @@ impl Pool {
     /// # Errors
     /// When there is no memory for the worker's buffers.
     pub(crate) fn run(self: &Arc<Pool>) -> io::Result<()> {
-        let buffers = Buffers::new(self.limits.max_params)?;
+        let buffers = self.buffers()?;
         self.started.store(1, Ordering::Relaxed);
         self.working.store(1, Ordering::SeqCst);
         self.accept.expect_worker();
@@ -170,21 +179,28 @@ impl Pool {
         if index >= self.size.workers {
             return Ok(());
         }
-        let buffers = Buffers::new(self.limits.max_params)?;
+        let buffers = self.buffers()?;
         let pool = Arc::clone(self);
         self.accept.expect_worker();
         self.working.fetch_add(1, Ordering::SeqCst);
-        let thread = thread::Builder::new()
-            .name(format!("fcgi-{index}"))
-            .stack_size(self.size.stack)
-            .spawn(move || pool.work(index, buffers))
-            .inspect_err(|_| {
+        let work = move || pool.work(index, buffers);
+        let thread =
+            start_thread(format!("fcgi-{index}"), self.size.stack, work).inspect_err(|_| {
                 self.accept.miss_worker();
                 self.working.fetch_sub(1, Ordering::SeqCst);
             })?;
         self.started.store(index + 1, Ordering::Relaxed);
         threads.push(thread);
         Ok(())
+    }
+
+    fn buffers(&self) -> io::Result<Buffers> {
+        let size = self.limits.max_params;
+        Buffers::new(size).map_err(|error| {
+            let why =
+                format!("there is no memory for a worker, whose max_params is {size}: {error}");
+            io::Error::new(error.kind(), why)
+        })
     }
 
     fn work(self: &Arc<Pool>, index: usize, buffers: Buffers) {
@@ -235,15 +251,20 @@ impl Pool {
     }
 
     fn start_another(self: &Arc<Pool>) {
+        let short_since = self.short_since.load(Ordering::Relaxed);
+        let now = now_ms().max(1);
+        if short_since != 0 && now.saturating_sub(short_since) < RETRY_MS {
+            return;
+        }
         let spawned = self.spawn();
         self.see_to_the_watcher();
-        if let Err(error) = spawned
-            && !self.told_short.swap(true, Ordering::Relaxed)
-        {
-            let started = self.started.load(Ordering::Relaxed);
+        let Err(error) = spawned else { return };
+        if self.short_since.swap(now, Ordering::Relaxed) == 0 {
+            let (started, workers) = (self.started(), self.size.workers);
             log::warn!(
-                "cannot start another worker: {error}; {started} of {} serve",
-                self.size.workers
+                "cannot start another worker: {error}; {started} of {workers} serve, and further requests wait; \
+                 {}, or set workers to {started}",
+                what_helps(&error)
             );
         }
     }
@@ -264,15 +285,12 @@ impl Pool {
             return;
         }
         let pool = Arc::clone(self);
-        let thread = thread::Builder::new()
-            .name("fcgi-watch".into())
-            .stack_size(watch::STACK)
-            .spawn(move || pool.watch());
-        match thread {
+        match start_thread("fcgi-watch".into(), watch::STACK, move || pool.watch()) {
             Ok(thread) => self.threads().push(thread),
             Err(error) => log::warn!(
                 "cannot start the thread that watches for slow and stuck requests: {error}; without it a slow one is told \
-                 when it has ended, and timeout does nothing"
+                 when it has ended, and timeout does nothing; {}",
+                what_helps(&error)
             ),
         }
     }
@@ -344,9 +362,9 @@ impl Pool {
 
     /// How many workers there can be: fewer than were asked for, where threads cannot be started.
     fn in_service(&self) -> usize {
-        match self.told_short.load(Ordering::Relaxed) {
-            true => self.started(),
-            false => self.size.workers,
+        match self.short_since.load(Ordering::Relaxed) {
+            0 => self.size.workers,
+            _ => self.started(),
         }
     }
 
@@ -488,6 +506,28 @@ impl Handle for Application<'_> {
             Ok(answered) => answered.map_err(Failure::Error),
             Err(panic) => Err(Failure::Panic(panic)),
         })
+    }
+}
+
+/// # Errors
+/// When it cannot be started, or memory is so short that to start it might end the process.
+fn start_thread(
+    name: String,
+    stack: usize,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    drop(Mapping::new(stack + START)?);
+    thread::Builder::new()
+        .name(name)
+        .stack_size(stack)
+        .spawn(work)
+}
+
+/// The C library says EAGAIN of a lack of memory, too, but for that it is looked first.
+fn what_helps(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::OutOfMemory => "allow this process more memory (ulimit -v)",
+        _ => "allow this user more processes and threads (ulimit -u)",
     }
 }
 

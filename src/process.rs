@@ -96,6 +96,7 @@ pub(crate) fn own(grace: Duration, is_child: bool) -> io::Result<()> {
     sys::raise_descriptor_limit();
     sys::ignore_sigpipe();
     sys::ignore_sigxfsz();
+    sys::heed_sigchld();
     for signal in [sys::SIGTERM, sys::SIGINT, sys::SIGUSR1] {
         sys::on_signal(signal, stop)?;
     }

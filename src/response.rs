@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::exchange::{Exchange, Home, Shared, hand_back};
 use crate::form::Cookie;
 use crate::front::Frozen;
+use crate::net::sys;
 use crate::page::{HTML, redirect_page};
 use crate::setup::Setup;
 use std::fs::{self, File, Metadata};
@@ -358,6 +359,13 @@ fn open(path: &Path) -> Result<(File, Metadata)> {
         ErrorKind::PermissionDenied => Error::new(
             403,
             format!("cannot send {}: this user may not read it", path.display()),
+        ),
+        _ if sys::is_out_of_files(&error) => Error::new(
+            503,
+            format!(
+                "cannot send {}: {error}; allow more (ulimit -n)",
+                path.display()
+            ),
         ),
         _ => Error::new(500, format!("cannot send {}: {error}", path.display())),
     };

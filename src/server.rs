@@ -414,8 +414,8 @@ impl Server {
     }
 
     /// The most connections, busy or not. Default: the limit of open files less 64, at most 16,384; [`run`](Server::run)
-    /// first raises the soft limit to the hard one. It
-    /// is never more than open files less 64. Over it the connection that has been idle longest is closed, or else the one that
+    /// first raises the soft limit to the hard one. Where fewer than 116 files may be open it is half of them less 6. It
+    /// is never more than that. Over it the connection that has been idle longest is closed, or else the one that
     /// has been silent longest since it was accepted; if there is none, new ones wait in the backlog, and the log says so.
     pub fn max_connections(mut self, connections: usize) -> Server {
         self.limits.max_connections = connections.max(1);
@@ -575,7 +575,13 @@ impl Server {
     pub(crate) fn pool(self, listeners: Vec<Listener>) -> io::Result<Arc<Pool>> {
         let limits = self.limits.in_this_process();
         let peers = Peers::new(self.allow);
-        let accept = Accept::new(listeners, peers, limits.clone())?;
+        let files: Vec<_> = listeners
+            .iter()
+            .filter_map(Listener::file)
+            .cloned()
+            .collect();
+        let accept = Accept::new(listeners, peers, limits.clone())
+            .inspect_err(|_| files.iter().for_each(|file| drop(file.unlink())))?;
         let size = Size {
             workers: self.workers,
             stack: self.stack_size,
@@ -603,16 +609,21 @@ impl Server {
         self.own_process()?;
         let server = self.with_open_log()?;
         let listeners = server.bind(addresses)?;
+        if server.control.is_none() {
+            server.announce(&listeners, addresses);
+        }
+        server.serve_on(listeners)
+    }
+
+    /// The process is ours, and the access log open.
+    pub(crate) fn serve_on(self, listeners: Vec<Listener>) -> io::Result<()> {
         process::removes(
             listeners
                 .iter()
                 .filter_map(|listener| listener.file().cloned()),
         );
-        let control = server.control.clone();
-        if control.is_none() {
-            server.announce(&listeners, addresses);
-        }
-        let pool = server.pool(listeners)?;
+        let control = self.control.clone();
+        let pool = self.pool(listeners)?;
         process::stops(&pool);
         match control {
             Some(control) => pool.accept().obey(control)?,
@@ -671,6 +682,7 @@ impl Server {
     pub(crate) fn serve_cgi(self) -> io::Result<()> {
         sys::ignore_sigpipe();
         sys::ignore_sigxfsz();
+        sys::heed_sigchld();
         own_panics();
         let pipes = Pipes::standard()?;
         let server = self.with_open_log().inspect_err(|_| refuse(&pipes))?;

@@ -4,12 +4,15 @@
 //! `2026-11-21T01:02:03Z app.fcgi[4711] WARN text`. The time is written here: env_logger would need another crate for it.
 
 use crate::date::Utc;
+use crate::net::sys::{self, Wait};
+use env_logger::Target;
 use log::LevelFilter;
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::process;
 use std::sync::OnceLock;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// Starts the log, or changes its level. `RUST_LOG` counts where no level is given. An application that has set a
 /// logger before keeps it.
@@ -29,11 +32,76 @@ fn begin(filters: Option<&str>) -> bool {
         // Without filters the level is `set_max_level`'s, which can change when the settings file is read later.
         None => builder.filter_level(LevelFilter::Trace),
     };
+    builder.target(Target::Pipe(Box::new(Log::default())));
     builder.format(|to, record| {
         let line = Line(record.level(), record.args().to_string());
         writeln!(to, "{line}")
     });
     builder.try_init().is_ok()
+}
+
+/// Fd 2, which may be a pipe that nobody reads, or not now: a starter that waits for our end before it reads, a logger
+/// that hangs. Lines get lost then, for a worker that waits answers nobody.
+#[derive(Default)]
+struct Log {
+    /// Since there was room.
+    lost: u64,
+}
+
+/// How long a reader may take who has other things to do.
+const READER_LIMIT: Duration = Duration::from_secs(1);
+
+/// A pipe that has room takes so much without waiting.
+const PIPE_BUF: usize = 4096;
+
+impl Log {
+    /// Only the first that there is no room for waits.
+    fn say(&mut self, line: &[u8]) {
+        let limit = match self.lost {
+            0 => READER_LIMIT,
+            _ => Duration::ZERO,
+        };
+        if !has_room(limit) {
+            self.lost += 1;
+            return;
+        }
+        if self.lost > 0 {
+            let text = format!(
+                "{} log lines were lost here: whoever reads this did not",
+                self.lost
+            );
+            self.lost = 0;
+            let _ = writeln!(io::stderr(), "{}", Line(log::Level::Warn, text));
+        }
+        for piece in line.chunks(PIPE_BUF) {
+            if !has_room(READER_LIMIT) {
+                self.lost = 1;
+                return;
+            }
+            let _ = io::stderr().write_all(piece);
+        }
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.say(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether there is room in fd 2 within this time. What cannot be asked is written to.
+fn has_room(limit: Duration) -> bool {
+    let wait = Wait {
+        writable: true,
+        readable: false,
+    };
+    let came = sys::poll([(io::stderr().as_fd(), wait)], Some(limit));
+    came.map_or(true, |[came]| came.writable)
 }
 
 /// One event, as one line, whatever its text: a panic's words have several lines, and what a visitor sends could

@@ -399,6 +399,38 @@ mod tests {
     }
 
     #[test]
+    fn blanks_behind_a_boundary_are_few() {
+        for (blanks, expected) in [(64, ""), (65, "\r\n--x \r\n")] {
+            let blanks = " ".repeat(blanks);
+            let body = format!("--x\r\n{NAMED}\r\n--x{blanks}\r\n{NAMED}\r\n--x--");
+            let expected = expected.replace(' ', &blanks);
+            let seen = in_any_pieces(body.as_bytes(), "x").unwrap();
+            let is_one = seen.len() == 1;
+            assert_eq!(is_one, !expected.is_empty(), "{seen:?}");
+            assert!(seen[0].3.starts_with(expected.as_bytes()), "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_of_two_headers_counts_and_no_name_is_found_within_a_value() {
+        let table = [
+            format!(
+                "{}Content-Disposition: form-data; name=b\r\n\r\n",
+                NAMED.trim_end_matches("\r\n").to_owned() + "\r\n"
+            ),
+            "Content-Disposition: form-data; x=\"a; name=b;\"; name=a; name=c\r\n\r\n".to_owned(),
+        ];
+        for head in table {
+            let body = format!("--x\r\n{head}1\r\n--x--");
+            assert_eq!(
+                in_any_pieces(body.as_bytes(), "x"),
+                Ok(vec![field("a", b"1")]),
+                "{head:?}"
+            );
+        }
+    }
+
+    #[test]
     fn a_preamble_and_an_epilogue_are_passed_over() {
         let body =
             format!("for old mailers\r\n--x\r\n{NAMED}b\r\n--x--\r\nand\r\n--x\r\nfor others");
@@ -519,6 +551,12 @@ mod tests {
             (error.status(), error.to_string()),
             (413, "the form has more than 1 parts (max_parts)".into())
         );
+
+        let mut bytes = body.as_bytes();
+        let mut parts = Multipart::new(b"x", &mut bytes).unwrap();
+        let mut part = parts.next_part().unwrap().unwrap().max_len(3);
+        part.read(&mut [0; 9])
+            .expect_err("a byte too much was given");
 
         let mut bytes = body.as_bytes();
         let mut parts = Multipart::new(b"x", &mut bytes).unwrap();

@@ -44,6 +44,9 @@ const LOCK_LIMIT: Duration = Duration::from_secs(5);
 /// What a new socket file may at most allow, before the umask, if no mode is asked for: owner and group may connect.
 const DEFAULT_MODE: u32 = 0o660;
 
+/// What its owner may do, whatever the umask.
+const OWN_MODE: u32 = 0o600;
+
 /// Long enough for a handshake on this machine, which takes microseconds.
 const HANDSHAKE: Duration = Duration::from_millis(2);
 
@@ -82,7 +85,8 @@ impl Permit {
         match (self.mode, &self.owner) {
             (Some(mode), _) => mode,
             (None, Some(owner)) if owner.names_group() => DEFAULT_MODE,
-            (None, _) => found & DEFAULT_MODE,
+            // A socket that we cannot connect to ourselves cannot be probed: a killed program would never start again.
+            (None, _) => found & DEFAULT_MODE | OWN_MODE,
         }
     }
 }

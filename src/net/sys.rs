@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Private memory from the kernel, zero until written; only pages that were touched cost memory.
@@ -423,6 +424,35 @@ pub(crate) fn descriptor_limits() -> (usize, usize) {
     (number(limit.rlim_cur), number(limit.rlim_max))
 }
 
+/// Whether there is no descriptor left, in this process or on this machine.
+pub(crate) fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+/// Does `start`, which starts a program, while all is as this process was started: for a process of one thread. Unlike
+/// what [`as_we_were_started`] adds it needs no code between fork and exec, and with that glibc's `execvp` would hand a
+/// file that is no program to the shell.
+pub(crate) fn while_as_we_were_started<T>(start: impl FnOnce() -> T) -> T {
+    let limit = STARTED_WITH.get().copied();
+    let heeds_sigxfsz = IGNORES_SIGXFSZ.load(Ordering::Relaxed);
+    if let Some(limit) = limit {
+        // SAFETY: the kernel reads `limit`.
+        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
+    }
+    if heeds_sigxfsz {
+        // SAFETY: SIG_DFL is a valid disposition.
+        unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_DFL) };
+    }
+    let started = start();
+    if heeds_sigxfsz {
+        ignore_sigxfsz();
+    }
+    if limit.is_some() {
+        raise_descriptor_limit();
+    }
+    started
+}
+
 /// The soft limit of descriptors that this process was started with, once it was raised.
 static STARTED_WITH: OnceLock<libc::rlimit> = OnceLock::new();
 
@@ -437,15 +467,25 @@ pub(crate) fn raise_descriptor_limit() {
     unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) };
 }
 
-/// A program that `command` starts may have as many descriptors as this one might when it was started.
-pub(crate) fn lower_descriptor_limit(command: &mut Command) {
-    let Some(limit) = STARTED_WITH.get().copied() else {
+/// A program that `command` starts may have as many descriptors as this one might when it was started, and a file that is
+/// too large ends it again.
+pub(crate) fn as_we_were_started(command: &mut Command) {
+    let limit = STARTED_WITH.get().copied();
+    let heeds_sigxfsz = IGNORES_SIGXFSZ.load(Ordering::Relaxed);
+    if limit.is_none() && !heeds_sigxfsz {
         return;
-    };
-    // SAFETY: between fork and exec only setrlimit is called, which takes a copy of two numbers, locks nothing and
-    // allocates nothing.
+    }
+    // SAFETY: between fork and exec only setrlimit and signal are called, which take copies of numbers, lock nothing and
+    // allocate nothing; SIG_DFL is a valid disposition.
     unsafe {
-        command.pre_exec(move || zero(libc::setrlimit(libc::RLIMIT_NOFILE, &limit)));
+        command.pre_exec(move || {
+            if heeds_sigxfsz {
+                libc::signal(libc::SIGXFSZ, libc::SIG_DFL);
+            }
+            limit.map_or(Ok(()), |limit| {
+                zero(libc::setrlimit(libc::RLIMIT_NOFILE, &limit))
+            })
+        });
     }
 }
 
@@ -527,8 +567,24 @@ pub(crate) fn ignore_sigpipe() {
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
 }
 
+/// Where SIGCHLD is ignored, children vanish as they end: whoever started a program cannot wait for it, and
+/// `Command::output` is an error. What an application set itself stays.
+pub(crate) fn heed_sigchld() {
+    if is_ignored(SIGCHLD) {
+        // SAFETY: SIG_DFL is a valid disposition.
+        unsafe { libc::signal(SIGCHLD, libc::SIG_DFL) };
+    }
+}
+
+/// Whether it was us who ignored SIGXFSZ.
+static IGNORES_SIGXFSZ: AtomicBool = AtomicBool::new(false);
+
 /// To write beyond the largest size of a file (`ulimit -f`) must fail, not kill: a log must not end what it tells of.
 pub(crate) fn ignore_sigxfsz() {
+    if is_ignored(libc::SIGXFSZ) {
+        return;
+    }
+    IGNORES_SIGXFSZ.store(true, Ordering::Relaxed);
     // SAFETY: SIG_IGN is a valid disposition.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }

@@ -57,7 +57,8 @@ impl Program {
         NOT_INHERITED.iter().for_each(|name| {
             command.env_remove(name);
         });
-        let process = spawn_with(&mut command, &fds).map_err(cannot)?;
+        let process =
+            sys::while_as_we_were_started(|| spawn_with(&mut command, &fds)).map_err(cannot)?;
         Ok(Child {
             process,
             control: Some(ours),

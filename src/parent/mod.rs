@@ -36,6 +36,17 @@ const DOUBT: Duration = Duration::from_secs(1);
 /// A child has its own deadline, `grace`; what outlives it by so much is killed.
 const AFTER_GRACE: Duration = Duration::from_millis(500);
 
+/// Between the attempts to start a first child where there is no room for one.
+const FIRST_PAUSES: [Duration; 3] = [
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+];
+
+/// What helps where no process can be started.
+const MORE_PROCESSES: &str =
+    "allow this user more processes (ulimit -u), or set processes to fewer";
+
 /// What the parent is asked for.
 pub(crate) struct Plan {
     pub(crate) program: Program,
@@ -52,7 +63,12 @@ pub(crate) fn run(plan: Plan) -> io::Result<()> {
     let signals = Signals::start()?;
     let listeners = plan.server.bind(&plan.addresses)?;
     plan.server.announce(&listeners, &plan.addresses);
+    let first = match first_child(&plan, &listeners, &signals) {
+        First::Starts(child) => child,
+        First::NoRoom(error) => return serve_alone(plan.server, listeners, &signals, &error),
+    };
     let mut family = Family::new(plan, listeners)?;
+    family.children.extend(first);
     while family.tend() {
         family.wait(&signals)?;
         match signals.asked() {
@@ -68,6 +84,57 @@ pub(crate) fn run(plan: Plan) -> io::Result<()> {
             "{cut} of the processes did not end in time and by themselves"
         ))),
     }
+}
+
+/// What became of the attempt to start a first child.
+enum First {
+    /// None, if it fails for a reason that time and room do not mend, or a signal came: the family sees to it.
+    Starts(Option<Child>),
+    NoRoom(io::Error),
+}
+
+/// Tries some times: what there is no room for in one moment there may be in the next.
+fn first_child(plan: &Plan, listeners: &[Listener], signals: &Signals) -> First {
+    let fds: Vec<RawFd> = listeners.iter().map(AsRawFd::as_raw_fd).collect();
+    let mut pauses = FIRST_PAUSES.into_iter();
+    loop {
+        match (plan.program.start(&fds, 0), pauses.next()) {
+            (Ok(child), _) => return First::Starts(Some(child)),
+            (Err(error), None) if is_short(&error) => return First::NoRoom(error),
+            (Err(error), Some(pause)) if is_short(&error) => {
+                let came = sys::poll_readable(&[signals.as_fd()], Some(pause));
+                if came.is_ok_and(|came| came.contains(&true)) {
+                    return First::Starts(None);
+                }
+            }
+            (Err(_), _) => return First::Starts(None),
+        }
+    }
+}
+
+/// No process can be started: this one serves, as if there were no `--processes`. Nobody but it could answer what comes.
+fn serve_alone(
+    server: Server,
+    listeners: Vec<Listener>,
+    signals: &Signals,
+    error: &io::Error,
+) -> io::Result<()> {
+    log::error!(
+        "{error}; 0 of {} processes can be started, and this one serves alone: without reload, max_requests and whoever starts \
+         it anew; {MORE_PROCESSES}",
+        server.processes
+    );
+    server.own_process()?;
+    if signals.asked() == Asked::Stop {
+        return listeners.iter().try_for_each(Listener::unlink);
+    }
+    server.with_open_log()?.serve_on(listeners)
+}
+
+/// Whether it is for lack of room that a process was not started.
+fn is_short(error: &io::Error) -> bool {
+    use io::ErrorKind::{OutOfMemory, WouldBlock};
+    matches!(error.kind(), WouldBlock | OutOfMemory)
 }
 
 /// The parent and its children.
@@ -96,11 +163,14 @@ struct Family {
     /// Whether a last child was started for what came between the others' end and ours.
     emptied: bool,
     told_serving: bool,
+    told_ready: bool,
     /// Who is told that we serve, and that we stop.
     notify: Option<Notify>,
     /// Children that were killed at a stop, or ended with a failure.
     cut: usize,
     backoff: Backoff,
+    /// As long as there is no room for another child.
+    no_room: Option<Backoff>,
 }
 
 impl Family {
@@ -125,9 +195,11 @@ impl Family {
             stopping: false,
             emptied: false,
             told_serving: false,
+            told_ready: false,
             notify: Notify::from_environment(),
             cut: 0,
             backoff: Backoff::default(),
+            no_room: None,
         })
     }
 
@@ -157,6 +229,7 @@ impl Family {
                 None => i += 1,
                 Some(how) => {
                     let child = self.children.swap_remove(i);
+                    self.room_may_be_there();
                     self.bury(&child, &how);
                 }
             }
@@ -196,10 +269,18 @@ impl Family {
             child.hear();
         }
         let serving = self.serving();
-        if !self.told_serving && serving >= self.plan.server.processes {
-            self.told_serving = true;
-            log::info!("{serving} processes serve");
+        let are_all = serving >= self.plan.server.processes;
+        // Fewer than were asked for serve, too.
+        if !self.told_ready && (are_all || (serving > 0 && self.no_room.is_some())) {
+            self.told_ready = true;
             self.notify.iter().for_each(Notify::ready);
+        }
+        let is_room =
+            self.no_room.is_none() || self.staying().count() >= self.plan.server.processes;
+        if !self.told_serving && are_all && is_room {
+            self.told_serving = true;
+            self.no_room = None;
+            log::info!("{serving} processes serve");
         }
     }
 
@@ -228,7 +309,10 @@ impl Family {
 
     fn start_missing(&mut self) {
         let processes = self.plan.server.processes;
-        while self.staying().count() < processes && self.backoff.is_over() {
+        while self.staying().count() < processes
+            && self.backoff.is_over()
+            && self.no_room.as_ref().is_none_or(Backoff::is_over)
+        {
             // Those that want a successor serve until they have one: it can wait for those that are ending.
             if self.are_enough_ready() && self.children.len() >= 3 * processes {
                 return;
@@ -253,7 +337,14 @@ impl Family {
                 true
             }
             Err(error) if self.before.is_some() => {
-                self.fail_reload(&error.to_string());
+                self.fail_reload(&match is_short(&error) {
+                    true => format!("{error}; {MORE_PROCESSES}"),
+                    false => error.to_string(),
+                });
+                false
+            }
+            Err(error) if is_short(&error) => {
+                self.miss_one(&error);
                 false
             }
             Err(error) => {
@@ -262,6 +353,28 @@ impl Family {
                 false
             }
         }
+    }
+
+    /// There is no room for another child: those that there are serve. It may stay so for months, and is told once.
+    fn miss_one(&mut self, error: &io::Error) {
+        let is_first = self.no_room.is_none();
+        self.no_room.get_or_insert_default().after_no_start();
+        if is_first {
+            self.told_serving = false;
+            let current = self.generation;
+            let is_there =
+                |child: &&Child| child.generation == current && !child.was_asked_to_end();
+            log::error!(
+                "{error}; {} of {} processes are there, and another is tried from time to time; {MORE_PROCESSES}",
+                self.children.iter().filter(is_there).count(),
+                self.plan.server.processes
+            );
+        }
+    }
+
+    /// Another child is tried at once.
+    fn room_may_be_there(&mut self) {
+        self.no_room = self.no_room.take().map(|_| Backoff::default());
     }
 
     /// A child that wants to be replaced goes when its successor is ready: one for one, so that they do not pile up where
@@ -298,6 +411,7 @@ impl Family {
         self.generation = self.generations;
         self.generations += 1;
         self.backoff = Backoff::default();
+        self.room_may_be_there();
     }
 
     fn finish_reload(&mut self) {
@@ -451,6 +565,7 @@ impl Family {
         let deadlines = self.children.iter().filter_map(Child::deadline);
         let next = deadlines
             .chain(self.backoff.until())
+            .chain(self.no_room.as_ref().and_then(Backoff::until))
             .chain(self.again.as_ref().and_then(Backoff::until))
             .chain(self.before.map(|_| now + START_LIMIT))
             .chain(self.look_at.filter(|_| !self.stopping))

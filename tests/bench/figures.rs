@@ -337,6 +337,29 @@ fn a_static_hello_is_small() {
     assert!(size <= 1_900_000, "{size} bytes");
 }
 
+/// Of a small host's `RLIMIT_AS` the most is the application's. glibc's heaps for each thread would be 64 MiB a worker.
+#[test]
+fn a_static_hello_has_little_address_space() {
+    let _alone = alone();
+    let Some(path) = std::env::var_os("STATIC_HELLO") else {
+        println!(
+            "SKIPPED a_static_hello_has_little_address_space: STATIC_HELLO names no file (scripts/build-static hello makes it)"
+        );
+        return;
+    };
+    for (workers, most) in [(4, 8 << 10), (8, 12 << 10)] {
+        let folder = Folder::new();
+        let server = Testbed::start_program(path.as_ref(), &folder, workers);
+        let idle = server.figure("status", "VmSize:");
+        server.ask_until_all_work(workers, 1000);
+        let busy = server.figure("status", "VmSize:");
+        println!(
+            "figure: {idle} KiB of address space, idle, {workers} workers, static; {busy} after 1,000 requests"
+        );
+        assert!(idle <= most && busy <= most, "{idle} and {busy} KiB");
+    }
+}
+
 /// A whole request with a body, kept alive.
 fn request(path: &str, body: &[u8]) -> Vec<u8> {
     let mut request = record(1, &[0, 1, 1, 0, 0, 0, 0, 0]);
@@ -404,8 +427,12 @@ struct Testbed {
 
 impl Testbed {
     fn start(folder: &Folder, workers: usize) -> Testbed {
+        Testbed::start_program(&example("testbed"), folder, workers)
+    }
+
+    fn start_program(program: &Path, folder: &Folder, workers: usize) -> Testbed {
         let socket = folder.path("s");
-        let process = Command::new(example("testbed"))
+        let process = Command::new(program)
             .args([
                 "--listen",
                 &format!("unix:{}", socket.display()),
@@ -448,6 +475,39 @@ impl Testbed {
             look: &mut look,
         };
         read_answer(&mut looking, &mut buffer);
+    }
+
+    /// At least so many requests, until all workers have begun: many at once, which come while the server is held.
+    fn ask_until_all_work(&self, workers: usize, requests: usize) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let ask = request("/hello", b"");
+        let mut asked = 0;
+        while asked < requests || self.figure("status", "Threads:") < workers as u64 {
+            assert!(Instant::now() < deadline, "not all workers have begun");
+            self.signal("STOP");
+            let mut streams: Vec<UnixStream> = (0..100)
+                .map(|_| UnixStream::connect(&self.socket).unwrap())
+                .collect();
+            for stream in &mut streams {
+                stream.write_all(&ask).unwrap();
+            }
+            self.signal("CONT");
+            for stream in &mut streams {
+                assert!(read_answer(stream, &mut [0; 4096]) > 0);
+            }
+            asked += streams.len();
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.process.id());
+        assert!(
+            Command::new("sh")
+                .args(["-c", &kill])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     fn resident_kib(&self) -> u64 {

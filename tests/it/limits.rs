@@ -396,10 +396,7 @@ fn out_of_descriptors_with_nothing_to_close_new_ones_wait() {
             before == open
         },
     );
-    // A new descriptor gets the lowest number that is free, and there may be none from the limit on.
-    let folder = format!("/proc/{}/fd", testbed.pid());
-    let free = (0..).find(|number| !Path::new(&folder).join(number.to_string()).exists());
-    limit_descriptors(&testbed, free.unwrap());
+    allow_no_more_descriptors(&testbed);
     let mut waiting = testbed.connect();
     waiting.write(Ask::get("/hello").bytes());
     testbed.line("no room for another connection");
@@ -418,6 +415,34 @@ fn out_of_descriptors_with_nothing_to_close_new_ones_wait() {
     assert_eq!(told.count(), 1, "{lines:?}");
     limit_descriptors(&testbed, 1000);
     assert_eq!(waiting.reply(1).page(), (200, "Hello, world!"));
+}
+
+/// It is over when somebody else has closed one, and is not the visitor's fault.
+#[test]
+fn out_of_descriptors_a_file_is_a_503_until_there_is_one() {
+    let folder = Folder::new();
+    let program = folder.path().join("program");
+    fs::copy(example("testbed"), &program).unwrap();
+    fs::create_dir(folder.path().join("files")).unwrap();
+    fs::write(folder.path().join("files/page"), "a page").unwrap();
+    let address = Address::Unix(folder.path().join("s"));
+    let mut command = command_of(&program);
+    command.args(["--workers", "1", "--listen", &address.to_string()]);
+    let testbed = Testbed::spawn(command, address, folder);
+    testbed.line("listening");
+    let mut wire = testbed.connect();
+    let hello = Ask::get("/hello").keep();
+    assert_eq!(wire.ask(&hello).page(), (200, "Hello, world!"));
+    allow_no_more_descriptors(&testbed);
+    let ask = Ask::get("/file?name=page").keep();
+    assert_eq!(wire.ask(&ask).status, 503);
+    let line = testbed.line("cannot send");
+    assert!(
+        line.contains("Too many open files") && line.contains("ulimit -n"),
+        "{line}"
+    );
+    limit_descriptors(&testbed, 1000);
+    assert_eq!(wire.ask(&ask).page(), (200, "a page"));
 }
 
 /// Whoever is started by it may not be used to so many.
@@ -441,6 +466,13 @@ fn open_descriptors(testbed: &Testbed) -> usize {
     fs::read_dir(format!("/proc/{}/fd", testbed.pid()))
         .unwrap()
         .count()
+}
+
+/// A new descriptor gets the lowest number that is free, and there may be none from the limit on.
+fn allow_no_more_descriptors(testbed: &Testbed) {
+    let folder = format!("/proc/{}/fd", testbed.pid());
+    let free = (0..).find(|number| !Path::new(&folder).join(number.to_string()).exists());
+    limit_descriptors(testbed, free.unwrap());
 }
 
 /// The soft limit: the hard one stays.

@@ -145,7 +145,7 @@ fn a_backlog_that_exceeds_the_limit_is_emptied_bit_by_bit() {
         assert_eq!(wire.reply(1).page(), (200, "Hello, world!"));
     }
     assert_eq!(testbed.wait().1.code(), Some(0));
-    testbed.line("no room for another connection (max_connections are open)");
+    testbed.line("no room for another connection (max_connections are open, 3)");
 }
 
 #[test]
