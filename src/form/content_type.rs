@@ -22,7 +22,7 @@ impl Encoding {
             "multipart/form-data" => boundary(parameters.as_bytes()).map(Encoding::Multipart),
             "" => Err(Error::new(
                 415,
-                "the form has no Content-Type: application/x-www-form-urlencoded or multipart/form-data is expected",
+                "the form has no Content-Type, or none that is UTF-8: application/x-www-form-urlencoded or multipart/form-data is expected",
             )),
             _ => Err(Error::new(
                 415,

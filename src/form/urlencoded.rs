@@ -86,6 +86,7 @@ pub(crate) fn urlencoded(fields: &[(&str, &str)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn owned<'a>(
         pairs: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>,
@@ -157,6 +158,19 @@ mod tests {
         ] {
             let error = decoded(text).expect_err("a malformed form was taken");
             assert_eq!(error.status(), 400, "{error} {}", text.escape_ascii());
+        }
+    }
+
+    proptest! {
+        /// Decoding in place is the same as by the crate, wherever nothing had to be replaced.
+        #[test]
+        fn what_is_decoded_in_place_is_what_a_query_would_be(text in "([a&=+\u{e9}]|%(26|3D|2B|00|C3%A9|41|25|e|C3)){0,20}") {
+            let expected = owned(query_pairs(text.as_bytes()));
+            let is_whole = !expected.iter().any(|(name, value)| (name.clone() + value).contains('\u{fffd}'));
+            match decoded(text.as_bytes()) {
+                Ok(pairs) => prop_assert_eq!(pairs, expected),
+                Err(error) => prop_assert!(!is_whole || error.to_string().contains('%'), "{}", error),
+            }
         }
     }
 }
