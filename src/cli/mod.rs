@@ -7,6 +7,8 @@
 mod conf;
 mod flags;
 mod gate;
+#[cfg(feature = "toolbox")]
+mod get;
 #[cfg(feature = "dev")]
 mod http;
 mod lines;
@@ -60,6 +62,8 @@ impl Server {
         match flags::parse(env::args_os().skip(1)) {
             Ok((Command::Serve, flags)) => serve(self, facts, flags),
             Ok((Command::Conf(server, form), flags)) => print_conf(self, &server, &form, flags),
+            #[cfg(feature = "toolbox")]
+            Ok((Command::Get(asked), _)) => get::run(self, *asked),
             Ok((Command::Help(topic), _)) => print(&help(topic, self)),
             Ok((Command::Version, _)) => print(&format!(
                 "{}, with fcgi {}\n",
@@ -83,8 +87,10 @@ fn help(topic: Topic, mut server: Server) -> String {
         Topic::Limits => flags::help_limits(&name, &mut server),
         #[cfg(feature = "toolbox")]
         Topic::Conf => conf::help(&name),
+        #[cfg(feature = "toolbox")]
+        Topic::Get => get::help(&name),
         #[cfg(not(feature = "toolbox"))]
-        Topic::Conf => flags::help(&name, &mut server),
+        Topic::Conf | Topic::Get => flags::help(&name, &mut server),
     }
 }
 
