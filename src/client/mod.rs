@@ -1069,6 +1069,28 @@ mod tests {
     }
 
     #[test]
+    fn who_watches_sees_every_byte_both_ways() {
+        let (stream, app) = application_of(&ANSWER.concat());
+        let (tell, told) = std::sync::mpsc::sync_channel(100);
+        let watch = move |way, bytes: &[u8]| tell.send((way, bytes.to_vec())).unwrap();
+        let mut client = client(stream).watch(watch);
+        client.request(KEPT, [("A", "b")], b"body").unwrap();
+        drop(client);
+        app.join().unwrap();
+        let pieces: Vec<(Way, Vec<u8>)> = told.iter().collect();
+        let of = |wanted| -> Vec<u8> {
+            let pieces = pieces.iter().filter(|(way, _)| *way == wanted);
+            pieces.flat_map(|(_, bytes)| bytes.clone()).collect()
+        };
+        assert_eq!(of(Way::Received), ANSWER.concat());
+        let sent = of(Way::Sent);
+        let begin = [1, 1, 0, 1, 0, 8, 0, 0];
+        assert_eq!(sent[..8], begin);
+        assert!(sent.windows(4).any(|four| four == b"body"));
+        assert!(sent.ends_with(&[1, 5, 0, 1, 0, 0, 0, 0]), "{sent:?}");
+    }
+
+    #[test]
     fn every_kind_of_address_is_connected_to() {
         let serve = |mut stub: Stub| {
             stub.head();

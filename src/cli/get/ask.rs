@@ -22,7 +22,7 @@ pub(super) const FLAGS: &[Own] = &[
         "d",
         "data",
         "DATA",
-        "a body; @FILE or @- as from a form, without line ends",
+        "a body: a form's; @FILE, @-: without line ends",
     ),
     text(
         "",

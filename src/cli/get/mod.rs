@@ -227,11 +227,10 @@ impl<'a> Hearing<'a> {
         if !self.line.is_empty() {
             self.tell_stderr();
         }
-        let code = match end {
+        match end {
             Ok(end) => self.ended(end),
             Err(error) => self.broke_off(&error),
-        };
-        code
+        }
     }
 
     fn ended(&self, end: End) -> u8 {
@@ -337,4 +336,41 @@ fn printable(line: &[u8]) -> String {
 /// To standard error, where perhaps nobody reads.
 fn note(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_fits_a_screen_and_has_every_flag_and_exit_status() {
+        let help = help("app.fcgi");
+        assert!(help.lines().count() <= 24, "{help}");
+        for line in help.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        for flag in ask::FLAGS {
+            let name = format!("--{} ", flag.name);
+            assert!(help.contains(&name), "{name}");
+        }
+        for code in [
+            code::NO_CONNECTION,
+            code::NO_FASTCGI,
+            code::CUT,
+            code::STATUS,
+            code::UNWRITABLE,
+            code::SILENT,
+            code::NO_ANSWER,
+        ] {
+            assert!(help.contains(&format!("{code} ")), "{code}");
+        }
+    }
+
+    #[test]
+    fn no_order_of_an_application_reaches_the_terminal() {
+        assert_eq!(
+            printable(b"a\tb\x1b[2J\xff\x07"),
+            "a\tb\\u{1b}[2J\u{fffd}\\u{7}"
+        );
+    }
 }
