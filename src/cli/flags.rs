@@ -269,7 +269,7 @@ pub(super) fn help(name: &str, server: &mut Server) -> String {
         text += &format!(
             "       {name} conf SERVER [FLAG]...    prints that web server's configuration;\n       \
              {name} help conf                which ones there are\n       \
-             {name} get /path                one request, without any server: help get\n"
+             {name} get /path                one request, no server: help get\n"
         );
     }
     text += &lines(server, Topic::Serve);
@@ -821,10 +821,8 @@ fn unknown(name: &str, dashes: &str) -> String {
         _ => dashes,
     };
     let names = FLAGS.iter().map(|flag| flag.name);
-    let near = match dashes {
-        "--" => nearest(name, names.chain(["help", "version"])),
-        _ => nearest(name, names),
-    };
+    let near = nearest(name, names.chain(["help", "version"]));
+    let near = near.filter(|near| dashes == "--" || !["help", "version"].contains(near));
     match near {
         Some(near) => format!("{dashed}{name} is no flag; did you mean {dashes}{near}?"),
         None => format!("{dashed}{name} is no flag; see --help"),
@@ -1576,6 +1574,17 @@ mod tests {
         assert_eq!(told(&["help", "limits"]), "Help(Limits)");
         assert_eq!(told(&["help", "running"]), "Help(Running)");
         assert_eq!(told(&["help", "conf"]), "Help(Conf)");
+        #[cfg(feature = "toolbox")]
+        for arguments in [
+            &["help", "get"][..],
+            &["get", "--help"],
+            &["get", "/", "-h"],
+            &["--help", "get"],
+        ] {
+            assert_eq!(told(arguments), "Help(Get)");
+        }
+        #[cfg(feature = "toolbox")]
+        assert!(told(&["get", "/"]).starts_with("Get("));
         assert_eq!(told(&["conf", "nginx", "--help"]), "Help(Conf)");
         assert_eq!(told(&["-V"]), "Version");
         assert_eq!(told(&["conf"]), "Conf(\"\", \"\")");

@@ -387,7 +387,7 @@ impl<'a> Ask<'a> {
 
     /// The CGI parameters and the body, for whoever asks by other means: the command `get`. `behind` is for tests alone.
     #[cfg(feature = "toolbox")]
-    pub(crate) fn into_parts(self) -> (Vec<(Vec<u8>, Vec<u8>)>, Vec<u8>) {
+    pub(crate) fn into_parts(self) -> (Vec<Pair>, Vec<u8>) {
         let params = behind::plain(&self.sketch());
         (self.with_own(params), self.body.unwrap_or_default())
     }

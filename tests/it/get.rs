@@ -4,7 +4,7 @@
 use crate::cli::Home;
 use crate::served::{Folder, poll};
 use crate::testbed::{Testbed, command_of};
-use crate::wire::{END_REQUEST, STDERR, STDIN, STDOUT, record};
+use crate::wire::{END_REQUEST, STDERR, STDOUT, record};
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener};
@@ -82,6 +82,9 @@ fn get(arguments: &[&str]) -> Got {
 
 const COMPLETE: &str = "application status 0, protocol status 0";
 
+/// What a request ends with.
+const STDIN_END: [u8; 8] = [1, 5, 0, 1, 0, 0, 0, 0];
+
 /// An application for one request, which it answers with these bytes, and its address.
 fn stub(answer: Vec<u8>) -> (Folder, String) {
     let folder = Folder::new();
@@ -90,7 +93,7 @@ fn stub(answer: Vec<u8>) -> (Folder, String) {
     thread::spawn(move || {
         let (mut stream, _) = listener.accept()?;
         let (mut request, mut some) = (Vec::new(), [0; 4096]);
-        while !request.ends_with(&record(STDIN, 1, b"")) {
+        while !request.ends_with(&STDIN_END) {
             match stream.read(&mut some)? {
                 0 => return Ok(0),
                 n => request.extend_from_slice(&some[..n]),
@@ -590,8 +593,8 @@ fn misuse_is_one_sentence() {
         late.sentence()
             .starts_with("the command get stands in front of its flags")
     );
-    let near = Home::new().run(&["gte", "/"]);
-    assert_eq!(near.sentence(), "\"gte\" is no command; did you mean get?");
+    let near = Home::new().run(&["gett", "/"]);
+    assert_eq!(near.sentence(), "\"gett\" is no command; did you mean get?");
 }
 
 /// A process of this test's. It is killed when it is dropped.
