@@ -49,7 +49,8 @@ impl Server {
     /// logger.
     ///
     /// The exit code is 0 when it was asked to stop and did in time, 1 when serving failed, 2 when it was started
-    /// wrongly or there is nothing to serve; standard error has one sentence then, and nothing was touched.
+    /// wrongly or there is nothing to serve; standard error has one sentence then, and nothing was touched. That of the
+    /// command `get` says what the answer was: `help get` lists them.
     ///
     /// A process that a web server started, with a listening socket on fd 0, does not end for that: it answers 503, and
     /// the log has the sentence. Settings that are put right are followed from the next request on.
