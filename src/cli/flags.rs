@@ -1,5 +1,7 @@
 //! The flags, as one table: the command line and the settings file are both read by it, and `--help` prints it.
 
+#[cfg(feature = "toolbox")]
+use super::get::Asked;
 use crate::net::{Address, Owner, Prefix};
 use crate::sendfile::Sendfile;
 use crate::server::{MOST_PROCESSES, Server};
@@ -55,7 +57,7 @@ const MOST_REQUESTS: usize = 1 << 40;
 
 /// In ms. A wait of nothing would give up what arrives in the next packet; the accept loop looks at its clock in steps
 /// of 50 ms.
-const LEAST_WAIT: u64 = 100;
+pub(super) const LEAST_WAIT: u64 = 100;
 
 /// In ms: a day.
 const LONGEST: u64 = 86_400_000;
@@ -109,8 +111,25 @@ pub(super) enum Command {
     Serve,
     /// For which web server, in which of its forms: nothing for the usual one.
     Conf(String, String),
+    #[cfg(feature = "toolbox")]
+    Get(Box<Asked>),
     Help(Topic),
     Version,
+}
+
+/// What can be typed in front of flags.
+const COMMANDS: [&str; 2] = ["conf", "get"];
+
+/// A flag of one command alone. Those of serving mean nothing there, and these mean nothing to serving.
+#[cfg(feature = "toolbox")]
+pub(super) struct Own {
+    /// Empty if it has none.
+    pub(super) short: &'static str,
+    pub(super) name: &'static str,
+    /// Its value's name in the help; empty if it takes none.
+    pub(super) value: &'static str,
+    pub(super) help: &'static str,
+    pub(super) is_repeatable: bool,
 }
 
 /// One screen of help.
@@ -121,6 +140,7 @@ pub(super) enum Topic {
     Running,
     Limits,
     Conf,
+    Get,
 }
 
 /// Where in the server a flag's value is.
@@ -165,6 +185,16 @@ enum Kind {
 pub(super) fn parse(
     arguments: impl Iterator<Item = OsString>,
 ) -> Result<(Command, Options), String> {
+    #[cfg(feature = "toolbox")]
+    let mut arguments = arguments.peekable();
+    #[cfg(feature = "toolbox")]
+    if arguments.next_if(|first| first == "get").is_some() {
+        let asked = Asked::parse(arguments)?;
+        let command = asked.map_or(Command::Help(Topic::Get), |asked| {
+            Command::Get(Box::new(asked))
+        });
+        return Ok((command, Options::default()));
+    }
     let matches = grammar().parse(arguments).map_err(explain)?;
     if matches.opt_present("help") {
         return Ok((Command::Help(topic(&matches.free)), Options::default()));
@@ -238,7 +268,8 @@ pub(super) fn help(name: &str, server: &mut Server) -> String {
     if cfg!(feature = "toolbox") {
         text += &format!(
             "       {name} conf SERVER [FLAG]...    prints that web server's configuration;\n       \
-             {name} help conf                which ones there are\n"
+             {name} help conf                which ones there are\n       \
+             {name} get /path                one request, no server: help get\n"
         );
     }
     text += &lines(server, Topic::Serve);
@@ -594,9 +625,16 @@ fn command(matches: &Matches) -> Result<Command, String> {
             "conf takes one web server and one form, and {word:?} is one word more; leave it out"
         )),
         ["help", ..] => Ok(Command::Help(topic(&matches.free))),
-        [word, ..] => Err(format!(
-            "{word:?} is no command; the only one is conf, and flags begin with --: see --help"
-        )),
+        ["get", ..] if cfg!(feature = "toolbox") => Err(
+            "the command get stands in front of its flags, and takes none of serving; write get [FLAG]... /path".into(),
+        ),
+        [word, ..] => Err(match nearest(word, COMMANDS.into_iter()) {
+            Some(near) => format!("{word:?} is no command; did you mean {near}?"),
+            None => format!(
+                "{word:?} is no command; the commands are {}, and flags begin with --: see --help",
+                COMMANDS.join(" and ")
+            ),
+        }),
     }
 }
 
@@ -607,6 +645,7 @@ fn topic(words: &[String]) -> Topic {
         () if has("limits") => Topic::Limits,
         () if has("running") => Topic::Running,
         () if has("conf") && cfg!(feature = "toolbox") => Topic::Conf,
+        () if has("get") && cfg!(feature = "toolbox") => Topic::Get,
         () => Topic::Serve,
     }
 }
@@ -699,24 +738,102 @@ fn explain(fail: Fail) -> String {
     }
 }
 
+/// Reads the flags of one command; `None` if its help is asked for.
+///
+/// # Errors
+/// One sentence.
+#[cfg(feature = "toolbox")]
+pub(super) fn parse_own(
+    command: &str,
+    flags: &[Own],
+    arguments: impl Iterator<Item = OsString>,
+) -> Result<Option<Matches>, String> {
+    let mut grammar = getopts::Options::new();
+    grammar.optflag("h", "help", "");
+    for flag in flags {
+        match (flag.value, flag.is_repeatable) {
+            ("", _) => grammar.optflag(flag.short, flag.name, ""),
+            (_, true) => grammar.optmulti(flag.short, flag.name, "", ""),
+            (_, false) => grammar.optopt(flag.short, flag.name, "", ""),
+        };
+    }
+    let matches = grammar
+        .parse(arguments)
+        .map_err(|fail| explain_own(command, flags, fail))?;
+    Ok((!matches.opt_present("help")).then_some(matches))
+}
+
+#[cfg(feature = "toolbox")]
+fn explain_own(command: &str, flags: &[Own], fail: Fail) -> String {
+    let dashed = |name: &str| match name.chars().count() {
+        1 => format!("-{name}"),
+        _ => format!("--{name}"),
+    };
+    match fail {
+        Fail::UnrecognizedOption(name) => {
+            let names = flags.iter().map(|flag| flag.name).chain(["help"]);
+            let near = nearest(&name, names).filter(|_| name.chars().count() > 1);
+            let dashed = dashed(&name);
+            match near {
+                Some(near) => format!("{dashed} is no flag of {command}; did you mean --{near}?"),
+                None if FLAGS.iter().any(|flag| flag.name == name) => format!(
+                    "{dashed} is for serving and no flag of {command}; leave it out, or write it into the settings file"
+                ),
+                None => format!("{dashed} is no flag of {command}; see help {command}"),
+            }
+        }
+        Fail::ArgumentMissing(name) => {
+            let flag = flags
+                .iter()
+                .find(|flag| [flag.short, flag.name].contains(&&*name));
+            let value = flag.map_or("VALUE", |flag| flag.value);
+            let dashed = dashed(&name);
+            format!("{dashed} needs a value; write {dashed} {value}")
+        }
+        Fail::OptionDuplicated(name) => {
+            format!("{} is given twice; leave one out", dashed(&name))
+        }
+        Fail::UnexpectedArgument(name) => {
+            format!("{0} takes no value; write just {0}", dashed(&name))
+        }
+        // No flag is required.
+        Fail::OptionMissing(name) => format!("{} is missing; write it", dashed(&name)),
+    }
+}
+
+/// The lines of a command's help.
+#[cfg(feature = "toolbox")]
+pub(super) fn lines_of_own(flags: &[Own]) -> String {
+    let line = |flag: &Own| {
+        let short = match flag.short {
+            "" => "    ".to_owned(),
+            short => format!("-{short}, "),
+        };
+        let left = format!("{short}--{} {}", flag.name, flag.value);
+        format!("  {left:<28} {}\n", flag.help)
+    };
+    flags.iter().map(line).collect()
+}
+
 fn unknown(name: &str, dashes: &str) -> String {
     let dashed = match name.chars().count() {
         1 if !dashes.is_empty() => "-",
         _ => dashes,
     };
-    match nearest(name).filter(|near| dashes == "--" || !["help", "version"].contains(near)) {
+    let names = FLAGS.iter().map(|flag| flag.name);
+    let near = nearest(name, names.chain(["help", "version"]));
+    let near = near.filter(|near| dashes == "--" || !["help", "version"].contains(near));
+    match near {
         Some(near) => format!("{dashed}{name} is no flag; did you mean {dashes}{near}?"),
         None => format!("{dashed}{name} is no flag; see --help"),
     }
 }
 
-/// The flag that was probably meant: the name begins it, or at most a third of its letters are wrong.
-fn nearest(name: &str) -> Option<&'static str> {
-    let names = FLAGS.iter().map(|flag| flag.name);
-    let names = || names.clone().chain(["help", "version"]);
-    let begun = names().find(|known| name.len() > 1 && known.starts_with(name));
-    begun.or_else(|| {
-        let near = names().map(|known| (distance(name, known), known));
+/// What was probably meant: the name begins it, or at most a third of its letters are wrong.
+fn nearest(name: &str, known: impl Iterator<Item = &'static str> + Clone) -> Option<&'static str> {
+    let is_begun = |known: &&str| name.len() > 1 && known.starts_with(name);
+    known.clone().find(is_begun).or_else(|| {
+        let near = known.map(|known| (distance(name, known), known));
         let (far, known) = near.min()?;
         (far <= known.len().div_ceil(3)).then_some(known)
     })
@@ -803,7 +920,7 @@ fn sendfile(value: &str) -> Result<Sendfile, String> {
     }
 }
 
-fn address(value: &str) -> Result<Address, String> {
+pub(super) fn address(value: &str) -> Result<Address, String> {
     value
         .parse()
         .map_err(|error: std::io::Error| error.to_string())
@@ -840,7 +957,7 @@ fn level(value: &str) -> Result<LevelFilter, String> {
 }
 
 /// Seconds, with up to three digits after a point; their `s` may stand behind.
-fn seconds(value: &str, least: u64) -> Result<Duration, String> {
+pub(super) fn seconds(value: &str, least: u64) -> Result<Duration, String> {
     let bare = value.strip_suffix('s').unwrap_or(value);
     let (whole, part) = bare.split_once('.').unwrap_or((bare, "0"));
     let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -1222,11 +1339,11 @@ mod tests {
             ),
             (
                 &["serve"],
-                "\"serve\" is no command; the only one is conf, and flags begin with --: see --help",
+                "\"serve\" is no command; the commands are conf and get, and flags begin with --: see --help",
             ),
             (
                 &["--", "--workers"],
-                "\"--workers\" is no command; the only one is conf, and flags begin with --: see --help",
+                "\"--workers\" is no command; the commands are conf and get, and flags begin with --: see --help",
             ),
             (
                 &["conf", "nginx", "x", "y"],
@@ -1457,6 +1574,17 @@ mod tests {
         assert_eq!(told(&["help", "limits"]), "Help(Limits)");
         assert_eq!(told(&["help", "running"]), "Help(Running)");
         assert_eq!(told(&["help", "conf"]), "Help(Conf)");
+        #[cfg(feature = "toolbox")]
+        for arguments in [
+            &["help", "get"][..],
+            &["get", "--help"],
+            &["get", "/", "-h"],
+            &["--help", "get"],
+        ] {
+            assert_eq!(told(arguments), "Help(Get)");
+        }
+        #[cfg(feature = "toolbox")]
+        assert!(told(&["get", "/"]).starts_with("Get("));
         assert_eq!(told(&["conf", "nginx", "--help"]), "Help(Conf)");
         assert_eq!(told(&["-V"]), "Version");
         assert_eq!(told(&["conf"]), "Conf(\"\", \"\")");

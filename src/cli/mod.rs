@@ -7,6 +7,8 @@
 mod conf;
 mod flags;
 mod gate;
+#[cfg(feature = "toolbox")]
+mod get;
 #[cfg(feature = "dev")]
 mod http;
 mod lines;
@@ -47,7 +49,8 @@ impl Server {
     /// logger.
     ///
     /// The exit code is 0 when it was asked to stop and did in time, 1 when serving failed, 2 when it was started
-    /// wrongly or there is nothing to serve; standard error has one sentence then, and nothing was touched.
+    /// wrongly or there is nothing to serve; standard error has one sentence then, and nothing was touched. That of the
+    /// command `get` says what the answer was: `help get` lists them.
     ///
     /// A process that a web server started, with a listening socket on fd 0, does not end for that: it answers 503, and
     /// the log has the sentence. Settings that are put right are followed from the next request on.
@@ -60,6 +63,8 @@ impl Server {
         match flags::parse(env::args_os().skip(1)) {
             Ok((Command::Serve, flags)) => serve(self, facts, flags),
             Ok((Command::Conf(server, form), flags)) => print_conf(self, &server, &form, flags),
+            #[cfg(feature = "toolbox")]
+            Ok((Command::Get(asked), _)) => get::run(self, *asked),
             Ok((Command::Help(topic), _)) => print(&help(topic, self)),
             Ok((Command::Version, _)) => print(&format!(
                 "{}, with fcgi {}\n",
@@ -83,8 +88,10 @@ fn help(topic: Topic, mut server: Server) -> String {
         Topic::Limits => flags::help_limits(&name, &mut server),
         #[cfg(feature = "toolbox")]
         Topic::Conf => conf::help(&name),
+        #[cfg(feature = "toolbox")]
+        Topic::Get => get::help(&name),
         #[cfg(not(feature = "toolbox"))]
-        Topic::Conf => flags::help(&name, &mut server),
+        Topic::Conf | Topic::Get => flags::help(&name, &mut server),
     }
 }
 

@@ -21,6 +21,7 @@ mod deploy;
 mod fairness;
 mod foreign;
 mod forms;
+mod get;
 mod launches;
 mod layers;
 mod limits;
