@@ -50,6 +50,29 @@ const FLAGS: &[Flag] = &[
     flag("keepalive", "", "conf: the server keeps connections open", Kind::Keepalive),
 ];
 
+/// The flags of `bench`, apart from serving's.
+#[rustfmt::skip]
+const BENCH: &[Own] = &[
+    own("", "connect", "ADDR", "the application: unix:/path or 127.0.0.1:9000"),
+    own("c", "connections", "N", "open at the same time [8]"),
+    own("k", "keep-conn", "", "many requests on each; else a connection a request"),
+    own("n", "requests", "N", "end after so many, not after --seconds"),
+    own("s", "seconds", "SECONDS", "how long [10]"),
+    own("", "warm-up", "SECONDS", "before it counts [1; with --requests 0]"),
+    own("", "timeout", "SECONDS", "a longer answer is an error [10]"),
+    own("t", "threads", "N", "that ask; more where one is the limit [1]"),
+    own("X", "method", "METHOD", "of the request [GET; POST with a body]"),
+    own("d", "data", "DATA", "the body, or @FILE"),
+    own("H", "header", "LINE", "'Name: value'; repeatable"),
+    own("", "param", "NAME=VALUE", "a parameter as web servers send it; repeatable"),
+    own("", "script-filename", "FILE", "what php-fpm is to run"),
+    own("", "status", "N", "the only right status [all from 200 to 399]"),
+    own("", "json", "", "the figures as one json object"),
+];
+
+/// The most bytes that `bench` sends with a request.
+const MOST_BODY: u64 = 1 << 30;
+
 /// More than a process answers in its life.
 const MOST_REQUESTS: usize = 1 << 40;
 
@@ -109,6 +132,7 @@ pub(super) enum Command {
     Serve,
     /// For which web server, in which of its forms: nothing for the usual one.
     Conf(String, String),
+    Bench(Box<Bench>),
     Help(Topic),
     Version,
 }
@@ -121,6 +145,47 @@ pub(super) enum Topic {
     Running,
     Limits,
     Conf,
+    Bench,
+}
+
+/// What `bench` is to ask, and how.
+#[derive(Clone, Debug)]
+pub(super) struct Bench {
+    pub(super) connect: Address,
+    /// Path and query.
+    pub(super) target: String,
+    pub(super) method: String,
+    /// Beside what every request has, or in its place.
+    pub(super) params: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+    pub(super) connections: usize,
+    pub(super) threads: usize,
+    pub(super) keep_conn: bool,
+    /// `None`: as many as the time allows.
+    pub(super) requests: Option<u64>,
+    pub(super) time: Duration,
+    pub(super) warm_up: Duration,
+    pub(super) timeout: Duration,
+    pub(super) json: bool,
+    status: Option<u16>,
+}
+
+impl Bench {
+    pub(super) fn is_right(&self, status: u16) -> bool {
+        match self.status {
+            Some(wanted) => status == wanted,
+            None => (200..400).contains(&status),
+        }
+    }
+}
+
+/// A flag of one command.
+struct Own {
+    short: &'static str,
+    name: &'static str,
+    /// Its value's name in the help; nothing if it has none.
+    value: &'static str,
+    help: &'static str,
 }
 
 /// Where in the server a flag's value is.
@@ -165,6 +230,10 @@ enum Kind {
 pub(super) fn parse(
     arguments: impl Iterator<Item = OsString>,
 ) -> Result<(Command, Options), String> {
+    let mut arguments = arguments.peekable();
+    if cfg!(feature = "toolbox") && arguments.next_if(|word| word == "bench").is_some() {
+        return Ok((bench(arguments)?, Options::default()));
+    }
     let matches = grammar().parse(arguments).map_err(explain)?;
     if matches.opt_present("help") {
         return Ok((Command::Help(topic(&matches.free)), Options::default()));
@@ -238,7 +307,8 @@ pub(super) fn help(name: &str, server: &mut Server) -> String {
     if cfg!(feature = "toolbox") {
         text += &format!(
             "       {name} conf SERVER [FLAG]...    prints that web server's configuration;\n       \
-             {name} help conf                which ones there are\n"
+             {name} help conf                which ones there are\n       \
+             {name} bench --connect ADDR     how fast an application answers; help bench\n"
         );
     }
     text += &lines(server, Topic::Serve);
@@ -250,6 +320,18 @@ pub(super) fn help(name: &str, server: &mut Server) -> String {
     text += &format!("  {:<29} the limits, which are flags too\n", "help limits");
     text += &format!("The file .ht.{name} has the same flags, one a line, without dashes.\n");
     text
+}
+
+/// What `bench` can be told.
+pub(super) fn help_bench(name: &str) -> String {
+    format!(
+        "Usage: {name} bench --connect ADDR [FLAG]... [PATH]    asks a FastCGI application for PATH\n\
+         [/] again and again, as a web server does, and tells how fast it answers.\n{}\
+         Times are those to the whole answer, from connecting on. Wrong answers count as\n\
+         errors alone. Ctrl-C ends it with the figures so far. Exit status: 0 if all answers\n\
+         were right, 1 if one was wrong, missing or there is none, 2 for a wrong command line.\n",
+        own_lines(BENCH)
+    )
 }
 
 /// The limits of time and size.
@@ -272,6 +354,18 @@ pub(super) fn help_running(name: &str, server: &mut Server) -> String {
     )
 }
 
+fn own_lines(flags: &[Own]) -> String {
+    let line = |flag: &Own| {
+        let short = match flag.short {
+            "" => String::new(),
+            short => format!("-{short}, "),
+        };
+        let left = format!("{short}--{} {}", flag.name, flag.value);
+        format!("  {left:<29} {}\n", flag.help)
+    };
+    flags.iter().map(line).collect()
+}
+
 fn lines(server: &mut Server, topic: Topic) -> String {
     let wanted = FLAGS
         .iter()
@@ -282,6 +376,20 @@ fn lines(server: &mut Server, topic: Topic) -> String {
         format!("  {left:<29} {}{default}\n", flag.help)
     };
     wanted.map(line).collect()
+}
+
+const fn own(
+    short: &'static str,
+    name: &'static str,
+    value: &'static str,
+    help: &'static str,
+) -> Own {
+    Own {
+        short,
+        name,
+        value,
+        help,
+    }
 }
 
 const fn flag(name: &'static str, value: &'static str, help: &'static str, kind: Kind) -> Flag {
@@ -572,6 +680,166 @@ fn grammar() -> getopts::Options {
     grammar
 }
 
+fn grammar_of(flags: &[Own]) -> getopts::Options {
+    let mut grammar = getopts::Options::new();
+    grammar.optflag("h", "help", "");
+    for flag in flags {
+        match (flag.name, flag.value) {
+            ("header" | "param", _) => grammar.optmulti(flag.short, flag.name, "", ""),
+            (_, "") => grammar.optflag(flag.short, flag.name, ""),
+            _ => grammar.optopt(flag.short, flag.name, "", ""),
+        };
+    }
+    grammar
+}
+
+/// The arguments behind `bench`.
+fn bench(arguments: impl Iterator<Item = OsString>) -> Result<Command, String> {
+    let parsed = grammar_of(BENCH).parse(arguments);
+    let matches = parsed.map_err(|fail| explain_own(fail, "bench", BENCH))?;
+    if matches.opt_present("help") {
+        return Ok(Command::Help(Topic::Bench));
+    }
+    let asked = Asked(&matches);
+    let body = asked.get("data", data)?;
+    let requests = asked.get("requests", |value| number(value, 1, MOST_REQUESTS as u64))?;
+    let connections = asked.number("connections", 8, 100_000)?;
+    let least = if requests.is_some() { 0 } else { 1 };
+    let default_method = if body.is_some() { "POST" } else { "GET" };
+    let connect = asked.get("connect", connectable)?;
+    let seconds_or = |name, least, default| {
+        let seconds = asked.get(name, |value| seconds(value, least))?;
+        Ok::<_, String>(seconds.unwrap_or(Duration::from_secs(default)))
+    };
+    Ok(Command::Bench(Box::new(Bench {
+        connect: connect.ok_or(
+            "bench needs the application's address; write --connect unix:/path or --connect 127.0.0.1:9000",
+        )?,
+        target: target(&matches.free)?,
+        method: asked
+            .get("method", method)?
+            .unwrap_or_else(|| default_method.to_owned()),
+        params: params(&matches, body.is_some())?,
+        body: body.unwrap_or_default(),
+        connections,
+        threads: asked.number("threads", 1, 256)?.min(connections),
+        keep_conn: matches.opt_present("keep-conn"),
+        requests,
+        time: seconds_or("seconds", LEAST_WAIT, 10)?,
+        warm_up: seconds_or("warm-up", 0, least)?,
+        timeout: seconds_or("timeout", LEAST_WAIT, 10)?,
+        json: matches.opt_present("json"),
+        status: asked
+            .get("status", |value| number(value, 200, 999))?
+            .map(|status| status as u16),
+    })))
+}
+
+/// Values of a command's own flags.
+struct Asked<'m>(&'m Matches);
+
+impl Asked<'_> {
+    fn get<T>(
+        &self,
+        name: &str,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, String> {
+        let read = |value: String| read(&value).map_err(|reason| format!("--{name}: {reason}"));
+        self.0.opt_str(name).map(read).transpose()
+    }
+
+    fn number(&self, name: &str, default: usize, most: u64) -> Result<usize, String> {
+        let number = self.get(name, |value| number(value, 1, most))?;
+        Ok(number.map_or(default, |number| number as usize))
+    }
+}
+
+fn connectable(value: &str) -> Result<Address, String> {
+    match address(value)? {
+        Address::Fd(_) => Err(format!(
+            "{value} is a descriptor, to which nobody can connect; write the path or the port of the socket"
+        )),
+        address => Ok(address),
+    }
+}
+
+/// Path and query of the address that is asked for.
+fn target(words: &[String]) -> Result<String, String> {
+    match words {
+        [] => Ok("/".to_owned()),
+        [path] if path.starts_with('/') && !path.contains(char::is_whitespace) => Ok(path.clone()),
+        [path] => Err(format!(
+            "{path:?} is no path; write it as in a URL, from its slash on: /news?page=2"
+        )),
+        [_, word, ..] => Err(format!(
+            "bench asks for one path, and {word:?} is one word more; leave it out"
+        )),
+    }
+}
+
+fn method(value: &str) -> Result<String, String> {
+    match !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+        true => Ok(value.to_owned()),
+        false => Err(format!("{value:?} is no method; write GET, POST, PUT")),
+    }
+}
+
+/// As curl has it.
+fn data(value: &str) -> Result<Vec<u8>, String> {
+    let Some(path) = value.strip_prefix('@') else {
+        return Ok(value.into());
+    };
+    let read = std::fs::metadata(path).and_then(|found| match found.len() <= MOST_BODY {
+        true => std::fs::read(path),
+        false => Err(std::io::Error::other("it is larger than 1 GiB")),
+    });
+    read.map_err(|error| format!("cannot read {path}: {error}; write @ and a file's path"))
+}
+
+/// What --header, --param and --script-filename make of the request; a form, if nobody says what the body is.
+fn params(matches: &Matches, has_body: bool) -> Result<Vec<(String, String)>, String> {
+    let mut params = Vec::new();
+    if has_body {
+        let form = "application/x-www-form-urlencoded";
+        params.push(("CONTENT_TYPE".to_owned(), form.to_owned()));
+    }
+    for line in matches.opt_strs("header") {
+        params.push(header(&line)?);
+    }
+    if let Some(file) = matches.opt_str("script-filename") {
+        params.push(("SCRIPT_FILENAME".to_owned(), file));
+    }
+    for pair in matches.opt_strs("param") {
+        match pair.split_once('=') {
+            Some((name, value)) if !name.is_empty() => {
+                params.push((name.to_owned(), value.to_owned()));
+            }
+            _ => {
+                return Err(format!(
+                    "--param: {pair:?} is no parameter; write NAME=VALUE"
+                ));
+            }
+        }
+    }
+    Ok(params)
+}
+
+/// A line of http as the parameter that web servers make of it.
+fn header(line: &str) -> Result<(String, String), String> {
+    let parts = line.split_once(':').filter(|(name, _)| {
+        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        !name.is_empty() && name.bytes().all(is_word)
+    });
+    let (name, value) =
+        parts.ok_or_else(|| format!("--header: {line:?} is no header; write 'Name: value'"))?;
+    let name = name.to_ascii_uppercase().replace('-', "_");
+    match name.as_str() {
+        "CONTENT_LENGTH" => Err("--header: the length is that of --data; leave it out".to_owned()),
+        "CONTENT_TYPE" => Ok((name, value.trim().to_owned())),
+        _ => Ok((format!("HTTP_{name}"), value.trim().to_owned())),
+    }
+}
+
 /// `3,4,5`: the line to the parent, and its listeners.
 fn child(numbers: &str) -> Result<Vec<RawFd>, String> {
     let fds: Result<Vec<RawFd>, _> = numbers.split(',').map(str::parse).collect();
@@ -595,7 +863,7 @@ fn command(matches: &Matches) -> Result<Command, String> {
         )),
         ["help", ..] => Ok(Command::Help(topic(&matches.free))),
         [word, ..] => Err(format!(
-            "{word:?} is no command; the only one is conf, and flags begin with --: see --help"
+            "{word:?} is no command; the commands are conf and bench, and flags begin with --: see --help"
         )),
     }
 }
@@ -606,6 +874,7 @@ fn topic(words: &[String]) -> Topic {
     match () {
         () if has("limits") => Topic::Limits,
         () if has("running") => Topic::Running,
+        () if has("bench") && cfg!(feature = "toolbox") => Topic::Bench,
         () if has("conf") && cfg!(feature = "toolbox") => Topic::Conf,
         () => Topic::Serve,
     }
@@ -699,6 +968,33 @@ fn explain(fail: Fail) -> String {
     }
 }
 
+/// What is wrong with the flags of a command.
+fn explain_own(fail: Fail, command: &str, flags: &[Own]) -> String {
+    let shown = |name: &str| match name.chars().count() {
+        1 => format!("-{name}"),
+        _ => format!("--{name}"),
+    };
+    match fail {
+        Fail::UnrecognizedOption(name) => {
+            let names = flags.iter().map(|flag| flag.name).chain(["help"]);
+            let name_shown = shown(&name);
+            match nearest_of(&name, names).filter(|_| name.chars().count() > 1) {
+                Some(near) => {
+                    format!("{name_shown} is no flag of {command}; did you mean --{near}?")
+                }
+                None => format!("{name_shown} is no flag of {command}; see help {command}"),
+            }
+        }
+        Fail::ArgumentMissing(name) => {
+            let is_it = |flag: &&Own| flag.name == name || flag.short == name;
+            let value = flags.iter().find(is_it).map_or("VALUE", |flag| flag.value);
+            let name = shown(&name);
+            format!("{name} needs a value; write {name} {value}")
+        }
+        other => explain(other),
+    }
+}
+
 fn unknown(name: &str, dashes: &str) -> String {
     let dashed = match name.chars().count() {
         1 if !dashes.is_empty() => "-",
@@ -710,13 +1006,22 @@ fn unknown(name: &str, dashes: &str) -> String {
     }
 }
 
-/// The flag that was probably meant: the name begins it, or at most a third of its letters are wrong.
+/// The flag that was probably meant.
 fn nearest(name: &str) -> Option<&'static str> {
     let names = FLAGS.iter().map(|flag| flag.name);
-    let names = || names.clone().chain(["help", "version"]);
-    let begun = names().find(|known| name.len() > 1 && known.starts_with(name));
+    nearest_of(name, names.chain(["help", "version"]))
+}
+
+/// The name begins it, or at most a third of its letters are wrong.
+fn nearest_of(
+    name: &str,
+    names: impl Iterator<Item = &'static str> + Clone,
+) -> Option<&'static str> {
+    let begun = names
+        .clone()
+        .find(|known| name.len() > 1 && known.starts_with(name));
     begun.or_else(|| {
-        let near = names().map(|known| (distance(name, known), known));
+        let near = names.map(|known| (distance(name, known), known));
         let (far, known) = near.min()?;
         (far <= known.len().div_ceil(3)).then_some(known)
     })
@@ -1222,11 +1527,11 @@ mod tests {
             ),
             (
                 &["serve"],
-                "\"serve\" is no command; the only one is conf, and flags begin with --: see --help",
+                "\"serve\" is no command; the commands are conf and bench, and flags begin with --: see --help",
             ),
             (
                 &["--", "--workers"],
-                "\"--workers\" is no command; the only one is conf, and flags begin with --: see --help",
+                "\"--workers\" is no command; the commands are conf and bench, and flags begin with --: see --help",
             ),
             (
                 &["conf", "nginx", "x", "y"],

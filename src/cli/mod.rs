@@ -4,6 +4,8 @@
 //! looked at; the flags; the settings file; and by them where requests come from.
 
 #[cfg(feature = "toolbox")]
+mod bench;
+#[cfg(feature = "toolbox")]
 mod conf;
 mod flags;
 mod gate;
@@ -60,6 +62,7 @@ impl Server {
         match flags::parse(env::args_os().skip(1)) {
             Ok((Command::Serve, flags)) => serve(self, facts, flags),
             Ok((Command::Conf(server, form), flags)) => print_conf(self, &server, &form, flags),
+            Ok((Command::Bench(plan), _)) => run_bench(&plan),
             Ok((Command::Help(topic), _)) => print(&help(topic, self)),
             Ok((Command::Version, _)) => print(&format!(
                 "{}, with fcgi {}\n",
@@ -81,6 +84,7 @@ fn help(topic: Topic, mut server: Server) -> String {
         Topic::Serve => flags::help(&name, &mut server),
         Topic::Running => flags::help_running(&name, &mut server),
         Topic::Limits => flags::help_limits(&name, &mut server),
+        Topic::Bench => flags::help_bench(&name),
         #[cfg(feature = "toolbox")]
         Topic::Conf => conf::help(&name),
         #[cfg(not(feature = "toolbox"))]
@@ -278,6 +282,25 @@ fn print_conf(server: Server, web_server: &str, form: &str, flags: Options) -> E
         Ok(text) => print(&text),
         Err(sentence) => misused(&sentence),
     }
+}
+
+#[cfg(feature = "toolbox")]
+fn run_bench(plan: &flags::Bench) -> ExitCode {
+    match bench::run(plan) {
+        Ok(done) => match print(&done.text) {
+            ExitCode::SUCCESS if !done.is_right => ExitCode::FAILURE,
+            printed => printed,
+        },
+        Err(sentence) => {
+            say(&sentence);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(not(feature = "toolbox"))]
+fn run_bench(_: &flags::Bench) -> ExitCode {
+    misused("this program is built without bench; build it with the feature toolbox")
 }
 
 /// Who may connect, as flags. No shell minds them: an owner has neither a space nor a quote.
