@@ -308,7 +308,7 @@ pub(super) fn help(name: &str, server: &mut Server) -> String {
         text += &format!(
             "       {name} conf SERVER [FLAG]...    prints that web server's configuration;\n       \
              {name} help conf                which ones there are\n       \
-             {name} bench --connect ADDR     how fast an application answers; help bench\n"
+             {name} bench --connect ADDR     how fast one answers; help bench\n"
         );
     }
     text += &lines(server, Topic::Serve);
@@ -325,11 +325,12 @@ pub(super) fn help(name: &str, server: &mut Server) -> String {
 /// What `bench` can be told.
 pub(super) fn help_bench(name: &str) -> String {
     format!(
-        "Usage: {name} bench --connect ADDR [FLAG]... [PATH]    asks a FastCGI application for PATH\n\
-         [/] again and again, as a web server does, and tells how fast it answers.\n{}\
-         Times are those to the whole answer, from connecting on. Wrong answers count as\n\
-         errors alone. Ctrl-C ends it with the figures so far. Exit status: 0 if all answers\n\
-         were right, 1 if one was wrong, missing or there is none, 2 for a wrong command line.\n",
+        "Usage: {name} bench --connect ADDR [FLAG]... [PATH]\n\
+         Asks a FastCGI application for PATH [/] again and again, as a web server does,\n\
+         and tells how fast it answers.\n{}\
+         Times are to the whole answer, from connecting on. What is wrong counts as an\n\
+         error only. Ctrl-C ends it with the figures so far. Exit status: 0 if all was\n\
+         right, 1 if an answer was wrong or missing, 2 for a wrong command line.\n",
         own_lines(BENCH)
     )
 }
@@ -703,7 +704,7 @@ fn bench(arguments: impl Iterator<Item = OsString>) -> Result<Command, String> {
     let asked = Asked(&matches);
     let body = asked.get("data", data)?;
     let requests = asked.get("requests", |value| number(value, 1, MOST_REQUESTS as u64))?;
-    let connections = asked.number("connections", 8, 100_000)?;
+    let connections = asked.number("connections", 8, 64 << 10)?;
     let least = if requests.is_some() { 0 } else { 1 };
     let default_method = if body.is_some() { "POST" } else { "GET" };
     let connect = asked.get("connect", connectable)?;

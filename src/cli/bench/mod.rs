@@ -194,7 +194,7 @@ impl Shown {
         }
         self.next += PROGRESS;
         let sum = |of: fn(&Progress) -> &AtomicU64| -> u64 {
-            let counts = progress.iter().map(|progress| of(progress));
+            let counts = progress.iter().map(&of);
             counts.map(|count| count.load(Ordering::Relaxed)).sum()
         };
         let (right, wrong) = (

@@ -8,6 +8,9 @@ use std::time::Duration;
 /// From here on, in percent of a processor, the thread that asks is what limits the figures.
 const FULL: u64 = 90;
 
+/// A shorter run says nothing about that.
+const ENOUGH: Duration = Duration::from_millis(500);
+
 /// What is told of a run.
 pub(super) struct Report<'a> {
     pub(super) plan: &'a Bench,
@@ -164,7 +167,7 @@ impl Report<'_> {
     fn warnings(&self) -> Vec<String> {
         let tally = self.tally;
         let mut warnings = Vec::new();
-        if tally.busy >= FULL {
+        if tally.busy >= FULL && self.elapsed >= ENOUGH {
             warnings.push(format!(
                 "a thread that asks has used {} % of a processor: it is the limit, not the application; \
                  write --threads {}",
