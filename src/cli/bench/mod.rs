@@ -224,8 +224,13 @@ impl Progress {
 
 impl Shared {
     fn new(plan: &Bench) -> Shared {
+        // A thread may begin before this one goes on: what it asks then has to count already.
+        let first = match plan.warm_up {
+            Duration::ZERO => Phase::Counting,
+            _ => Phase::WarmUp,
+        };
         Shared {
-            phase: AtomicU8::new(Phase::WarmUp as u8),
+            phase: AtomicU8::new(first as u8),
             left: plan
                 .requests
                 .map(|requests| AtomicI64::new(requests as i64)),
