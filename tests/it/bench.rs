@@ -194,7 +194,7 @@ fn what_is_no_fastcgi_is_an_error_of_the_protocol() {
 
 #[test]
 fn an_application_that_never_answers_is_a_time_out() {
-    let (_folder, address) = application(|stream| std::mem::forget(stream));
+    let (_folder, address) = application(std::mem::forget);
     let (json, code) = figures(&address, &["-n", "4", "--timeout", "0.2"]);
     assert_eq!((json.text("errors/timeout"), code), ("4", 1));
     let (json, code) = figures(&address, &["-s", "0.2", "--warm-up", "0", "-c", "3"]);
