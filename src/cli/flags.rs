@@ -55,7 +55,7 @@ const FLAGS: &[Flag] = &[
 const BENCH: &[Own] = &[
     own("", "connect", "ADDR", "the application: unix:/path or 127.0.0.1:9000"),
     own("c", "connections", "N", "open at the same time [8]"),
-    own("k", "keep-conn", "", "many requests on each; else a connection a request"),
+    own("k", "keep-conn", "", "many requests on each; else one"),
     own("n", "requests", "N", "end after so many, not after --seconds"),
     own("s", "seconds", "SECONDS", "how long [10]"),
     own("", "warm-up", "SECONDS", "before it counts [1; with --requests 0]"),
@@ -1777,7 +1777,8 @@ mod tests {
         let serve = help("app.fcgi", &mut Server::new());
         let limits = help_limits("app.fcgi", &mut Server::new());
         let running = help_running("app.fcgi", &mut Server::new());
-        for help in [&serve, &running, &limits] {
+        let bench = help_bench("app.fcgi");
+        for help in [&serve, &running, &limits, &bench] {
             assert!(help.lines().count() <= 24, "{help}");
             for line in help.lines() {
                 assert!(line.chars().count() <= 80, "{line}");
