@@ -35,7 +35,8 @@ pub(crate) mod stub;
 
 pub use head::{Head, HeadReader, MAX_HEAD};
 
-use self::records::{Found, Records};
+pub(crate) use records::{Found, Records};
+
 use crate::net::{Address, Transport, Wait};
 use crate::protocol::{
     BeginRequest, HEADER_LEN, MAX_CONTENT, RecordHeader, RecordType, Role, encode_pair,

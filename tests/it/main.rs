@@ -13,6 +13,7 @@ mod access_log;
 mod answers;
 mod bad_input;
 mod bad_setups;
+mod bench;
 mod body;
 mod cli;
 mod conversations;
