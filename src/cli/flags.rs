@@ -50,6 +50,9 @@ const FLAGS: &[Flag] = &[
     flag("keepalive", "", "conf: the server keeps connections open", Kind::Keepalive),
 ];
 
+/// The flags of the command `check`, and what their values are called.
+const CHECK: [(&str, &str); 1] = [("log", "FILE")];
+
 /// More than a process answers in its life.
 const MOST_REQUESTS: usize = 1 << 40;
 
@@ -109,8 +112,16 @@ pub(super) enum Command {
     Serve,
     /// For which web server, in which of its forms: nothing for the usual one.
     Conf(String, String),
+    Check(Check),
     Help(Topic),
     Version,
+}
+
+/// What is looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Check {
+    /// A web server's log, which is explained; `-` is standard input.
+    pub(super) log: Option<String>,
 }
 
 /// One screen of help.
@@ -188,6 +199,11 @@ pub(super) fn parse(
     if let Some(address) = repeated(&options.listen, &here) {
         return Err(format!("--listen {address} is given twice; leave one out"));
     }
+    if let Some(flag) = CHECK.iter().find(|flag| matches.opt_present(flag.0))
+        && !matches!(command, Command::Check(_))
+    {
+        return Err(format!("--{} is for the command check; see --help", flag.0));
+    }
     if options.http.is_some() && matches!(command, Command::Conf(..)) {
         return Err("--http serves, and the command conf only prints; leave one out".into());
     }
@@ -238,7 +254,8 @@ pub(super) fn help(name: &str, server: &mut Server) -> String {
     if cfg!(feature = "toolbox") {
         text += &format!(
             "       {name} conf SERVER [FLAG]...    prints that web server's configuration;\n       \
-             {name} help conf                which ones there are\n"
+             {name} help conf                which ones there are\n       \
+             {name} check --log FILE         what a web server's log means, and the remedies\n"
         );
     }
     text += &lines(server, Topic::Serve);
@@ -560,6 +577,9 @@ fn grammar() -> getopts::Options {
     grammar.optflag("h", "help", "").optflag("V", "version", "");
     // What a parent starts a child with; nothing that a person would type, and so not in the help.
     grammar.optopt("", "child", "", "");
+    for (name, value) in CHECK {
+        grammar.optopt("", name, "", value);
+    }
     for flag in FLAGS {
         match flag.kind {
             Kind::Listen | Kind::TrustedProxy | Kind::StatusAllow | Kind::Allow => {
@@ -593,10 +613,20 @@ fn command(matches: &Matches) -> Result<Command, String> {
         ["conf", _, _, word, ..] => Err(format!(
             "conf takes one web server and one form, and {word:?} is one word more; leave it out"
         )),
+        ["check"] => Ok(Command::Check(check(matches))),
+        ["check", word, ..] => Err(format!(
+            "check takes no word, and {word:?} is one; write check --log FILE"
+        )),
         ["help", ..] => Ok(Command::Help(topic(&matches.free))),
         [word, ..] => Err(format!(
-            "{word:?} is no command; the only one is conf, and flags begin with --: see --help"
+            "{word:?} is no command; there are conf and check, and flags begin with --: see --help"
         )),
+    }
+}
+
+fn check(matches: &Matches) -> Check {
+    Check {
+        log: matches.opt_str("log"),
     }
 }
 
@@ -687,7 +717,9 @@ fn explain(fail: Fail) -> String {
         Fail::UnrecognizedOption(name) => unknown(&name, "--"),
         Fail::ArgumentMissing(name) => {
             let flag = FLAGS.iter().find(|flag| flag.name == name);
-            let value = flag.map_or("VALUE", |flag| flag.value);
+            let check = CHECK.iter().find(|flag| flag.0 == name);
+            let value = flag.map(|flag| flag.value).or(check.map(|flag| flag.1));
+            let value = value.unwrap_or("VALUE");
             format!("--{name} needs a value; write --{name} {value}")
         }
         Fail::OptionDuplicated(name) => format!("--{name} is given twice; leave one out"),
@@ -713,6 +745,7 @@ fn unknown(name: &str, dashes: &str) -> String {
 /// The flag that was probably meant: the name begins it, or at most a third of its letters are wrong.
 fn nearest(name: &str) -> Option<&'static str> {
     let names = FLAGS.iter().map(|flag| flag.name);
+    let names = names.chain(CHECK.iter().map(|flag| flag.0));
     let names = || names.clone().chain(["help", "version"]);
     let begun = names().find(|known| name.len() > 1 && known.starts_with(name));
     begun.or_else(|| {

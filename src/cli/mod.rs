@@ -5,6 +5,8 @@
 
 #[cfg(feature = "toolbox")]
 mod conf;
+#[cfg(feature = "toolbox")]
+mod explain;
 mod flags;
 mod gate;
 #[cfg(feature = "dev")]
@@ -60,6 +62,7 @@ impl Server {
         match flags::parse(env::args_os().skip(1)) {
             Ok((Command::Serve, flags)) => serve(self, facts, flags),
             Ok((Command::Conf(server, form), flags)) => print_conf(self, &server, &form, flags),
+            Ok((Command::Check(check), _)) => explain_log(check.log.as_deref()),
             Ok((Command::Help(topic), _)) => print(&help(topic, self)),
             Ok((Command::Version, _)) => print(&format!(
                 "{}, with fcgi {}\n",
@@ -278,6 +281,26 @@ fn print_conf(server: Server, web_server: &str, form: &str, flags: Options) -> E
         Ok(text) => print(&text),
         Err(sentence) => misused(&sentence),
     }
+}
+
+/// The exit code is 1 if the log has lines with a remedy, 0 if it has none, and 2 if it cannot be read.
+#[cfg(feature = "toolbox")]
+fn explain_log(file: Option<&str>) -> ExitCode {
+    let Some(file) = file else {
+        return misused("check needs a log; write check --log FILE, or --log - for standard input");
+    };
+    match explain::read(file) {
+        Ok(report) => match (print(&report.to_string()), report.has_findings()) {
+            (ExitCode::SUCCESS, true) => ExitCode::FAILURE,
+            (printed, _) => printed,
+        },
+        Err(sentence) => misused(&sentence),
+    }
+}
+
+#[cfg(not(feature = "toolbox"))]
+fn explain_log(_: Option<&str>) -> ExitCode {
+    misused("this program is built without check; build it with the feature toolbox")
 }
 
 /// Who may connect, as flags. No shell minds them: an owner has neither a space nor a quote.
