@@ -351,6 +351,11 @@ pub fn guarded(folder: &Folder, testbed: &Testbed, host: &str) -> Outcome<Runnin
     Ok(running)
 }
 
+/// With these modules and these lines in `<VirtualHost>`.
+pub fn with(folder: &Folder, modules: &[&str], host: &str) -> Outcome<Running> {
+    start(folder, modules, host)
+}
+
 const ARGUMENTS: &str = "#!/bin/sh\n\
     printf 'Content-Type: text/plain\\r\\n\\r\\n'\n\
     for argument; do printf '[%s]' \"$argument\"; done\n";
