@@ -130,6 +130,9 @@ const START: &str = "start it with --listen and that address, read what it says 
      running (conf systemd, conf supervisor)";
 const SAYS_WHY: &str = "look for the program's own lines just above: what it wrote to standard error; then start it by hand as the web server's \
      user: su -s /bin/sh www-data -c '/path/to/program --http 127.0.0.1:8000'";
+const RUNS_AT_ALL: &str = "see that it can be run at all: chmod 755 it, file and ldd say whether it is for this machine, a script needs a true first \
+     line without a CR; then start it as the web server's user and read what it says: su -s /bin/sh www-data -c \
+     '/path/to/program --http 127.0.0.1:8000'; LogLevel fcgid:info tells how its processes end";
 const NOT_FASTCGI: &str = "let it speak FastCGI and print to standard error only; behind a program of this crate nothing else can come, so that \
      the address is another program's: see who listens there with ss -lxtp";
 
@@ -421,8 +424,8 @@ const MOD_FCGID: &[Rule] = &[
             "mod_fcgid: can't read data from fcgid handler",
             "mod_fcgid: error writing data to FastCGI server",
         ],
-        "the program ended, or closed the connection, in the middle of a request",
-        SAYS_WHY,
+        "the program could not be run, or ended, or closed the connection before it had answered; the line below may name it",
+        RUNS_AT_ALL,
     ),
     rule(
         &["mod_fcgid: can't connect unix domain socket: <object>"],
@@ -593,8 +596,8 @@ const APACHE: &[Rule] = &[
             "nd of script output before headers",
             "remature end of headers",
         ],
-        "{object} ended, or was ended, before it answered",
-        SAYS_WHY,
+        "{object} could not be run, or ended before it answered",
+        RUNS_AT_ALL,
     ),
     rule(
         &[
@@ -818,6 +821,7 @@ const LIGHTTPD: &[Rule] = &[
         &[
             "connect <object>: Permission denied",
             "connect failed: Permission denied on <object>",
+            "establishing connection failed: socket: <object>: Permission denied",
             "establishing connection failed: Permission denied socket: <object>",
         ],
         CLOSED_SOCKET,
@@ -827,6 +831,7 @@ const LIGHTTPD: &[Rule] = &[
         &[
             "connect <object>: No such file or directory",
             "connect failed: No such file or directory on <object>",
+            "establishing connection failed: socket: <object>: No such file or directory",
             "establishing connection failed: No such file or directory socket: <object>",
         ],
         NO_SOCKET,
@@ -836,6 +841,7 @@ const LIGHTTPD: &[Rule] = &[
         &[
             "connect <object>: Connection refused",
             "connect failed: Connection refused on <object>",
+            "establishing connection failed: socket: <object>: Connection refused",
             "establishing connection failed: Connection refused socket: <object>",
         ],
         NOBODY,
@@ -852,10 +858,11 @@ const LIGHTTPD: &[Rule] = &[
     ),
     rule(
         &[
-            "establishing connection failed: socket: <object>",
+            "establishing connection failed: socket: unix:<object>: <detail>",
+            "establishing connection failed: socket: tcp:<object>: <detail>",
             "connect <object>: <detail>",
         ],
-        "lighttpd gets no connection to {object}",
+        "lighttpd gets no connection to {object}: {detail}",
         "see that the program runs and listens there: ss -lxtp",
     ),
     rule(
