@@ -351,9 +351,9 @@ pub fn guarded(folder: &Folder, testbed: &Testbed, host: &str) -> Outcome<Runnin
     Ok(running)
 }
 
-/// With these modules and these lines in `<VirtualHost>`.
-pub fn with(folder: &Folder, modules: &[&str], host: &str) -> Outcome<Running> {
-    start(folder, modules, host)
+/// With these modules, these lines in `<VirtualHost>`, and this level of the log.
+pub fn with(folder: &Folder, modules: &[&str], level: &str, host: &str) -> Outcome<Running> {
+    start_with(folder, modules, &format!("LogLevel {level}"), host)
 }
 
 const ARGUMENTS: &str = "#!/bin/sh\n\

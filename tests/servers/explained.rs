@@ -16,7 +16,7 @@ use crate::http::Http;
 use crate::process::until;
 use crate::row::Report;
 use crate::testbed::{Program, Testbed, free_address};
-use crate::{Outcome, apache, ensure, lighttpd, nginx};
+use crate::{Outcome, apache, lighttpd, nginx};
 
 /// What is asked for, and what has to be said of it: pieces of one finding.
 type Case<'a> = (&'a str, &'a [&'a str]);
@@ -111,7 +111,7 @@ pub fn proxy(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
             wrong,
             program,
             tcp,
-            apache::with(folder, &["proxy", "proxy_fcgi"], &host)?,
+            apache::with(folder, &["proxy", "proxy_fcgi"], "warn", &host)?,
         ))
     };
     let Some((_wrong, program, tcp, running)) = report.check("start", begin) else {
@@ -176,11 +176,14 @@ pub fn fcgid(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
         testbed.install(folder, "www/fails/app.fcgi")?;
         let www = folder.text("www");
         let host = format!(
-            "LogLevel {level}\nFcgidIOTimeout 1\nFcgidMaxRequestLen 10\nAddHandler fcgid-script .fcgi\n\
+            "FcgidIOTimeout 1\nFcgidMaxRequestLen 10\nAddHandler fcgid-script .fcgi\n\
              <Directory \"{www}\">\nAllowOverride FileInfo\nOptions +ExecCGI\nRequire all granted\n</Directory>\n\
              <Directory \"{www}/off\">\nOptions -ExecCGI\n</Directory>\n"
         );
-        Ok((program, apache::with(folder, &["rewrite", "fcgid"], &host)?))
+        Ok((
+            program,
+            apache::with(folder, &["rewrite", "fcgid"], level, &host)?,
+        ))
     };
     let Some((program, running)) = report.check("start", || begin("warn")) else {
         return;

@@ -35,7 +35,7 @@ const fn rule(
     }
 }
 
-pub(super) const RULES: &[Author] = &[
+pub(super) static RULES: &[Author] = &[
     Author {
         name: "the program",
         marks: &["] ERROR ", "] WARN ", "there is nothing to serve"],
@@ -93,7 +93,6 @@ pub(super) const RULES: &[Author] = &[
         name: "HAProxy",
         marks: &[
             "Layer",
-            "NOSRV",
             " SC--",
             " SH--",
             " sH--",
@@ -819,8 +818,8 @@ const NGINX: &[Rule] = &[
 const LIGHTTPD: &[Rule] = &[
     rule(
         &[
-            "connect <object>: Permission denied",
             "connect failed: Permission denied on <object>",
+            ") connect <object>: Permission denied",
             "establishing connection failed: socket: <object>: Permission denied",
             "establishing connection failed: Permission denied socket: <object>",
         ],
@@ -829,8 +828,8 @@ const LIGHTTPD: &[Rule] = &[
     ),
     rule(
         &[
-            "connect <object>: No such file or directory",
             "connect failed: No such file or directory on <object>",
+            ") connect <object>: No such file or directory",
             "establishing connection failed: socket: <object>: No such file or directory",
             "establishing connection failed: No such file or directory socket: <object>",
         ],
@@ -839,8 +838,8 @@ const LIGHTTPD: &[Rule] = &[
     ),
     rule(
         &[
-            "connect <object>: Connection refused",
             "connect failed: Connection refused on <object>",
+            ") connect <object>: Connection refused",
             "establishing connection failed: socket: <object>: Connection refused",
             "establishing connection failed: Connection refused socket: <object>",
         ],
@@ -850,8 +849,8 @@ const LIGHTTPD: &[Rule] = &[
     rule(
         &[
             "connect delayed; will continue later: <object>",
-            "connect <object>: Resource temporarily unavailable",
             "connect failed: Resource temporarily unavailable on <object>",
+            ") connect <object>: Resource temporarily unavailable",
         ],
         "the queue of {object} is full: more requests wait than it can hold",
         "raise --workers, or max-procs where lighttpd starts the program",
@@ -860,7 +859,7 @@ const LIGHTTPD: &[Rule] = &[
         &[
             "establishing connection failed: socket: unix:<object>: <detail>",
             "establishing connection failed: socket: tcp:<object>: <detail>",
-            "connect <object>: <detail>",
+            ") connect <object>: <detail>",
         ],
         "lighttpd gets no connection to {object}: {detail}",
         "see that the program runs and listens there: ss -lxtp",
@@ -980,7 +979,6 @@ const HAPROXY: &[Rule] = &[
         &[
             "backend <object> has no server available",
             "proxy <object> has no server available",
-            "/<object>/<NOSRV>",
         ],
         "HAProxy has no server left for {object}, and answers 503",
         "start the program; the lines above say why it was taken for dead",
