@@ -736,7 +736,11 @@ fn unknown(name: &str, dashes: &str) -> String {
         1 if !dashes.is_empty() => "-",
         _ => dashes,
     };
-    match nearest(name).filter(|near| dashes == "--" || !["help", "version"].contains(near)) {
+    let is_for_file = |near: &&str| {
+        let is_of_check = CHECK.iter().any(|flag| flag.0 == *near);
+        !["help", "version"].contains(near) && !is_of_check
+    };
+    match nearest(name).filter(|near| dashes == "--" || is_for_file(near)) {
         Some(near) => format!("{dashed}{name} is no flag; did you mean {dashes}{near}?"),
         None => format!("{dashed}{name} is no flag; see --help"),
     }
@@ -1255,11 +1259,11 @@ mod tests {
             ),
             (
                 &["serve"],
-                "\"serve\" is no command; the only one is conf, and flags begin with --: see --help",
+                "\"serve\" is no command; there are conf and check, and flags begin with --: see --help",
             ),
             (
                 &["--", "--workers"],
-                "\"--workers\" is no command; the only one is conf, and flags begin with --: see --help",
+                "\"--workers\" is no command; there are conf and check, and flags begin with --: see --help",
             ),
             (
                 &["conf", "nginx", "x", "y"],
@@ -1493,6 +1497,10 @@ mod tests {
         assert_eq!(told(&["conf", "nginx", "--help"]), "Help(Conf)");
         assert_eq!(told(&["-V"]), "Version");
         assert_eq!(told(&["conf"]), "Conf(\"\", \"\")");
+        assert_eq!(told(&["check"]), "Check(Check { log: None })");
+        let log = "Check(Check { log: Some(\"-\") })";
+        assert_eq!(told(&["check", "--log", "-"]), log);
+        assert_eq!(told(&["--log=-", "check"]), log);
         let (command, options) =
             parsed(&["--listen", "fd:3", "conf", "nginx", "--keepalive"]).unwrap();
         assert!(matches!(command, Command::Conf(server, _) if server == "nginx"));

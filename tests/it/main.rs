@@ -18,6 +18,7 @@ mod cli;
 mod conversations;
 mod cuts;
 mod deploy;
+mod explain;
 mod fairness;
 mod foreign;
 mod forms;

@@ -253,20 +253,20 @@ pub fn fcgid(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
         &[
             (
                 "/closed.fcgi",
-                &["www/closed.fcgi ends by itself, with status"],
+                &["www/closed.fcgi ended by itself, with status 255"],
             ),
             (
                 "/exits.fcgi",
-                &["www/exits.fcgi ends by itself, with status 3"],
+                &["www/exits.fcgi ended by itself, with status 3"],
             ),
             ("/killed.fcgi", &["www/killed.fcgi was killed by signal 9"]),
             (
                 "/orphan.fcgi",
-                &["www/orphan.fcgi ends by itself, with status"],
+                &["www/orphan.fcgi ended by itself, with status 255"],
             ),
             (
                 "/broken.fcgi",
-                &["www/broken.fcgi ends by itself, with status"],
+                &["www/broken.fcgi ended by itself, with status 255"],
             ),
         ],
     );

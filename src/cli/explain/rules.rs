@@ -378,11 +378,6 @@ const MOD_FCGID: &[Rule] = &[
         "answer first and go on working after Response::finish in another thread, or raise FcgidBusyTimeout",
     ),
     rule(
-        &["mod_fcgid: process <object>(<>) exit(communication error), <detail>"],
-        "a process of {object} is replaced, since it closed a connection without an answer: {detail}",
-        SAYS_WHY,
-    ),
-    rule(
         &[
             "mod_fcgid: process <object>(<>) exit(<>), get unexpected signal <detail>",
             "mod_fcgid: process <object>(<>) exit(<>), get signal <detail>,",
@@ -392,11 +387,16 @@ const MOD_FCGID: &[Rule] = &[
     ),
     rule(
         &[
+            "mod_fcgid: process <object>(<>) exit(communication error), terminated by calling exit(), return code: <detail>",
             "mod_fcgid: process <object>(<>) exit(server exited), terminated by calling exit(), return code: <detail>",
         ],
-        "{object} ends by itself, with status {detail}, instead of serving",
-        "status 126 or 127 and 255 come from a program that cannot run at all: chmod 755, ldd, file; else see what it says: \
-         su -s /bin/sh www-data -c '{object} --http 127.0.0.1:8000'",
+        "{object} ended by itself, with status {detail}, instead of serving (255: it could not be run at all)",
+        RUNS_AT_ALL,
+    ),
+    rule(
+        &["mod_fcgid: process <object>(<>) exit(communication error), <detail>"],
+        "a process of {object} is replaced, since it closed a connection without an answer: {detail}",
+        SAYS_WHY,
     ),
     rule(
         &["mod_fcgid: can't apply process slot for <object>"],
@@ -595,7 +595,7 @@ const APACHE: &[Rule] = &[
             "nd of script output before headers",
             "remature end of headers",
         ],
-        "{object} could not be run, or ended before it answered",
+        "{object} could not be run, or ended or was given up before it answered; the line above may say more",
         RUNS_AT_ALL,
     ),
     rule(
