@@ -255,7 +255,7 @@ pub(super) fn help(name: &str, server: &mut Server) -> String {
         text += &format!(
             "       {name} conf SERVER [FLAG]...    prints that web server's configuration;\n       \
              {name} help conf                which ones there are\n       \
-             {name} check --log FILE         what a web server's log means, and the remedies\n"
+             {name} check --log FILE         what a web server's log means\n"
         );
     }
     text += &lines(server, Topic::Serve);

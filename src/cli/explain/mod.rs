@@ -507,6 +507,12 @@ mod tests {
                 "signal 11",
             ),
             (
+                "[fcgid:info] [pid 1:tid 1] mod_fcgid: process /srv/app.fcgi(123) exit(communication error), get stop signal 9",
+                fcgid,
+                "/srv/app.fcgi",
+                "signal 9",
+            ),
+            (
                 "[fcgid:info] [pid 1:tid 1] mod_fcgid: process /srv/app.fcgi(123) exit(server exited), terminated by calling exit(), return code: 127",
                 fcgid,
                 "/srv/app.fcgi",

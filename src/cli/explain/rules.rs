@@ -378,6 +378,11 @@ const MOD_FCGID: &[Rule] = &[
         "answer first and go on working after Response::finish in another thread, or raise FcgidBusyTimeout",
     ),
     rule(
+        &["mod_fcgid: process <object>(<>) exit(<>), get stop signal 9"],
+        "a process of {object} was killed by signal 9",
+        "most likely the kernel was out of memory (dmesg), or the host allows less (RLimitMEM, its own watchdog)",
+    ),
+    rule(
         &[
             "mod_fcgid: process <object>(<>) exit(<>), get unexpected signal <detail>",
             "mod_fcgid: process <object>(<>) exit(<>), get signal <detail>,",
