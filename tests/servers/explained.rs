@@ -473,9 +473,20 @@ fn serve(listener: &UnixListener, answer: &[u8], stop: &AtomicBool) {
         if stop.load(Ordering::Relaxed) {
             return;
         }
-        // A small request arrives in one piece.
-        let _ = stream.read(&mut [0; 16 << 10]);
+        hear_out(&mut stream);
         let _ = stream.write_all(answer);
+    }
+}
+
+/// Reads the request to its end, the empty record of stdin. What is closed before is another trouble: "broken pipe".
+fn hear_out(stream: &mut UnixStream) {
+    let mut bytes = Vec::new();
+    let mut piece = [0; 16 << 10];
+    while !bytes.windows(6).any(|window| window == [1, 5, 0, 1, 0, 0]) {
+        match stream.read(&mut piece) {
+            Ok(length) if length > 0 => bytes.extend(&piece[..length]),
+            _ => return,
+        }
     }
 }
 

@@ -519,10 +519,10 @@ const APACHE: &[Rule] = &[
     ),
     rule(
         &[
-            "(70007)The timeout specified has expired<>AH01075: Error dispatching request to <object>:",
+            "(70007)The timeout specified has expired<>AH01075: Error dispatching request to <>:",
             "(70007)The timeout specified has expired<>AH01067",
         ],
-        "the program behind {object} was silent for longer than ProxyTimeout, and the visitor got a 504",
+        "the program was silent for longer than ProxyTimeout, and the visitor got a 504",
         "make that page faster or let it write early; ProxyTimeout (60 s) has to be longer than --timeout; --slow names such \
          requests",
     ),
@@ -547,10 +547,12 @@ const APACHE: &[Rule] = &[
     rule(
         &[
             "AH01067: Failed to read FastCGI header",
-            "AH01075: Error dispatching request to <object>: (reading",
-            "AH01075: Error dispatching request to <object>:",
+            "AH01073: Failed Writing Request to ",
+            "AH01074: Failed writing Environment to ",
+            "AH01075: Error dispatching request to <>: (reading",
+            "AH01075: Error dispatching request to <>:",
         ],
-        "the program behind {object} closed the connection without an answer",
+        "the program closed the connection without an answer",
         SAYS_WHY,
     ),
     rule(
