@@ -482,7 +482,10 @@ fn serve(listener: &UnixListener, answer: &[u8], stop: &AtomicBool) {
 fn hear_out(stream: &mut UnixStream) {
     let mut bytes = Vec::new();
     let mut piece = [0; 16 << 10];
-    while !bytes.windows(6).any(|window| window == [1, 5, 0, 1, 0, 0]) {
+    while !bytes
+        .windows(6)
+        .any(|window| *window == [1, 5, 0, 1, 0, 0][..])
+    {
         match stream.read(&mut piece) {
             Ok(length) if length > 0 => bytes.extend(&piece[..length]),
             _ => return,
