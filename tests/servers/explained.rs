@@ -480,12 +480,9 @@ fn serve(listener: &UnixListener, answer: &[u8], stop: &AtomicBool) {
 
 /// Reads the request to its end, the empty record of stdin. What is closed before is another trouble: "broken pipe".
 fn hear_out(stream: &mut UnixStream) {
-    let mut bytes = Vec::new();
+    let mut bytes: Vec<u8> = Vec::new();
     let mut piece = [0; 16 << 10];
-    while !bytes
-        .windows(6)
-        .any(|window| *window == [1, 5, 0, 1, 0, 0][..])
-    {
+    while !bytes.windows(6).any(|window| window == [1, 5, 0, 1, 0, 0]) {
         match stream.read(&mut piece) {
             Ok(length) if length > 0 => bytes.extend(&piece[..length]),
             _ => return,
