@@ -352,8 +352,8 @@ pub fn lighttpd(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
                 path.display(),
                 folder.text("run/wrong.sock")
             );
-            // It may accept a connection before it ends.
-            drop(lighttpd::with(folder, &conf));
+            // It may accept a connection before it ends: then it is not to be stopped before it has said why.
+            let _running = lighttpd::with(folder, &conf);
             // What it says before it opens the log goes to its standard error.
             let logs = [&log, &folder.path("log/lighttpd.out")];
             until(&format!("one of the logs explains {wanted:?}"), || {
