@@ -10,6 +10,8 @@ mod bench;
 #[cfg(feature = "toolbox")]
 mod conf;
 mod flags;
+#[cfg(feature = "toolbox")]
+mod explain;
 mod gate;
 #[cfg(feature = "toolbox")]
 mod get;

@@ -19,6 +19,7 @@ mod cli;
 mod conversations;
 mod cuts;
 mod deploy;
+mod explain;
 mod fairness;
 mod foreign;
 mod forms;
