@@ -50,6 +50,9 @@ const FLAGS: &[Flag] = &[
     flag("keepalive", "", "conf: the server keeps connections open", Kind::Keepalive),
 ];
 
+/// The flags of the command `check`, and what their values are called.
+const CHECK: [(&str, &str); 2] = [("as", "USER"), ("json", "")];
+
 /// More than a process answers in its life.
 const MOST_REQUESTS: usize = 1 << 40;
 
@@ -109,8 +112,19 @@ pub(super) enum Command {
     Serve,
     /// For which web server, in which of its forms: nothing for the usual one.
     Conf(String, String),
+    Check(Check),
     Help(Topic),
     Version,
+}
+
+/// What is looked at, and how it is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Check {
+    /// `None`: this program.
+    pub(super) file: Option<PathBuf>,
+    /// With whose eyes.
+    pub(super) user: Option<String>,
+    pub(super) is_json: bool,
 }
 
 /// One screen of help.
@@ -121,6 +135,7 @@ pub(super) enum Topic {
     Running,
     Limits,
     Conf,
+    Check,
 }
 
 /// Where in the server a flag's value is.
@@ -188,6 +203,11 @@ pub(super) fn parse(
     if let Some(address) = repeated(&options.listen, &here) {
         return Err(format!("--listen {address} is given twice; leave one out"));
     }
+    if let Some(flag) = CHECK.iter().find(|flag| matches.opt_present(flag.0))
+        && !matches!(command, Command::Check(_))
+    {
+        return Err(format!("--{} is for the command check; see --help", flag.0));
+    }
     if options.http.is_some() && matches!(command, Command::Conf(..)) {
         return Err("--http serves, and the command conf only prints; leave one out".into());
     }
@@ -238,7 +258,8 @@ pub(super) fn help(name: &str, server: &mut Server) -> String {
     if cfg!(feature = "toolbox") {
         text += &format!(
             "       {name} conf SERVER [FLAG]...    prints that web server's configuration;\n       \
-             {name} help conf                which ones there are\n"
+             {name} help conf                which ones there are\n       \
+             {name} check                    what is wrong with it here, and the remedy\n"
         );
     }
     text += &lines(server, Topic::Serve);
@@ -560,6 +581,12 @@ fn grammar() -> getopts::Options {
     grammar.optflag("h", "help", "").optflag("V", "version", "");
     // What a parent starts a child with; nothing that a person would type, and so not in the help.
     grammar.optopt("", "child", "", "");
+    for (name, value) in CHECK {
+        match value {
+            "" => grammar.optflag("", name, ""),
+            _ => grammar.optopt("", name, "", ""),
+        };
+    }
     for flag in FLAGS {
         match flag.kind {
             Kind::Listen | Kind::TrustedProxy | Kind::StatusAllow | Kind::Allow => {
@@ -593,10 +620,23 @@ fn command(matches: &Matches) -> Result<Command, String> {
         ["conf", _, _, word, ..] => Err(format!(
             "conf takes one web server and one form, and {word:?} is one word more; leave it out"
         )),
+        ["check"] => Ok(Command::Check(check(matches, None))),
+        ["check", file] => Ok(Command::Check(check(matches, Some(file)))),
+        ["check", _, word, ..] => Err(format!(
+            "check takes one file, and {word:?} is one word more; leave it out"
+        )),
         ["help", ..] => Ok(Command::Help(topic(&matches.free))),
         [word, ..] => Err(format!(
-            "{word:?} is no command; the only one is conf, and flags begin with --: see --help"
+            "{word:?} is no command; there are conf and check, and flags begin with --: see --help"
         )),
+    }
+}
+
+fn check(matches: &Matches, file: Option<&str>) -> Check {
+    Check {
+        file: file.map(PathBuf::from),
+        user: matches.opt_str("as"),
+        is_json: matches.opt_present("json"),
     }
 }
 
@@ -607,6 +647,7 @@ fn topic(words: &[String]) -> Topic {
         () if has("limits") => Topic::Limits,
         () if has("running") => Topic::Running,
         () if has("conf") && cfg!(feature = "toolbox") => Topic::Conf,
+        () if has("check") && cfg!(feature = "toolbox") => Topic::Check,
         () => Topic::Serve,
     }
 }
@@ -687,7 +728,9 @@ fn explain(fail: Fail) -> String {
         Fail::UnrecognizedOption(name) => unknown(&name, "--"),
         Fail::ArgumentMissing(name) => {
             let flag = FLAGS.iter().find(|flag| flag.name == name);
-            let value = flag.map_or("VALUE", |flag| flag.value);
+            let check = CHECK.iter().find(|flag| flag.0 == name);
+            let value = flag.map(|flag| flag.value).or(check.map(|flag| flag.1));
+            let value = value.unwrap_or("VALUE");
             format!("--{name} needs a value; write --{name} {value}")
         }
         Fail::OptionDuplicated(name) => format!("--{name} is given twice; leave one out"),
@@ -704,7 +747,8 @@ fn unknown(name: &str, dashes: &str) -> String {
         1 if !dashes.is_empty() => "-",
         _ => dashes,
     };
-    match nearest(name).filter(|near| dashes == "--" || !["help", "version"].contains(near)) {
+    match nearest(name).filter(|near| dashes == "--" || FLAGS.iter().any(|flag| flag.name == *near))
+    {
         Some(near) => format!("{dashed}{name} is no flag; did you mean {dashes}{near}?"),
         None => format!("{dashed}{name} is no flag; see --help"),
     }
@@ -713,7 +757,8 @@ fn unknown(name: &str, dashes: &str) -> String {
 /// The flag that was probably meant: the name begins it, or at most a third of its letters are wrong.
 fn nearest(name: &str) -> Option<&'static str> {
     let names = FLAGS.iter().map(|flag| flag.name);
-    let names = || names.clone().chain(["help", "version"]);
+    let others = CHECK.iter().map(|flag| flag.0).chain(["help", "version"]);
+    let names = || names.clone().chain(others.clone());
     let begun = names().find(|known| name.len() > 1 && known.starts_with(name));
     begun.or_else(|| {
         let near = names().map(|known| (distance(name, known), known));
@@ -1222,11 +1267,22 @@ mod tests {
             ),
             (
                 &["serve"],
-                "\"serve\" is no command; the only one is conf, and flags begin with --: see --help",
+                "\"serve\" is no command; there are conf and check, and flags begin with --: see --help",
             ),
             (
                 &["--", "--workers"],
-                "\"--workers\" is no command; the only one is conf, and flags begin with --: see --help",
+                "\"--workers\" is no command; there are conf and check, and flags begin with --: see --help",
+            ),
+            (&["--jsn"], "--jsn is no flag; did you mean --json?"),
+            (&["check", "--as"], "--as needs a value; write --as USER"),
+            (&["--json"], "--json is for the command check; see --help"),
+            (
+                &["conf", "nginx", "--as", "ada"],
+                "--as is for the command check; see --help",
+            ),
+            (
+                &["check", "a", "b"],
+                "check takes one file, and \"b\" is one word more; leave it out",
             ),
             (
                 &["conf", "nginx", "x", "y"],
@@ -1458,6 +1514,8 @@ mod tests {
         assert_eq!(told(&["help", "running"]), "Help(Running)");
         assert_eq!(told(&["help", "conf"]), "Help(Conf)");
         assert_eq!(told(&["conf", "nginx", "--help"]), "Help(Conf)");
+        assert_eq!(told(&["help", "check"]), "Help(Check)");
+        assert_eq!(told(&["check", "x", "-h"]), "Help(Check)");
         assert_eq!(told(&["-V"]), "Version");
         assert_eq!(told(&["conf"]), "Conf(\"\", \"\")");
         let (command, options) =

@@ -4,6 +4,8 @@
 //! looked at; the flags; the settings file; and by them where requests come from.
 
 #[cfg(feature = "toolbox")]
+mod check;
+#[cfg(feature = "toolbox")]
 mod conf;
 mod flags;
 mod gate;
@@ -60,6 +62,7 @@ impl Server {
         match flags::parse(env::args_os().skip(1)) {
             Ok((Command::Serve, flags)) => serve(self, facts, flags),
             Ok((Command::Conf(server, form), flags)) => print_conf(self, &server, &form, flags),
+            Ok((Command::Check(wish), flags)) => look_over(self, facts, &wish, flags),
             Ok((Command::Help(topic), _)) => print(&help(topic, self)),
             Ok((Command::Version, _)) => print(&format!(
                 "{}, with fcgi {}\n",
@@ -83,8 +86,10 @@ fn help(topic: Topic, mut server: Server) -> String {
         Topic::Limits => flags::help_limits(&name, &mut server),
         #[cfg(feature = "toolbox")]
         Topic::Conf => conf::help(&name),
+        #[cfg(feature = "toolbox")]
+        Topic::Check => check::help(&name),
         #[cfg(not(feature = "toolbox"))]
-        Topic::Conf => flags::help(&name, &mut server),
+        Topic::Conf | Topic::Check => flags::help(&name, &mut server),
     }
 }
 
@@ -299,6 +304,28 @@ fn access(server: &Server) -> String {
 #[cfg(not(feature = "toolbox"))]
 fn print_conf(_: Server, _: &str, _: &str, _: Options) -> ExitCode {
     misused("this program is built without conf; build it with the feature toolbox")
+}
+
+/// Tells what is right and what is wrong. The exit code is 1 if something is.
+#[cfg(feature = "toolbox")]
+fn look_over(server: Server, facts: Facts, wish: &flags::Check, flags: Options) -> ExitCode {
+    let report = match check::Subject::of(server, facts, wish, flags) {
+        Ok(subject) => subject.report(),
+        Err(sentence) => return misused(&sentence),
+    };
+    let text = match wish.is_json {
+        true => report.json(),
+        false => report.text(check::has_colour()),
+    };
+    match (print(&text), report.is_red()) {
+        (ExitCode::SUCCESS, true) => ExitCode::FAILURE,
+        (printed, _) => printed,
+    }
+}
+
+#[cfg(not(feature = "toolbox"))]
+fn look_over(_: Server, _: Facts, _: &flags::Check, _: Options) -> ExitCode {
+    misused("this program is built without check; build it with the feature toolbox")
 }
 
 /// Writes to standard output. A reader who has seen enough (`conf nginx | head -1`) is no failure.
