@@ -257,9 +257,8 @@ pub(super) fn help(name: &str, server: &mut Server) -> String {
         format!("Usage: {name} [FLAG]...    serves; web servers start it without flags\n");
     if cfg!(feature = "toolbox") {
         text += &format!(
-            "       {name} conf SERVER [FLAG]...    prints that web server's configuration;\n       \
-             {name} help conf                which ones there are\n       \
-             {name} check                    what is wrong with it here, and the remedy\n"
+            "       {name} conf SERVER     prints a web server's configuration: help conf\n       \
+             {name} check           what is wrong with it here: help check\n"
         );
     }
     text += &lines(server, Topic::Serve);

@@ -15,7 +15,9 @@ mod transport;
 
 pub use address::Address;
 pub(crate) use address::refuse_public;
-pub(crate) use listener::{Listener, PathIs, Permit, SWEPT, SocketFile};
+#[cfg(feature = "toolbox")]
+pub(crate) use listener::SWEPT;
+pub(crate) use listener::{Listener, PathIs, Permit, SocketFile};
 pub(crate) use notify::Notify;
 pub(crate) use origin::{Facts, Origin};
 pub use owner::Owner;
