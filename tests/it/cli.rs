@@ -105,7 +105,7 @@ impl Drop for Home {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Told {
     pub code: Option<i32>,
-    stdout: String,
+    pub stdout: String,
     stderr: String,
 }
 

@@ -14,6 +14,8 @@ mod answers;
 mod bad_input;
 mod bad_setups;
 mod body;
+#[cfg(feature = "toolbox")]
+mod check;
 mod cli;
 mod conversations;
 mod cuts;
