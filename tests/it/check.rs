@@ -171,7 +171,7 @@ fn a_file_that_cannot_be_run_says_why() {
         () if cfg!(target_arch = "x86_64") => Some(replaced(
             &small,
             "/ld-linux-x86-64.so",
-            "/ld-nowhere-x86.so.",
+            "/ld-linuy-x86-64.so",
         )),
         () => None,
     };
@@ -196,7 +196,7 @@ fn a_file_that_cannot_be_run_says_why() {
         (
             "loader",
             without_loader,
-            "/lib64/ld-nowhere-x86.so.2 is not here",
+            "/lib64/ld-linuy-x86-64.so.2 is not here",
         ),
         (
             "library",
@@ -290,8 +290,10 @@ fn an_htaccess_beside_it_is_read() {
         check_file(&file, &["--as", "nobody"])
     };
     let fine = with(HTACCESS, 0o644);
-    // Whether Apache's modules are on is this machine's affair.
-    assert!(fine.troubles(&["htaccess"]).is_empty(), "{fine:#?}");
+    // What this machine's Apache allows that folder is its own affair.
+    let mut troubles = fine.troubles(&["htaccess"]);
+    troubles.retain(|line| !line.what.contains("AllowOverride"));
+    assert!(troubles.is_empty(), "{fine:#?}");
     for (from, to, level, words) in [
         (
             "Options +ExecCGI\n",
