@@ -22,7 +22,7 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
         )];
     }
     if let Some(script) = script::read(&head) {
-        return vec![script::judge(&script, |path| super::file::is_program(path))];
+        return vec![script::judge(&script, super::file::is_program)];
     }
     match libraries::open(path) {
         Some(elf) => of_program(path, &elf),
@@ -33,7 +33,7 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
 fn of_program(path: &Path, elf: &Elf) -> Vec<Finding> {
     let mut findings = vec![machine(elf.machine, elf::ours())];
     if findings[0].remedy.is_empty() {
-        findings.extend(interpreter(elf, |path| super::file::is_program(path)));
+        findings.extend(interpreter(elf, super::file::is_program));
         findings.extend(lacking(&libraries::missing(path, elf)));
         findings.extend(outdated(&libraries::missing_versions(elf)));
         if findings.len() == 1 {
