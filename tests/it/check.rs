@@ -129,7 +129,10 @@ fn is_root(folder: &Path) -> bool {
 /// Whether the kernel runs it.
 fn runs(program: &Path) -> bool {
     let mut command = Command::new(program);
-    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 
@@ -343,7 +346,7 @@ fn sockets_are_looked_at_and_not_touched() {
     let report = check(&arguments);
     let here = format!("(process {})", std::process::id());
     for (level, words) in [
-        ("green", format!("/live is listened on by ")),
+        ("green", "/live is listened on by ".to_owned()),
         ("green", format!("nobody may connect to {}", live.display())),
         (
             "yellow",
