@@ -613,3 +613,22 @@ fn what_is_not_understood_is_one_sentence() {
         assert_eq!(told.sentence(), sentence);
     }
 }
+
+#[test]
+fn a_file_system_that_runs_nothing_is_told() {
+    let folder = Folder::new();
+    let mut command = testbed::command_of("unshare");
+    let script = "mount -t tmpfs -o noexec none \"$1\" && printf '#!/bin/sh\\n' >\"$1/app\" && chmod 755 \"$1/app\" && \
+                  exec \"$0\" check \"$1/app\"";
+    command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    command.args(["--mount", "sh", "-c", script]);
+    command.arg(testbed::example("testbed")).arg(folder.path());
+    command.stdout(Stdio::piped());
+    let told = told(command);
+    if told.stdout.is_empty() {
+        eprintln!("SKIPPED: it takes root, and namespaces: {told:?}");
+        return;
+    }
+    let words = format!("nothing can be run below {}", folder.path().display());
+    Report::of(told).assert_has("red", "file", &words);
+}
