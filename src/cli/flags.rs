@@ -2,7 +2,9 @@
 
 use super::nearest::nearest;
 #[cfg(feature = "toolbox")]
-use super::{bench, get};
+use super::own::{self, Tables};
+#[cfg(feature = "toolbox")]
+use super::{bench, check, get};
 use crate::net::{Address, Owner, Prefix};
 use crate::sendfile::Sendfile;
 use crate::server::{MOST_PROCESSES, Server};
@@ -113,6 +115,8 @@ pub(super) enum Command {
     /// For which web server, in which of its forms: nothing for the usual one.
     Conf(String, String),
     #[cfg(feature = "toolbox")]
+    Check(Box<check::Wish>),
+    #[cfg(feature = "toolbox")]
     Get(Box<get::Wish>),
     #[cfg(feature = "toolbox")]
     Bench(Box<bench::Plan>),
@@ -121,11 +125,15 @@ pub(super) enum Command {
 }
 
 /// What can be typed in front of flags.
-const COMMANDS: [&str; 3] = ["conf", "get", "bench"];
+const COMMANDS: [&str; 4] = ["conf", "check", "get", "bench"];
 
-/// Those of them with flags of their own: they come first, and none of serving's behind them.
+/// Those of them with flags of their own: they come first.
 #[cfg(feature = "toolbox")]
-const OWNERS: [&str; 2] = ["get", "bench"];
+const OWNERS: [(&str, Tables); 3] = [
+    ("check", check::FLAGS),
+    ("get", get::FLAGS),
+    ("bench", bench::FLAGS),
+];
 
 /// One screen of help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,6 +143,7 @@ pub(super) enum Topic {
     Running,
     Limits,
     Conf,
+    Check,
     Get,
     Bench,
 }
@@ -184,9 +193,8 @@ pub(super) fn parse(
     #[cfg(feature = "toolbox")]
     let mut arguments = arguments.peekable();
     #[cfg(feature = "toolbox")]
-    if let Some(word) = arguments.next_if(|word| OWNERS.iter().any(|owner| word == owner)) {
-        let command = command_of_its_own(&word.to_string_lossy(), arguments)?;
-        return Ok((command, Options::default()));
+    if let Some(word) = arguments.next_if(|word| OWNERS.iter().any(|owner| word == owner.0)) {
+        return command_of_its_own(&word.to_string_lossy(), arguments);
     }
     let matches = grammar().parse(arguments).map_err(explain)?;
     if matches.opt_present("help") {
@@ -196,9 +204,43 @@ pub(super) fn parse(
         return Ok((Command::Version, Options::default()));
     }
     let command = command(&matches)?;
+    let options = options_of(&matches)?;
+    if options.http.is_some() && matches!(command, Command::Conf(..)) {
+        return Err("--http serves, and the command conf only prints; leave one out".into());
+    }
+    if options.keepalive && !matches!(command, Command::Conf(..)) {
+        return Err("--keepalive is for the command conf; see --help".into());
+    }
+    Ok((command, options))
+}
+
+/// Reads the arguments behind a command that has flags of its own beside those of serving; `None` if its help is asked for.
+///
+/// # Errors
+/// One sentence.
+#[cfg(feature = "toolbox")]
+pub(super) fn parse_with(
+    word: &str,
+    own: Tables,
+    arguments: impl Iterator<Item = OsString>,
+) -> Result<Option<(Matches, Options)>, String> {
+    let mut grammar = grammar();
+    own::add(&mut grammar, own);
+    let matches = grammar
+        .parse(arguments)
+        .map_err(|fail| own::explain(word, own, true, fail))?;
+    if matches.opt_present("help") {
+        return Ok(None);
+    }
+    let options = options_of(&matches)?;
+    Ok(Some((matches, options)))
+}
+
+/// What the flags of serving ask for.
+fn options_of(matches: &Matches) -> Result<Options, String> {
     let mut options = Options::default();
     for flag in FLAGS {
-        for value in flag.values(&matches) {
+        for value in flag.values(matches) {
             flag.set(&mut options, &value)
                 .map_err(|reason| format!("--{}: {reason}", flag.name))?;
             options.note(flag, value, None);
@@ -211,13 +253,7 @@ pub(super) fn parse(
     if let Some(address) = repeated(&options.listen, &here) {
         return Err(format!("--listen {address} is given twice; leave one out"));
     }
-    if options.http.is_some() && matches!(command, Command::Conf(..)) {
-        return Err("--http serves, and the command conf only prints; leave one out".into());
-    }
-    if options.keepalive && !matches!(command, Command::Conf(..)) {
-        return Err("--keepalive is for the command conf; see --help".into());
-    }
-    Ok((command, options))
+    Ok(options)
 }
 
 /// Reads what is behind a command with flags of its own.
@@ -225,19 +261,27 @@ pub(super) fn parse(
 fn command_of_its_own(
     word: &str,
     arguments: impl Iterator<Item = OsString>,
-) -> Result<Command, String> {
-    let (asked, topic) = match word {
+) -> Result<(Command, Options), String> {
+    let mut options = Options::default();
+    let (command, topic) = match word {
         "get" => {
             let wish = get::Wish::parse(arguments)?;
             (wish.map(|wish| Command::Get(Box::new(wish))), Topic::Get)
         }
-        _ => {
+        "bench" => {
             let plan = bench::Plan::parse(arguments)?;
             let bench = plan.map(|plan| Command::Bench(Box::new(plan)));
             (bench, Topic::Bench)
         }
+        _ => {
+            let check = check::Wish::parse(arguments)?.map(|(wish, flags)| {
+                options = flags;
+                Command::Check(Box::new(wish))
+            });
+            (check, Topic::Check)
+        }
     };
-    Ok(asked.unwrap_or(Command::Help(topic)))
+    Ok((command.unwrap_or(Command::Help(topic)), options))
 }
 
 /// Reads the text of a settings file: one flag a line. Relative paths are taken from `home`.
@@ -293,10 +337,10 @@ pub(super) fn help(name: &str, server: &mut Server) -> String {
         format!("Usage: {name} [FLAG]...    serves; web servers start it without flags\n");
     if cfg!(feature = "toolbox") {
         text += &format!(
-            "       {name} conf SERVER [FLAG]...    prints that web server's configuration;\n       \
-             {name} help conf                which ones there are\n       \
-             {name} get /path                one request, no server: help get\n       \
-             {name} bench --connect ADDR     how fast one answers: help bench\n"
+            "       {name} conf SERVER     prints a web server's configuration: help conf\n       \
+             {name} check           what is wrong with it here: help check\n       \
+             {name} get /path       one request, without any server: help get\n       \
+             {name} bench           how fast an application answers: help bench\n"
         );
     }
     text += &lines(server, Topic::Serve);
@@ -653,8 +697,8 @@ fn command(matches: &Matches) -> Result<Command, String> {
         )),
         ["help", ..] => Ok(Command::Help(topic(&matches.free))),
         #[cfg(feature = "toolbox")]
-        [word, ..] if OWNERS.contains(&word) => Err(format!(
-            "the command {word} stands in front of its flags, and takes none of serving; see help {word}"
+        [word, ..] if OWNERS.iter().any(|owner| owner.0 == word) => Err(format!(
+            "the command {word} stands in front of its flags; see help {word}"
         )),
         [word, ..] => Err(match nearest(word, COMMANDS.into_iter()) {
             Some(near) => format!("{word:?} is no command; did you mean {near}?"),
@@ -681,6 +725,7 @@ fn topic(words: &[String]) -> Topic {
         () if has("limits") => Topic::Limits,
         () if has("running") => Topic::Running,
         () if has("conf") && cfg!(feature = "toolbox") => Topic::Conf,
+        () if has("check") && cfg!(feature = "toolbox") => Topic::Check,
         () if has("get") && cfg!(feature = "toolbox") => Topic::Get,
         () if has("bench") && cfg!(feature = "toolbox") => Topic::Bench,
         () => Topic::Serve,
@@ -780,6 +825,12 @@ fn unknown(name: &str, dashes: &str) -> String {
         1 if !dashes.is_empty() => "-",
         _ => dashes,
     };
+    #[cfg(feature = "toolbox")]
+    if dashes == "--"
+        && let Some((owner, _)) = OWNERS.iter().find(|(_, flags)| own::has(flags, name))
+    {
+        return format!("{dashed}{name} is for the command {owner}; see help {owner}");
+    }
     let names = FLAGS.iter().map(|flag| flag.name);
     let near = nearest(name, names.chain(["help", "version"]));
     let near = near.filter(|near| dashes == "--" || !["help", "version"].contains(near));
@@ -1275,11 +1326,11 @@ mod tests {
             ),
             (
                 &["serve"],
-                "\"serve\" is no command; the commands are conf, get and bench, and flags begin with --: see --help",
+                "\"serve\" is no command; the commands are conf, check, get and bench, and flags begin with --: see --help",
             ),
             (
                 &["--", "--workers"],
-                "\"--workers\" is no command; the commands are conf, get and bench, and flags begin with --: see --help",
+                "\"--workers\" is no command; the commands are conf, check, get and bench, and flags begin with --: see --help",
             ),
             (
                 &["conf", "nginx", "x", "y"],

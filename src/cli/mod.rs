@@ -8,15 +8,19 @@ mod asked;
 #[cfg(feature = "toolbox")]
 mod bench;
 #[cfg(feature = "toolbox")]
+mod check;
+#[cfg(feature = "toolbox")]
 mod conf;
-mod flags;
 #[cfg(feature = "toolbox")]
 mod explain;
+mod flags;
 mod gate;
 #[cfg(feature = "toolbox")]
 mod get;
 #[cfg(feature = "dev")]
 mod http;
+#[cfg(feature = "toolbox")]
+mod json;
 mod lines;
 mod nearest;
 #[cfg(feature = "toolbox")]
@@ -73,6 +77,8 @@ impl Server {
             Ok((Command::Serve, flags)) => serve(self, facts, flags),
             Ok((Command::Conf(server, form), flags)) => print_conf(self, &server, &form, flags),
             #[cfg(feature = "toolbox")]
+            Ok((Command::Check(wish), flags)) => check::run(self, facts, &wish, flags),
+            #[cfg(feature = "toolbox")]
             Ok((Command::Get(wish), _)) => get::run(self, *wish),
             #[cfg(feature = "toolbox")]
             Ok((Command::Bench(plan), _)) => bench::run(&plan),
@@ -100,11 +106,13 @@ fn help(topic: Topic, mut server: Server) -> String {
         #[cfg(feature = "toolbox")]
         Topic::Conf => conf::help(&name),
         #[cfg(feature = "toolbox")]
+        Topic::Check => check::help(&name),
+        #[cfg(feature = "toolbox")]
         Topic::Get => get::help(&name),
         #[cfg(feature = "toolbox")]
         Topic::Bench => bench::help(&name),
         #[cfg(not(feature = "toolbox"))]
-        Topic::Conf | Topic::Get | Topic::Bench => flags::help(&name, &mut server),
+        Topic::Conf | Topic::Check | Topic::Get | Topic::Bench => flags::help(&name, &mut server),
     }
 }
 

@@ -73,6 +73,12 @@ pub(super) fn parse(
     Ok((!matches.opt_present("help")).then_some(matches))
 }
 
+/// Whether one of them is called so.
+pub(super) fn has(tables: Tables, name: &str) -> bool {
+    let mut flags = tables.iter().copied().flatten();
+    flags.any(|flag| flag.name == name || (flag.short == name && !name.is_empty()))
+}
+
 /// Lets a parser know them.
 pub(super) fn add(grammar: &mut getopts::Options, tables: Tables) {
     for flag in tables.concat() {

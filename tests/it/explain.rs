@@ -74,20 +74,12 @@ fn a_log_that_cannot_be_read_is_a_sentence() {
             ),
         ),
         (
-            &["check"],
-            "check needs a log; write check --log FILE, or --log - for standard input".into(),
-        ),
-        (
             &["check", "--log"],
             "--log needs a value; write --log FILE".into(),
         ),
         (
-            &["--log", "-"],
-            "--log is for the command check; see --help".into(),
-        ),
-        (
-            &["conf", "nginx", "--log", "-"],
-            "--log is for the command check; see --help".into(),
+            &["check", "./app.fcgi", "--log", "-"],
+            "--log explains -, and ./app.fcgi is looked at by itself; leave one out".into(),
         ),
     ] {
         let told = home.run(arguments);

@@ -15,6 +15,8 @@ mod bad_input;
 mod bad_setups;
 mod bench;
 mod body;
+#[cfg(feature = "toolbox")]
+mod check;
 mod cli;
 mod conversations;
 mod cuts;

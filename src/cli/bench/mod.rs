@@ -14,7 +14,8 @@ mod tally;
 
 pub(super) use plan::Plan;
 
-use super::{own, print, say};
+use super::own::Tables;
+use super::{asked, own, print, say};
 use crate::net::Transport;
 use crate::net::sys;
 use load::Load;
@@ -64,6 +65,9 @@ struct Progress {
     right: AtomicU64,
     wrong: AtomicU64,
 }
+
+/// All flags of its own.
+pub(super) const FLAGS: Tables = &[plan::FLAGS, asked::FLAGS];
 
 /// One screen.
 pub(super) fn help(name: &str) -> String {

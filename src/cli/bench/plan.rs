@@ -51,7 +51,7 @@ impl Plan {
     pub(in crate::cli) fn parse(
         arguments: impl Iterator<Item = OsString>,
     ) -> Result<Option<Plan>, String> {
-        match own::parse("bench", &[FLAGS, asked::FLAGS], arguments)? {
+        match own::parse("bench", super::FLAGS, arguments)? {
             Some(matches) => Plan::of(&matches).map(Some),
             None => Ok(None),
         }

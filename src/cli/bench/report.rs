@@ -2,6 +2,7 @@
 
 use super::plan::Plan;
 use super::tally::{KINDS, Kind, Tally};
+use crate::cli::json::quoted;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -243,19 +244,6 @@ fn ms(ns: u64) -> String {
 /// With three digits behind the point.
 fn thousandths(number: u128) -> String {
     format!("{}.{:03}", number / 1000, number % 1000)
-}
-
-/// A string of json.
-fn quoted(text: &str) -> String {
-    let mut json = String::from("\"");
-    for c in text.chars() {
-        let _ = match c {
-            '"' | '\\' => write!(json, "\\{c}"),
-            ' '.. => write!(json, "{c}"),
-            _ => write!(json, "\\u{:04x}", u32::from(c)),
-        };
-    }
-    json + "\""
 }
 
 #[cfg(test)]

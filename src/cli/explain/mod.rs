@@ -7,6 +7,7 @@
 mod pattern;
 mod rules;
 
+use super::json::quoted;
 use super::program;
 use crate::slot::one_line;
 use rules::{Author, RULES, Rule};
@@ -104,6 +105,17 @@ impl Report {
         !self.findings.is_empty()
     }
 
+    /// For programs: what a person is told, in one object.
+    pub(super) fn json(&self) -> String {
+        let findings: Vec<String> = self.findings.iter().map(Finding::json).collect();
+        format!(
+            "{{\"lines\":{},\"explained\":{},\"findings\":[{}\n]}}\n",
+            self.lines,
+            self.explained,
+            findings.join(",")
+        )
+    }
+
     fn take(&mut self, line: &str) {
         let Some((author, rule, taken)) = explained(line) else {
             return;
@@ -139,6 +151,21 @@ impl Report {
 impl Finding {
     fn is_of(&self, rule: &Rule) -> bool {
         std::ptr::eq(self.rule, rule)
+    }
+
+    fn json(&self) -> String {
+        format!(
+            "\n{{\"by\":{},\"about\":{},\"first\":{},\"last\":{},\"count\":{},\"others\":{},\"line\":{},\"cause\":{},\"remedy\":{}}}",
+            quoted(self.author.name),
+            quoted(&self.object),
+            self.first,
+            self.last,
+            self.count,
+            self.others,
+            quoted(&self.line),
+            quoted(&self.filled(self.rule.cause)),
+            quoted(&self.filled(self.rule.remedy))
+        )
     }
 
     /// A text of the rule's with what was taken from the line.

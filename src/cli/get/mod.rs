@@ -9,6 +9,7 @@ mod wish;
 pub(super) use wish::Wish;
 
 use self::trace::Trace;
+use super::own::Tables;
 use super::{asked, lines, misused, own, program, read_settings, say};
 use crate::client::{Begin, Client, End, Head, HeadReader, Part, Way};
 use crate::net::Address;
@@ -29,6 +30,9 @@ mod code {
     pub(super) const SILENT: u8 = 28;
     pub(super) const NO_ANSWER: u8 = 52;
 }
+
+/// All flags of its own.
+pub(super) const FLAGS: Tables = &[wish::FLAGS, asked::FLAGS];
 
 /// One screen.
 pub(super) fn help(name: &str) -> String {

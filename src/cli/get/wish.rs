@@ -38,7 +38,7 @@ impl Wish {
     pub(in crate::cli) fn parse(
         arguments: impl Iterator<Item = OsString>,
     ) -> Result<Option<Wish>, String> {
-        let Some(matches) = own::parse("get", &[FLAGS, asked::FLAGS], arguments)? else {
+        let Some(matches) = own::parse("get", super::FLAGS, arguments)? else {
             return Ok(None);
         };
         let is_head = matches.opt_present("head");
