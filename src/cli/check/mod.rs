@@ -13,14 +13,17 @@ mod htaccess;
 mod libraries;
 mod limits;
 mod memory;
+mod modules;
 mod person;
 mod report;
 mod running;
 mod script;
+mod selinux;
 mod settings;
 mod sockets;
 mod start;
 mod starter;
+mod suexec;
 mod timeouts;
 mod wish;
 
@@ -49,9 +52,12 @@ const CONCERNS: &[Concern] = &[
     ("start", start::findings),
     ("starter", starter::findings),
     ("file", file::findings),
+    ("suexec", suexec::findings),
+    ("selinux", selinux::findings),
     ("format", format::findings),
     ("running", running::findings),
     ("htaccess", htaccess::findings),
+    ("modules", modules::findings),
     ("sockets", sockets::findings),
     ("fds", fds::findings),
     ("limits", limits::findings),
@@ -102,7 +108,8 @@ struct Subject {
     facts: Facts,
     /// Where the settings belong, and what is wrong with them.
     settings: Option<(PathBuf, Option<String>)>,
-    /// With whose eyes: whom `--as` names; else whom web servers run as here; else whoever asks.
+    /// With whose eyes: whom `--as` names; else those of the web server that started this; else of all that run here; else
+    /// of whoever asks.
     people: Vec<Person>,
     /// By `--as`: what these cannot do is then surely wrong.
     is_asked: bool,
@@ -180,8 +187,8 @@ who may run it; its machine and libraries; .htaccess; sockets; limits; memory;
 settings, and where each came from; the web server's time limits. It serves
 nothing, changes nothing and connects to nothing.
 
-  --as USER      with that user's eyes: www-data. Without it with those of the
-                 web servers that run here now, else with yours
+  --as USER      with that user's eyes: www-data. Without it with those of the web
+                 server that started this, or of those that run here, else yours
   --log FILE     not that, but what a web server's log means; -: standard input
   --json         for programs: an object with \"level\" and \"findings\"
   --listen ADDR  and all other flags: as {name} will be started with them
@@ -199,6 +206,9 @@ As the web server's user, who has no shell of its own:
 fn people(named: Option<&str>) -> Result<Vec<Person>, String> {
     if let Some(name) = named {
         return Ok(vec![Person::named(name)?]);
+    }
+    if let Some(person) = starter::web_server() {
+        return Ok(vec![person]);
     }
     let web_servers = Person::web_servers();
     match web_servers[..] {
