@@ -8,6 +8,7 @@ mod elf;
 mod environment;
 mod fds;
 mod file;
+mod folder;
 mod format;
 mod htaccess;
 mod libraries;
@@ -63,6 +64,7 @@ const CONCERNS: &[Concern] = &[
     ("limits", limits::findings),
     ("memory", memory::findings),
     ("environment", environment::findings),
+    ("folder", folder::findings),
     ("settings", settings::findings),
     ("timeouts", timeouts::findings),
 ];

@@ -6,6 +6,7 @@
 
 mod pattern;
 mod rules;
+mod start;
 
 use super::json::quoted;
 use super::program;
