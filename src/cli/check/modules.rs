@@ -1,77 +1,33 @@
-//! Apache's modules that the `.htaccess` beside the program needs, where their files tell which are on: on Debian.
+//! mod_rewrite, without which no address leads to the program by its `.htaccess`, where files tell which modules are on:
+//! on Debian. Of the modules that start programs `start` speaks.
 
 use super::{Finding, Subject, apache, text_of};
 
-/// What stands in the file, the modules one of which has to be on for it, and what happens without.
-const NEEDS: &[(&str, &[&str], &str)] = &[
-    (
-        "fcgid-script",
-        &["fcgid"],
-        "no handler starts the program: visitors download it, or each request is a 500 or 503",
-    ),
-    (
-        "fastcgi-script",
-        &["fastcgi"],
-        "no handler starts the program: visitors download it, or each request is a 500 or 503",
-    ),
-    (
-        "cgi-script",
-        &["cgi", "cgid"],
-        "no handler starts the program: visitors download it, or each request is a 500 or 503",
-    ),
-    (
-        "rewriteengine",
-        &["rewrite"],
-        "no address leads to the program, or each request is a 500",
-    ),
-];
-
 pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
-    match text_of(&subject.folder().join(".htaccess")) {
-        Some(text) => judge(&text, &|module| apache::has(module)),
-        None => Vec::new(),
-    }
+    let text = text_of(&subject.folder().join(".htaccess"));
+    let is_on = apache::has("rewrite");
+    text.and_then(|text| judge(&text, is_on))
+        .into_iter()
+        .collect()
 }
 
-/// One handler that works is enough: the printed file has one for each module.
-fn judge(text: &str, has: &dyn Fn(&str) -> Option<bool>) -> Vec<Finding> {
-    let text = text.to_ascii_lowercase();
-    let lines: Vec<&str> = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.starts_with('#'))
-        .collect();
-    let wanted = NEEDS.iter().filter(|(word, ..)| {
-        let is_it = |line: &&str| line.split([' ', '\t', '"']).any(|other| other == *word);
-        lines.iter().any(|line| is_it(&line))
+fn judge(text: &str, is_on: Option<bool>) -> Option<Finding> {
+    let has_rules = text.lines().any(|line| {
+        let word = line.split_whitespace().next().unwrap_or("");
+        word.eq_ignore_ascii_case("RewriteRule")
     });
-    let wanted: Vec<&(&str, &[&str], &str)> = wanted.collect();
-    let is_on =
-        |need: &(&str, &[&str], &str)| need.1.iter().any(|module| has(module) != Some(false));
-    let (handlers, others): (Vec<_>, Vec<_>) = wanted
-        .into_iter()
-        .partition(|need| need.0.ends_with("-script"));
-    let lacking = match handlers.iter().any(|need| is_on(need)) {
-        true => None,
-        false => handlers.first().copied(),
+    if !has_rules || is_on != Some(false) {
+        return None;
+    }
+    let is_guarded = text.contains("<IfModule mod_rewrite.c>");
+    let what = match is_guarded {
+        true => "only the program's own address leads to it",
+        false => "each request is a 500, \"Invalid command 'RewriteEngine'\"",
     };
-    let lacking = lacking
-        .into_iter()
-        .chain(others.into_iter().filter(|need| !is_on(need)));
-    lacking
-        .map(|(_, modules, what)| {
-            Finding::yellow(
-                format!(
-                    "/etc/apache2/mods-enabled has no {}.load, which .htaccess needs: {what}",
-                    modules[0]
-                ),
-                format!(
-                    "a2enmod {}, and restart Apache; nothing, if another Apache serves this folder",
-                    modules[0]
-                ),
-            )
-        })
-        .collect()
+    Some(Finding::yellow(
+        format!("Apache's mod_rewrite is off, which .htaccess needs: {what}"),
+        "a2enmod rewrite, and restart Apache; nothing, if another Apache than this machine's serves the folder",
+    ))
 }
 
 #[cfg(test)]
@@ -79,21 +35,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_handler_is_enough_and_rewriting_is_needed_too() {
-        let text = "<IfModule mod_fcgid.c>\nSetHandler fcgid-script\n</IfModule>\nAddHandler cgi-script .fcgi\n\
-                    RewriteEngine On\n#SetHandler fastcgi-script\n";
-        let lacking = |on: &[&str]| {
-            let found = judge(text, &|module| Some(on.contains(&module)));
-            let modules = found.into_iter().map(|finding| finding.remedy);
-            modules
-                .map(|remedy| remedy.split(',').next().unwrap().to_owned())
-                .collect::<Vec<_>>()
-        };
-        assert!(lacking(&["fcgid", "rewrite"]).is_empty());
-        assert!(lacking(&["cgid", "rewrite"]).is_empty());
-        assert_eq!(lacking(&["rewrite"]), ["a2enmod fcgid"]);
-        assert_eq!(lacking(&["cgi"]), ["a2enmod rewrite"]);
-        assert_eq!(lacking(&[]), ["a2enmod fcgid", "a2enmod rewrite"]);
-        assert!(judge(text, &|_| None).is_empty());
+    fn rules_need_the_module() {
+        let text = "RewriteEngine On\n  rewriterule ^(.*)$ app.fcgi/$1\n";
+        assert!(judge(text, Some(false)).unwrap().what.contains("a 500"));
+        let guarded = format!("<IfModule mod_rewrite.c>\n{text}</IfModule>\n");
+        let found = judge(&guarded, Some(false)).unwrap();
+        assert!(found.what.contains("own address"), "{found:?}");
+        assert_eq!(judge(text, Some(true)), None);
+        assert_eq!(judge(text, None), None);
+        assert_eq!(judge("#RewriteRule", Some(false)), None);
     }
 }

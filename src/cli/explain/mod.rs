@@ -979,7 +979,7 @@ mod tests {
     #[test]
     fn a_referrer_explains_nothing() {
         for line in [
-            "[client 192.0.2.1:5] AH00128: File does not exist: /srv/x, referer: mod_fcgid: can't run /bin/sh",
+            "[client 192.0.2.1:5] AH00127: Cannot map GET /x HTTP/1.1 to file, referer: mod_fcgid: can't run /bin/sh",
             "*1 open() \"/srv/x\" failed (2: No such file or directory), request: \"GET /x\", referrer: \"connect() to x failed (13: \", upstream\"",
         ] {
             assert!(!told(line.as_bytes()).has_findings(), "{line}");
