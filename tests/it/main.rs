@@ -26,6 +26,8 @@ mod fairness;
 mod foreign;
 mod forms;
 mod get;
+#[cfg(feature = "toolbox")]
+mod guides;
 mod launches;
 mod layers;
 mod limits;
