@@ -31,6 +31,7 @@ mod settings;
 mod stops;
 mod stories;
 mod testbed;
+mod troubles;
 mod uploads;
 
 use std::env;
@@ -331,6 +332,21 @@ const ROWS: &[Row] = &[
         name: "lighttpd-explained",
         missing: lighttpd::missing,
         work: Work::Story(explained::lighttpd),
+    },
+    Row {
+        name: "apache-troubles",
+        missing: apache::missing_troubles,
+        work: Work::Story(troubles::apache),
+    },
+    Row {
+        name: "nginx-troubles",
+        missing: nginx::missing,
+        work: Work::Story(troubles::nginx),
+    },
+    Row {
+        name: "lighttpd-troubles",
+        missing: lighttpd::missing,
+        work: Work::Story(troubles::lighttpd),
     },
     Row {
         name: "nginx-files",
