@@ -248,6 +248,22 @@ const HTACCESS: &[Entry] = &[
         names: &["mod_rewrite is off", "a2enmod rewrite"],
     },
     Entry {
+        trouble: "RewriteBase is that of another folder",
+        by: By::Check,
+        right: |scene| {
+            scene.apache("AllowOverride All", &["fcgid", "rewrite"]);
+            scene.htaccess(
+                "RewriteEngine On\n",
+                "RewriteEngine On\nRewriteBase /www/\n",
+            );
+        },
+        broken: |scene| {
+            scene.apache("AllowOverride All", &["fcgid", "rewrite"]);
+            scene.htaccess("RewriteEngine On\n", "RewriteEngine On\nRewriteBase /\n");
+        },
+        names: &["RewriteBase / is not the address of its folder, which is /www"],
+    },
+    Entry {
         trouble: "SELinux refuses what the modes allow",
         by: By::Check,
         right: |scene| scene.selinux("0"),
@@ -620,7 +636,8 @@ impl Scene {
     fn apache(&mut self, says: &str, modules: &[&str]) {
         self.mounts = format!(
             "mount -t tmpfs none /etc/apache2 && mkdir /etc/apache2/mods-enabled && \
-             printf '<Directory />\\n{says}\\n</Directory>\\n' >/etc/apache2/apache2.conf"
+             printf '<Directory />\\n{says}\\n</Directory>\\nDocumentRoot {}\\n' >/etc/apache2/apache2.conf",
+            self.folder.path().display()
         );
         for module in modules {
             self.mounts += &format!(" && touch /etc/apache2/mods-enabled/{module}.load");

@@ -1,7 +1,7 @@
 //! The `.htaccess` beside the program: whether Apache reads it, runs the program by it, and sends requests there.
 
 use super::person::{Node, READ};
-use super::{Finding, Subject, apache, circles, text_of};
+use super::{Finding, Subject, apache, base, circles, text_of};
 
 pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     let path = subject.folder().join(".htaccess");
@@ -38,9 +38,11 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
         .file_name()
         .unwrap_or_default()
         .to_string_lossy();
-    let allowed = apache::allow_override(&apache::configuration(), subject.folder());
+    let configuration = apache::configuration();
+    let allowed = apache::allow_override(&configuration, subject.folder());
     let exists = |file: &str| subject.folder().join(file).exists();
     findings.extend(judge(&text, &name, allowed.as_deref(), &exists));
+    findings.extend(base::judge(&text, subject.folder(), &configuration));
     findings
 }
 

@@ -4,6 +4,7 @@
 //! none touches: nothing is bound, connected to, written or started, and only regular files are opened.
 
 mod apache;
+mod base;
 mod circles;
 mod elf;
 mod environment;

@@ -10,6 +10,8 @@ pub(super) const MARKS: &[&str] = &[
     " panicked at ",
     "No module named",
     "env: ",
+    "yntax error",
+    "SyntaxError: ",
 ];
 
 pub(super) const RULES: &[Rule] = &[
@@ -26,10 +28,10 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         &[
-            "thread '<>' (<>) panicked at <detail>:",
-            "thread '<>' panicked at <detail>:",
+            "thread '<>' (<>) panicked at <detail>",
+            "thread '<>' panicked at <detail>",
         ],
-        "the program panicked at {detail} before it served, or outside of a request",
+        "the program panicked before it served, or outside of a request: {detail}",
         "the next line of the log has its words; NotFound is most likely a path that counts from another folder, NotPresent a \
          variable that only a shell sets; start it as the web server does: su -s /bin/sh www-data -c 'cd / && env -i \
          /path/to/program get /'",
@@ -41,7 +43,20 @@ pub(super) const RULES: &[Rule] = &[
          -s /bin/sh www-data -c '/path/to/script'",
     ),
     rule(
-        &["env: <detail>: No such file or directory"],
+        &[
+            "<object>: <detail>: Syntax error: ",
+            "<object>: <detail>: syntax error ",
+            "<object>: <detail>: syntax error: ",
+            "SyntaxError: <detail>",
+        ],
+        "the script {object} does not begin: a syntax error ({detail})",
+        "have it checked before it is uploaded: sh -n, php -l, perl -c, python -m py_compile",
+    ),
+    rule(
+        &[
+            "env: <detail>: No such file or directory",
+            "env: <detail>: Permission denied",
+        ],
         "the script does not begin: env finds no {detail} in the PATH that the web server passes on",
         "write the interpreter's own path into the script's first line, without a CR at its end",
     ),
