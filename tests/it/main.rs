@@ -22,6 +22,8 @@ mod conversations;
 mod cuts;
 mod deploy;
 mod explain;
+#[cfg(feature = "toolbox")]
+mod eyes;
 mod fairness;
 mod foreign;
 mod forms;
