@@ -51,7 +51,12 @@ const FLAGS: &[Flag] = &[
 ];
 
 /// The flags of the command `check`, and what their values are called.
-const CHECK: [(&str, &str); 2] = [("as", "USER"), ("json", "")];
+const CHECK: [(&str, &str); 4] = [
+    ("as", "USER"),
+    ("json", ""),
+    ("connect", "ADDR"),
+    ("url", "URL"),
+];
 
 /// More than a process answers in its life.
 const MOST_REQUESTS: usize = 1 << 40;
@@ -125,6 +130,10 @@ pub(super) struct Check {
     /// With whose eyes.
     pub(super) user: Option<String>,
     pub(super) is_json: bool,
+    /// An application that listens there, of any kind.
+    pub(super) connect: Option<String>,
+    /// The program's page, as visitors get it.
+    pub(super) url: Option<String>,
 }
 
 /// One screen of help.
@@ -636,6 +645,8 @@ fn check(matches: &Matches, file: Option<&str>) -> Check {
         file: file.map(PathBuf::from),
         user: matches.opt_str("as"),
         is_json: matches.opt_present("json"),
+        connect: matches.opt_str("connect"),
+        url: matches.opt_str("url"),
     }
 }
 

@@ -12,6 +12,7 @@ mod format;
 mod htaccess;
 mod libraries;
 mod limits;
+mod listening;
 mod memory;
 mod person;
 mod report;
