@@ -1,9 +1,11 @@
 //! `check`: what is right and what is wrong with a program where it lies, and the remedy. Called by the command line.
 //!
 //! Each concern is a file with a function that gathers facts and small pure ones that judge them. All of them look and
-//! none touches: nothing is bound, connected to, written or started, and only regular files are opened.
+//! none touches: nothing is bound, connected to, written or started, and only regular files are opened. But for what
+//! `--connect` and `--url` name: these are asked, and nobody else.
 
 mod apache;
+mod connect;
 mod elf;
 mod environment;
 mod fds;
@@ -27,7 +29,7 @@ mod timeouts;
 use super::flags::{self, Options};
 use super::program;
 use super::settings::Settings;
-use crate::net::Facts;
+use crate::net::{Address, Facts};
 use crate::server::Server;
 use person::Person;
 pub(super) use report::{Finding, Report, has_colour};
@@ -56,6 +58,9 @@ const CONCERNS: &[Concern] = &[
     ("timeouts", timeouts::findings),
 ];
 
+/// What is told instead if `--connect` or `--url` names somebody: they are not about where the program lies.
+const ASKED: &[Concern] = &[("connect", connect::findings)];
+
 /// More of a text file than anybody reads.
 const LARGEST_TEXT: u64 = 1 << 20;
 
@@ -75,6 +80,8 @@ pub(super) struct Subject {
     settings: Option<(PathBuf, Option<String>)>,
     /// With whose eyes: whom `--as` names; else whom web servers run as here; else whoever asks.
     people: Vec<Person>,
+    /// Who is asked, of any kind.
+    connect: Option<Address>,
     /// By `--as`: what these cannot do is then surely wrong.
     is_asked: bool,
 }
@@ -110,6 +117,7 @@ impl Subject {
             settings: beside.map(|settings| (settings.path().to_owned(), wrong)),
             people: people(wish.user.as_deref())?,
             is_asked: wish.user.is_some(),
+            connect: wish.connect.as_deref().map(connect::address).transpose()?,
             program,
             file,
             is_this,
@@ -119,13 +127,24 @@ impl Subject {
     }
 
     pub(super) fn report(&self) -> Report {
-        let findings = CONCERNS.iter().flat_map(|(name, look)| {
+        let concerns = match self.connect {
+            None => CONCERNS,
+            _ => ASKED,
+        };
+        let findings = concerns.iter().flat_map(|(name, look)| {
             let findings = look(self).into_iter();
             findings.map(|finding| (*name, finding))
         });
         Report {
-            title: self.program.display().to_string(),
+            title: self.title(),
             findings: findings.collect(),
+        }
+    }
+
+    fn title(&self) -> String {
+        match &self.connect {
+            Some(address) => address.to_string(),
+            None => self.program.display().to_string(),
         }
     }
 
