@@ -25,6 +25,7 @@ mod sockets;
 mod start;
 mod starter;
 mod timeouts;
+mod url;
 
 use super::flags::{self, Options};
 use super::program;
@@ -37,6 +38,7 @@ use std::fs;
 use std::fs::File;
 use std::io::Read;
 use std::path::{self, Path, PathBuf};
+use url::Url;
 
 /// One concern: its name, and what is found about it.
 type Concern = (&'static str, fn(&Subject) -> Vec<Finding>);
@@ -59,7 +61,7 @@ const CONCERNS: &[Concern] = &[
 ];
 
 /// What is told instead if `--connect` or `--url` names somebody: they are not about where the program lies.
-const ASKED: &[Concern] = &[("connect", connect::findings)];
+const ASKED: &[Concern] = &[("connect", connect::findings), ("url", url::findings)];
 
 /// More of a text file than anybody reads.
 const LARGEST_TEXT: u64 = 1 << 20;
@@ -82,6 +84,8 @@ pub(super) struct Subject {
     people: Vec<Person>,
     /// Who is asked, of any kind.
     connect: Option<Address>,
+    /// The program as visitors get it.
+    url: Option<Url>,
     /// By `--as`: what these cannot do is then surely wrong.
     is_asked: bool,
 }
@@ -118,6 +122,7 @@ impl Subject {
             people: people(wish.user.as_deref())?,
             is_asked: wish.user.is_some(),
             connect: wish.connect.as_deref().map(connect::address).transpose()?,
+            url: wish.url.as_deref().map(Url::parse).transpose()?,
             program,
             file,
             is_this,
@@ -127,8 +132,8 @@ impl Subject {
     }
 
     pub(super) fn report(&self) -> Report {
-        let concerns = match self.connect {
-            None => CONCERNS,
+        let concerns = match (&self.connect, &self.url) {
+            (None, None) => CONCERNS,
             _ => ASKED,
         };
         let findings = concerns.iter().flat_map(|(name, look)| {
@@ -142,9 +147,11 @@ impl Subject {
     }
 
     fn title(&self) -> String {
-        match &self.connect {
-            Some(address) => address.to_string(),
-            None => self.program.display().to_string(),
+        match (&self.connect, &self.url) {
+            (None, None) => self.program.display().to_string(),
+            (Some(address), None) => address.to_string(),
+            (None, Some(url)) => url.shown(),
+            (Some(address), Some(url)) => format!("{address}, {}", url.shown()),
         }
     }
 

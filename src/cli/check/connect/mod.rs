@@ -12,6 +12,7 @@ use super::sockets::{self, There};
 use super::{Finding, Subject, listening};
 use crate::net::{Address, Transport};
 use answer::Asked;
+pub(super) use pace::shown;
 use std::io;
 use std::time::{Duration, Instant};
 use values::Values;
@@ -57,7 +58,7 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
         Ok(transport) => {
             findings.push(Finding::green(format!(
                 "{address} takes connections, within {}{}",
-                pace::shown(took),
+                shown(took),
                 listener(address)
             )));
             findings.extend(conversation(address, transport));

@@ -25,7 +25,7 @@ pub(super) fn findings(address: &Address, first: &Asked) -> Vec<Finding> {
 }
 
 /// `0.25 ms`, `1.2 s`.
-pub(super) fn shown(time: Duration) -> String {
+pub(in crate::cli::check) fn shown(time: Duration) -> String {
     match time.as_secs_f64() {
         seconds if seconds >= 1.0 => format!("{seconds:.1} s"),
         seconds if seconds >= 0.01 => format!("{:.0} ms", seconds * 1e3),

@@ -1,0 +1,107 @@
+//! `--url`: the program as visitors get it, through the web server. Called by `check`.
+//!
+//! Asked are that page, one that is nowhere, the program by its own name, a POST, and the names of files that nobody
+//! may read. A web server may count such names as an attack: they are few, and each is asked once.
+
+mod address;
+mod curl;
+mod exposed;
+mod page;
+mod post;
+mod routes;
+
+use super::{Finding, Subject};
+pub(super) use address::Url;
+use curl::Got;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Redirects that are followed, to the same host only.
+const MOST_REDIRECTS: usize = 3;
+
+/// After which no further name is asked.
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// Where programs lie that no web server sends: what is beside them is not the application's.
+const NOT_SERVED: [&str; 7] = [
+    "/bin",
+    "/sbin",
+    "/usr/bin",
+    "/usr/sbin",
+    "/usr/local/bin",
+    "/usr/local/sbin",
+    "/opt/bin",
+];
+
+pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+    let Some(url) = &subject.url else {
+        return Vec::new();
+    };
+    let (url, page) = match first(url) {
+        Ok(first) => first,
+        Err(failure) => return vec![failure.finding(url)],
+    };
+    let folder = Some(subject.folder()).filter(|folder| is_served(folder));
+    let name = folder.and_then(|_| subject.file.file_name());
+    let name = name.map(|name| name.to_string_lossy().into_owned());
+    let mut findings = vec![page::finding(&url, &page, folder)];
+    let base = url.folder(name.as_deref());
+    let routes = routes::ask(&base, name.as_deref());
+    findings.extend(routes.findings(&page));
+    findings.extend(routes.reaching().and_then(post::finding));
+    findings.extend(exposed::findings(&base, name.as_deref(), folder));
+    findings
+}
+
+/// The page, and where it was found.
+fn first(url: &Url) -> Result<(Url, Got), curl::Failure> {
+    let mut url = url.clone();
+    let mut got = curl::get(&url)?;
+    for _ in 0..MOST_REDIRECTS {
+        let Some(next) = got.redirect().and_then(|to| url.on_same_host(to)) else {
+            break;
+        };
+        url = next;
+        got = curl::get(&url)?;
+    }
+    Ok((url, got))
+}
+
+fn is_served(folder: &Path) -> bool {
+    !NOT_SERVED.iter().any(|other| folder == Path::new(other))
+}
+
+/// Says on a terminal how far it is, once that takes long.
+struct Progress {
+    begin: Instant,
+    is_shown: bool,
+}
+
+impl Progress {
+    fn new() -> Progress {
+        Progress {
+            begin: Instant::now(),
+            is_shown: false,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.begin.elapsed() > LONGEST
+    }
+
+    fn step(&mut self, done: usize, all: usize) {
+        if self.begin.elapsed() > Duration::from_secs(1) && io::stderr().is_terminal() {
+            self.is_shown = true;
+            let _ = write!(io::stderr(), "\r{done} of {all} names asked");
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.is_shown {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
