@@ -7,22 +7,28 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// By which web servers' own error pages are known; each as its version on Debian 12 writes it.
-const OWN: [(&str, &str); 7] = [
+/// By which web servers' own error pages are known: Apache 2.4.57 and 2.4.71, nginx 1.22, lighttpd 1.4.69, HAProxy 2.6.
+const OWN: [(&str, &str); 6] = [
     (
-        "<!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN\">",
+        "<!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN\">\n<html><head>\n<title>",
         "Apache",
     ),
-    ("<address>Apache/", "Apache"),
-    ("<hr><center>nginx", "nginx"),
-    ("<hr><center>openresty", "nginx"),
     (
-        "\"http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd\">\n<html xmlns=\"http://www.w3.org/1999/xhtml\" xml:lang=\"en\" lang=\"en\">\n <head>\n  <title>",
+        "\"http://www.w3.org/TR/html4/strict.dtd\">\n<html><head>\n<title>",
+        "Apache",
+    ),
+    ("<hr><center>nginx", "nginx"),
+    (
+        "\"http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd\">\n<html xmlns=\"http://www.w3.org/1999/xhtml\" \
+         xml:lang=\"en\" lang=\"en\">\n <head>\n  <title>",
         "lighttpd",
     ),
-    ("No server is available to handle this request.", "HAProxy"),
     (
-        "The server returned an invalid or incomplete response.",
+        "\nNo server is available to handle this request.\n",
+        "HAProxy",
+    ),
+    (
+        "\nThe server returned an invalid or incomplete response.\n",
         "HAProxy",
     ),
 ];

@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn rewriting_that_is_off_is_told() {
-        let apache = "<!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN\">";
+        let apache = "<!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN\">\n<html><head>\n<title>";
         let url = Url::parse("http://localhost/x").unwrap();
         let route = |status, body: &str| Some((url.clone(), Got::of(status, "text/html", body)));
         let page = Got::of(200, "text/html", "mine");
