@@ -1,5 +1,10 @@
 //! The flags, as one table: the command line and the settings file are both read by it, and `--help` prints it.
 
+use super::nearest::nearest;
+#[cfg(feature = "toolbox")]
+use super::own::{self, Tables};
+#[cfg(feature = "toolbox")]
+use super::{bench, check, get};
 use crate::net::{Address, Owner, Prefix};
 use crate::sendfile::Sendfile;
 use crate::server::{MOST_PROCESSES, Server};
@@ -50,20 +55,12 @@ const FLAGS: &[Flag] = &[
     flag("keepalive", "", "conf: the server keeps connections open", Kind::Keepalive),
 ];
 
-/// The flags of the command `check`, and what their values are called.
-const CHECK: [(&str, &str); 4] = [
-    ("as", "USER"),
-    ("json", ""),
-    ("connect", "ADDR"),
-    ("url", "URL"),
-];
-
 /// More than a process answers in its life.
 const MOST_REQUESTS: usize = 1 << 40;
 
 /// In ms. A wait of nothing would give up what arrives in the next packet; the accept loop looks at its clock in steps
 /// of 50 ms.
-const LEAST_WAIT: u64 = 100;
+pub(super) const LEAST_WAIT: u64 = 100;
 
 /// In ms: a day.
 const LONGEST: u64 = 86_400_000;
@@ -117,24 +114,26 @@ pub(super) enum Command {
     Serve,
     /// For which web server, in which of its forms: nothing for the usual one.
     Conf(String, String),
-    Check(Check),
+    #[cfg(feature = "toolbox")]
+    Check(Box<check::Wish>),
+    #[cfg(feature = "toolbox")]
+    Get(Box<get::Wish>),
+    #[cfg(feature = "toolbox")]
+    Bench(Box<bench::Plan>),
     Help(Topic),
     Version,
 }
 
-/// What is looked at, and how it is told.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Check {
-    /// `None`: this program.
-    pub(super) file: Option<PathBuf>,
-    /// With whose eyes.
-    pub(super) user: Option<String>,
-    pub(super) is_json: bool,
-    /// An application that listens there, of any kind.
-    pub(super) connect: Option<String>,
-    /// The program's page, as visitors get it.
-    pub(super) url: Option<String>,
-}
+/// What can be typed in front of flags.
+const COMMANDS: [&str; 4] = ["conf", "check", "get", "bench"];
+
+/// Those of them with flags of their own: they come first.
+#[cfg(feature = "toolbox")]
+const OWNERS: [(&str, Tables); 3] = [
+    ("check", check::FLAGS),
+    ("get", get::FLAGS),
+    ("bench", bench::FLAGS),
+];
 
 /// One screen of help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,6 +144,8 @@ pub(super) enum Topic {
     Limits,
     Conf,
     Check,
+    Get,
+    Bench,
 }
 
 /// Where in the server a flag's value is.
@@ -189,6 +190,12 @@ enum Kind {
 pub(super) fn parse(
     arguments: impl Iterator<Item = OsString>,
 ) -> Result<(Command, Options), String> {
+    #[cfg(feature = "toolbox")]
+    let mut arguments = arguments.peekable();
+    #[cfg(feature = "toolbox")]
+    if let Some(word) = arguments.next_if(|word| OWNERS.iter().any(|owner| word == owner.0)) {
+        return command_of_its_own(&word.to_string_lossy(), arguments);
+    }
     let matches = grammar().parse(arguments).map_err(explain)?;
     if matches.opt_present("help") {
         return Ok((Command::Help(topic(&matches.free)), Options::default()));
@@ -197,9 +204,43 @@ pub(super) fn parse(
         return Ok((Command::Version, Options::default()));
     }
     let command = command(&matches)?;
+    let options = options_of(&matches)?;
+    if options.http.is_some() && matches!(command, Command::Conf(..)) {
+        return Err("--http serves, and the command conf only prints; leave one out".into());
+    }
+    if options.keepalive && !matches!(command, Command::Conf(..)) {
+        return Err("--keepalive is for the command conf; see --help".into());
+    }
+    Ok((command, options))
+}
+
+/// Reads the arguments behind a command that has flags of its own beside those of serving; `None` if its help is asked for.
+///
+/// # Errors
+/// One sentence.
+#[cfg(feature = "toolbox")]
+pub(super) fn parse_with(
+    word: &str,
+    own: Tables,
+    arguments: impl Iterator<Item = OsString>,
+) -> Result<Option<(Matches, Options)>, String> {
+    let mut grammar = grammar();
+    own::add(&mut grammar, own);
+    let matches = grammar
+        .parse(arguments)
+        .map_err(|fail| own::explain(word, own, true, fail))?;
+    if matches.opt_present("help") {
+        return Ok(None);
+    }
+    let options = options_of(&matches)?;
+    Ok(Some((matches, options)))
+}
+
+/// What the flags of serving ask for.
+fn options_of(matches: &Matches) -> Result<Options, String> {
     let mut options = Options::default();
     for flag in FLAGS {
-        for value in flag.values(&matches) {
+        for value in flag.values(matches) {
             flag.set(&mut options, &value)
                 .map_err(|reason| format!("--{}: {reason}", flag.name))?;
             options.note(flag, value, None);
@@ -212,18 +253,35 @@ pub(super) fn parse(
     if let Some(address) = repeated(&options.listen, &here) {
         return Err(format!("--listen {address} is given twice; leave one out"));
     }
-    if let Some(flag) = CHECK.iter().find(|flag| matches.opt_present(flag.0))
-        && !matches!(command, Command::Check(_))
-    {
-        return Err(format!("--{} is for the command check; see --help", flag.0));
-    }
-    if options.http.is_some() && matches!(command, Command::Conf(..)) {
-        return Err("--http serves, and the command conf only prints; leave one out".into());
-    }
-    if options.keepalive && !matches!(command, Command::Conf(..)) {
-        return Err("--keepalive is for the command conf; see --help".into());
-    }
-    Ok((command, options))
+    Ok(options)
+}
+
+/// Reads what is behind a command with flags of its own.
+#[cfg(feature = "toolbox")]
+fn command_of_its_own(
+    word: &str,
+    arguments: impl Iterator<Item = OsString>,
+) -> Result<(Command, Options), String> {
+    let mut options = Options::default();
+    let (command, topic) = match word {
+        "get" => {
+            let wish = get::Wish::parse(arguments)?;
+            (wish.map(|wish| Command::Get(Box::new(wish))), Topic::Get)
+        }
+        "bench" => {
+            let plan = bench::Plan::parse(arguments)?;
+            let bench = plan.map(|plan| Command::Bench(Box::new(plan)));
+            (bench, Topic::Bench)
+        }
+        _ => {
+            let check = check::Wish::parse(arguments)?.map(|(wish, flags)| {
+                options = flags;
+                Command::Check(Box::new(wish))
+            });
+            (check, Topic::Check)
+        }
+    };
+    Ok((command.unwrap_or(Command::Help(topic)), options))
 }
 
 /// Reads the text of a settings file: one flag a line. Relative paths are taken from `home`.
@@ -260,6 +318,19 @@ pub(super) fn parse_file(text: &str, home: &Path) -> Result<Options, (usize, Str
     Ok(options)
 }
 
+/// What all flags of serving are called.
+#[cfg(feature = "toolbox")]
+pub(super) fn names() -> impl Iterator<Item = &'static str> + Clone {
+    FLAGS.iter().map(|flag| flag.name)
+}
+
+/// What the value of one of them is called in the help.
+#[cfg(feature = "toolbox")]
+pub(super) fn value_of(name: &str) -> Option<&'static str> {
+    let flag = FLAGS.iter().find(|flag| flag.name == name);
+    flag.map(|flag| flag.value)
+}
+
 /// What fits a screen: how it is started and with which flags.
 pub(super) fn help(name: &str, server: &mut Server) -> String {
     let mut text =
@@ -267,7 +338,9 @@ pub(super) fn help(name: &str, server: &mut Server) -> String {
     if cfg!(feature = "toolbox") {
         text += &format!(
             "       {name} conf SERVER     prints a web server's configuration: help conf\n       \
-             {name} check           what is wrong with it here: help check\n"
+             {name} check           what is wrong with it here: help check\n       \
+             {name} get /path       one request, without any server: help get\n       \
+             {name} bench           how fast an application answers: help bench\n"
         );
     }
     text += &lines(server, Topic::Serve);
@@ -589,12 +662,6 @@ fn grammar() -> getopts::Options {
     grammar.optflag("h", "help", "").optflag("V", "version", "");
     // What a parent starts a child with; nothing that a person would type, and so not in the help.
     grammar.optopt("", "child", "", "");
-    for (name, value) in CHECK {
-        match value {
-            "" => grammar.optflag("", name, ""),
-            _ => grammar.optopt("", name, "", ""),
-        };
-    }
     for flag in FLAGS {
         match flag.kind {
             Kind::Listen | Kind::TrustedProxy | Kind::StatusAllow | Kind::Allow => {
@@ -628,25 +695,26 @@ fn command(matches: &Matches) -> Result<Command, String> {
         ["conf", _, _, word, ..] => Err(format!(
             "conf takes one web server and one form, and {word:?} is one word more; leave it out"
         )),
-        ["check"] => Ok(Command::Check(check(matches, None))),
-        ["check", file] => Ok(Command::Check(check(matches, Some(file)))),
-        ["check", _, word, ..] => Err(format!(
-            "check takes one file, and {word:?} is one word more; leave it out"
-        )),
         ["help", ..] => Ok(Command::Help(topic(&matches.free))),
-        [word, ..] => Err(format!(
-            "{word:?} is no command; there are conf and check, and flags begin with --: see --help"
+        #[cfg(feature = "toolbox")]
+        [word, ..] if OWNERS.iter().any(|owner| owner.0 == word) => Err(format!(
+            "the command {word} stands in front of its flags; see help {word}"
         )),
+        [word, ..] => Err(match nearest(word, COMMANDS.into_iter()) {
+            Some(near) => format!("{word:?} is no command; did you mean {near}?"),
+            None => format!(
+                "{word:?} is no command; the commands are {}, and flags begin with --: see --help",
+                listed(&COMMANDS)
+            ),
+        }),
     }
 }
 
-fn check(matches: &Matches, file: Option<&str>) -> Check {
-    Check {
-        file: file.map(PathBuf::from),
-        user: matches.opt_str("as"),
-        is_json: matches.opt_present("json"),
-        connect: matches.opt_str("connect"),
-        url: matches.opt_str("url"),
+/// `a, b and c`.
+fn listed(words: &[&str]) -> String {
+    match words {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        _ => words.concat(),
     }
 }
 
@@ -658,6 +726,8 @@ fn topic(words: &[String]) -> Topic {
         () if has("running") => Topic::Running,
         () if has("conf") && cfg!(feature = "toolbox") => Topic::Conf,
         () if has("check") && cfg!(feature = "toolbox") => Topic::Check,
+        () if has("get") && cfg!(feature = "toolbox") => Topic::Get,
+        () if has("bench") && cfg!(feature = "toolbox") => Topic::Bench,
         () => Topic::Serve,
     }
 }
@@ -738,9 +808,7 @@ fn explain(fail: Fail) -> String {
         Fail::UnrecognizedOption(name) => unknown(&name, "--"),
         Fail::ArgumentMissing(name) => {
             let flag = FLAGS.iter().find(|flag| flag.name == name);
-            let check = CHECK.iter().find(|flag| flag.0 == name);
-            let value = flag.map(|flag| flag.value).or(check.map(|flag| flag.1));
-            let value = value.unwrap_or("VALUE");
+            let value = flag.map_or("VALUE", |flag| flag.value);
             format!("--{name} needs a value; write --{name} {value}")
         }
         Fail::OptionDuplicated(name) => format!("--{name} is given twice; leave one out"),
@@ -757,38 +825,19 @@ fn unknown(name: &str, dashes: &str) -> String {
         1 if !dashes.is_empty() => "-",
         _ => dashes,
     };
-    match nearest(name).filter(|near| dashes == "--" || FLAGS.iter().any(|flag| flag.name == *near))
+    #[cfg(feature = "toolbox")]
+    if dashes == "--"
+        && let Some((owner, _)) = OWNERS.iter().find(|(_, flags)| own::has(flags, name))
     {
+        return format!("{dashed}{name} is for the command {owner}; see help {owner}");
+    }
+    let names = FLAGS.iter().map(|flag| flag.name);
+    let near = nearest(name, names.chain(["help", "version"]));
+    let near = near.filter(|near| dashes == "--" || !["help", "version"].contains(near));
+    match near {
         Some(near) => format!("{dashed}{name} is no flag; did you mean {dashes}{near}?"),
         None => format!("{dashed}{name} is no flag; see --help"),
     }
-}
-
-/// The flag that was probably meant: the name begins it, or at most a third of its letters are wrong.
-fn nearest(name: &str) -> Option<&'static str> {
-    let names = FLAGS.iter().map(|flag| flag.name);
-    let others = CHECK.iter().map(|flag| flag.0).chain(["help", "version"]);
-    let names = || names.clone().chain(others.clone());
-    let begun = names().find(|known| name.len() > 1 && known.starts_with(name));
-    begun.or_else(|| {
-        let near = names().map(|known| (distance(name, known), known));
-        let (far, known) = near.min()?;
-        (far <= known.len().div_ceil(3)).then_some(known)
-    })
-}
-
-/// How many letters have to be put in, left out or changed to make one of the other (Levenshtein).
-pub(super) fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.bytes().enumerate() {
-        let mut corner = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in other.bytes().enumerate() {
-            let changed = corner + usize::from(a != b);
-            corner = row[j + 1];
-            row[j + 1] = changed.min(corner + 1).min(row[j] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 /// Only what a URL's path can begin with.
@@ -858,7 +907,7 @@ fn sendfile(value: &str) -> Result<Sendfile, String> {
     }
 }
 
-fn address(value: &str) -> Result<Address, String> {
+pub(super) fn address(value: &str) -> Result<Address, String> {
     value
         .parse()
         .map_err(|error: std::io::Error| error.to_string())
@@ -895,7 +944,7 @@ fn level(value: &str) -> Result<LevelFilter, String> {
 }
 
 /// Seconds, with up to three digits after a point; their `s` may stand behind.
-fn seconds(value: &str, least: u64) -> Result<Duration, String> {
+pub(super) fn seconds(value: &str, least: u64) -> Result<Duration, String> {
     let bare = value.strip_suffix('s').unwrap_or(value);
     let (whole, part) = bare.split_once('.').unwrap_or((bare, "0"));
     let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -919,7 +968,7 @@ fn seconds_of(time: Duration) -> String {
 }
 
 /// A number, with K, M or G for 1024, its square and its cube.
-fn number(value: &str, least: u64, most: u64) -> Result<u64, String> {
+pub(super) fn number(value: &str, least: u64, most: u64) -> Result<u64, String> {
     let (digits, shift) = match value.as_bytes().last() {
         Some(b'K' | b'k') => (&value[..value.len() - 1], 10),
         Some(b'M' | b'm') => (&value[..value.len() - 1], 20),
@@ -1277,22 +1326,11 @@ mod tests {
             ),
             (
                 &["serve"],
-                "\"serve\" is no command; there are conf and check, and flags begin with --: see --help",
+                "\"serve\" is no command; the commands are conf, check, get and bench, and flags begin with --: see --help",
             ),
             (
                 &["--", "--workers"],
-                "\"--workers\" is no command; there are conf and check, and flags begin with --: see --help",
-            ),
-            (&["--jsn"], "--jsn is no flag; did you mean --json?"),
-            (&["check", "--as"], "--as needs a value; write --as USER"),
-            (&["--json"], "--json is for the command check; see --help"),
-            (
-                &["conf", "nginx", "--as", "ada"],
-                "--as is for the command check; see --help",
-            ),
-            (
-                &["check", "a", "b"],
-                "check takes one file, and \"b\" is one word more; leave it out",
+                "\"--workers\" is no command; the commands are conf, check, get and bench, and flags begin with --: see --help",
             ),
             (
                 &["conf", "nginx", "x", "y"],
@@ -1523,9 +1561,18 @@ mod tests {
         assert_eq!(told(&["help", "limits"]), "Help(Limits)");
         assert_eq!(told(&["help", "running"]), "Help(Running)");
         assert_eq!(told(&["help", "conf"]), "Help(Conf)");
+        #[cfg(feature = "toolbox")]
+        for arguments in [
+            &["help", "get"][..],
+            &["get", "--help"],
+            &["get", "/", "-h"],
+            &["--help", "get"],
+        ] {
+            assert_eq!(told(arguments), "Help(Get)");
+        }
+        #[cfg(feature = "toolbox")]
+        assert!(told(&["get", "/"]).starts_with("Get("));
         assert_eq!(told(&["conf", "nginx", "--help"]), "Help(Conf)");
-        assert_eq!(told(&["help", "check"]), "Help(Check)");
-        assert_eq!(told(&["check", "x", "-h"]), "Help(Check)");
         assert_eq!(told(&["-V"]), "Version");
         assert_eq!(told(&["conf"]), "Conf(\"\", \"\")");
         let (command, options) =

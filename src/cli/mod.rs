@@ -4,14 +4,27 @@
 //! looked at; the flags; the settings file; and by them where requests come from.
 
 #[cfg(feature = "toolbox")]
+mod asked;
+#[cfg(feature = "toolbox")]
+mod bench;
+#[cfg(feature = "toolbox")]
 mod check;
 #[cfg(feature = "toolbox")]
 mod conf;
+#[cfg(feature = "toolbox")]
+mod explain;
 mod flags;
 mod gate;
+#[cfg(feature = "toolbox")]
+mod get;
 #[cfg(feature = "dev")]
 mod http;
+#[cfg(feature = "toolbox")]
+mod json;
 mod lines;
+mod nearest;
+#[cfg(feature = "toolbox")]
+mod own;
 mod program;
 mod settings;
 mod trial;
@@ -49,7 +62,8 @@ impl Server {
     /// logger.
     ///
     /// The exit code is 0 when it was asked to stop and did in time, 1 when serving failed, 2 when it was started
-    /// wrongly or there is nothing to serve; standard error has one sentence then, and nothing was touched.
+    /// wrongly or there is nothing to serve; standard error has one sentence then, and nothing was touched. That of the
+    /// command `get` says what the answer was: `help get` lists them.
     ///
     /// A process that a web server started, with a listening socket on fd 0, does not end for that: it answers 503, and
     /// the log has the sentence. Settings that are put right are followed from the next request on.
@@ -62,7 +76,12 @@ impl Server {
         match flags::parse(env::args_os().skip(1)) {
             Ok((Command::Serve, flags)) => serve(self, facts, flags),
             Ok((Command::Conf(server, form), flags)) => print_conf(self, &server, &form, flags),
-            Ok((Command::Check(wish), flags)) => look_over(self, facts, &wish, flags),
+            #[cfg(feature = "toolbox")]
+            Ok((Command::Check(wish), flags)) => check::run(self, facts, &wish, flags),
+            #[cfg(feature = "toolbox")]
+            Ok((Command::Get(wish), _)) => get::run(self, *wish),
+            #[cfg(feature = "toolbox")]
+            Ok((Command::Bench(plan), _)) => bench::run(&plan),
             Ok((Command::Help(topic), _)) => print(&help(topic, self)),
             Ok((Command::Version, _)) => print(&format!(
                 "{}, with fcgi {}\n",
@@ -88,8 +107,12 @@ fn help(topic: Topic, mut server: Server) -> String {
         Topic::Conf => conf::help(&name),
         #[cfg(feature = "toolbox")]
         Topic::Check => check::help(&name),
+        #[cfg(feature = "toolbox")]
+        Topic::Get => get::help(&name),
+        #[cfg(feature = "toolbox")]
+        Topic::Bench => bench::help(&name),
         #[cfg(not(feature = "toolbox"))]
-        Topic::Conf | Topic::Check => flags::help(&name, &mut server),
+        Topic::Conf | Topic::Check | Topic::Get | Topic::Bench => flags::help(&name, &mut server),
     }
 }
 
@@ -304,28 +327,6 @@ fn access(server: &Server) -> String {
 #[cfg(not(feature = "toolbox"))]
 fn print_conf(_: Server, _: &str, _: &str, _: Options) -> ExitCode {
     misused("this program is built without conf; build it with the feature toolbox")
-}
-
-/// Tells what is right and what is wrong. The exit code is 1 if something is.
-#[cfg(feature = "toolbox")]
-fn look_over(server: Server, facts: Facts, wish: &flags::Check, flags: Options) -> ExitCode {
-    let report = match check::Subject::of(server, facts, wish, flags) {
-        Ok(subject) => subject.report(),
-        Err(sentence) => return misused(&sentence),
-    };
-    let text = match wish.is_json {
-        true => report.json(),
-        false => report.text(check::has_colour()),
-    };
-    match (print(&text), report.is_red()) {
-        (ExitCode::SUCCESS, true) => ExitCode::FAILURE,
-        (printed, _) => printed,
-    }
-}
-
-#[cfg(not(feature = "toolbox"))]
-fn look_over(_: Server, _: Facts, _: &flags::Check, _: Options) -> ExitCode {
-    misused("this program is built without check; build it with the feature toolbox")
 }
 
 /// Writes to standard output. A reader who has seen enough (`conf nginx | head -1`) is no failure.

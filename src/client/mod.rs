@@ -35,11 +35,13 @@ pub(crate) mod stub;
 
 pub use head::{Head, HeadReader, MAX_HEAD};
 
-use self::records::{Found, Records};
+pub(crate) use records::{Found, Records};
+
 use crate::net::{Address, Transport, Wait};
 use crate::protocol::{
     BeginRequest, HEADER_LEN, MAX_CONTENT, RecordHeader, RecordType, Role, encode_pair,
 };
+use std::fmt;
 use std::io::{self, Read};
 use std::num::NonZeroU16;
 use std::ops::Range;
@@ -109,6 +111,15 @@ pub enum Step<'a> {
     Part(Part<'a>),
 }
 
+/// Which way bytes go, for [`Client::watch`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// To the application.
+    Sent,
+    /// From it.
+    Received,
+}
+
 /// A whole answer, collected by [`Client::request`].
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -143,6 +154,27 @@ pub struct Client {
     sent: usize,
     /// The application has closed its side for reading: what it should get is dropped, what it says still counts.
     deaf: bool,
+    watch: Watch,
+}
+
+/// Is shown all bytes, if somebody asked for it.
+#[derive(Default)]
+struct Watch(Option<Box<Watcher>>);
+
+type Watcher = dyn FnMut(Way, &[u8]) + Send + Sync;
+
+impl Watch {
+    fn show(&mut self, way: Way, bytes: &[u8]) {
+        if let Some(watch) = &mut self.0 {
+            watch(way, bytes);
+        }
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Watch").field(&self.0.is_some()).finish()
+    }
 }
 
 /// Where a connection stands.
@@ -177,6 +209,12 @@ impl Client {
     /// Sets the most bytes, body and stderr together, that [`request`](Client::request) collects. Default: 64 MiB.
     pub fn max_answer(mut self, bytes: usize) -> Client {
         self.max_answer = bytes;
+        self
+    }
+
+    /// Shows `watch` all bytes that cross the connection, in pieces of any size: records, with their headers and padding.
+    pub fn watch(mut self, watch: impl FnMut(Way, &[u8]) + Send + Sync + 'static) -> Client {
+        self.watch = Watch(Some(Box::new(watch)));
         self
     }
 
@@ -373,7 +411,10 @@ impl Client {
     pub fn try_send(&mut self) -> io::Result<()> {
         while self.is_sending() && !self.deaf {
             match self.transport.send(&self.queue[self.sent..]) {
-                Ok(n) => self.sent += n,
+                Ok(n) => {
+                    self.watch.show(Way::Sent, &self.queue[self.sent..][..n]);
+                    self.sent += n;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if is_disconnect(&error) => self.deaf = true,
                 Err(error) => return Err(error),
@@ -407,6 +448,7 @@ impl Client {
             queue: Vec::new(),
             sent: 0,
             deaf: false,
+            watch: Watch::default(),
         }
     }
 
@@ -495,6 +537,7 @@ impl Client {
         match self.transport.recv(&mut self.input) {
             Ok(0) => Err(self.cut("closed the connection")),
             Ok(n) => {
+                self.watch.show(Way::Received, &self.input[..n]);
                 self.at = 0;
                 self.filled = n;
                 Ok(true)
@@ -1024,6 +1067,34 @@ mod tests {
         let error = client(stream).request(KEPT, NO_PARAMS, b"").unwrap_err();
         assert!(error.to_string().contains("protocol status 2"), "{error}");
         app.join().unwrap();
+    }
+
+    #[test]
+    fn who_watches_sees_every_byte_both_ways() {
+        let (stream, app) = application_of(&ANSWER.concat());
+        let (tell, told) = std::sync::mpsc::sync_channel(100);
+        let watch = move |way, bytes: &[u8]| tell.send((way, bytes.to_vec())).unwrap();
+        let mut client = client(stream).watch(watch);
+        client.request(KEPT, [("A", "b")], b"body").unwrap();
+        drop(client);
+        app.join().unwrap();
+        let pieces: Vec<(Way, Vec<u8>)> = told.iter().collect();
+        let of = |wanted| -> Vec<u8> {
+            let pieces = pieces.iter().filter(|(way, _)| *way == wanted);
+            pieces.flat_map(|(_, bytes)| bytes.clone()).collect()
+        };
+        assert_eq!(of(Way::Received), ANSWER.concat());
+        let mut whole = [&[1, 1, 0, 1, 0, 8, 0, 0][..], &[0, 1, 1, 0, 0, 0, 0, 0]].concat();
+        whole.extend([1, 4, 0, 1, 0, 4, 4, 0, 1, 1, b'A', b'b', 0, 0, 0, 0]);
+        whole.extend([1, 4, 0, 1, 0, 0, 0, 0]);
+        whole.extend([&[1, 5, 0, 1, 0, 4, 4, 0][..], b"body", &[0; 4]].concat());
+        whole.extend([1, 5, 0, 1, 0, 0, 0, 0]);
+        // The answer may be there before the body's end is sent.
+        let sent = of(Way::Sent);
+        assert!(
+            whole.starts_with(&sent) && sent.len() >= whole.len() - 8,
+            "{sent:?}"
+        );
     }
 
     #[test]

@@ -580,7 +580,7 @@ impl Behind<'_> {
 }
 
 /// What every web server could send: RFC 3875, and REQUEST_URI.
-fn plain(sketch: &Sketch<'_>) -> Vec<Pair> {
+pub(super) fn plain(sketch: &Sketch<'_>) -> Vec<Pair> {
     let (path, query) = split(sketch.target);
     let host = Host::of(sketch);
     let mut params = Pairs::default();

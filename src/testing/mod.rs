@@ -385,14 +385,27 @@ impl<'a> Ask<'a> {
         Answer::new(heard, why)
     }
 
+    /// The CGI parameters and the body, for whoever asks by other means: the command `get`. `behind` is for tests alone.
+    #[cfg(feature = "toolbox")]
+    pub(crate) fn into_parts(self) -> (Vec<Pair>, Vec<u8>) {
+        let params = behind::plain(&self.sketch());
+        (self.with_own(params), self.body.unwrap_or_default())
+    }
+
     #[track_caller]
     fn all_params(&self) -> Vec<Pair> {
-        let sketch = Sketch {
+        self.with_own(behind::params(self.behind, &self.sketch()))
+    }
+
+    fn sketch(&self) -> Sketch<'_> {
+        Sketch {
             method: self.method,
             target: self.target,
             headers: &self.headers,
-        };
-        let mut params = behind::params(self.behind, &sketch);
+        }
+    }
+
+    fn with_own(&self, mut params: Vec<Pair>) -> Vec<Pair> {
         for (name, value) in &self.params {
             params.retain(|(other, _)| *other != name.as_bytes());
             if let Some(value) = value {

@@ -344,7 +344,7 @@ fn sockets_are_looked_at_and_not_touched() {
     }
     let before = folder.names().len();
     let report = check(&arguments);
-    let here = format!("(process {})", std::process::id());
+    let here = format!("(process {}, of ", std::process::id());
     for (level, words) in [
         ("green", "/live is listened on by ".to_owned()),
         ("green", format!("nobody may connect to {}", live.display())),
@@ -605,7 +605,7 @@ fn what_is_not_understood_is_one_sentence() {
         ),
         (
             &["--as", "root"],
-            "--as is for the command check; see --help",
+            "--as is for the command check; see help check",
         ),
     ] {
         let told = home.run(arguments);

@@ -106,7 +106,7 @@ impl Drop for Home {
 pub struct Told {
     pub code: Option<i32>,
     pub stdout: String,
-    stderr: String,
+    pub stderr: String,
 }
 
 impl Told {
@@ -180,7 +180,7 @@ fn wrong_usage_is_one_sentence_and_exit_code_2() {
         ),
         (
             &["start"],
-            "\"start\" is no command; there are conf and check, and flags begin with --: see --help",
+            "\"start\" is no command; the commands are conf, check, get and bench, and flags begin with --: see --help",
         ),
         (
             &["conf", "iis"],

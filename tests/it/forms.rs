@@ -518,6 +518,7 @@ fn assert_full(testbed: Testbed, folder: &Path) {
         testbed.ask(&post(&target, MULTIPART, body))
     };
     assert_eq!(upload(100 << 10).page(), (200, "saved 102400\n"));
+    testbed.line("listening on");
     let before = testbed.lines().len();
     assert_eq!(upload(300 << 10).page().0, 507);
     poll("the line", || testbed.lines().len() > before);

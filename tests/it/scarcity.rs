@@ -124,6 +124,15 @@ fn assert_one_trouble(testbed: &Testbed, words: &[&str]) {
     }
 }
 
+/// It has all that it needs, and so has nothing to say.
+fn assert_serves_in_silence(testbed: Testbed) {
+    ask_at_once(&testbed, 6, "/sleep?ms=10", "slept");
+    let lines = testbed.lines();
+    let is_silent = lines.iter().all(|line| line.contains(" INFO "));
+    assert!(is_silent, "{lines:?}");
+    assert_ends_well(testbed);
+}
+
 #[track_caller]
 fn assert_ends_well(mut testbed: Testbed) {
     testbed.signal("TERM");
@@ -334,13 +343,7 @@ fn a_largest_file_of_nothing_costs_the_access_log_and_no_request() {
 fn a_stack_of_64_kib_and_one_without_limit_serve() {
     for limit in ["--stack=65536", "--stack=unlimited"] {
         let testbed = Host::with(&[limit]).listen();
-        ask_at_once(&testbed, 6, "/sleep?ms=10", "slept");
-        let lines = testbed.lines();
-        assert!(
-            lines.iter().all(|line| line.contains(" INFO ")),
-            "{lines:?}"
-        );
-        assert_ends_well(testbed);
+        assert_serves_in_silence(testbed);
     }
 }
 
@@ -361,13 +364,7 @@ fn without_proc_it_serves() {
         return;
     }
     let testbed = Host::behind(hidden, &["--core=0"]).listen();
-    ask_at_once(&testbed, 6, "/sleep?ms=10", "slept");
-    let lines = testbed.lines();
-    assert!(
-        lines.iter().all(|line| line.contains(" INFO ")),
-        "{lines:?}"
-    );
-    assert_ends_well(testbed);
+    assert_serves_in_silence(testbed);
 }
 
 #[test]

@@ -349,6 +349,10 @@ fn a_path_that_vanishes_is_bound_again_and_removed_at_the_end() {
             testbed.assert_serves();
         }
         assert_eq!(kept.ask(&ask).status, 200, "who was there before");
+        // Whoever has the answer is still served for a moment, and without grace that would be cut.
+        poll("the workers to rest", || {
+            testbed.thread_states().iter().all(|&state| state == 'S')
+        });
         testbed.signal("TERM");
         testbed.wait();
         assert_eq!(testbed.folder.names(), [""; 0]);

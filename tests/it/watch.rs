@@ -243,6 +243,7 @@ fn nobody_watches_what_cannot_be_due() {
 fn a_watcher_that_has_nothing_to_tell_sleeps() {
     let mut testbed = Testbed::listening_with(&["--workers", "1", "--slow", "3600"]);
     testbed.assert_serves();
+    poll("the watcher", || is_watched(&testbed));
     let switches = |testbed: &Testbed| -> u64 {
         let tasks = fs::read_dir(format!("/proc/{}/task", testbed.pid())).unwrap();
         let status = |task: fs::DirEntry| fs::read_to_string(task.path().join("status")).unwrap();

@@ -26,18 +26,24 @@ mod start;
 mod starter;
 mod timeouts;
 mod url;
+mod wish;
 
-use super::flags::{self, Options};
-use super::program;
+pub(super) use wish::Wish;
+
+use super::explain;
+use super::flags::Options;
+use super::own::Tables;
 use super::settings::Settings;
+use super::{misused, print, program};
 use crate::net::{Address, Facts};
 use crate::server::Server;
 use person::Person;
-pub(super) use report::{Finding, Report, has_colour};
+use report::{Finding, Report, has_colour};
 use std::fs;
 use std::fs::File;
 use std::io::Read;
 use std::path::{self, Path, PathBuf};
+use std::process::ExitCode;
 use url::Url;
 
 /// One concern: its name, and what is found about it.
@@ -66,8 +72,32 @@ const ASKED: &[Concern] = &[("connect", connect::findings), ("url", url::finding
 /// More of a text file than anybody reads.
 const LARGEST_TEXT: u64 = 1 << 20;
 
+/// Tells what is right and what is wrong. The exit status is 1 if something is.
+pub(super) fn run(server: Server, facts: Facts, wish: &Wish, flags: Options) -> ExitCode {
+    let told = match &wish.log {
+        Some(log) => explain::read(log).map(|report| match wish.is_json {
+            true => (report.json(), report.has_findings()),
+            false => (report.to_string(), report.has_findings()),
+        }),
+        None => Subject::of(server, facts, wish, flags).map(|subject| {
+            let report = subject.report();
+            match wish.is_json {
+                true => (report.json(), report.is_red()),
+                false => (report.text(has_colour()), report.is_red()),
+            }
+        }),
+    };
+    match told {
+        Ok((text, is_wrong)) => match (print(&text), is_wrong) {
+            (ExitCode::SUCCESS, true) => ExitCode::FAILURE,
+            (printed, _) => printed,
+        },
+        Err(sentence) => misused(&sentence),
+    }
+}
+
 /// The program that is looked at, and how it would be started.
-pub(super) struct Subject {
+struct Subject {
     /// Absolute, as it was typed: a link stays one.
     program: PathBuf,
     /// The same, links followed.
@@ -93,12 +123,7 @@ pub(super) struct Subject {
 impl Subject {
     /// # Errors
     /// One sentence about what was typed.
-    pub(super) fn of(
-        server: Server,
-        facts: Facts,
-        wish: &flags::Check,
-        flags: Options,
-    ) -> Result<Subject, String> {
+    fn of(server: Server, facts: Facts, wish: &Wish, flags: Options) -> Result<Subject, String> {
         let this = program::as_typed();
         let program = match &wish.file {
             Some(file) => path::absolute(file).map_err(|error| error.to_string())?,
@@ -121,8 +146,8 @@ impl Subject {
             settings: beside.map(|settings| (settings.path().to_owned(), wrong)),
             people: people(wish.user.as_deref())?,
             is_asked: wish.user.is_some(),
-            connect: wish.connect.as_deref().map(connect::address).transpose()?,
-            url: wish.url.as_deref().map(Url::parse).transpose()?,
+            connect: wish.connect.clone(),
+            url: wish.url.clone(),
             program,
             file,
             is_this,
@@ -131,7 +156,7 @@ impl Subject {
         })
     }
 
-    pub(super) fn report(&self) -> Report {
+    fn report(&self) -> Report {
         let concerns = match (&self.connect, &self.url) {
             (None, None) => CONCERNS,
             _ => ASKED,
@@ -168,6 +193,9 @@ impl Subject {
     }
 }
 
+/// All flags of its own.
+pub(super) const FLAGS: Tables = &[wish::FLAGS];
+
 /// One screen.
 pub(super) fn help(name: &str) -> String {
     format!(
@@ -175,12 +203,15 @@ pub(super) fn help(name: &str) -> String {
 Usage: {name} check [FILE] [FLAG]...    what is wrong here, and the remedy
 
 Looks at {name}, or at FILE, where it lies: how it would be started and by whom;
-who may run it; its machine and libraries; .htaccess; sockets; limits and memory;
+who may run it; its machine and libraries; .htaccess; sockets; limits; memory;
 settings, and where each came from; the web server's time limits. It serves
-nothing, changes nothing and connects to nothing.
+and changes nothing, and connects only to what --connect and --url name.
 
   --as USER      with that user's eyes: www-data. Without it with those of the
                  web servers that run here now, else with yours
+  --log FILE     not that, but what a web server's log means; -: standard input
+  --connect ADDR not that, but whether any FastCGI application answers there
+  --url URL      not that, but whether visitors get it there, and no private files
   --json         for programs: an object with \"level\" and \"findings\"
   --listen ADDR  and all other flags: as {name} will be started with them
 

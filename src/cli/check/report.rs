@@ -1,5 +1,6 @@
 //! What `check` has found, as a person reads it and as a program does.
 
+use crate::cli::json::quoted;
 use std::env;
 use std::io::{self, IsTerminal};
 
@@ -146,18 +147,6 @@ fn plain(text: &str) -> String {
         false => c.to_string(),
     };
     text.chars().map(escape).collect()
-}
-
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c < ' ' => quoted += &format!("\\u{:04x}", u32::from(c)),
-            c => quoted.push(c),
-        }
-    }
-    quoted + "\""
 }
 
 #[cfg(test)]

@@ -331,6 +331,8 @@ struct Exchange<'a> {
 
 impl Exchange<'_> {
     fn run(&mut self) -> Result<(), Failure> {
+        // First, so that a body that is seen to be broken at once has our page and not a part of an answer.
+        self.forward_body()?;
         loop {
             let is_all_taken = self.take_answer()?;
             self.send_answer()?;

@@ -4,6 +4,7 @@ use super::super::Finding;
 use super::pace;
 use crate::client::{Begin, Client, End, Head, HeadReader, MAX_HEAD, Part};
 use crate::net::{Address, Transport, Wait};
+use crate::testing::request;
 use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -17,28 +18,11 @@ const LONGEST_CLOSE: Duration = Duration::from_secs(2);
 /// What is kept of the stderr stream.
 const LARGEST_STDERR: usize = 4 << 10;
 
-const PARAMS: [(&str, &str); 14] = [
-    ("GATEWAY_INTERFACE", "CGI/1.1"),
-    ("SERVER_PROTOCOL", "HTTP/1.1"),
-    ("SERVER_SOFTWARE", AGENT),
-    ("SERVER_NAME", "localhost"),
-    ("SERVER_PORT", "80"),
-    ("REMOTE_ADDR", "127.0.0.1"),
-    ("REQUEST_METHOD", "GET"),
-    ("REQUEST_URI", "/"),
-    ("SCRIPT_NAME", ""),
-    ("PATH_INFO", "/"),
-    ("QUERY_STRING", ""),
-    ("HTTP_HOST", "localhost"),
-    ("HTTP_USER_AGENT", AGENT),
-    ("HTTP_ACCEPT", "*/*"),
-];
-
 const AGENT: &str = concat!("fcgi/", env!("CARGO_PKG_VERSION"));
 
 /// A whole answer, and how long it took.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct Answer {
     /// From the connection on, if it was made for this request.
     pub(super) took: Duration,
     head: Head,
@@ -49,26 +33,28 @@ pub(super) struct Asked {
     is_closed: bool,
 }
 
-impl Asked {
+impl Answer {
     /// Asks on a connection of its own, as most web servers do: it is not to be kept.
-    pub(super) fn first(address: &Address) -> io::Result<Asked> {
+    pub(super) fn first(address: &Address) -> io::Result<Answer> {
         let begin = Instant::now();
         let mut client = Client::connect(address)?.timeout(LONGEST);
-        let mut asked = Asked::on(&mut client, false)?;
+        let mut asked = Answer::on(&mut client, false)?;
         asked.took = begin.elapsed();
         asked.is_closed = is_closed(&client);
         Ok(asked)
     }
 
     /// Asks on this connection.
-    pub(super) fn on(client: &mut Client, keep_conn: bool) -> io::Result<Asked> {
+    pub(super) fn on(client: &mut Client, keep_conn: bool) -> io::Result<Answer> {
         let begin = Instant::now();
         let (mut stdout, mut stderr, mut length) = (Vec::new(), Vec::new(), 0);
         let begun = Begin {
             keep_conn,
             ..Begin::default()
         };
-        let end = client.exchange(begun, PARAMS, io::empty(), |part| {
+        let ask = request("GET", "/").header("User-Agent", AGENT);
+        let (params, _) = ask.header("Accept", "*/*").into_parts();
+        let end = client.exchange(begun, params, io::empty(), |part| {
             match part {
                 Part::Stdout(bytes) => {
                     length += bytes.len() as u64;
@@ -94,7 +80,7 @@ impl Asked {
             };
             return Err(io::Error::new(io::ErrorKind::InvalidData, what));
         };
-        Ok(Asked {
+        Ok(Answer {
             took,
             head,
             body_len: length - head_len as u64,

@@ -11,7 +11,7 @@ use super::person::{Person, way_to};
 use super::sockets::{self, There};
 use super::{Finding, Subject, listening};
 use crate::net::{Address, Transport};
-use answer::Asked;
+use answer::Answer;
 pub(super) use pace::shown;
 use std::io;
 use std::time::{Duration, Instant};
@@ -19,26 +19,6 @@ use values::Values;
 
 /// A queue that is full, or a firewall that says nothing.
 const LONGEST_CONNECT: Duration = Duration::from_secs(5);
-
-/// What `--connect` names: somebody may listen there.
-///
-/// # Errors
-/// One sentence.
-pub(super) fn address(text: &str) -> Result<Address, String> {
-    let address = text
-        .parse()
-        .map_err(|error| format!("--connect: {error}"))?;
-    match address {
-        Address::Fd(_) => Err(format!(
-            "--connect: {text} is a descriptor, and nobody listens at its other end; write unix:/path or 127.0.0.1:9000"
-        )),
-        Address::Tcp(tcp) if tcp.port() == 0 => Err(format!(
-            "--connect: nobody listens on port 0; write the application's, as in {}:9000",
-            tcp.ip()
-        )),
-        address => Ok(address.resolved(&std::env::current_dir().unwrap_or_default())),
-    }
-}
 
 pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     let Some(address) = &subject.connect else {
@@ -106,7 +86,7 @@ fn conversation(address: &Address, transport: Transport) -> Vec<Finding> {
     if let Values::Http(_) | Values::Foreign = values {
         return findings;
     }
-    let first = match Asked::first(address) {
+    let first = match Answer::first(address) {
         Ok(first) => first,
         Err(error) => {
             findings.push(answer::failure(address, &error));

@@ -1,7 +1,7 @@
 //! How fast an application answers, and whether it keeps a connection that it is asked to keep.
 
 use super::super::Finding;
-use super::answer::Asked;
+use super::answer::Answer;
 use crate::client::Client;
 use crate::net::Address;
 use std::io;
@@ -14,7 +14,7 @@ const LONGEST: Duration = Duration::from_secs(2);
 /// A visitor notices.
 const SLOW: Duration = Duration::from_secs(1);
 
-pub(super) fn findings(address: &Address, first: &Asked) -> Vec<Finding> {
+pub(super) fn findings(address: &Address, first: &Answer) -> Vec<Finding> {
     match measure(address) {
         Ok((is_kept, times)) => vec![kept(is_kept), pace(first.took, times)],
         Err(error) => vec![Finding::red(
@@ -37,8 +37,8 @@ pub(in crate::cli::check) fn shown(time: Duration) -> String {
 fn measure(address: &Address) -> io::Result<(bool, Vec<Duration>)> {
     let begin = Instant::now();
     let mut client = Client::connect(address)?.timeout(LONGEST * 5);
-    let mut times = vec![Asked::on(&mut client, true)?.took];
-    let is_kept = match Asked::on(&mut client, true) {
+    let mut times = vec![Answer::on(&mut client, true)?.took];
+    let is_kept = match Answer::on(&mut client, true) {
         Ok(second) => {
             times.push(second.took);
             true
@@ -47,13 +47,13 @@ fn measure(address: &Address) -> io::Result<(bool, Vec<Duration>)> {
     };
     while times.len() < MOST && begin.elapsed() < LONGEST {
         if !is_kept {
-            times.push(Asked::first(address)?.took);
+            times.push(Answer::first(address)?.took);
             continue;
         }
         if times.len().is_multiple_of(REQUESTS_OF_A_CONNECTION) {
             client = Client::connect(address)?.timeout(LONGEST * 5);
         }
-        times.push(Asked::on(&mut client, true)?.took);
+        times.push(Answer::on(&mut client, true)?.took);
     }
     Ok((is_kept, times))
 }

@@ -4,7 +4,7 @@ use super::super::person::{Person, way_to};
 use super::super::sockets::{self, There};
 use super::super::{Finding, listening};
 use super::LONGEST_CONNECT;
-use crate::cli::flags::distance;
+use crate::cli::nearest::distance;
 use crate::net::Address;
 use std::fs;
 use std::io::{self, ErrorKind};

@@ -2,7 +2,7 @@
 
 /// `http://` or `https://`, a host, and a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::cli::check) struct Url {
+pub(in crate::cli) struct Url {
     /// `https://ada:secret@example.org:8443`
     origin: String,
     /// Begins with a slash; with its query.
@@ -19,13 +19,13 @@ impl Url {
         });
         let Some(scheme_len) = scheme_len else {
             return Err(format!(
-                "--url: {text:?} is no page's address; write https://{}",
+                "{text:?} is no page's address; write https://{}",
                 text.split_once("://").map_or(text, |(_, rest)| rest)
             ));
         };
         if let Some(bad) = text.chars().find(|&c| c <= ' ' || c == '\x7f' || c == '#') {
             return Err(format!(
-                "--url: {text:?} has {bad:?} in it; write %{:02X}",
+                "{text:?} has {bad:?} in it; write %{:02X}",
                 u32::from(bad)
             ));
         }
@@ -34,7 +34,7 @@ impl Url {
             .map_or(text.len(), |at| scheme_len + at);
         if end == scheme_len {
             return Err(format!(
-                "--url: {text:?} names no host; write https://example.org/"
+                "{text:?} names no host; write https://example.org/"
             ));
         }
         let (origin, target) = text.split_at(end);

@@ -11,7 +11,7 @@ mod post;
 mod routes;
 
 use super::{Finding, Subject};
-pub(super) use address::Url;
+pub(in crate::cli) use address::Url;
 use curl::Got;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;

@@ -1,0 +1,397 @@
+//! The request that a command asks by itself: `get` once, `bench` again and again. Their parsers call it.
+
+use super::flags::{self, LEAST_WAIT};
+use super::own::{self, Own, many, text};
+use crate::net::Address;
+use crate::testing::request;
+use getopts::Matches;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{self, Path};
+use std::time::Duration;
+
+/// What the request is. As curl calls them, where curl has them.
+pub(super) const FLAGS: &[Own] = &[
+    text("X", "request", "METHOD", "[GET; POST with a body]"),
+    many("H", "header", "\"NAME: VALUE\"", "NAME: takes one away"),
+    many(
+        "d",
+        "data",
+        "DATA",
+        "a body: a form's; @FILE, @-: without line ends",
+    ),
+    text(
+        "",
+        "data-binary",
+        "DATA",
+        "a body as it is; @FILE, @- (standard input)",
+    ),
+    many(
+        "F",
+        "form",
+        "NAME=VALUE",
+        "a field of a multipart form; NAME=@FILE uploads",
+    ),
+    many(
+        "",
+        "param",
+        "NAME=VALUE",
+        "a CGI parameter: REMOTE_USER=ada, HTTPS=on",
+    ),
+    text("", "script-filename", "FILE", "the script, for php-fpm"),
+];
+
+/// A request, whole.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) method: String,
+    /// Path and query, as they were typed.
+    pub(super) target: String,
+    pub(super) params: Vec<Pair>,
+    pub(super) body: Vec<u8>,
+}
+
+pub(super) type Pair = (Vec<u8>, Vec<u8>);
+
+impl Asked {
+    /// Of `command`, for which `target` is asked; a method, if one is needed that is not said.
+    ///
+    /// # Errors
+    /// One sentence.
+    pub(super) fn of(
+        matches: &Matches,
+        target: &str,
+        method: Option<&str>,
+    ) -> Result<Asked, String> {
+        let body = Body::of(matches)?;
+        if method == Some("HEAD") && !matches!(body, Body::None) {
+            return Err("--head asks without a body; leave it or the body out".into());
+        }
+        let method = match (matches.opt_str("request"), &body) {
+            (Some(method), _) => method_of(method)?,
+            (None, _) if method.is_some() => method.unwrap_or_default().to_owned(),
+            (None, Body::None) => "GET".to_owned(),
+            (None, _) => "POST".to_owned(),
+        };
+        let mut ask = request(&method, target);
+        for (name, value) in headers(matches, &body)? {
+            ask = ask.header(&name, value);
+        }
+        ask = match body {
+            Body::None => ask,
+            Body::Data(data) => ask.body(data),
+            Body::Form(fields) => fields.into_iter().fold(ask, |ask, field| match field {
+                Field::Text(name, value) => ask.field(&name, &value),
+                Field::File(name, file, content) => ask.file(&name, &file, content),
+            }),
+        };
+        let (mut params, body) = ask.into_parts();
+        if let Some(file) = matches.opt_str("script-filename") {
+            name_script(&mut params, &file)?;
+        }
+        for text in matches.opt_strs("param") {
+            let (name, value) = named("param", &text)?;
+            set(&mut params, name, value);
+        }
+        Ok(Asked {
+            method,
+            target: target.to_owned(),
+            params,
+            body,
+        })
+    }
+}
+
+/// The one word: `/path?query`. Without one it is `default`.
+///
+/// # Errors
+/// One sentence.
+pub(super) fn target<'m>(
+    command: &str,
+    words: &'m [String],
+    default: Option<&'m str>,
+) -> Result<&'m str, String> {
+    let word = match (words, default) {
+        ([word], _) => word,
+        ([], Some(default)) => return Ok(default),
+        ([], None) => return Err(format!("{command} needs a path; write {command} /")),
+        ([_, word, ..], _) => {
+            return Err(format!(
+                "{command} takes one path, and {word:?} is one word more; leave it out"
+            ));
+        }
+    };
+    if let Some((scheme, rest)) = word.split_once("://")
+        && ["http", "https"].contains(&scheme)
+    {
+        let path = rest.find('/').map_or("/", |at| &rest[at..]);
+        return Err(format!(
+            "{word:?} has a host, and {command} asks the application itself; write {path}, and --header \"Host: NAME\" if it matters"
+        ));
+    }
+    if !word.starts_with('/') {
+        return Err(format!(
+            "{word:?} is no path, which begins with a slash; write /{word}"
+        ));
+    }
+    match word
+        .chars()
+        .find(|&c| c == '#' || c == ' ' || c.is_control())
+    {
+        Some('#') => Err(format!(
+            "{word:?} has a #, and no browser sends what stands behind it; leave it out, or write %23"
+        )),
+        Some(bad) => Err(format!(
+            "{word:?} has {bad:?} in it; write %{:02X}",
+            u32::from(bad)
+        )),
+        None => Ok(word),
+    }
+}
+
+/// Where an application is asked.
+///
+/// # Errors
+/// One sentence, also for what nobody can connect to.
+pub(super) fn connect(matches: &Matches) -> Result<Option<Address>, String> {
+    own::value(matches, "connect", |text| match flags::address(text)? {
+        Address::Fd(_) => Err(format!(
+            "{text} is a descriptor, and nobody listens at its other end; write unix:/path or 127.0.0.1:9000"
+        )),
+        Address::Tcp(address) if address.port() == 0 => Err(format!(
+            "nobody listens on port 0; write the port that the application names, as in {}:9000",
+            address.ip()
+        )),
+        address => Ok(address),
+    })
+}
+
+/// A time that may pass.
+///
+/// # Errors
+/// One sentence.
+pub(super) fn time(matches: &Matches, name: &str, default: u64) -> Result<Duration, String> {
+    let time = own::value(matches, name, |text| flags::seconds(text, LEAST_WAIT))?;
+    Ok(time.unwrap_or(Duration::from_secs(default)))
+}
+
+/// What goes behind the headers.
+enum Body {
+    None,
+    Data(Vec<u8>),
+    Form(Vec<Field>),
+}
+
+enum Field {
+    Text(String, String),
+    /// With its name and its content.
+    File(String, String, Vec<u8>),
+}
+
+impl Body {
+    fn of(matches: &Matches) -> Result<Body, String> {
+        let (data, binary) = (matches.opt_strs("data"), matches.opt_str("data-binary"));
+        let form = matches.opt_strs("form");
+        let kinds = [!data.is_empty(), binary.is_some(), !form.is_empty()];
+        if kinds.into_iter().filter(|&is_given| is_given).count() > 1 {
+            return Err(
+                "--data, --data-binary and --form are a body each, and a request has one; leave the others out".into(),
+            );
+        }
+        if let Some(binary) = binary {
+            return bytes(&binary).map(Body::Data);
+        }
+        if !form.is_empty() {
+            let fields: Result<Vec<Field>, String> = form.iter().map(|text| field(text)).collect();
+            return fields.map(Body::Form);
+        }
+        if data.is_empty() {
+            return Ok(Body::None);
+        }
+        let pieces: Result<Vec<Vec<u8>>, String> = data.iter().map(|text| piece(text)).collect();
+        pieces.map(|pieces| Body::Data(pieces.join(&b'&')))
+    }
+}
+
+fn method_of(method: String) -> Result<String, String> {
+    match is_token(&method) {
+        true => Ok(method),
+        false => Err(format!(
+            "--request: {method:?} is not legal in HTTP; write GET, POST and the like"
+        )),
+    }
+}
+
+/// What is sent if nothing else is said, as by every browser; then what is said. Repeated ones are joined, as web servers do.
+fn headers(matches: &Matches, body: &Body) -> Result<Vec<(String, String)>, String> {
+    let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let mut headers = vec![
+        own("User-Agent", concat!("fcgi/", env!("CARGO_PKG_VERSION"))),
+        own("Accept", "*/*"),
+    ];
+    if matches!(body, Body::Data(_)) {
+        headers.push(own("Content-Type", "application/x-www-form-urlencoded"));
+    }
+    let ours = headers.len();
+    for text in matches.opt_strs("header") {
+        let (name, value) = header(&text)?;
+        if name.eq_ignore_ascii_case("content-type") && matches!(body, Body::Form(_)) {
+            return Err(
+                "--header: --form sets Content-Type, with the boundary; leave it out".into(),
+            );
+        }
+        let is_same = |other: &(String, String)| other.0.eq_ignore_ascii_case(name);
+        let place = headers.iter().position(is_same);
+        match (place, value) {
+            (Some(place), None) => headers[place].0.clear(),
+            (Some(place), Some(value)) if place < ours => headers[place] = own(name, value),
+            (Some(place), Some(value)) => {
+                let between = match name.eq_ignore_ascii_case("cookie") {
+                    true => "; ",
+                    false => ", ",
+                };
+                headers[place].1 += between;
+                headers[place].1 += value;
+            }
+            (None, Some(value)) => headers.push(own(name, value)),
+            (None, None) => {}
+        }
+    }
+    headers.retain(|(name, _)| !name.is_empty());
+    Ok(headers)
+}
+
+/// `Name: value`; `Name;` has none, `Name:` takes it away (curl).
+fn header(text: &str) -> Result<(&str, Option<&str>), String> {
+    let (name, value) = match (text.split_once(':'), text.strip_suffix(';')) {
+        (Some((name, value)), _) => (name, Some(value.trim()).filter(|value| !value.is_empty())),
+        (None, Some(name)) => (name, Some("")),
+        (None, None) => {
+            return Err(format!(
+                "--header: {text:?} has no colon; write \"NAME: VALUE\""
+            ));
+        }
+    };
+    let refused = match name.to_ascii_lowercase().as_str() {
+        _ if !is_token(name) => format!("the name {name:?} is not legal in HTTP; write letters, digits and hyphens"),
+        // `X_A` and `X-A` would be one parameter: nginx and Apache drop the first.
+        lower if lower.contains(|c: char| !c.is_ascii_alphanumeric() && c != '-') => format!(
+            "{name} cannot be in CGI, whose names have letters, digits and hyphens, and web servers drop it; write {}",
+            name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+        ),
+        // httpoxy.
+        "proxy" => "Proxy would become HTTP_PROXY, which programs take for a setting, so that web servers drop it; leave it out, \
+             or write --param HTTP_PROXY=URL"
+            .into(),
+        "content-length" => "the body sets Content-Length; leave it out, or write a wrong one with --param CONTENT_LENGTH=N".into(),
+        "transfer-encoding" => "Transfer-Encoding is between browser and web server and no part of CGI; leave it out".into(),
+        "host" if value.is_none() => "every web server sends a Host; write --header \"Host: NAME\"".into(),
+        _ if value.is_some_and(|value| value.contains(|c: char| c.is_control() && c != '\t')) => {
+            format!("the value of {name} has a control character, which HTTP forbids; leave it out")
+        }
+        _ => return Ok((name, value)),
+    };
+    Err(format!("--header: {refused}"))
+}
+
+/// A piece of `--data`: of a file without line ends and NULs, as curl has it.
+fn piece(text: &str) -> Result<Vec<u8>, String> {
+    let mut piece = bytes(text)?;
+    if text.starts_with('@') {
+        piece.retain(|byte| !b"\r\n\0".contains(byte));
+    }
+    Ok(piece)
+}
+
+/// The text itself, or what it names behind an `@`.
+fn bytes(text: &str) -> Result<Vec<u8>, String> {
+    match text.strip_prefix('@') {
+        Some(file) => read(file),
+        None => Ok(text.as_bytes().to_vec()),
+    }
+}
+
+fn read(file: &str) -> Result<Vec<u8>, String> {
+    let mut content = Vec::new();
+    let read = match file {
+        "-" => io::stdin().lock().read_to_end(&mut content).map(drop),
+        _ => fs::read(file).map(|found| content = found),
+    };
+    match (read, file) {
+        (Ok(()), _) => Ok(content),
+        (Err(error), "-") => Err(format!("cannot read standard input for the body: {error}")),
+        (Err(error), _) => Err(format!(
+            "cannot read {file:?} for the body: {error}; name a file that is there"
+        )),
+    }
+}
+
+/// `NAME=VALUE`, `NAME=@FILE`.
+fn field(text: &str) -> Result<Field, String> {
+    let (name, value) = named("form", text)?;
+    let Some(file) = value.strip_prefix('@') else {
+        return Ok(Field::Text(name.to_owned(), value.to_owned()));
+    };
+    let last = Path::new(file).file_name();
+    let last = last.map_or("-".into(), |last| last.to_string_lossy().into_owned());
+    Ok(Field::File(name.to_owned(), last, read(file)?))
+}
+
+fn named<'t>(flag: &str, text: &'t str) -> Result<(&'t str, &'t str), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name, value)),
+        _ => Err(format!(
+            "--{flag}: {text:?} is not NAME=VALUE; write both, with an equals sign between"
+        )),
+    }
+}
+
+/// The parameters by which php-fpm finds its script, as nginx's `fastcgi_split_path_info ^(.+\.php)(/.*)$` sends them; a path
+/// that does not name the script goes to it as by `try_files $uri /index.php`.
+fn name_script(params: &mut Vec<Pair>, file: &str) -> Result<(), String> {
+    let file = path::absolute(file)
+        .map_err(|error| format!("--script-filename: {file:?} is no file: {error}"))?;
+    let (file, Some(name)) = (file.to_string_lossy(), file.file_name()) else {
+        return Err("--script-filename: / is no file; write the script's whole path".into());
+    };
+    let name = format!("/{}", name.to_string_lossy());
+    // The decoded path, all of which it is so far.
+    let path = params.iter().find(|(name, _)| name == b"PATH_INFO");
+    let path = path.map_or("".into(), |(_, path)| {
+        String::from_utf8_lossy(path).into_owned()
+    });
+    let end = path.find(&name).map(|at| at + name.len());
+    let end = end.filter(|&end| path[end..].is_empty() || path[end..].starts_with('/'));
+    let (script, path_info) = match end {
+        Some(end) => path.split_at(end),
+        None => (&*name, ""),
+    };
+    let root = match file.strip_suffix(script) {
+        Some(root) => root,
+        None => file.strip_suffix(&*name).unwrap_or("/"),
+    };
+    set(
+        params,
+        "DOCUMENT_ROOT",
+        if root.is_empty() { "/" } else { root },
+    );
+    set(params, "SCRIPT_NAME", script);
+    set(params, "SCRIPT_FILENAME", &file);
+    // php-cgi refuses to run without it (cgi.force_redirect); nginx's fastcgi_params have it as well.
+    set(params, "REDIRECT_STATUS", "200");
+    params.retain(|(name, _)| name != b"PATH_INFO");
+    if !path_info.is_empty() {
+        set(params, "PATH_INFO", path_info);
+    }
+    Ok(())
+}
+
+fn set(params: &mut Vec<Pair>, name: &str, value: &str) {
+    params.retain(|(other, _)| other != name.as_bytes());
+    params.push((name.into(), value.into()));
+}
+
+fn is_token(text: &str) -> bool {
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_legal)
+}

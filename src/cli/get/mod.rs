@@ -1,0 +1,383 @@
+//! `get`: one request through the program's own handler, or to any FastCGI application, without a web server. Called by
+//! `cli::main`.
+//!
+//! The body of the answer goes to standard output as it comes; what else there is to know, to standard error.
+
+mod trace;
+mod wish;
+
+pub(super) use wish::Wish;
+
+use self::trace::Trace;
+use super::own::Tables;
+use super::{asked, lines, misused, own, program, read_settings, say};
+use crate::client::{Begin, Client, End, Head, HeadReader, Part, Way};
+use crate::net::Address;
+use crate::process;
+use crate::server::Server;
+use std::io::{self, ErrorKind, StdoutLock, Write};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// curl's numbers, where it has one.
+mod code {
+    pub(super) const FAILED: u8 = 1;
+    pub(super) const NO_CONNECTION: u8 = 7;
+    pub(super) const NO_FASTCGI: u8 = 8;
+    pub(super) const CUT: u8 = 18;
+    pub(super) const STATUS: u8 = 22;
+    pub(super) const UNWRITABLE: u8 = 23;
+    pub(super) const SILENT: u8 = 28;
+    pub(super) const NO_ANSWER: u8 = 52;
+}
+
+/// All flags of its own.
+pub(super) const FLAGS: Tables = &[wish::FLAGS, asked::FLAGS];
+
+/// One screen.
+pub(super) fn help(name: &str) -> String {
+    format!(
+        "Usage: {name} get [FLAG]... /path?query    one request, without any server\n{}{}\
+         The body goes to standard output; to standard error what the application wrote\n\
+         to stderr, and how it ended. Without --connect {name} answers by itself.\n\
+         Exit status: 0, 22 for a status from 400, 7 no connection, 8 not FastCGI,\n\
+         18 cut, 28 silent for too long, 52 no answer, 23 output not taken, 2 misused.\n",
+        own::lines(wish::FLAGS),
+        own::lines(asked::FLAGS)
+    )
+}
+
+/// Asks, and shows the answer.
+pub(super) fn run(server: Server, wish: Wish) -> ExitCode {
+    match &wish.connect {
+        Some(address) => ask_at(address, &wish),
+        None => ask_ourselves(server, &wish),
+    }
+}
+
+fn ask_at(address: &Address, wish: &Wish) -> ExitCode {
+    match Client::connect(address) {
+        Ok(client) => ExitCode::from(hear(client, wish)),
+        Err(error) => {
+            say(&format!("{error}{}", remedy(&error)));
+            ExitCode::from(code::NO_CONNECTION)
+        }
+    }
+}
+
+/// Where connecting was refused, what can be done.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::NotFound => {
+            "; is the application running, and is this the path that it listens on?"
+        }
+        ErrorKind::ConnectionRefused => "; nobody listens there: start the application",
+        ErrorKind::PermissionDenied => {
+            "; the socket or its folder is closed to this user: try it as the web server's"
+        }
+        ErrorKind::TimedOut => "; all of its workers are busy, or it hangs",
+        _ => "",
+    }
+}
+
+/// As it would be served, with its settings file and its workers, but for what only a web server or a visitor has.
+fn ask_ourselves(server: Server, wish: &Wish) -> ExitCode {
+    let settings = match read_settings() {
+        Ok(settings) => settings,
+        Err((_, wrong)) => return misused(&wrong.sentence),
+    };
+    let mut server = settings.apply(server);
+    lines::start(settings.log_level);
+    // Nobody is behind us that sends files, and whoever reads the log counts visitors.
+    server.setup.sendfile = None;
+    server.access_log = None;
+    let started = server
+        .own_process()
+        .and_then(|()| server.start_on(Vec::new()));
+    let handle = match started {
+        Ok(handle) => handle,
+        Err(error) => return failed(&error),
+    };
+    process::stops(&handle.pool);
+    let code = match handle.connect() {
+        Ok(stream) => hear(Client::from(stream), wish),
+        Err(error) => return failed(&error),
+    };
+    // Whoever was silent for too long would not end now either.
+    if code != code::SILENT {
+        handle.stop();
+        handle.join();
+    }
+    process::is_done();
+    ExitCode::from(code)
+}
+
+fn failed(error: &io::Error) -> ExitCode {
+    say(&format!("cannot ask {}: {error}", program::name()));
+    ExitCode::from(code::FAILED)
+}
+
+/// Asks on this connection; the exit status.
+fn hear(client: Client, wish: &Wish) -> u8 {
+    let mut client = client.timeout(wish.timeout);
+    if wish.is_verbose {
+        let mut trace = Trace::default();
+        client = client.watch(move |way: Way, bytes| note(&trace.lines(way, bytes)));
+    }
+    let begin = Begin {
+        role: wish.role,
+        ..Begin::default()
+    };
+    let mut hearing = Hearing::new(wish);
+    let params = wish.asked.params.iter().map(|(name, value)| (name, value));
+    let end = client.exchange(begin, params, &wish.asked.body[..], |part| {
+        hearing.take(part)
+    });
+    hearing.finish(end)
+}
+
+/// An answer on its way to whoever asked.
+struct Hearing<'a> {
+    wish: &'a Wish,
+    began: Instant,
+    reader: HeadReader,
+    head: Option<Head>,
+    /// Bytes of the body.
+    body: u64,
+    /// Something came on STDOUT.
+    has_begun: bool,
+    /// A line of stderr that has not ended.
+    line: Vec<u8>,
+    out: StdoutLock<'static>,
+    /// Why standard output does not take the answer.
+    unwritable: Option<ErrorKind>,
+}
+
+impl<'a> Hearing<'a> {
+    fn new(wish: &'a Wish) -> Hearing<'a> {
+        Hearing {
+            wish,
+            began: Instant::now(),
+            reader: HeadReader::default(),
+            head: None,
+            body: 0,
+            has_begun: false,
+            line: Vec::new(),
+            out: io::stdout().lock(),
+            unwritable: None,
+        }
+    }
+
+    fn take(&mut self, part: Part<'_>) -> io::Result<()> {
+        match part {
+            Part::Stdout(bytes) if self.head.is_some() => self.take_body(bytes),
+            Part::Stdout(bytes) => {
+                self.has_begun = true;
+                match self.reader.read(bytes)? {
+                    Some((head, n)) => {
+                        self.take_head(head)?;
+                        self.take_body(&bytes[n..])
+                    }
+                    None => Ok(()),
+                }
+            }
+            Part::Stderr(bytes) => {
+                self.take_stderr(bytes);
+                Ok(())
+            }
+            Part::End(_) => Ok(()),
+        }
+    }
+
+    fn take_head(&mut self, head: Head) -> io::Result<()> {
+        if self.wish.shows_head {
+            let mut text = format!("Status: {}\n", status(&head)).into_bytes();
+            for (name, value) in head.fields() {
+                text.extend_from_slice(&[name.as_bytes(), b": ", value, b"\n"].concat());
+            }
+            text.push(b'\n');
+            self.write(&text)?;
+        }
+        self.head = Some(head);
+        Ok(())
+    }
+
+    fn take_body(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.body += bytes.len() as u64;
+        match self.wish.shows_body {
+            true => self.write(bytes),
+            false => Ok(()),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let written = self.out.write_all(bytes).and_then(|()| self.out.flush());
+        written.inspect_err(|error| self.unwritable = Some(error.kind()))
+    }
+
+    fn take_stderr(&mut self, bytes: &[u8]) {
+        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+            self.line.extend_from_slice(piece);
+            if piece.ends_with(b"\n") || self.line.len() > LONGEST_LINE {
+                self.tell_stderr();
+            }
+        }
+    }
+
+    fn tell_stderr(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        note(&format!("stderr: {}\n", printable(line.trim_ascii_end())));
+    }
+
+    /// Says how it ended; the exit status.
+    fn finish(mut self, end: io::Result<End>) -> u8 {
+        if !self.line.is_empty() {
+            self.tell_stderr();
+        }
+        match end {
+            Ok(end) => self.ended(end),
+            Err(error) => self.broke_off(&error),
+        }
+    }
+
+    fn ended(&self, end: End) -> u8 {
+        let statuses = format!(
+            "application status {}, protocol status {}{}",
+            end.app_status,
+            end.protocol_status,
+            match end.protocol_status {
+                0 => "",
+                1 => " (one request at a time)",
+                2 => " (overloaded)",
+                3 => " (it does not have this role)",
+                _ => " (which nobody knows)",
+            }
+        );
+        let Some(head) = &self.head else {
+            note(&format!("end: {statuses}\n"));
+            let (what, code) = match self.has_begun {
+                true => (
+                    "the answer ends within its head: an empty line has to follow the headers",
+                    code::NO_FASTCGI,
+                ),
+                false => (
+                    "the application ended the request without an answer",
+                    code::NO_ANSWER,
+                ),
+            };
+            say(what);
+            return code;
+        };
+        note(&format!(
+            "end: {}, {} bytes of body in {} ms; {statuses}\n",
+            status(head),
+            self.body,
+            self.began.elapsed().as_millis()
+        ));
+        if let Some(declared) = self.missing_of(head) {
+            say(&format!(
+                "the answer is cut: Content-Length says {declared} bytes, and {} came",
+                self.body
+            ));
+            return code::CUT;
+        }
+        match head.status() {
+            ..400 => 0,
+            _ => code::STATUS,
+        }
+    }
+
+    /// The declared length of a body that is shorter.
+    fn missing_of(&self, head: &Head) -> Option<u64> {
+        if self.wish.asked.method == "HEAD" || [204, 304].contains(&head.status()) {
+            return None;
+        }
+        let declared = std::str::from_utf8(head.field("content-length")?).ok()?;
+        declared
+            .parse()
+            .ok()
+            .filter(|&declared| self.body < declared)
+    }
+
+    fn broke_off(&self, error: &io::Error) -> u8 {
+        match self.unwritable {
+            // They have seen enough: `get / | head -1`.
+            Some(ErrorKind::BrokenPipe) => return code::UNWRITABLE,
+            Some(_) => {
+                say(&format!("cannot write to standard output: {error}"));
+                return code::UNWRITABLE;
+            }
+            None => say(&error.to_string()),
+        }
+        match error.kind() {
+            ErrorKind::UnexpectedEof => code::CUT,
+            ErrorKind::TimedOut => code::SILENT,
+            ErrorKind::InvalidData => code::NO_FASTCGI,
+            _ => code::FAILED,
+        }
+    }
+}
+
+/// Of stderr; then it is told in pieces.
+const LONGEST_LINE: usize = 8 << 10;
+
+fn status(head: &Head) -> String {
+    let text = format!(
+        "{} {}",
+        head.status(),
+        String::from_utf8_lossy(head.reason())
+    );
+    text.trim_end().to_owned()
+}
+
+/// Without what a terminal would take for an order.
+fn printable(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line);
+    let escape = |c: char| match c.is_control() && c != '\t' {
+        true => c.escape_default().collect(),
+        false => c.to_string(),
+    };
+    text.chars().map(escape).collect::<String>()
+}
+
+/// To standard error, where perhaps nobody reads.
+fn note(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_fits_a_screen_and_has_every_flag_and_exit_status() {
+        let help = help("app.fcgi");
+        assert!(help.lines().count() <= 24, "{help}");
+        for line in help.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        for flag in wish::FLAGS.iter().chain(asked::FLAGS) {
+            let name = format!("--{} ", flag.name);
+            assert!(help.contains(&name), "{name}");
+        }
+        for code in [
+            code::NO_CONNECTION,
+            code::NO_FASTCGI,
+            code::CUT,
+            code::STATUS,
+            code::UNWRITABLE,
+            code::SILENT,
+            code::NO_ANSWER,
+        ] {
+            assert!(help.contains(&format!("{code} ")), "{code}");
+        }
+    }
+
+    #[test]
+    fn no_order_of_an_application_reaches_the_terminal() {
+        assert_eq!(
+            printable(b"a\tb\x1b[2J\xff\x07"),
+            "a\tb\\u{1b}[2J\u{fffd}\\u{7}"
+        );
+    }
+}
