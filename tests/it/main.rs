@@ -17,6 +17,8 @@ mod bench;
 mod body;
 #[cfg(feature = "toolbox")]
 mod check;
+#[cfg(feature = "toolbox")]
+mod check_connect;
 mod cli;
 mod conversations;
 mod cuts;
