@@ -211,7 +211,7 @@ and changes nothing, and connects only to what --connect and --url name.
                  web servers that run here now, else with yours
   --log FILE     not that, but what a web server's log means; -: standard input
   --connect ADDR not that, but whether any FastCGI application answers there
-  --url URL      not that, but whether visitors get it there, and no private files
+  --url URL      not that, but what visitors get there, private files too
   --json         for programs: an object with \"level\" and \"findings\"
   --listen ADDR  and all other flags: as {name} will be started with them
 

@@ -1,7 +1,7 @@
 //! Whether an application answers GET_VALUES (specification, section 4.1), and with what; or speaks something else.
 //!
-//! Of the web servers only HAProxy was seen to ask. libfcgi and our own library answer, php-fpm answers and closes the
-//! connection, and many others close it without a word.
+//! Of the web servers only HAProxy was seen to ask. Our own library answers; php-fpm 8.2 does and closes the connection;
+//! libfcgi 2.4.2 waits for more unless the record has padding, which HAProxy's has not; many others close without a word.
 
 use super::super::Finding;
 use crate::net::{Transport, Wait};
@@ -47,7 +47,7 @@ pub(super) fn ask(transport: &Transport) -> Values {
 
 impl Values {
     pub(super) fn finding(&self) -> Finding {
-        let harmless = "HAProxy's option get-values is not for it; no other web server asks";
+        let harmless = "leave out HAProxy's option get-values; no other web server asks";
         match self {
             Values::Known(values) if values.is_empty() => {
                 Finding::green("it answers GET_VALUES, and says nothing of its connections")
@@ -66,7 +66,7 @@ impl Values {
             ),
             Values::Silent => Finding::yellow(
                 format!("it was silent for {LONGEST:?} when it was asked GET_VALUES"),
-                format!("{harmless}; or all its workers are busy"),
+                format!("libfcgi 2.4.2 is so: {harmless}; or all its workers are busy"),
             ),
             Values::Http(line) => Finding::red(
                 format!("a web server answers there, and no FastCGI application: {line:?}"),
