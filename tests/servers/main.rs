@@ -28,6 +28,7 @@ mod requests;
 mod row;
 mod sessions;
 mod settings;
+mod shown;
 mod stops;
 mod stories;
 mod testbed;
@@ -331,6 +332,21 @@ const ROWS: &[Row] = &[
         name: "lighttpd-explained",
         missing: lighttpd::missing,
         work: Work::Story(explained::lighttpd),
+    },
+    Row {
+        name: "apache-fcgid-shown",
+        missing: shown::missing_fcgid,
+        work: Work::Story(shown::fcgid),
+    },
+    Row {
+        name: "nginx-shown",
+        missing: shown::missing_nginx,
+        work: Work::Story(shown::nginx),
+    },
+    Row {
+        name: "nginx-root-shown",
+        missing: shown::missing_nginx,
+        work: Work::Story(shown::nginx_root),
     },
     Row {
         name: "nginx-files",

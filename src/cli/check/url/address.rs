@@ -1,5 +1,8 @@
 //! A page's address, as far as it matters here: where it is, and the folder that it is in. Pure.
 
+/// Programs lie no deeper.
+const MOST_FOLDERS: usize = 3;
+
 /// `http://` or `https://`, a host, and a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cli) struct Url {
@@ -56,20 +59,27 @@ impl Url {
         format!("{scheme}://{}{}", self.authority(), self.target)
     }
 
-    /// The folder that the page is in, or that the program of this `name` is in; it ends with a slash.
-    pub(super) fn folder(&self, name: Option<&str>) -> Url {
+    /// The folders that the program of this `name` may be in, the deepest first; each ends with a slash. Where the name is part
+    /// of the address that is one; else the page may be anywhere below it.
+    pub(super) fn folders(&self, name: Option<&str>) -> Vec<Url> {
         let path = self.target.split('?').next().unwrap_or("/");
         let program = name.and_then(|name| {
             let name = format!("/{}", encoded(name));
             let at = path.find(&name)?;
             let rest = &path[at + name.len()..];
-            (rest.is_empty() || rest.starts_with('/')).then_some(at + 1)
+            (rest.is_empty() || rest.starts_with('/')).then_some(at)
         });
-        let end = program.unwrap_or_else(|| path.rfind('/').map_or(0, |at| at + 1));
-        Url {
-            target: path[..end].to_owned(),
+        let slashes = path.match_indices('/').map(|(at, _)| at);
+        let mut ends: Vec<usize> = match program {
+            Some(at) => vec![at],
+            None => slashes.take(MOST_FOLDERS).collect(),
+        };
+        ends.reverse();
+        let folder = |end: usize| Url {
+            target: path[..=end].to_owned(),
             ..self.clone()
-        }
+        };
+        ends.into_iter().map(folder).collect()
     }
 
     /// A name in this folder. Its slashes stay.
@@ -141,18 +151,30 @@ mod tests {
 
     #[test]
     fn a_page_is_in_a_folder() {
-        for (text, folder) in [
-            ("http://a", "http://a/"),
-            ("http://a?x=/b/c", "http://a/"),
-            ("https://a:81/sub/page?x", "https://a:81/sub/"),
-            ("http://a/sub/", "http://a/sub/"),
-            ("http://a/sub/app.fcgi", "http://a/sub/"),
-            ("http://a/sub/app.fcgi/x/y", "http://a/sub/"),
-            ("http://a/app.fcgi2/x", "http://a/app.fcgi2/"),
+        for (text, folders) in [
+            ("http://a", &["http://a/"][..]),
+            ("http://a?x=/b/c", &["http://a/"]),
+            (
+                "https://a:81/sub/page?x",
+                &["https://a:81/sub/", "https://a:81/"],
+            ),
+            ("http://a/sub/", &["http://a/sub/", "http://a/"]),
+            ("http://a/sub/app.fcgi", &["http://a/sub/"]),
+            ("http://a/sub/app.fcgi/x/y", &["http://a/sub/"]),
+            (
+                "http://a/1/2/3/4",
+                &["http://a/1/2/", "http://a/1/", "http://a/"],
+            ),
+            (
+                "http://a/app.fcgi2/x",
+                &["http://a/app.fcgi2/", "http://a/"],
+            ),
         ] {
-            assert_eq!(url(text).folder(Some("app.fcgi")).text(), folder);
+            let found = url(text).folders(Some("app.fcgi"));
+            let found: Vec<String> = found.iter().map(Url::text).collect();
+            assert_eq!(found, folders, "{text}");
         }
-        let folder = url("http://a/sub/x").folder(None);
+        let folder = &url("http://a/sub/x").folders(None)[0];
         assert_eq!(folder.join("a b#/c").text(), "http://a/sub/a%20b%23/c");
     }
 

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// So many names are asked at most.
+/// So many addresses are asked at most.
 const MOST: usize = 60;
 
 /// So many files are looked at, and so deep.
@@ -55,8 +55,8 @@ struct Candidate {
     file: Option<PathBuf>,
 }
 
-/// Asks for each name; `folder` is where the program of this `name` lies.
-pub(super) fn findings(base: &Url, name: Option<&str>, folder: Option<&Path>) -> Vec<Finding> {
+/// Asks for each name in each of the `bases`; `folder` is where the program of this `name` lies.
+pub(super) fn findings(bases: &[Url], name: Option<&str>, folder: Option<&Path>) -> Vec<Finding> {
     let mut candidates = folder.map(beside).unwrap_or_default();
     for (name, kind) in common(name) {
         if !candidates.iter().any(|other| other.name == name) {
@@ -67,21 +67,24 @@ pub(super) fn findings(base: &Url, name: Option<&str>, folder: Option<&Path>) ->
             });
         }
     }
-    let all = candidates.len();
-    let (mut findings, mut failed, mut asked) = (Vec::new(), None, Vec::new());
+    let pairs = candidates.iter().flat_map(|candidate| {
+        let urls = bases.iter().map(|base| base.join(&candidate.name));
+        urls.map(move |url| (candidate, url))
+    });
+    let all = candidates.len() * bases.len();
+    let (mut findings, mut failed, mut asked) = (Vec::new(), None, 0);
     let mut progress = Progress::new();
-    for candidate in candidates.into_iter().take(MOST) {
+    for (candidate, url) in pairs.take(MOST) {
         if progress.is_over() {
             break;
         }
-        let url = base.join(&candidate.name);
         match curl::get(&url) {
-            Ok(got) if is_sent(&candidate, &got) => findings.push(candidate.finding(&url)),
+            Ok(got) if is_sent(candidate, &got) => findings.push(candidate.finding(&url)),
             Ok(_) => {}
-            Err(failure) => failed = Some((candidate.name.clone(), failure)),
+            Err(failure) => failed = Some((&candidate.name, failure)),
         }
-        asked.push(candidate.name);
-        progress.step(asked.len(), all);
+        asked += 1;
+        progress.step(asked, all);
     }
     drop(progress);
     if let Some((name, failure)) = failed {
@@ -90,16 +93,19 @@ pub(super) fn findings(base: &Url, name: Option<&str>, folder: Option<&Path>) ->
             "ask again; a web server may shut out who asks for such names",
         ));
     }
-    if asked.len() < all {
+    if asked < all {
         findings.push(Finding::yellow(
-            format!("{} names were not asked for", all - asked.len()),
+            format!("{} addresses of files were not asked for", all - asked),
             "move what visitors need not have out of the folder",
         ));
     }
     if findings.is_empty() {
+        let folders: Vec<String> = bases.iter().map(Url::shown).collect();
+        let names: Vec<&str> = candidates.iter().map(|other| other.name.as_str()).collect();
         findings.push(Finding::green(format!(
-            "no file comes back that nobody may read; asked were {}",
-            asked.join(", ")
+            "no file comes back that nobody may read; asked in {} were {}",
+            folders.join(" and "),
+            names.join(", ")
         )));
     }
     findings

@@ -46,11 +46,11 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     let name = folder.and_then(|_| subject.file.file_name());
     let name = name.map(|name| name.to_string_lossy().into_owned());
     let mut findings = vec![page::finding(&url, &page, folder)];
-    let base = url.folder(name.as_deref());
-    let routes = routes::ask(&base, name.as_deref());
+    let folders = url.folders(name.as_deref());
+    let routes = routes::ask(&folders, name.as_deref());
     findings.extend(routes.findings(&page));
     findings.extend(routes.reaching().and_then(post::finding));
-    findings.extend(exposed::findings(&base, name.as_deref(), folder));
+    findings.extend(exposed::findings(&folders, name.as_deref(), folder));
     findings
 }
 

@@ -13,11 +13,23 @@ pub(super) struct Routes {
     direct: Option<(Url, Got)>,
 }
 
-pub(super) fn ask(base: &Url, name: Option<&str>) -> Routes {
+/// `folders`: the deepest first, and at least one.
+pub(super) fn ask(folders: &[Url], name: Option<&str>) -> Routes {
     let get = |url: Url| curl::get(&url).ok().map(|got| (url, got));
+    let nowhere = folders.first().map(|folder| {
+        let page = format!("fcgi-check-{}", process::id());
+        folder.join(&page)
+    });
+    let mut direct = None;
+    for folder in folders {
+        direct = name.and_then(|name| get(folder.join(&format!("{name}/"))));
+        if direct.as_ref().is_some_and(|(_, got)| is_programs(got)) {
+            break;
+        }
+    }
     Routes {
-        nowhere: get(base.join(&format!("fcgi-check-{}", process::id()))),
-        direct: name.and_then(|name| get(base.join(&format!("{name}/")))),
+        nowhere: nowhere.and_then(get),
+        direct,
     }
 }
 
