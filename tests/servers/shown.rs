@@ -113,20 +113,22 @@ fn without_htaccess(report: &mut Report, folder: &Folder, program: &Program) {
         return;
     };
     let http = running.http;
+    let exits = [
+        ("red", "/exits.fcgi is answered 500"),
+        ("remedy", "Premature end"),
+    ];
+    asked(report, program, http, "/exits.fcgi", 1, &exits);
+    // mod_fcgid tries for three seconds each time.
+    report.check("the one that exits goes", || {
+        fs::remove_file(folder.path("www/exits.fcgi")).map_err(|e| e.to_string())
+    });
     for (target, wanted) in [
-        (
-            "/exits.fcgi",
-            &[
-                ("red", "/exits.fcgi is answered 500"),
-                ("remedy", "Premature end"),
-            ][..],
-        ),
         (
             "/off/off.fcgi",
             &[
                 ("red", "/off/off.fcgi is answered 403"),
                 ("remedy", "(\"ExecCGI is off\")"),
-            ],
+            ][..],
         ),
         (
             "/nowhere",

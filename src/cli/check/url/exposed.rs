@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// So many addresses are asked at most.
-const MOST: usize = 60;
+const MOST: usize = 90;
 
 /// So many files are looked at, and so deep.
 const MOST_FILES: usize = 2000;
