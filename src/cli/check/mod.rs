@@ -17,6 +17,7 @@ mod limits;
 mod listening;
 mod memory;
 mod person;
+mod progress;
 mod report;
 mod running;
 mod script;

@@ -8,6 +8,7 @@ mod refusal;
 mod values;
 
 use super::person::{Person, way_to};
+use super::progress::Progress;
 use super::sockets::{self, There};
 use super::{Finding, Subject, listening};
 use crate::net::{Address, Transport};
@@ -24,6 +25,8 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     let Some(address) = &subject.connect else {
         return Vec::new();
     };
+    let progress = Progress::new();
+    progress.say(&format!("asking {address}"));
     let begin = Instant::now();
     let connected = Transport::connect(address, LONGEST_CONNECT);
     let took = begin.elapsed();

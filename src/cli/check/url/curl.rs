@@ -143,7 +143,7 @@ fn fetch(url: &Url, flags: &[&str], input: &[u8]) -> Result<Got, Failure> {
 fn start(url: &Url, flags: &[&str]) -> io::Result<Child> {
     Command::new("curl")
         // First: no .curlrc, which might follow redirects or write files. The environment's proxies count.
-        .args(["-q", "-sS", "-g", "-i", "--suppress-connect-headers"])
+        .args(["-q", "-sS", "-g", "-i"])
         .args(["--proto", "=http,https", "-A", AGENT])
         .args(["--connect-timeout", LONGEST_CONNECT, "--max-time", LONGEST])
         .args(flags)
@@ -169,7 +169,7 @@ fn read(child: &mut Child) -> (Vec<u8>, bool) {
     (bytes, is_whole)
 }
 
-/// Heads of status 1xx stand in front of the answer's.
+/// In front of the answer's head stand those of status 1xx, and a proxy's answer to CONNECT.
 fn parse(bytes: &[u8]) -> Option<Got> {
     let mut rest = bytes;
     loop {
@@ -178,7 +178,7 @@ fn parse(bytes: &[u8]) -> Option<Got> {
         rest = &rest[end + 4..];
         let mut lines = head.lines();
         let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-        if (100..200).contains(&status) {
+        if (100..200).contains(&status) || rest.starts_with(b"HTTP/") {
             continue;
         }
         let fields = lines.filter_map(|line| line.split_once(':'));
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn the_last_head_counts() {
         let got = parse(
-            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/2 404\r\nLocation: /x\r\ncontent-type:text/plain\r\n\r\n\0a\r\n\r\nb",
+            b"HTTP/1.1 200 Connection established\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/2 404\r\nLocation: /x\r\ncontent-type:text/plain\r\n\r\n\0a\r\n\r\nb",
         )
         .unwrap();
         assert_eq!((got.status, got.kind()), (404, "text/plain"));

@@ -1,14 +1,19 @@
 //! Files that nobody may read and the web server sends: the program itself, databases, settings, backups.
 
 use super::super::Finding;
+use super::super::progress::Progress;
 use super::curl::{self, Got};
-use super::{Progress, Url, page};
+use super::{Url, page};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// So many addresses are asked at most.
 const MOST: usize = 90;
+
+/// After which no further one is asked.
+const LONGEST: Duration = Duration::from_secs(120);
 
 /// So many files are looked at, and so deep.
 const MOST_FILES: usize = 2000;
@@ -56,7 +61,12 @@ struct Candidate {
 }
 
 /// Asks for each name in each of the `bases`; `folder` is where the program of this `name` lies.
-pub(super) fn findings(bases: &[Url], name: Option<&str>, folder: Option<&Path>) -> Vec<Finding> {
+pub(super) fn findings(
+    bases: &[Url],
+    name: Option<&str>,
+    folder: Option<&Path>,
+    progress: &Progress,
+) -> Vec<Finding> {
     let mut candidates = folder.map(beside).unwrap_or_default();
     for (name, kind) in common(name) {
         if !candidates.iter().any(|other| other.name == name) {
@@ -73,20 +83,19 @@ pub(super) fn findings(bases: &[Url], name: Option<&str>, folder: Option<&Path>)
     });
     let all = candidates.len() * bases.len();
     let (mut findings, mut failed, mut asked) = (Vec::new(), None, 0);
-    let mut progress = Progress::new();
+    let begin = Instant::now();
     for (candidate, url) in pairs.take(MOST) {
-        if progress.is_over() {
+        if begin.elapsed() > LONGEST {
             break;
         }
+        progress.say(&format!("asking for files, {asked} of {all}"));
         match curl::get(&url) {
             Ok(got) if is_sent(candidate, &got) => findings.push(candidate.finding(&url)),
             Ok(_) => {}
             Err(failure) => failed = Some((&candidate.name, failure)),
         }
         asked += 1;
-        progress.step(asked, all);
     }
-    drop(progress);
     if let Some((name, failure)) = failed {
         findings.push(Finding::yellow(
             format!("{name} could not be asked for: {}", failure.sentence()),

@@ -10,18 +10,14 @@ mod page;
 mod post;
 mod routes;
 
+use super::progress::Progress;
 use super::{Finding, Subject};
 pub(in crate::cli) use address::Url;
 use curl::Got;
-use std::io::{self, IsTerminal, Write};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 /// Redirects that are followed, to the same host only.
 const MOST_REDIRECTS: usize = 3;
-
-/// After which no further name is asked.
-const LONGEST: Duration = Duration::from_secs(120);
 
 /// Where programs lie that no web server sends: what is beside them is not the application's.
 const NOT_SERVED: [&str; 7] = [
@@ -38,19 +34,27 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     let Some(url) = &subject.url else {
         return Vec::new();
     };
+    let progress = Progress::new();
+    progress.say(&format!("asking {}", url.shown()));
     let (url, page) = match first(url) {
         Ok(first) => first,
         Err(failure) => return vec![failure.finding(url)],
     };
-    let folder = Some(subject.folder()).filter(|folder| is_served(folder));
-    let name = folder.and_then(|_| subject.file.file_name());
+    // Not where a link to it leads: a web server's folder is where it is named.
+    let folder = subject.program.parent().filter(|folder| is_served(folder));
+    let name = folder.and_then(|_| subject.program.file_name());
     let name = name.map(|name| name.to_string_lossy().into_owned());
     let mut findings = vec![page::finding(&url, &page, folder)];
     let folders = url.folders(name.as_deref());
     let routes = routes::ask(&folders, name.as_deref());
     findings.extend(routes.findings(&page));
     findings.extend(routes.reaching().and_then(post::finding));
-    findings.extend(exposed::findings(&folders, name.as_deref(), folder));
+    findings.extend(exposed::findings(
+        &folders,
+        name.as_deref(),
+        folder,
+        &progress,
+    ));
     findings
 }
 
@@ -70,38 +74,4 @@ fn first(url: &Url) -> Result<(Url, Got), curl::Failure> {
 
 fn is_served(folder: &Path) -> bool {
     !NOT_SERVED.iter().any(|other| folder == Path::new(other))
-}
-
-/// Says on a terminal how far it is, once that takes long.
-struct Progress {
-    begin: Instant,
-    is_shown: bool,
-}
-
-impl Progress {
-    fn new() -> Progress {
-        Progress {
-            begin: Instant::now(),
-            is_shown: false,
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.begin.elapsed() > LONGEST
-    }
-
-    fn step(&mut self, done: usize, all: usize) {
-        if self.begin.elapsed() > Duration::from_secs(1) && io::stderr().is_terminal() {
-            self.is_shown = true;
-            let _ = write!(io::stderr(), "\r{done} of {all} names asked");
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if self.is_shown {
-            let _ = write!(io::stderr(), "\r\x1b[K");
-        }
-    }
 }

@@ -92,7 +92,10 @@ impl Routes {
 
 /// As far as can be seen: it is no web server's page, and no file's.
 fn is_programs(got: &Got) -> bool {
-    page::own(got).is_none() && got.redirect().is_none() && !got.body.starts_with(b"\x7fELF")
+    got.status < 500
+        && page::own(got).is_none()
+        && got.redirect().is_none()
+        && !got.body.starts_with(b"\x7fELF")
 }
 
 #[cfg(test)]
