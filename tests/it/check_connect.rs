@@ -356,6 +356,47 @@ fn a_web_server_and_a_silent_one_are_told() {
     assert_eq!(silent.code, Some(1));
 }
 
+/// Most web servers wait for the end of a line.
+#[test]
+fn a_web_server_that_waits_is_told_from_a_silent_application() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept()?;
+        let (mut request, mut some) = (Vec::new(), [0; 4096]);
+        while !request.ends_with(b"\r\n\r\n") {
+            match stream.read(&mut some)? {
+                0 => return Ok(()),
+                n => request.extend_from_slice(&some[..n]),
+            }
+        }
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    });
+    let report = connect(&address);
+    let words =
+        "a web server answers there, and no FastCGI application: \"HTTP/1.1 400 Bad Request\"";
+    report.assert_has("red", "connect", words);
+}
+
+#[test]
+fn a_program_can_read_it() {
+    let testbed = Testbed::listening(1);
+    let address = testbed.address().to_string();
+    let mut command = command();
+    command.args(["check", "--json", "--connect", &address]);
+    command.stdout(Stdio::piped());
+    let told = told(command);
+    assert_eq!(told.code, Some(0));
+    let begin = format!("{{\"program\":\"{address}\",\"level\":\"yellow\",\"findings\":[");
+    assert!(told.stdout.starts_with(&begin), "{told:?}");
+    assert!(
+        told.stdout
+            .contains("{\"level\":\"green\",\"about\":\"connect\","),
+        "{told:?}"
+    );
+    assert!(!told.stdout.contains("\"about\":\"file\""), "{told:?}");
+}
+
 #[test]
 fn what_is_asked_for_must_be_an_address() {
     let home = Home::new();

@@ -158,9 +158,8 @@ fn near_ports(wanted: SocketAddr) -> Vec<Finding> {
         return Vec::new();
     }
     let far = |port: u16| {
-        let (near, wanted) = (port.to_string(), wanted.port().to_string());
-        let typed = distance(&near, &wanted) * 10;
-        typed.min(usize::from(port.abs_diff(wanted.parse().unwrap_or(0))))
+        let mistyped = distance(&port.to_string(), &wanted.port().to_string());
+        usize::from(port.abs_diff(wanted.port())).min(mistyped * 10)
     };
     ports.retain(|(other, ..)| far(other.port()) <= 10);
     ports.sort_by_key(|(other, ..)| (far(other.port()), *other));
