@@ -15,6 +15,9 @@ const MOST: usize = 90;
 /// After which no further one is asked.
 const LONGEST: Duration = Duration::from_secs(120);
 
+/// So many names are told.
+const MOST_SHOWN: usize = 12;
+
 /// So many files are looked at, and so deep.
 const MOST_FILES: usize = 2000;
 const DEEPEST: usize = 3;
@@ -40,16 +43,17 @@ const OF_BACKUPS: [&str; 9] = [
 ];
 const OF_SECRETS: [&str; 7] = [".key", ".pem", ".env", ".ini", ".conf", ".toml", ".log"];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
-    Program,
-    Database,
     /// `.ht.NAME`
     Settings,
+    Database,
     /// What a name with a dot in front is for.
     Hidden,
-    Backup,
     Secret,
+    Backup,
+    Program,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +81,12 @@ pub(super) fn findings(
             });
         }
     }
+    // What is worst comes first: the last ones may not be asked for.
+    candidates.sort_by_cached_key(|other| {
+        let is_other = Some(other.name.as_str()) != name;
+        let depth = other.name.matches('/').count();
+        (is_other, other.kind, depth, other.name.clone())
+    });
     let pairs = candidates.iter().flat_map(|candidate| {
         let urls = bases.iter().map(|base| base.join(&candidate.name));
         urls.map(move |url| (candidate, url))
@@ -110,7 +120,12 @@ pub(super) fn findings(
     }
     if findings.is_empty() {
         let folders: Vec<String> = bases.iter().map(Url::shown).collect();
-        let names: Vec<&str> = candidates.iter().map(|other| other.name.as_str()).collect();
+        let names = candidates.iter().map(|other| other.name.as_str());
+        let mut names: Vec<&str> = names.take(MOST_SHOWN).collect();
+        let more = format!("{} more", candidates.len() - names.len());
+        if candidates.len() > names.len() {
+            names.push(&more);
+        }
         findings.push(Finding::green(format!(
             "no file comes back that nobody may read; asked in {} were {}",
             folders.join(" and "),
@@ -165,9 +180,6 @@ fn common(program: Option<&str>) -> Vec<(String, Kind)> {
 fn beside(folder: &Path) -> Vec<Candidate> {
     let (mut found, mut left) = (Vec::new(), MOST_FILES);
     walk(folder, "", DEEPEST, &mut left, &mut found);
-    found.sort_by(|a, b| {
-        (a.name.matches('/').count(), &a.name).cmp(&(b.name.matches('/').count(), &b.name))
-    });
     found
 }
 
