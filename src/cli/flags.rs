@@ -2,6 +2,8 @@
 
 #[cfg(feature = "toolbox")]
 use super::get::Asked;
+#[cfg(all(feature = "toolbox", feature = "dev"))]
+use super::serve;
 use crate::net::{Address, Owner, Prefix};
 use crate::sendfile::Sendfile;
 use crate::server::{MOST_PROCESSES, Server};
@@ -113,12 +115,15 @@ pub(super) enum Command {
     Conf(String, String),
     #[cfg(feature = "toolbox")]
     Get(Box<Asked>),
+    /// Http in front of another application.
+    #[cfg(all(feature = "toolbox", feature = "dev"))]
+    Front(Box<serve::Asked>),
     Help(Topic),
     Version,
 }
 
 /// What can be typed in front of flags.
-const COMMANDS: [&str; 2] = ["conf", "get"];
+const COMMANDS: [&str; 3] = ["conf", "get", "serve"];
 
 /// A flag of one command alone. Those of serving mean nothing there, and these mean nothing to serving.
 #[cfg(feature = "toolbox")]
@@ -132,6 +137,43 @@ pub(super) struct Own {
     pub(super) is_repeatable: bool,
 }
 
+#[cfg(feature = "toolbox")]
+impl Own {
+    /// It takes no value.
+    pub(super) const fn switch(short: &'static str, name: &'static str, help: &'static str) -> Own {
+        Own::text(short, name, "", help)
+    }
+
+    /// It takes a value.
+    pub(super) const fn text(
+        short: &'static str,
+        name: &'static str,
+        value: &'static str,
+        help: &'static str,
+    ) -> Own {
+        Own {
+            short,
+            name,
+            value,
+            help,
+            is_repeatable: false,
+        }
+    }
+
+    /// It takes a value, each time that it is given.
+    pub(super) const fn many(
+        short: &'static str,
+        name: &'static str,
+        value: &'static str,
+        help: &'static str,
+    ) -> Own {
+        Own {
+            is_repeatable: true,
+            ..Own::text(short, name, value, help)
+        }
+    }
+}
+
 /// One screen of help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Topic {
@@ -141,6 +183,8 @@ pub(super) enum Topic {
     Limits,
     Conf,
     Get,
+    #[cfg(all(feature = "toolbox", feature = "dev"))]
+    Front,
 }
 
 /// Where in the server a flag's value is.
@@ -194,6 +238,21 @@ pub(super) fn parse(
             Command::Get(Box::new(asked))
         });
         return Ok((command, Options::default()));
+    }
+    #[cfg(all(feature = "toolbox", feature = "dev"))]
+    if arguments.next_if(|first| first == "serve").is_some() {
+        let asked = serve::Asked::parse(arguments)?;
+        let command = asked.map_or(Command::Help(Topic::Front), |asked| {
+            Command::Front(Box::new(asked))
+        });
+        return Ok((command, Options::default()));
+    }
+    #[cfg(all(feature = "toolbox", not(feature = "dev")))]
+    if arguments.next_if(|first| first == "serve").is_some() {
+        return Err(
+            "serve is http, and this program is built without it; build it with fcgi's feature dev"
+                .into(),
+        );
     }
     let matches = grammar().parse(arguments).map_err(explain)?;
     if matches.opt_present("help") {
@@ -269,7 +328,8 @@ pub(super) fn help(name: &str, server: &mut Server) -> String {
         text += &format!(
             "       {name} conf SERVER [FLAG]...    prints that web server's configuration;\n       \
              {name} help conf                which ones there are\n       \
-             {name} get /path                one request, no server: help get\n"
+             {name} get /path                one request, no server: help get\n       \
+             {name} serve --connect ADDR     http before an application: help serve\n"
         );
     }
     text += &lines(server, Topic::Serve);
@@ -628,6 +688,9 @@ fn command(matches: &Matches) -> Result<Command, String> {
         ["get", ..] if cfg!(feature = "toolbox") => Err(
             "the command get stands in front of its flags, and takes none of serving; write get [FLAG]... /path".into(),
         ),
+        ["serve", ..] if cfg!(feature = "toolbox") => Err(
+            "the command serve stands in front of its flags, and takes none of serving FastCGI; write serve --connect ADDR".into(),
+        ),
         [word, ..] => Err(match nearest(word, COMMANDS.into_iter()) {
             Some(near) => format!("{word:?} is no command; did you mean {near}?"),
             None => format!(
@@ -646,6 +709,8 @@ fn topic(words: &[String]) -> Topic {
         () if has("running") => Topic::Running,
         () if has("conf") && cfg!(feature = "toolbox") => Topic::Conf,
         () if has("get") && cfg!(feature = "toolbox") => Topic::Get,
+        #[cfg(all(feature = "toolbox", feature = "dev"))]
+        () if has("serve") => Topic::Front,
         () => Topic::Serve,
     }
 }
@@ -927,7 +992,7 @@ pub(super) fn address(value: &str) -> Result<Address, String> {
 }
 
 /// Http has no password either, and a development server is meant for the one who started it.
-fn http(value: &str) -> Result<SocketAddr, String> {
+pub(super) fn http(value: &str) -> Result<SocketAddr, String> {
     if let Ok(port) = value.parse() {
         return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     }

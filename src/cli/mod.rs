@@ -4,6 +4,8 @@
 //! looked at; the flags; the settings file; and by them where requests come from.
 
 #[cfg(feature = "toolbox")]
+mod application;
+#[cfg(feature = "toolbox")]
 mod conf;
 mod flags;
 mod gate;
@@ -13,7 +15,11 @@ mod get;
 mod http;
 mod lines;
 mod program;
+#[cfg(all(feature = "toolbox", feature = "dev"))]
+mod serve;
 mod settings;
+#[cfg(any(feature = "toolbox", feature = "dev"))]
+mod stderr;
 mod trial;
 
 use crate::control::Control;
@@ -65,6 +71,8 @@ impl Server {
             Ok((Command::Conf(server, form), flags)) => print_conf(self, &server, &form, flags),
             #[cfg(feature = "toolbox")]
             Ok((Command::Get(asked), _)) => get::run(self, *asked),
+            #[cfg(all(feature = "toolbox", feature = "dev"))]
+            Ok((Command::Front(asked), _)) => serve::run(*asked),
             Ok((Command::Help(topic), _)) => print(&help(topic, self)),
             Ok((Command::Version, _)) => print(&format!(
                 "{}, with fcgi {}\n",
@@ -90,6 +98,8 @@ fn help(topic: Topic, mut server: Server) -> String {
         Topic::Conf => conf::help(&name),
         #[cfg(feature = "toolbox")]
         Topic::Get => get::help(&name),
+        #[cfg(all(feature = "toolbox", feature = "dev"))]
+        Topic::Front => serve::help(&name),
         #[cfg(not(feature = "toolbox"))]
         Topic::Conf | Topic::Get => flags::help(&name, &mut server),
     }

@@ -1,6 +1,7 @@
 //! What `get` is told to ask: its flags, and the request that is made of them. Called by `get` and by the flags' parser.
 
-use crate::cli::flags::{self, LEAST_WAIT, Own};
+use crate::cli::application::{self, Script};
+use crate::cli::flags::{self, Own};
 use crate::net::Address;
 use crate::protocol::Role;
 use crate::testing::request;
@@ -8,44 +9,44 @@ use getopts::Matches;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read};
-use std::path::{self, Path};
+use std::path::Path;
 use std::time::Duration;
 
 /// As curl calls them, where curl has them.
 pub(super) const FLAGS: &[Own] = &[
-    text("", "connect", "ADDR", "asks who listens there: unix:/path"),
-    switch("i", "include", "shows status and headers too"),
-    switch("I", "head", "asks with HEAD, shows them alone"),
-    text("X", "request", "METHOD", "[GET; POST with a body]"),
-    many("H", "header", "\"NAME: VALUE\"", "NAME: takes one away"),
-    many(
+    Own::text("", "connect", "ADDR", "asks who listens there: unix:/path"),
+    Own::switch("i", "include", "shows status and headers too"),
+    Own::switch("I", "head", "asks with HEAD, shows them alone"),
+    Own::text("X", "request", "METHOD", "[GET; POST with a body]"),
+    Own::many("H", "header", "\"NAME: VALUE\"", "NAME: takes one away"),
+    Own::many(
         "d",
         "data",
         "DATA",
         "a body: a form's; @FILE, @-: without line ends",
     ),
-    text(
+    Own::text(
         "",
         "data-binary",
         "DATA",
         "a body as it is; @FILE, @- (standard input)",
     ),
-    many(
+    Own::many(
         "F",
         "form",
         "NAME=VALUE",
         "a field of a multipart form; NAME=@FILE uploads",
     ),
-    many(
+    Own::many(
         "",
         "param",
         "NAME=VALUE",
         "a CGI parameter: REMOTE_USER=ada, HTTPS=on",
     ),
-    text("", "script-filename", "FILE", "the script, for php-fpm"),
-    switch("", "authorizer", "asks whether it may go on"),
-    text("", "timeout", "SECONDS", "the longest silence [60]"),
-    switch("v", "verbose", "shows every record, both ways"),
+    Own::text("", "script-filename", "FILE", "the script, for php-fpm"),
+    Own::switch("", "authorizer", "asks whether it may go on"),
+    Own::text("", "timeout", "SECONDS", "the longest silence [60]"),
+    Own::switch("v", "verbose", "shows every record, both ways"),
 ];
 
 /// A request, and how its answer is to be shown.
@@ -106,18 +107,18 @@ impl Asked {
         };
         let (mut params, body) = ask.into_parts();
         if let Some(file) = matches.opt_str("script-filename") {
-            name_script(&mut params, &file)?;
+            name_script(&mut params, &Script::file(&file)?);
         }
         for text in matches.opt_strs("param") {
             let (name, value) = named("param", &text)?;
             set(&mut params, name, value);
         }
         Ok(Asked {
-            connect: connect(matches)?,
+            connect: application::address(matches)?,
             shows_head: is_head || matches.opt_present("include"),
             shows_body: !is_head,
             is_verbose: matches.opt_present("verbose"),
-            timeout: timeout(matches)?,
+            timeout: application::timeout(matches)?,
             role: match matches.opt_present("authorizer") {
                 true => Role::Authorizer,
                 false => Role::Responder,
@@ -164,37 +165,6 @@ impl Body {
         }
         let pieces: Result<Vec<Vec<u8>>, String> = data.iter().map(|text| piece(text)).collect();
         pieces.map(|pieces| Body::Data(pieces.join(&b'&')))
-    }
-}
-
-const fn switch(short: &'static str, name: &'static str, help: &'static str) -> Own {
-    text(short, name, "", help)
-}
-
-const fn text(
-    short: &'static str,
-    name: &'static str,
-    value: &'static str,
-    help: &'static str,
-) -> Own {
-    Own {
-        short,
-        name,
-        value,
-        help,
-        is_repeatable: false,
-    }
-}
-
-const fn many(
-    short: &'static str,
-    name: &'static str,
-    value: &'static str,
-    help: &'static str,
-) -> Own {
-    Own {
-        is_repeatable: true,
-        ..text(short, name, value, help)
     }
 }
 
@@ -370,69 +340,18 @@ fn named<'t>(flag: &str, text: &'t str) -> Result<(&'t str, &'t str), String> {
     }
 }
 
-fn connect(matches: &Matches) -> Result<Option<Address>, String> {
-    let Some(text) = matches.opt_str("connect") else {
-        return Ok(None);
-    };
-    match flags::address(&text).map_err(|reason| format!("--connect: {reason}"))? {
-        Address::Fd(_) => Err(format!(
-            "--connect: {text} is a descriptor, and nobody listens at its other end; write unix:/path or 127.0.0.1:9000"
-        )),
-        Address::Tcp(address) if address.port() == 0 => Err(format!(
-            "--connect: nobody listens on port 0; write the port that the application names, as in {}:9000",
-            address.ip()
-        )),
-        address => Ok(Some(address)),
-    }
-}
-
-fn timeout(matches: &Matches) -> Result<Duration, String> {
-    match matches.opt_str("timeout") {
-        Some(text) => {
-            flags::seconds(&text, LEAST_WAIT).map_err(|reason| format!("--timeout: {reason}"))
-        }
-        None => Ok(Duration::from_secs(60)),
-    }
-}
-
-/// The parameters by which php-fpm finds its script, as nginx's `fastcgi_split_path_info ^(.+\.php)(/.*)$` sends them; a path
-/// that does not name the script goes to it as by `try_files $uri /index.php`.
-fn name_script(params: &mut Vec<Pair>, file: &str) -> Result<(), String> {
-    let file = path::absolute(file)
-        .map_err(|error| format!("--script-filename: {file:?} is no file: {error}"))?;
-    let (file, Some(name)) = (file.to_string_lossy(), file.file_name()) else {
-        return Err("--script-filename: / is no file; write the script's whole path".into());
-    };
-    let name = format!("/{}", name.to_string_lossy());
+fn name_script(params: &mut Vec<Pair>, script: &Script) {
     // The decoded path, all of which it is so far.
     let path = params.iter().find(|(name, _)| name == b"PATH_INFO");
     let path = path.map_or("".into(), |(_, path)| {
         String::from_utf8_lossy(path).into_owned()
     });
-    let end = path.find(&name).map(|at| at + name.len());
-    let end = end.filter(|&end| path[end..].is_empty() || path[end..].starts_with('/'));
-    let (script, path_info) = match end {
-        Some(end) => path.split_at(end),
-        None => (&*name, ""),
-    };
-    let root = match file.strip_suffix(script) {
-        Some(root) => root,
-        None => file.strip_suffix(&*name).unwrap_or("/"),
-    };
-    set(
-        params,
-        "DOCUMENT_ROOT",
-        if root.is_empty() { "/" } else { root },
-    );
-    set(params, "SCRIPT_NAME", script);
-    set(params, "SCRIPT_FILENAME", &file);
-    // php-cgi refuses to run without it (cgi.force_redirect); nginx's fastcgi_params have it as well.
-    set(params, "REDIRECT_STATUS", "200");
-    params.retain(|(name, _)| name != b"PATH_INFO");
-    if !path_info.is_empty() {
-        set(params, "PATH_INFO", path_info);
+    for (name, value) in script.named(&path) {
+        set(params, name, &value);
+        if value.is_empty() {
+            params.pop();
+        }
     }
-    Ok(())
 }
 
 fn set(params: &mut Vec<Pair>, name: &str, value: &str) {

@@ -561,7 +561,7 @@ fn an_application_that_cannot_be_reached_is_a_page_too() {
     let front = Front::bind(ANY_PORT).unwrap();
     let address = front.local_addr();
     let (stop, stopped) = UnixStream::pair().unwrap();
-    let connect = || Err(io::Error::other("it is not there"));
+    let connect = || -> io::Result<UnixStream> { Err(io::Error::other("it is not there")) };
     let thread = thread::spawn(move || front.run(connect, stopped));
     let mut stream = TcpStream::connect(address).unwrap();
     stream

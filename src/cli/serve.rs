@@ -1,0 +1,182 @@
+//! `serve`: http on this machine in front of any FastCGI application that listens somewhere, without a web server. Called by
+//! `cli::main`.
+//!
+//! The http server is that of `--http`; here is what it asks. An application that is started anew is there again for the next
+//! request, since each has a connection of its own.
+
+use super::application::{self, Script, remedy};
+use super::flags::{self, Own};
+use super::http::{Backend, Front, MAX_CONNECTIONS, Param};
+use super::{exit_code, lines, print};
+use crate::client::Client;
+use crate::net::Address;
+use crate::process;
+use getopts::Matches;
+use std::ffi::OsString;
+use std::io;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+const FLAGS: &[Own] = &[
+    Own::text(
+        "",
+        "connect",
+        "ADDR",
+        "where it listens: unix:/path, host:port",
+    ),
+    Own::text("", "http", "ADDR", "where browsers come [127.0.0.1:8000]"),
+    Own::text(
+        "",
+        "script-filename",
+        "FILE",
+        "php-fpm: this script answers all",
+    ),
+    Own::text("", "root", "DIR", "php-fpm: /x.php is DIR/x.php"),
+    Own::text("", "timeout", "SECONDS", "the longest silence [60]"),
+];
+
+/// What runs when it is asked to stop has so long: nothing of it is lost, and a person waits at the terminal.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// If even that is not heeded.
+const LAST: Duration = Duration::from_secs(10);
+
+/// Where requests come from, and where they go.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// `None`: the usual place.
+    http: Option<SocketAddr>,
+    timeout: Duration,
+    application: Application,
+}
+
+/// Whoever listens there.
+#[derive(Debug)]
+struct Application {
+    address: Address,
+    /// `None`: it is an application that has all paths.
+    script: Option<Script>,
+}
+
+impl Asked {
+    /// Reads the arguments behind `serve`; `None` if its help is asked for.
+    ///
+    /// # Errors
+    /// One sentence.
+    pub(super) fn parse(
+        arguments: impl Iterator<Item = OsString>,
+    ) -> Result<Option<Asked>, String> {
+        match flags::parse_own("serve", FLAGS, arguments)? {
+            Some(matches) => Asked::of(&matches).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn of(matches: &Matches) -> Result<Asked, String> {
+        if let Some(word) = matches.free.first() {
+            return Err(format!(
+                "serve takes flags alone, and {word:?} is none; leave it out"
+            ));
+        }
+        let http = matches.opt_str("http");
+        let http = http.map(|text| flags::http(&text)).transpose();
+        Ok(Asked {
+            http: http.map_err(|reason| format!("--http: {reason}"))?,
+            timeout: application::timeout(matches)?,
+            application: Application {
+                address: application::address(matches)?.ok_or(
+                    "serve needs an application; write --connect unix:/path, where it listens",
+                )?,
+                script: script(matches)?,
+            },
+        })
+    }
+}
+
+fn script(matches: &Matches) -> Result<Option<Script>, String> {
+    match (matches.opt_str("script-filename"), matches.opt_str("root")) {
+        (Some(_), Some(_)) => Err(
+            "--script-filename is one script for all paths, and --root has one for each; leave one out".into(),
+        ),
+        (Some(file), None) => Script::file(&file).map(Some),
+        (None, Some(folder)) => Script::below(&folder).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+/// One screen.
+pub(super) fn help(name: &str) -> String {
+    format!(
+        "Usage: {name} serve --connect ADDR [FLAG]...    http in front of any application\n{}\
+         For development: other machines are not let in, {MAX_CONNECTIONS} connections at a time are\n\
+         answered, and further ones wait. Bodies are streamed both ways, and nothing is\n\
+         sent but what the application answers: no files. Where 8000 is taken and --http\n\
+         not given, the port is a free one: the first line on standard output says it.\n\
+         With --root other paths than those of scripts go to index.php: that of their\n\
+         folder, or that of DIR.\n\
+         To standard error goes a line for each request (method, path, status, bytes,\n\
+         time), what the application writes to stderr, and why an answer failed. The\n\
+         browser sees 502 if the application is not there, does not speak FastCGI or\n\
+         breaks off, and 504 if it is silent. It may be started anew at any time.\n\
+         Exit status: 0 after Ctrl-C, 1 when serving failed, 2 misused.\n",
+        flags::lines_of_own(FLAGS)
+    )
+}
+
+/// Serves until a signal stops it.
+pub(super) fn run(asked: Asked) -> ExitCode {
+    lines::start(None);
+    exit_code(listen(asked.http).and_then(|front| serve(front, asked)))
+}
+
+fn listen(http: Option<SocketAddr>) -> io::Result<Front> {
+    http.map_or_else(Front::bind_usual, Front::bind)
+}
+
+fn serve(mut front: Front, asked: Asked) -> io::Result<()> {
+    front.limits().application = asked.timeout;
+    front.limits().stop = Some(GRACE);
+    process::own(LAST, false)?;
+    let stop = process::stops_front()?;
+    print(&format!("http://{}/\n", front.local_addr()));
+    front.run(asked.application, stop)?;
+    process::is_done();
+    Ok(())
+}
+
+impl Backend for Application {
+    fn connect(&self) -> io::Result<Client> {
+        Client::connect(&self.address)
+            .map_err(|error| io::Error::new(error.kind(), format!("{error}{}", remedy(&error))))
+    }
+
+    fn adapt(&self, params: &mut Vec<Param>) {
+        let Some(script) = &self.script else { return };
+        let path = params.iter().find(|(name, _)| name == "PATH_INFO");
+        let path = path.map_or("".into(), |(_, path)| {
+            String::from_utf8_lossy(path).into_owned()
+        });
+        let named = script.named(&path);
+        params.retain(|(name, _)| !named.iter().any(|(own, _)| own == name));
+        let sent = named.into_iter().filter(|(_, value)| !value.is_empty());
+        params.extend(sent.map(|(name, value)| (name.to_owned(), value.into_bytes())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_fits_a_screen_and_has_every_flag() {
+        let help = help("app.fcgi");
+        assert!(help.lines().count() <= 24, "{help}");
+        for line in help.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        for flag in FLAGS {
+            assert!(help.contains(&format!("--{} ", flag.name)), "{}", flag.name);
+        }
+    }
+}
