@@ -695,9 +695,17 @@ fn command(matches: &Matches) -> Result<Command, String> {
             Some(near) => format!("{word:?} is no command; did you mean {near}?"),
             None => format!(
                 "{word:?} is no command; the commands are {}, and flags begin with --: see --help",
-                COMMANDS.join(" and ")
+                listed(&COMMANDS)
             ),
         }),
+    }
+}
+
+/// `conf, get and serve`
+fn listed(words: &[&str]) -> String {
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => words.concat(),
     }
 }
 
@@ -1403,12 +1411,12 @@ mod tests {
                 "--keepalive is for the command conf; see --help",
             ),
             (
-                &["serve"],
-                "\"serve\" is no command; the commands are conf and get, and flags begin with --: see --help",
+                &["launch"],
+                "\"launch\" is no command; the commands are conf, get and serve, and flags begin with --: see --help",
             ),
             (
                 &["--", "--workers"],
-                "\"--workers\" is no command; the commands are conf and get, and flags begin with --: see --help",
+                "\"--workers\" is no command; the commands are conf, get and serve, and flags begin with --: see --help",
             ),
             (
                 &["conf", "nginx", "x", "y"],

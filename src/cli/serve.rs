@@ -108,7 +108,7 @@ fn script(matches: &Matches) -> Result<Option<Script>, String> {
 /// One screen.
 pub(super) fn help(name: &str) -> String {
     format!(
-        "Usage: {name} serve --connect ADDR [FLAG]...    http in front of any application\n{}\
+        "Usage: {name} serve --connect ADDR [FLAG]...    http before an application\n{}\
          For development: other machines are not let in, {MAX_CONNECTIONS} connections at a time are\n\
          answered, and further ones wait. Bodies are streamed both ways, and nothing is\n\
          sent but what the application answers: no files. Where 8000 is taken and --http\n\

@@ -105,8 +105,8 @@ impl Drop for Home {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Told {
     pub code: Option<i32>,
-    stdout: String,
-    stderr: String,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 impl Told {
@@ -180,7 +180,7 @@ fn wrong_usage_is_one_sentence_and_exit_code_2() {
         ),
         (
             &["start"],
-            "\"start\" is no command; the commands are conf and get, and flags begin with --: see --help",
+            "\"start\" is no command; the commands are conf, get and serve, and flags begin with --: see --help",
         ),
         (
             &["conf", "iis"],
@@ -816,16 +816,16 @@ fn nobody_needs_to_read_standard_error() {
 }
 
 /// A testbed that serves http.
-struct Http {
-    testbed: Testbed,
+pub struct Http {
+    pub testbed: Testbed,
     /// What it said on standard output, up to the URL.
     said: String,
     /// The URL's.
-    address: String,
+    pub address: String,
     _stdout: BufReader<PipeReader>,
 }
 
-fn http(mut command: Command) -> Http {
+pub fn http(mut command: Command) -> Http {
     let (reader, writer) = std::io::pipe().unwrap();
     command.stdout(writer);
     // No FastCGI address: nobody connects to this one.
