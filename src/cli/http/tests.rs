@@ -558,21 +558,31 @@ fn what_is_no_answer_becomes_a_page_that_says_why() {
 
 #[test]
 fn an_application_that_cannot_be_reached_is_a_page_too() {
-    let front = Front::bind(ANY_PORT).unwrap();
-    let address = front.local_addr();
-    let (stop, stopped) = UnixStream::pair().unwrap();
-    let connect = || -> io::Result<UnixStream> { Err(io::Error::other("it is not there")) };
-    let thread = thread::spawn(move || front.run(connect, stopped));
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream
-        .write_all(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
-        .unwrap();
-    let mut page = String::new();
-    stream.read_to_string(&mut page).unwrap();
-    assert!(page.starts_with("HTTP/1.1 502 Bad Gateway\r\n"), "{page}");
-    assert!(page.ends_with("\r\n\r\n"), "a HEAD has no body: {page}");
-    drop(stop);
-    thread.join().unwrap().unwrap();
+    for (kind, status) in [
+        (io::ErrorKind::Other, "502 Bad Gateway"),
+        // Its queue was full for too long.
+        (io::ErrorKind::TimedOut, "504 Gateway Timeout"),
+    ] {
+        let front = Front::bind(ANY_PORT).unwrap();
+        let address = front.local_addr();
+        let (stop, stopped) = UnixStream::pair().unwrap();
+        let connect =
+            move || -> io::Result<UnixStream> { Err(io::Error::new(kind, "it is not there")) };
+        let thread = thread::spawn(move || front.run(connect, stopped));
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream
+            .write_all(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).unwrap();
+        assert!(
+            page.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+            "{page}"
+        );
+        assert!(page.ends_with("\r\n\r\n"), "a HEAD has no body: {page}");
+        drop(stop);
+        thread.join().unwrap().unwrap();
+    }
 }
 
 #[test]
