@@ -965,7 +965,7 @@ fn owner(value: &str) -> Result<Owner, String> {
         .map_err(|error: std::io::Error| error.to_string())
 }
 
-fn prefix(value: &str) -> Result<Prefix, String> {
+pub(super) fn prefix(value: &str) -> Result<Prefix, String> {
     value
         .parse()
         .map_err(|error: std::io::Error| error.to_string())
@@ -999,16 +999,12 @@ pub(super) fn address(value: &str) -> Result<Address, String> {
         .map_err(|error: std::io::Error| error.to_string())
 }
 
-/// Http has no password either, and a development server is meant for the one who started it.
+/// Who may come there is asked when it is bound.
 pub(super) fn http(value: &str) -> Result<SocketAddr, String> {
     if let Ok(port) = value.parse() {
         return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     }
     match address(value)? {
-        address if address.is_public() => Err(format!(
-            "{value:?} could be reached from other machines, and this http server is for trying things out; \
-             write 127.0.0.1:8000"
-        )),
         Address::Tcp(address) => Ok(address),
         _ => Err(format!("{value:?} is no TCP address; write 127.0.0.1:8000")),
     }
@@ -1689,20 +1685,16 @@ mod tests {
     }
 
     #[test]
-    fn only_this_machine_can_be_asked_for_http() {
+    fn http_is_served_by_tcp_and_a_port_alone_is_this_machines() {
         for (value, address) in [
             ("8000", "127.0.0.1:8000"),
             ("localhost:80", "127.0.0.1:80"),
             ("[::1]:80", "[::1]:80"),
+            ("0.0.0.0:80", "0.0.0.0:80"),
         ] {
             assert_eq!(http(value).unwrap(), address.parse().unwrap());
         }
-        for (value, wanted) in [
-            ("0.0.0.0:80", "other machines"),
-            ("[::]:80", "other machines"),
-            ("unix:/run/a", "no TCP address"),
-            ("70000", "address"),
-        ] {
+        for (value, wanted) in [("unix:/run/a", "no TCP address"), ("70000", "address")] {
             let error = http(value).unwrap_err();
             assert!(error.contains(wanted), "{error}");
         }

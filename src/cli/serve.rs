@@ -9,7 +9,7 @@ use super::flags::{self, Own};
 use super::http::{Backend, Front, MAX_CONNECTIONS, Param};
 use super::{exit_code, lines, print};
 use crate::client::Client;
-use crate::net::Address;
+use crate::net::{Address, Prefix};
 use crate::process;
 use getopts::Matches;
 use std::ffi::OsString;
@@ -33,6 +33,12 @@ const FLAGS: &[Own] = &[
         "php-fpm: this script answers all",
     ),
     Own::text("", "root", "DIR", "php-fpm: /x.php is DIR/x.php"),
+    Own::many(
+        "",
+        "allow",
+        "PREFIX",
+        "which other machine may come to --http",
+    ),
     Own::text("", "timeout", "SECONDS", "the longest silence [60]"),
 ];
 
@@ -47,6 +53,7 @@ const LAST: Duration = Duration::from_secs(10);
 pub(super) struct Asked {
     /// `None`: the usual place.
     http: Option<SocketAddr>,
+    allow: Vec<Prefix>,
     timeout: Duration,
     application: Application,
 }
@@ -81,7 +88,11 @@ impl Asked {
         }
         let http = matches.opt_str("http");
         let http = http.map(|text| flags::http(&text)).transpose();
+        let allow = matches.opt_strs("allow");
+        let allow: Result<Vec<Prefix>, String> =
+            allow.iter().map(|text| flags::prefix(text)).collect();
         Ok(Asked {
+            allow: allow.map_err(|reason| format!("--allow: {reason}"))?,
             http: http.map_err(|reason| format!("--http: {reason}"))?,
             timeout: application::timeout(matches)?,
             application: Application {
@@ -109,10 +120,11 @@ fn script(matches: &Matches) -> Result<Option<Script>, String> {
 pub(super) fn help(name: &str) -> String {
     format!(
         "Usage: {name} serve --connect ADDR [FLAG]...    http before an application\n{}\
-         For development: other machines are not let in, {MAX_CONNECTIONS} connections at a time are\n\
-         answered, and further ones wait. Bodies are streamed both ways, and nothing is\n\
-         sent but what the application answers: no files. Where 8000 is taken and --http\n\
-         not given, the port is a free one: the first line on standard output says it.\n\
+         For development: this machine alone comes in, unless --allow names others; {MAX_CONNECTIONS}\n\
+         connections at a time are answered, and further ones wait. Bodies are streamed\n\
+         both ways, and there are no files but those that the application sends. Where\n\
+         8000 is taken and --http not given, the port is a free one: the first line on\n\
+         standard output says which.\n\
          With --root other paths than those of scripts go to index.php: that of their\n\
          folder, or that of DIR.\n\
          To standard error goes a line for each request (method, path, status, bytes,\n\
@@ -127,11 +139,11 @@ pub(super) fn help(name: &str) -> String {
 /// Serves until a signal stops it.
 pub(super) fn run(asked: Asked) -> ExitCode {
     lines::start(None);
-    exit_code(listen(asked.http).and_then(|front| serve(front, asked)))
-}
-
-fn listen(http: Option<SocketAddr>) -> io::Result<Front> {
-    http.map_or_else(Front::bind_usual, Front::bind)
+    let front = match asked.http {
+        Some(address) => Front::bind(address, &asked.allow),
+        None => Front::bind_usual(),
+    };
+    exit_code(front.and_then(|front| serve(front, asked)))
 }
 
 fn serve(mut front: Front, asked: Asked) -> io::Result<()> {

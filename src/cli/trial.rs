@@ -18,7 +18,7 @@ use {
 /// Serves http at `address` until a signal stops it.
 #[cfg(feature = "dev")]
 pub(super) fn serve(server: Server, address: SocketAddr) -> ExitCode {
-    exit_code(Front::bind(address).and_then(|front| {
+    exit_code(Front::bind(address, &server.allow).and_then(|front| {
         print(&format!("{}\n", url(&server, &front)));
         run(server, front)
     }))

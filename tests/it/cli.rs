@@ -945,11 +945,15 @@ fn http_that_does_not_end_is_cut_at_the_deadline() {
 fn http_is_for_this_machine_and_a_free_port() {
     let home = Home::new();
     let told = home.run(&["--http", "0.0.0.0:0"]);
-    assert_eq!(told.code, Some(2));
+    assert_eq!(told.code, Some(1));
     assert!(
         told.sentence()
-            .starts_with("--http: \"0.0.0.0:0\" could be reached from other machines")
+            .starts_with("cannot serve http on 0.0.0.0:0: other machines could reach it")
     );
+    let served = http(home.command(&["--http", "0.0.0.0:0", "--allow", "10.0.0.7"]));
+    let (_, port) = served.address.rsplit_once(':').unwrap();
+    let answer = browse(&format!("127.0.0.1:{port}"), "/hello");
+    assert!(answer.ends_with("Hello, world!"), "{answer}");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     let told = home.run(&["--http", &taken]);

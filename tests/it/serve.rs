@@ -675,9 +675,8 @@ fn misuse_is_one_sentence() {
             "--connect: fd:0 is a descriptor, and nobody listens at its other end; write unix:/path or 127.0.0.1:9000",
         ),
         (
-            &["--connect", "unix:/s", "--http", "0.0.0.0:8000"],
-            "--http: \"0.0.0.0:8000\" could be reached from other machines, and this http server is for trying things out; \
-             write 127.0.0.1:8000",
+            &["--connect", "unix:/s", "--allow", "all"],
+            "--allow: \"all\" is no address and no prefix; write 127.0.0.1, 10.0.0.0/8 or fd00::/8",
         ),
         (
             &[
@@ -715,6 +714,12 @@ fn misuse_is_one_sentence() {
         (Some(0), &home.run(&["serve", "--help"]).stdout)
     );
     assert!(help.stdout.contains("--script-filename FILE"), "{help:?}");
+    let public = home.run(&["serve", "--connect", "unix:/s", "--http", "0.0.0.0:0"]);
+    assert_eq!(public.code, Some(1), "{public:?}");
+    assert!(
+        public.stderr.contains("other machines could reach it"),
+        "{public:?}"
+    );
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let told = home.run(&["serve", "--connect", "unix:/s", "--http", &address]);

@@ -2,7 +2,7 @@
 //! by `trial` for the program's own handler, and by `serve` for any application that listens somewhere.
 //!
 //! It plays the web server's part as nginx and lighttpd do: each request becomes a FastCGI request, with the same
-//! params, on a connection of its own. It is for development: loopback only, one thread a connection, no TLS, no
+//! params, on a connection of its own. It is for development: loopback only unless `--allow` names others, one thread a connection, no TLS, no
 //! files. HTTP/1.1 and 1.0 with everything that curl and browsers do: kept and pipelined connections, bodies of a
 //! stated length and in chunks, `Expect: 100-continue`, answers that stream while the body is still coming.
 //!
@@ -17,10 +17,10 @@ mod tests;
 
 use self::connection::{Connection, Shared};
 use crate::client::Client;
-use crate::net::Wait;
 use crate::net::sys;
+use crate::net::{Prefix, Wait};
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -66,26 +66,28 @@ where
     }
 }
 
-/// A loopback http server that listens.
+/// An http server that listens.
 #[derive(Debug)]
 pub(crate) struct Front {
     listener: TcpListener,
     address: SocketAddr,
     limits: Limits,
+    /// Which other machines may come. This one always may.
+    allow: Vec<Prefix>,
 }
 
 impl Front {
-    /// Listens on `address`; with port 0 the system chooses a free one.
+    /// Listens on `address`; with port 0 the system chooses a free one. Other machines are let in that are in `allow`.
     ///
     /// # Errors
-    /// `PermissionDenied` for an address that other machines could reach; else those of the system.
-    pub(crate) fn bind(address: SocketAddr) -> io::Result<Front> {
-        if !address.ip().is_loopback() {
+    /// `PermissionDenied` for an address that other machines could reach, if none is allowed; else those of the system.
+    pub(crate) fn bind(address: SocketAddr, allow: &[Prefix]) -> io::Result<Front> {
+        if !is_of_this_machine(address.ip()) && allow.is_empty() {
             return Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
                 format!(
-                    "cannot serve http on {address}: other machines could reach it, and this server is made for \
-                     development; use 127.0.0.1:{port} or [::1]:{port}, or a real web server",
+                    "cannot serve http on {address}: other machines could reach it, and this server is for trying things \
+                     out; name those that may by --allow 192.168.1.7, or write 127.0.0.1:{port} as the address",
                     port = address.port()
                 ),
             ));
@@ -99,6 +101,7 @@ impl Front {
                 listener,
                 address,
                 limits,
+                allow: allow.to_vec(),
             })
         };
         listen().map_err(|error: io::Error| {
@@ -112,7 +115,7 @@ impl Front {
     /// # Errors
     /// Those of the system.
     pub(crate) fn bind_usual() -> io::Result<Front> {
-        let at = |port| Front::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let at = |port| Front::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), &[]);
         at(USUAL_PORT).or_else(|_| at(0))
     }
 
@@ -159,6 +162,10 @@ impl Front {
         tokens.wait_for_all(self.limits.stop)
     }
 
+    fn admits(&self, peer: IpAddr) -> bool {
+        is_of_this_machine(peer) || self.allow.iter().any(|range| range.contains(peer))
+    }
+
     /// The next connection; `None` when it is time to stop.
     fn accept(&self, stop: BorrowedFd<'_>) -> io::Result<Option<(TcpStream, SocketAddr)>> {
         loop {
@@ -169,6 +176,12 @@ impl Front {
             }
             if came.readable {
                 match self.listener.accept() {
+                    Ok((_, peer)) if !self.admits(peer.ip()) => {
+                        log::warn!(
+                            "refused an http connection from {}: --allow does not name it",
+                            peer.ip()
+                        );
+                    }
                     Ok(accepted) => return Ok(Some(accepted)),
                     // The browser was gone before its turn came.
                     Err(error) if is_passing(&error) => {}
@@ -177,6 +190,11 @@ impl Front {
             }
         }
     }
+}
+
+/// An IPv4 address in IPv6's clothes counts as IPv4.
+fn is_of_this_machine(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
 }
 
 const READABLE: Wait = Wait {
