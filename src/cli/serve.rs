@@ -4,9 +4,11 @@
 //! The http server is that of `--http`; here is what it asks. An application that is started anew is there again for the next
 //! request, since each has a connection of its own.
 
-use super::application::{self, Script, remedy};
-use super::flags::{self, Own};
+use super::asked::{self, remedy};
+use super::flags;
 use super::http::{Backend, Front, MAX_CONNECTIONS, Param};
+use super::own::{self, Own, Tables, many, text};
+use super::script::Script;
 use super::{exit_code, lines, print};
 use crate::client::Client;
 use crate::net::{Address, Prefix};
@@ -18,28 +20,31 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-const FLAGS: &[Own] = &[
-    Own::text(
+/// All flags of its own.
+pub(super) const FLAGS: Tables = &[OWN];
+
+const OWN: &[Own] = &[
+    text(
         "",
         "connect",
         "ADDR",
         "where it listens: unix:/path, host:port",
     ),
-    Own::text("", "http", "ADDR", "where browsers come [127.0.0.1:8000]"),
-    Own::text(
+    text("", "http", "ADDR", "where browsers come [127.0.0.1:8000]"),
+    text(
         "",
         "script-filename",
         "FILE",
         "php-fpm: this script answers all",
     ),
-    Own::text("", "root", "DIR", "php-fpm: /x.php is DIR/x.php"),
-    Own::many(
+    text("", "root", "DIR", "php-fpm: /x.php is DIR/x.php"),
+    many(
         "",
         "allow",
         "PREFIX",
         "which other machine may come to --http",
     ),
-    Own::text("", "timeout", "SECONDS", "the longest silence [60]"),
+    text("", "timeout", "SECONDS", "the longest silence [60]"),
 ];
 
 /// What runs when it is asked to stop has so long: nothing of it is lost, and a person waits at the terminal.
@@ -50,7 +55,7 @@ const LAST: Duration = Duration::from_secs(10);
 
 /// Where requests come from, and where they go.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct Wish {
     /// `None`: the usual place.
     http: Option<SocketAddr>,
     allow: Vec<Prefix>,
@@ -66,37 +71,33 @@ struct Application {
     script: Option<Script>,
 }
 
-impl Asked {
+impl Wish {
     /// Reads the arguments behind `serve`; `None` if its help is asked for.
     ///
     /// # Errors
     /// One sentence.
-    pub(super) fn parse(
-        arguments: impl Iterator<Item = OsString>,
-    ) -> Result<Option<Asked>, String> {
-        match flags::parse_own("serve", FLAGS, arguments)? {
-            Some(matches) => Asked::of(&matches).map(Some),
+    pub(super) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Option<Wish>, String> {
+        match own::parse("serve", FLAGS, arguments)? {
+            Some(matches) => Wish::of(&matches).map(Some),
             None => Ok(None),
         }
     }
 
-    fn of(matches: &Matches) -> Result<Asked, String> {
+    fn of(matches: &Matches) -> Result<Wish, String> {
         if let Some(word) = matches.free.first() {
             return Err(format!(
                 "serve takes flags alone, and {word:?} is none; leave it out"
             ));
         }
-        let http = matches.opt_str("http");
-        let http = http.map(|text| flags::http(&text)).transpose();
         let allow = matches.opt_strs("allow");
         let allow: Result<Vec<Prefix>, String> =
             allow.iter().map(|text| flags::prefix(text)).collect();
-        Ok(Asked {
+        Ok(Wish {
             allow: allow.map_err(|reason| format!("--allow: {reason}"))?,
-            http: http.map_err(|reason| format!("--http: {reason}"))?,
-            timeout: application::timeout(matches)?,
+            http: own::value(matches, "http", flags::http)?,
+            timeout: asked::time(matches, "timeout", 60)?,
             application: Application {
-                address: application::address(matches)?.ok_or(
+                address: asked::connect(matches)?.ok_or(
                     "serve needs an application; write --connect unix:/path, where it listens",
                 )?,
                 script: script(matches)?,
@@ -132,27 +133,27 @@ pub(super) fn help(name: &str) -> String {
          browser sees 502 if the application is not there, does not speak FastCGI or\n\
          breaks off, and 504 if it is silent. It may be started anew at any time.\n\
          Exit status: 0 after Ctrl-C, 1 when serving failed, 2 misused.\n",
-        flags::lines_of_own(FLAGS)
+        own::lines(OWN)
     )
 }
 
 /// Serves until a signal stops it.
-pub(super) fn run(asked: Asked) -> ExitCode {
+pub(super) fn run(wish: Wish) -> ExitCode {
     lines::start(None);
-    let front = match asked.http {
-        Some(address) => Front::bind(address, &asked.allow),
+    let front = match wish.http {
+        Some(address) => Front::bind(address, &wish.allow),
         None => Front::bind_usual(),
     };
-    exit_code(front.and_then(|front| serve(front, asked)))
+    exit_code(front.and_then(|front| serve(front, wish)))
 }
 
-fn serve(mut front: Front, asked: Asked) -> io::Result<()> {
-    front.limits().application = asked.timeout;
+fn serve(mut front: Front, wish: Wish) -> io::Result<()> {
+    front.limits().application = wish.timeout;
     front.limits().stop = Some(GRACE);
     process::own(LAST, false)?;
     let stop = process::stops_front()?;
     print(&format!("http://{}/\n", front.local_addr()));
-    front.run(asked.application, stop)?;
+    front.run(wish.application, stop)?;
     process::is_done();
     Ok(())
 }
@@ -187,7 +188,7 @@ mod tests {
         for line in help.lines() {
             assert!(line.chars().count() <= 80, "{line}");
         }
-        for flag in FLAGS {
+        for flag in OWN {
             assert!(help.contains(&format!("--{} ", flag.name)), "{}", flag.name);
         }
     }

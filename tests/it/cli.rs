@@ -180,7 +180,7 @@ fn wrong_usage_is_one_sentence_and_exit_code_2() {
         ),
         (
             &["start"],
-            "\"start\" is no command; the commands are conf, get and serve, and flags begin with --: see --help",
+            "\"start\" is no command; the commands are conf, check, get, bench and serve, and flags begin with --: see --help",
         ),
         (
             &["conf", "iis"],

@@ -1,95 +1,76 @@
-//! What `get` is told to ask: its flags, and the request that is made of them. Called by `get` and by the flags' parser.
+//! The request that a command asks by itself: `get` once, `bench` again and again. Their parsers call it.
 
-use crate::cli::application::{self, Script};
-use crate::cli::flags::{self, Own};
+use super::flags::{self, LEAST_WAIT};
+use super::own::{self, Own, many, text};
+use super::script::Script;
 use crate::net::Address;
-use crate::protocol::Role;
 use crate::testing::request;
 use getopts::Matches;
-use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::time::Duration;
 
-/// As curl calls them, where curl has them.
+/// What the request is. As curl calls them, where curl has them.
 pub(super) const FLAGS: &[Own] = &[
-    Own::text("", "connect", "ADDR", "asks who listens there: unix:/path"),
-    Own::switch("i", "include", "shows status and headers too"),
-    Own::switch("I", "head", "asks with HEAD, shows them alone"),
-    Own::text("X", "request", "METHOD", "[GET; POST with a body]"),
-    Own::many("H", "header", "\"NAME: VALUE\"", "NAME: takes one away"),
-    Own::many(
+    text("X", "request", "METHOD", "[GET; POST with a body]"),
+    many("H", "header", "\"NAME: VALUE\"", "NAME: takes one away"),
+    many(
         "d",
         "data",
         "DATA",
         "a body: a form's; @FILE, @-: without line ends",
     ),
-    Own::text(
+    text(
         "",
         "data-binary",
         "DATA",
         "a body as it is; @FILE, @- (standard input)",
     ),
-    Own::many(
+    many(
         "F",
         "form",
         "NAME=VALUE",
         "a field of a multipart form; NAME=@FILE uploads",
     ),
-    Own::many(
+    many(
         "",
         "param",
         "NAME=VALUE",
         "a CGI parameter: REMOTE_USER=ada, HTTPS=on",
     ),
-    Own::text("", "script-filename", "FILE", "the script, for php-fpm"),
-    Own::switch("", "authorizer", "asks whether it may go on"),
-    Own::text("", "timeout", "SECONDS", "the longest silence [60]"),
-    Own::switch("v", "verbose", "shows every record, both ways"),
+    text("", "script-filename", "FILE", "the script, for php-fpm"),
 ];
 
-/// A request, and how its answer is to be shown.
-#[derive(Debug)]
-pub(in crate::cli) struct Asked {
-    /// `None`: the program's own handler.
-    pub(super) connect: Option<Address>,
-    pub(super) shows_head: bool,
-    pub(super) shows_body: bool,
-    pub(super) is_verbose: bool,
-    pub(super) timeout: Duration,
-    pub(super) role: Role,
-    pub(super) is_head: bool,
+/// A request, whole.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) method: String,
+    /// Path and query, as they were typed.
+    pub(super) target: String,
     pub(super) params: Vec<Pair>,
     pub(super) body: Vec<u8>,
 }
 
-type Pair = (Vec<u8>, Vec<u8>);
+pub(super) type Pair = (Vec<u8>, Vec<u8>);
 
 impl Asked {
-    /// Reads the arguments behind `get`; `None` if its help is asked for.
+    /// Of `command`, for which `target` is asked; a method, if one is needed that is not said.
     ///
     /// # Errors
     /// One sentence.
-    pub(in crate::cli) fn parse(
-        arguments: impl Iterator<Item = OsString>,
-    ) -> Result<Option<Asked>, String> {
-        match flags::parse_own("get", FLAGS, arguments)? {
-            Some(matches) => Asked::of(&matches).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    fn of(matches: &Matches) -> Result<Asked, String> {
-        let target = target(&matches.free)?;
-        let is_head = matches.opt_present("head");
+    pub(super) fn of(
+        matches: &Matches,
+        target: &str,
+        method: Option<&str>,
+    ) -> Result<Asked, String> {
         let body = Body::of(matches)?;
-        if is_head && !matches!(body, Body::None) {
+        if method == Some("HEAD") && !matches!(body, Body::None) {
             return Err("--head asks without a body; leave it or the body out".into());
         }
         let method = match (matches.opt_str("request"), &body) {
             (Some(method), _) => method_of(method)?,
-            (None, _) if is_head => "HEAD".to_owned(),
+            (None, _) if method.is_some() => method.unwrap_or_default().to_owned(),
             (None, Body::None) => "GET".to_owned(),
             (None, _) => "POST".to_owned(),
         };
@@ -114,19 +95,99 @@ impl Asked {
             set(&mut params, name, value);
         }
         Ok(Asked {
-            connect: application::address(matches)?,
-            shows_head: is_head || matches.opt_present("include"),
-            shows_body: !is_head,
-            is_verbose: matches.opt_present("verbose"),
-            timeout: application::timeout(matches)?,
-            role: match matches.opt_present("authorizer") {
-                true => Role::Authorizer,
-                false => Role::Responder,
-            },
-            is_head: method == "HEAD",
+            method,
+            target: target.to_owned(),
             params,
             body,
         })
+    }
+}
+
+/// The one word: `/path?query`. Without one it is `default`.
+///
+/// # Errors
+/// One sentence.
+pub(super) fn target<'m>(
+    command: &str,
+    words: &'m [String],
+    default: Option<&'m str>,
+) -> Result<&'m str, String> {
+    let word = match (words, default) {
+        ([word], _) => word,
+        ([], Some(default)) => return Ok(default),
+        ([], None) => return Err(format!("{command} needs a path; write {command} /")),
+        ([_, word, ..], _) => {
+            return Err(format!(
+                "{command} takes one path, and {word:?} is one word more; leave it out"
+            ));
+        }
+    };
+    if let Some((scheme, rest)) = word.split_once("://")
+        && ["http", "https"].contains(&scheme)
+    {
+        let path = rest.find('/').map_or("/", |at| &rest[at..]);
+        return Err(format!(
+            "{word:?} has a host, and {command} asks the application itself; write {path}, and --header \"Host: NAME\" if it matters"
+        ));
+    }
+    if !word.starts_with('/') {
+        return Err(format!(
+            "{word:?} is no path, which begins with a slash; write /{word}"
+        ));
+    }
+    match word
+        .chars()
+        .find(|&c| c == '#' || c == ' ' || c.is_control())
+    {
+        Some('#') => Err(format!(
+            "{word:?} has a #, and no browser sends what stands behind it; leave it out, or write %23"
+        )),
+        Some(bad) => Err(format!(
+            "{word:?} has {bad:?} in it; write %{:02X}",
+            u32::from(bad)
+        )),
+        None => Ok(word),
+    }
+}
+
+/// Where an application is asked.
+///
+/// # Errors
+/// One sentence, also for what nobody can connect to.
+pub(super) fn connect(matches: &Matches) -> Result<Option<Address>, String> {
+    own::value(matches, "connect", |text| match flags::address(text)? {
+        Address::Fd(_) => Err(format!(
+            "{text} is a descriptor, and nobody listens at its other end; write unix:/path or 127.0.0.1:9000"
+        )),
+        Address::Tcp(address) if address.port() == 0 => Err(format!(
+            "nobody listens on port 0; write the port that the application names, as in {}:9000",
+            address.ip()
+        )),
+        address => Ok(address),
+    })
+}
+
+/// A time that may pass.
+///
+/// # Errors
+/// One sentence.
+pub(super) fn time(matches: &Matches, name: &str, default: u64) -> Result<Duration, String> {
+    let time = own::value(matches, name, |text| flags::seconds(text, LEAST_WAIT))?;
+    Ok(time.unwrap_or(Duration::from_secs(default)))
+}
+
+/// Where connecting was refused, what can be done.
+pub(super) fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::NotFound => {
+            "; is the application running, and is this the path that it listens on?"
+        }
+        ErrorKind::ConnectionRefused => "; nobody listens there: start the application",
+        ErrorKind::PermissionDenied => {
+            "; the socket or its folder is closed to this user: try it as the web server's"
+        }
+        ErrorKind::TimedOut => "; all of its workers are busy, or it hangs",
+        _ => "",
     }
 }
 
@@ -165,45 +226,6 @@ impl Body {
         }
         let pieces: Result<Vec<Vec<u8>>, String> = data.iter().map(|text| piece(text)).collect();
         pieces.map(|pieces| Body::Data(pieces.join(&b'&')))
-    }
-}
-
-/// The one word: `/path?query`.
-fn target(words: &[String]) -> Result<&str, String> {
-    let word = match words {
-        [word] => word,
-        [] => return Err("get needs a path; write get /".into()),
-        [_, word, ..] => {
-            return Err(format!(
-                "get takes one path, and {word:?} is one word more; leave it out"
-            ));
-        }
-    };
-    if let Some((scheme, rest)) = word.split_once("://")
-        && ["http", "https"].contains(&scheme)
-    {
-        let path = rest.find('/').map_or("/", |at| &rest[at..]);
-        return Err(format!(
-            "{word:?} has a host, and get asks the application itself; write {path}, and --header \"Host: NAME\" if it matters"
-        ));
-    }
-    if !word.starts_with('/') {
-        return Err(format!(
-            "{word:?} is no path, which begins with a slash; write /{word}"
-        ));
-    }
-    match word
-        .chars()
-        .find(|&c| c == '#' || c == ' ' || c.is_control())
-    {
-        Some('#') => Err(format!(
-            "{word:?} has a #, and no browser sends what stands behind it; leave it out, or write %23"
-        )),
-        Some(bad) => Err(format!(
-            "{word:?} has {bad:?} in it; write %{:02X}",
-            u32::from(bad)
-        )),
-        None => Ok(word),
     }
 }
 

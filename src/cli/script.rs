@@ -1,59 +1,6 @@
-//! Another application, which listens somewhere: how people name it, and what it is told. Called by `get` and `serve`.
+//! The script that php-fpm is to run, and the parameters that say so. Called by the commands that ask an application.
 
-use super::flags::{self, LEAST_WAIT};
-use crate::net::Address;
-use getopts::Matches;
-use std::io::{self, ErrorKind};
 use std::path;
-use std::time::Duration;
-
-/// What `--connect` says.
-///
-/// # Errors
-/// One sentence.
-pub(super) fn address(matches: &Matches) -> Result<Option<Address>, String> {
-    let Some(text) = matches.opt_str("connect") else {
-        return Ok(None);
-    };
-    match flags::address(&text).map_err(|reason| format!("--connect: {reason}"))? {
-        Address::Fd(_) => Err(format!(
-            "--connect: {text} is a descriptor, and nobody listens at its other end; write unix:/path or 127.0.0.1:9000"
-        )),
-        Address::Tcp(address) if address.port() == 0 => Err(format!(
-            "--connect: nobody listens on port 0; write the port that the application names, as in {}:9000",
-            address.ip()
-        )),
-        address => Ok(Some(address)),
-    }
-}
-
-/// What `--timeout` says; 60 s, as web servers have it.
-///
-/// # Errors
-/// One sentence.
-pub(super) fn timeout(matches: &Matches) -> Result<Duration, String> {
-    match matches.opt_str("timeout") {
-        Some(text) => {
-            flags::seconds(&text, LEAST_WAIT).map_err(|reason| format!("--timeout: {reason}"))
-        }
-        None => Ok(Duration::from_secs(60)),
-    }
-}
-
-/// Where connecting was refused, what can be done.
-pub(super) fn remedy(error: &io::Error) -> &'static str {
-    match error.kind() {
-        ErrorKind::NotFound => {
-            "; is the application running, and is this the path that it listens on?"
-        }
-        ErrorKind::ConnectionRefused => "; nobody listens there: start the application",
-        ErrorKind::PermissionDenied => {
-            "; the socket or its folder is closed to this user: try it as the web server's"
-        }
-        ErrorKind::TimedOut => "; all of its workers are busy, or it hangs",
-        _ => "",
-    }
-}
 
 /// The script that php-fpm is to run: it has no other way to know.
 #[derive(Clone, Debug)]
