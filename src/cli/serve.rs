@@ -47,7 +47,7 @@ const OWN: &[Own] = &[
     text("", "timeout", "SECONDS", "the longest silence [60]"),
 ];
 
-/// What runs when it is asked to stop has so long: nothing of it is lost, and a person waits at the terminal.
+/// What runs when it is asked to stop has so long: a stream of events never ends, and a person waits at the terminal.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// If even that is not heeded.
@@ -92,9 +92,15 @@ impl Wish {
         let allow = matches.opt_strs("allow");
         let allow: Result<Vec<Prefix>, String> =
             allow.iter().map(|text| flags::prefix(text)).collect();
+        let allow = allow.map_err(|reason| format!("--allow: {reason}"))?;
+        let http = own::value(matches, "http", flags::http)?;
+        let is_open = http.is_some_and(|http| Address::Tcp(http).is_public());
+        if !allow.is_empty() && !is_open {
+            return Err("--allow names other machines, and none can reach this one's loopback; write --http 0.0.0.0:8000 too".into());
+        }
         Ok(Wish {
-            allow: allow.map_err(|reason| format!("--allow: {reason}"))?,
-            http: own::value(matches, "http", flags::http)?,
+            allow,
+            http,
             timeout: asked::time(matches, "timeout", 60)?,
             application: Application {
                 address: asked::connect(matches)?.ok_or(

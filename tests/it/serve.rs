@@ -679,6 +679,10 @@ fn misuse_is_one_sentence() {
             "--allow: \"all\" is no address and no prefix; write 127.0.0.1, 10.0.0.0/8 or fd00::/8",
         ),
         (
+            &["--connect", "unix:/s", "--allow", "10.0.0.7"],
+            "--allow names other machines, and none can reach this one's loopback; write --http 0.0.0.0:8000 too",
+        ),
+        (
             &[
                 "--connect",
                 "unix:/s",
