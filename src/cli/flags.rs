@@ -362,9 +362,12 @@ pub(super) fn help(name: &str, server: &mut Server) -> String {
             "       {name} conf SERVER     prints a web server's configuration: help conf\n       \
              {name} check           what is wrong with it here: help check\n       \
              {name} get /path       one request, without any server: help get\n       \
-             {name} bench           how fast an application answers: help bench\n       \
-             {name} serve           a browser sees any application: help serve\n"
+             {name} bench           how fast an application answers: help bench\n"
         );
+    }
+    if cfg!(all(feature = "toolbox", feature = "dev")) {
+        text +=
+            &format!("       {name} serve           a browser sees any application: help serve\n");
     }
     text += &lines(server, Topic::Serve);
     text += "  --help, --version\n";
