@@ -395,7 +395,9 @@ pub(super) fn help_running(name: &str, server: &mut Server) -> String {
         "How {name} runs, who may connect, and what it tells:\n{}\
          --log-level, here or in the file, counts before RUST_LOG. SIGHUP opens the\n\
          access log anew; processes under a parent are replaced; a terminal hangs up.\n\
-         What is not given is as in brackets. {name} --help shows the other flags.\n",
+         What is not given is as in brackets. {name} --help shows the other flags.\n\
+         Exit status: 0 asked to stop, and did in time; 1 serving failed; 2 started\n\
+         wrongly, nothing was touched. Commands: in the help of each.\n",
         lines(server, Topic::Running)
     )
 }
