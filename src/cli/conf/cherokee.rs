@@ -48,11 +48,11 @@ vserver!1!rule!500!handler!balancer!source!1 = 1
 
 fn connects_head(site: &Site, upstream: &Upstream) -> String {
     let path = site.path();
-    let command = site.command(upstream);
+    let start = site.how_to_start("Cherokee", std::slice::from_ref(upstream));
+    let others = site.about_others();
     format!(
         "# Cherokee connects to {path}.\n\
-         # Cherokee does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
-         #   {command}\n\
+         {start}{others}\
          # On a unix socket Cherokee's user must be allowed to write.\n"
     )
 }
