@@ -43,6 +43,7 @@ impl Folder {
             "www",
             "www/sub",
             "www/files",
+            "www/.git",
             "public",
         ] {
             folder.make(name)?;

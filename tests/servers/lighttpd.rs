@@ -121,17 +121,10 @@ fn untold(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running
     start_with(folder, &printed.replace(" --mount /app\"", "\""))
 }
 
-/// Spawned as an authorizer in front of `/members/`.
+/// Spawned as an authorizer in front of `/members/`, as it is printed.
 pub fn guarded(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     let program = testbed.install(folder, "www/app.fcgi")?;
-    let (socket, public) = (folder.text("run/guard.sock"), folder.text("public"));
-    let conf = format!(
-        "server.modules += ( \"mod_fastcgi\" )\n\
-         fastcgi.server = ( \"/members/\" => (( \"mode\" => \"authorizer\", \"docroot\" => \"{public}\",\n\
-         \"bin-path\" => \"{}\", \"max-procs\" => 1, \"socket\" => \"{socket}\", \"check-local\" => \"disable\" )) )\n",
-        program.path.display()
-    );
-    start_with(folder, &conf)
+    start(folder, &program, &["authorizer"])
 }
 
 /// Spawned twice: as an authorizer in front of `/members/`, and as the responder that has the login.

@@ -131,6 +131,28 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "apache-htaccess-addhandler",
+        missing: apache::missing_fcgid,
+        work: Work::Table {
+            start: apache::htaccess_addhandler,
+            traits: Traits {
+                htaccess: true,
+                ..FCGID
+            },
+        },
+    },
+    Row {
+        name: "apache-htaccess-wrapper",
+        missing: apache::missing_fcgid,
+        work: Work::Table {
+            start: apache::htaccess_wrapper,
+            traits: Traits {
+                htaccess: true,
+                ..FCGID
+            },
+        },
+    },
+    Row {
         name: "apache-fcgid-scriptalias",
         missing: apache::missing_fcgid,
         work: Work::Table {
@@ -518,6 +540,32 @@ const ROWS: &[Row] = &[
                 longer: "|/subxyz/b",
                 odd: &[],
             },
+        },
+    },
+    Row {
+        name: "apache-htaccess-addhandler-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::htaccess_addhandler,
+            paths: Paths::root(Way::Twice),
+        },
+    },
+    Row {
+        name: "apache-htaccess-wrapper-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::htaccess_wrapper,
+            paths: Paths::root(Way::Apache),
+        },
+    },
+    Row {
+        name: "apache-htaccess-wrapper-sub-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::htaccess_wrapper,
+            paths: Paths::mounted(Way::Apache, ["301", "/sub|/"])
+                .below("/sub")
+                .longer("|/subxyz/b"),
         },
     },
     Row {

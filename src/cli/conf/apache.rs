@@ -17,10 +17,7 @@ pub(super) fn addhandler(site: &Site) -> String {
     let folder = site.folder();
     let folder = super::plain(&folder.to_string_lossy());
     let name = site.file_name();
-    let ending = match name.rsplit_once('.') {
-        Some((_, ending)) => format!(".{ending}"),
-        None => name.clone(),
-    };
+    let ending = ending(&name);
     let pattern = in_regex(&ending);
     format!(
         r#"# Apache starts {path} by mod_fcgid, and addresses that begin with its own go to it: /{name}/news.
@@ -38,15 +35,57 @@ pub(super) fn addhandler(site: &Site) -> String {
     )
 }
 
+/// A folder with files that Apache serves itself, to whom the program lets pass: one that answers as authorizer.
+pub(super) fn authorizer(site: &Site) -> String {
+    let (path, place) = (site.path(), guarded_place(site));
+    let limits = limits(site);
+    format!(
+        r#"# Apache asks {path} by mod_fcgid who may see {place}, and serves the files itself. The program has to
+# answer as authorizer: a page says no, and 200 yes.
+{DEBIAN}# a2enmod auth_basic.
+<Location "{place}">
+    # What a browser asks its user for name and password by.
+    AuthType Basic
+    AuthName "{place}"
+    # Without it 500: mod_auth_basic looks for a list of passwords, and finds none (No Authn provider configured).
+    AuthBasicAuthoritative Off
+    # Asked first, with REMOTE_USER and REMOTE_PASSWD: is it this user's password? FCGI_APACHE_ROLE is AUTHENTICATOR.
+    FcgidAuthenticator "{path}"
+    # Asked then, with REMOTE_USER: may this user see this page? FCGI_APACHE_ROLE is AUTHORIZER.
+    FcgidAuthorizer "{path}"
+    # Without it nobody is asked.
+    Require valid-user
+    # In the place of the four above, for a program that goes by a cookie or an address; not by a password.
+    #FcgidAccessChecker "{path}"
+</Location>
+
+# Each no is a 401 with Apache's own page, whatever the program answers: ErrorDocument 401 /login replaces it. An
+# authenticator's or access checker's headers Variable-NAME are shown to the visitor too; an authorizer's are not.
+{limits}"#
+    )
+}
+
+/// What is guarded, if nothing was said.
+pub(super) fn guarded_place(site: &Site) -> String {
+    match site.mount {
+        "" => "/members".to_owned(),
+        mount => super::plain(mount),
+    }
+}
+
+/// `.fcgi`; a whole name that has none.
+pub(super) fn ending(name: &str) -> String {
+    match name.rsplit_once('.') {
+        Some((_, ending)) => format!(".{ending}"),
+        None => name.to_owned(),
+    }
+}
+
 /// A place of the site that is the program's, whatever files there are.
 pub(super) fn wrapper(site: &Site) -> String {
     let path = site.path();
     let place = place(site);
-    // mod_fcgid divides the line at its blanks.
-    let program = match path.contains(char::is_whitespace) {
-        true => format!("\\\"{path}\\\""),
-        false => path.clone(),
-    };
+    let program = wrapped_program(site);
     let words = wrapped_words(site);
     format!(
         r#"# Apache starts {path} by mod_fcgid, and addresses below {place} go to it.
@@ -61,6 +100,15 @@ pub(super) fn wrapper(site: &Site) -> String {
 {limits}"#,
         limits = limits(site)
     )
+}
+
+/// mod_fcgid divides the line at its blanks.
+pub(super) fn wrapped_program(site: &Site) -> String {
+    let path = site.path();
+    match path.contains(char::is_whitespace) {
+        true => format!("\\\"{path}\\\""),
+        false => path,
+    }
 }
 
 /// What a wrapper passes to the program. mod_fcgid gives a process one request at a time, and counts them itself.

@@ -53,6 +53,25 @@ pub(super) fn root(site: &Site) -> String {
     whole(site, "\"mod_fastcgi\"", &server(site, "/", fix))
 }
 
+/// A folder with files that lighttpd serves itself, to whom the program lets pass: one that answers as authorizer.
+pub(super) fn authorizer(site: &Site) -> String {
+    let place = super::apache::guarded_place(site);
+    // What is guarded is not what the program is reached under.
+    let unmounted = &Site { mount: "", ..*site };
+    let more = format!(
+        "        # Asked for each file below {place}, which lighttpd serves once it answers 200. Any other answer is the\n        \
+         # visitor's as it is: a 403, or a redirect to a login. Headers Variable-NAME are not shown.\n        \
+         \"mode\" => \"authorizer\",\n        \
+         # Required here. It is where the files are, for SCRIPT_FILENAME.\n        \
+         \"docroot\" => server.document-root,\n"
+    );
+    let server = server(unmounted, &format!("{place}/"), &more);
+    let what = format!(
+        "# The program answers as authorizer: who may see {place}? Other addresses never reach it.\n"
+    );
+    whole(unmounted, "\"mod_fastcgi\"", &(what + &server))
+}
+
 fn whole(site: &Site, modules: &str, server: &str) -> String {
     let head = match &site.upstreams()[..] {
         [] => starts_head(site),

@@ -9,6 +9,7 @@ mod haproxy;
 mod htaccess;
 mod init;
 mod lighttpd;
+mod mod_fastcgi;
 mod nginx;
 mod spawn_fcgi;
 mod supervisor;
@@ -105,16 +106,23 @@ pub(crate) struct Conf {
 #[rustfmt::skip]
 pub(crate) const CONFS: &[Conf] = &[
     conf("htaccess", "", "a .htaccess beside the program (mod_fcgid, else CGI)", htaccess::text),
+    conf("htaccess", "addhandler", "the same by its ending, as guides have it", htaccess::addhandler),
+    conf("htaccess", "wrapper", "for a program that lies elsewhere (mod_fcgid)", htaccess::wrapper),
     conf("apache", "", "ScriptAlias and mod_fcgid; --listen: mod_proxy_fcgi", apache::text),
     conf("apache", "addhandler", "each .fcgi file by its name (mod_fcgid)", apache::addhandler),
     conf("apache", "wrapper", "a place of the site (mod_fcgid)", apache::wrapper),
     conf("apache", "sethandler", "a place of the site (mod_proxy_fcgi)", apache::sethandler),
+    conf("apache", "authorizer", "asks it who may see a folder (mod_fcgid)", apache::authorizer),
+    conf("apache", "static", "mod_fastcgi, where a host still has it", mod_fastcgi::fixed),
+    conf("apache", "dynamic", "the same, started with the first request", mod_fastcgi::dynamic),
+    conf("apache", "external", "the same, which only connects", mod_fastcgi::external),
     conf("nginx", "", "files first, then the program; it only connects", nginx::text),
     conf("nginx", "location", "one location, all of it the program's", nginx::location),
     conf("nginx", "if", "the same, as older guides have it", nginx::by_if),
     conf("lighttpd", "", "rewrites to the program; --listen: connects to it", lighttpd::text),
     conf("lighttpd", "prefix", "addresses that begin alike", lighttpd::prefix),
     conf("lighttpd", "root", "all addresses", lighttpd::root),
+    conf("lighttpd", "authorizer", "asks it who may see a folder", lighttpd::authorizer),
     conf("haproxy", "", "a section and a backend; it only connects", haproxy::text),
     conf("caddy", "", "reverse_proxy; it only connects", caddy::text),
     conf("caddy", "php", "php_fastcgi, where files lie beside the program", caddy::php),
