@@ -38,7 +38,7 @@ pub(super) fn addhandler(site: &Site) -> String {
 /// A folder with files that Apache serves itself, to whom the program lets pass: one that answers as authorizer.
 pub(super) fn authorizer(site: &Site) -> String {
     let (path, place) = (site.path(), guarded_place(site));
-    let limits = limits(site);
+    let numbers = fcgid_numbers(site);
     format!(
         r#"# Apache asks {path} by mod_fcgid who may see {place}, and serves the files itself. The program has to
 # answer as authorizer: a page says no, and 200 yes.
@@ -61,7 +61,8 @@ pub(super) fn authorizer(site: &Site) -> String {
 
 # Each no is a 401 with Apache's own page, whatever the program answers: ErrorDocument 401 /login replaces it. An
 # authenticator's or access checker's headers Variable-NAME are shown to the visitor too; an authorizer's are not.
-{limits}"#
+
+{numbers}"#
     )
 }
 
@@ -197,13 +198,19 @@ fn about_mount(site: &Site) -> String {
 
 /// mod_fcgid's numbers. It takes none of them in `<Directory>`.
 fn limits(site: &Site) -> String {
-    let (name, body) = (site.file_name(), site.body_limit());
+    let (body, numbers) = (site.body_limit(), fcgid_numbers(site));
+    format!(
+        "# mod_fcgid answers 500 to a larger request body without asking the program; it lets 131072 bytes through unless set.\n\
+         FcgidMaxRequestLen {body}\n{numbers}"
+    )
+}
+
+fn fcgid_numbers(site: &Site) -> String {
+    let name = site.file_name();
     let (patience, processes) = (fcgid_patience(site), fcgid_processes(site));
     let settings = site.as_settings();
     format!(
-        r#"# mod_fcgid answers 500 to a larger request body without asking the program; it lets 131072 bytes through unless set.
-FcgidMaxRequestLen {body}
-{patience}{processes}# A process that had no request for so long is ended, down to three of them (FcgidMinProcessesPerClass).
+        r#"{patience}{processes}# A process that had no request for so long is ended, down to three of them (FcgidMinProcessesPerClass).
 FcgidIdleTimeout 300
 
 # mod_fcgid gives a process one request at a time and starts a further one when all are busy, so that --workers counts
@@ -216,7 +223,7 @@ FcgidIdleTimeout 300
 fn fcgid_patience(site: &Site) -> String {
     match site.patience() {
         Some(seconds) => format!(
-            "# How long the program may be silent, and a request may take. {}\n\
+            "# How long the program may be silent, and a request may take, or mod_fcgid answers 500.\n# {}\n\
              FcgidIOTimeout {seconds}\n\
              FcgidBusyTimeout {}\n",
             site.about_patience(),
@@ -224,8 +231,8 @@ fn fcgid_patience(site: &Site) -> String {
             seconds.max(300)
         ),
         None => "\
-            # It answers 500 when the program is silent for 40 s (FcgidIOTimeout), and ends a process whose request takes 300 s\n\
-            # (FcgidBusyTimeout). --timeout has both agree with the program.\n"
+            # mod_fcgid answers 500 when the program is silent for 40 s (FcgidIOTimeout), and ends a process whose request\n\
+            # takes 300 s (FcgidBusyTimeout). --timeout has both agree with the program.\n"
             .to_owned(),
     }
 }

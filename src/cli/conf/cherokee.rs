@@ -36,14 +36,25 @@ vserver!1!rule!500!handler!check_file = 0
 # Newer versions do both of themselves: hand the program's own error pages on, and all headers of a request to it.
 vserver!1!rule!500!handler!error_handler = 1
 vserver!1!rule!500!handler!pass_req_headers = 1
-vserver!1!rule!500!handler!balancer = round_robin
+{patience}vserver!1!rule!500!handler!balancer = round_robin
 vserver!1!rule!500!handler!balancer!source!1 = 1
 
 # Cherokee leaves a chunked request body in its chunks, which the program refuses with 411. It opens a connection for
 # each request.
 "#,
-        name = site.short_name()
+        name = site.short_name(),
+        patience = patience(site)
     )
+}
+
+fn patience(site: &Site) -> String {
+    match site.patience() {
+        Some(seconds) => format!(
+            "# {}\nvserver!1!rule!500!timeout = {seconds}\n",
+            site.about_patience()
+        ),
+        None => String::new(),
+    }
 }
 
 fn connects_head(site: &Site, upstream: &Upstream) -> String {

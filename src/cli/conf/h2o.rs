@@ -45,8 +45,8 @@ pub(super) fn text(site: &Site) -> String {
         }
     };
     format!(
-        r#"{head}{about_mount}# h2o gathers a body until it is whole, and answers 503 when the program is silent for longer than
-# fastcgi.timeout.io: 30000 ms unless set. --timeout has both agree.
+        r#"{head}{about_mount}# h2o gathers a body until it is whole, and answers 503 when the program is silent for 30 s, unless fastcgi.timeout.io
+# says more. --timeout has both agree.
 {body}# h2o opens a connection for each request. Let it: with fastcgi.timeout.keepalive h2o 2.2 crashes, on a unix socket,
 # when the program answers before it has read the body.
     paths:

@@ -152,29 +152,49 @@ Options +ExecCGI
     )
 }
 
-/// What lies beside the program and is for nobody. A file's name alone counts in FilesMatch, so that a program's own
-/// address could have such a name; `<If>` looks whether there is a file. `Require all denied` needs AllowOverride AuthConfig,
-/// which many hosts do not give.
+/// What lies beside the program and is for nobody. A file's name alone counts in FilesMatch, and a program's own address may
+/// have such a name: `<If>` looks whether there is a file. `Require all denied` would need AllowOverride AuthConfig, which
+/// many hosts do not give; what is used here FileInfo allows, and it holds in a folder that has its own RewriteEngine.
 fn denied(name: &str) -> String {
     let program = in_regex(name);
-    format!(
-        r##"# Other files are served as they stand. Not these: hidden ones, copies of the program, databases, settings, sources,
-# keys, logs, what editors, archives and uploads leave, and what is in a hidden folder. It holds in folders below, too.
-<FilesMatch "(?i)^(?!{program}$)(\..*|{program}.+|.*\.f?cgi.+|.*~|#.*#|.*\.({ENDINGS})(-\w+)?(\.(\d+|[gx]z|bz2|zst|zip))*)$">
+    let mut text =
+        "# Other files are served as they stand. Not these, here and in folders below; add what else is nobody's business.\n"
+            .to_owned();
+    for (what, names) in [
+        (
+            "Hidden ones, copies of programs, what editors leave.",
+            &*format!(r"\..*|{program}.+|.*\.f?cgi.+|.*~|#.*#"),
+        ),
+        (
+            "Databases and logs, with what goes with them: -wal, .1, .gz.",
+            r".*\.(db3?|sqlite3?|sql|dump|log|sock|pid)(-\w+)?(\.(\d+|[gx]z|bz2|zip))*",
+        ),
+        (
+            "Settings, keys, sources.",
+            r".*\.(toml|ini|conf|cfg|ya?ml|env|lock|key|pem|rs|py|sh)",
+        ),
+        (
+            "Backups and half an upload.",
+            r".*\.(bak|old|orig|new|swp|tmp|part)(\.(\d+|[gx]z|bz2|zip))*",
+        ),
+    ] {
+        text += &format!(
+            r#"# {what}
+<FilesMatch "(?i)^(?!{program}$)({names})$">
     <If "-f %{{REQUEST_FILENAME}}">
         Redirect 403 "/"
     </If>
 </FilesMatch>
-<If "-f %{{REQUEST_FILENAME}} && -z %{{PATH_INFO}} && %{{REQUEST_URI}} =~ m#/\.(?!well-known/)#">
+"#
+        );
+    }
+    text + r#"# What is in a hidden folder.
+<If "-f %{REQUEST_FILENAME} && -z %{PATH_INFO} && %{REQUEST_URI} =~ m#/\.(?!well-known/)#">
     Redirect 403 "/"
 </If>
 
-"##
-    )
+"#
 }
-
-/// Not what a page may show: images, styles, scripts, documents and data for them.
-const ENDINGS: &str = "db3?|sqlite3?|sql|dump|log|sock|pid|lock|toml|ini|conf|cfg|ya?ml|env|key|pem|rs|py|sh|bak|old|orig|new|swp|tmp|part";
 
 /// Nothing of mod_fcgid's is allowed in `.htaccess`.
 fn limits(site: &Site) -> String {

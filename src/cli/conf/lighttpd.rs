@@ -99,10 +99,7 @@ fn server(site: &Site, place: &str, more: &str) -> String {
     };
     let entry = |(number, way): (usize, String)| {
         // Said once is enough.
-        let about = match number {
-            0 => "        # The addresses of the program are no files.\n",
-            _ => "",
-        };
+        let about = if number == 0 { NO_FILES } else { "" };
         format!(
             "{way}{}{more}{about}        \"check-local\" => \"disable\"\n",
             patience(site)
@@ -112,6 +109,8 @@ fn server(site: &Site, place: &str, more: &str) -> String {
     let (before, entries) = (several(&entries), entries.join("    ),\n    (\n"));
     format!("{before}fastcgi.server = ( \"{place}\" =>\n    ((\n{entries}    ))\n)\n")
 }
+
+const NO_FILES: &str = "        # The addresses of the program are no files.\n";
 
 fn several(entries: &[String]) -> &'static str {
     match entries {

@@ -11,6 +11,8 @@ mod init;
 mod lighttpd;
 mod mod_fastcgi;
 mod nginx;
+#[cfg(test)]
+mod numbers;
 mod spawn_fcgi;
 mod supervisor;
 mod systemd;
@@ -527,7 +529,7 @@ mod tests {
             assert!(text.ends_with('\n'), "{server}");
             assert!(
                 text.lines().all(|line| line.len() <= 120),
-                "{server}: a line is too long"
+                "{server} {form}: a line is too long: {text}"
             );
             assert!(text.contains("/srv/www/app.fcgi"), "{server}");
             assert!(help.len() <= 57, "{server}: help would not fit a screen");

@@ -133,7 +133,7 @@ fn patience(site: &Site) -> (u64, String) {
         Some(seconds) => (seconds, site.about_patience()),
         None => (
             300,
-            "how long the program may be silent, 30 s unless set; then it is a 500, and in the error log \"idle timeout\"."
+            "how long the program may be silent, 30 s unless set; then: 500 and \"idle timeout\" in the log."
                 .to_owned(),
         ),
     }

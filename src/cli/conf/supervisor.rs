@@ -22,7 +22,7 @@ pub(super) fn text(site: &Site) -> String {
 #   supervisorctl update
 # A new version: put it in place, and supervisorctl restart {name}:*
 # The socket goes with the last process, and visitors are refused until the next has started. With several
-# (--processes 2) it stays: restart {name}:{name}_00, and then {name}:{name}_01.
+# (--processes) it stays: restart {name}:{name}_00, and then {name}:{name}_01.
 {folder}
 [fcgi-program:{name}]
 command={command}
