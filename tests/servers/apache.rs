@@ -256,7 +256,13 @@ pub fn sethandler_deep(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     proxy(folder, testbed, Upstream::unix(folder), &flags)
 }
 
-fn fcgid(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
+/// Connected, with flags for what is printed.
+pub fn proxied(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
+    proxy(folder, testbed, Upstream::tcp()?, flags)
+}
+
+/// Started, with flags for what is printed.
+pub fn fcgid(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
     let program = testbed.install(folder, "www/app.fcgi")?;
     start(folder, &FCGID, &program.conf("apache", flags)?)
 }

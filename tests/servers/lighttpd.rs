@@ -32,6 +32,19 @@ pub fn external_tcp(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     external(folder, testbed, Upstream::tcp()?)
 }
 
+/// Spawned, with flags for what is printed.
+pub fn with(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    // The program is told too, and would refuse a large body itself.
+    let printed = program.conf("lighttpd", flags)?;
+    start_with(folder, &printed.replace(" --max-body 1000000", ""))
+}
+
+/// Connected, with flags for what is printed.
+pub fn connected(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
+    external_with(folder, testbed, Upstream::unix(folder), flags)
+}
+
 /// With the printed line for answers in pieces made active.
 pub fn streaming(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     let program = testbed.install(folder, "www/app.fcgi")?;
@@ -160,9 +173,20 @@ pub fn sendfile(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
 }
 
 fn external(folder: &Folder, testbed: &Testbed, upstream: Upstream) -> Outcome<Running> {
+    external_with(folder, testbed, upstream, &[])
+}
+
+fn external_with(
+    folder: &Folder,
+    testbed: &Testbed,
+    upstream: Upstream,
+    flags: &[&str],
+) -> Outcome<Running> {
     let program = testbed.install(folder, "www/app.fcgi")?;
     let app = program.serve(folder, &upstream, &[])?;
-    let mut running = start(folder, &program, &["--listen", &upstream.listen()])?;
+    let listen = upstream.listen();
+    let flags = [flags, &["--listen", listen.as_str()]].concat();
+    let mut running = start(folder, &program, &flags)?;
     running.processes.push(app);
     running.upstream = Some(upstream);
     Ok(running)

@@ -20,6 +20,7 @@ mod load;
 mod logs;
 mod managers;
 mod nginx;
+mod numbers;
 mod paths;
 mod process;
 mod reload;
@@ -900,6 +901,86 @@ const ROWS: &[Row] = &[
         name: "lighttpd-authorizer",
         missing: lighttpd::missing,
         work: Work::Story(access::lighttpd_authorizer),
+    },
+    Row {
+        name: "apache-fcgid-numbers",
+        missing: apache::missing_fcgid,
+        work: Work::Story(numbers::apache_fcgid),
+    },
+    Row {
+        name: "apache-wrapper-numbers",
+        missing: apache::missing_fcgid,
+        work: Work::Story(numbers::apache_wrapper),
+    },
+    Row {
+        name: "apache-proxy-numbers",
+        missing: apache::missing_proxy,
+        work: Work::Story(numbers::apache_proxy),
+    },
+    Row {
+        name: "apache-sethandler-numbers",
+        missing: apache::missing_proxy,
+        work: Work::Story(numbers::apache_sethandler),
+    },
+    Row {
+        name: "nginx-numbers",
+        missing: nginx::missing,
+        work: Work::Story(numbers::nginx),
+    },
+    Row {
+        name: "lighttpd-numbers",
+        missing: lighttpd::missing,
+        work: Work::Story(numbers::lighttpd),
+    },
+    Row {
+        name: "lighttpd-external-numbers",
+        missing: lighttpd::missing,
+        work: Work::Story(numbers::lighttpd_external),
+    },
+    Row {
+        name: "haproxy-numbers",
+        missing: haproxy::missing,
+        work: Work::Story(numbers::haproxy),
+    },
+    Row {
+        name: "caddy-numbers",
+        missing: caddy::missing,
+        work: Work::Story(numbers::caddy),
+    },
+    Row {
+        name: "caddy-php-numbers",
+        missing: caddy::missing,
+        work: Work::Story(numbers::caddy_php),
+    },
+    Row {
+        name: "h2o-numbers",
+        missing: h2o::missing,
+        work: Work::Story(numbers::h2o),
+    },
+    Row {
+        name: "nginx-several",
+        missing: nginx::missing,
+        work: Work::Story(numbers::nginx_several),
+    },
+    Row {
+        name: "nginx-several-kept",
+        missing: nginx::missing,
+        work: Work::Story(numbers::nginx_several_kept),
+    },
+    Row {
+        name: "lighttpd-several",
+        missing: lighttpd::missing,
+        work: Work::Story(numbers::lighttpd_several),
+    },
+    Row {
+        name: "haproxy-several",
+        missing: haproxy::missing,
+        work: Work::Story(numbers::haproxy_several),
+    },
+    Row {
+        name: "caddy-several",
+        missing: caddy::missing,
+        work: Work::Story(numbers::caddy_several),
     },
     Row {
         name: "apache-guides-htaccess-paths",
