@@ -56,38 +56,47 @@ pub(super) fn root(site: &Site) -> String {
 /// A folder with files that lighttpd serves itself, to whom the program lets pass: one that answers as authorizer.
 pub(super) fn authorizer(site: &Site) -> String {
     let place = super::apache::guarded_place(site);
-    // What is guarded is not what the program is reached under.
-    let unmounted = &Site { mount: "", ..*site };
     let more = format!(
         "        # Asked for each file below {place}, which lighttpd serves once it answers 200. Any other answer is the\n        \
          # visitor's as it is: a 403, or a redirect to a login. Headers Variable-NAME are not shown.\n        \
          \"mode\" => \"authorizer\",\n        \
-         # Required here. It is where the files are, for SCRIPT_FILENAME.\n        \
+         # Required in this mode. It is where the files are, for SCRIPT_FILENAME.\n        \
          \"docroot\" => server.document-root,\n"
     );
-    let server = server(unmounted, &format!("{place}/"), &more);
-    let what = format!(
-        "# The program answers as authorizer: who may see {place}? Other addresses never reach it.\n"
-    );
-    whole(unmounted, "\"mod_fastcgi\"", &(what + &server))
+    // What is guarded is not what the program is reached under.
+    let guard = &Site { mount: "", ..*site };
+    let server = server(guard, &format!("{place}/"), &more);
+    let what = format!("it is asked who may see {place}");
+    head(guard, &what) + &loaded("\"mod_fastcgi\"", &server)
 }
 
 fn whole(site: &Site, modules: &str, server: &str) -> String {
-    let head = match &site.upstreams()[..] {
-        [] => starts_head(site),
-        upstreams => connects_head(site, upstreams),
-    };
-    let body = body(site);
+    let head = head(site, &format!("{} goes to it", addresses(site)));
+    let (loaded, body) = (loaded(modules, server), body(site));
     format!(
-        r#"{head}
-# Debian: instead of this line, lighty-enable-mod with the same names.
-server.modules += ( {modules} )
-
-{server}
+        r#"{head}{loaded}
 {body}# lighttpd takes a request body of any size, and keeps it on disk (server.upload-dirs) until it is whole. It gathers an
 # answer, too, before it hands it on. For answers that come in pieces:
 #server.stream-response-body = 1
 "#
+    )
+}
+
+/// `what` is done with the program.
+fn head(site: &Site, what: &str) -> String {
+    match &site.upstreams()[..] {
+        [] => starts_head(site, what),
+        upstreams => connects_head(site, what, upstreams),
+    }
+}
+
+fn loaded(modules: &str, server: &str) -> String {
+    format!(
+        r#"
+# Debian: instead of this line, lighty-enable-mod with the same names.
+server.modules += ( {modules} )
+
+{server}"#
     )
 }
 
@@ -110,7 +119,7 @@ fn server(site: &Site, place: &str, more: &str) -> String {
     format!("{before}fastcgi.server = ( \"{place}\" =>\n    ((\n{entries}    ))\n)\n")
 }
 
-const NO_FILES: &str = "        # The addresses of the program are no files.\n";
+const NO_FILES: &str = "        # Whether there is a file of that name is not looked at before.\n";
 
 fn several(entries: &[String]) -> &'static str {
     match entries {
@@ -152,10 +161,10 @@ fn addresses(site: &Site) -> String {
     }
 }
 
-fn starts_head(site: &Site) -> String {
-    let (path, addresses) = (site.path(), addresses(site));
+fn starts_head(site: &Site, what: &str) -> String {
+    let path = site.path();
     let mut head = format!(
-        "# lighttpd starts {path}, and {addresses} goes to it.\n\
+        "# lighttpd starts {path}, and {what}.\n\
          # What the program logs is lost unless lighttpd is told where to put it:\n\
          #server.breakagelog = \"/var/log/lighttpd/breakage.log\"\n"
     );
@@ -205,11 +214,11 @@ fn socket(site: &Site) -> String {
     }
 }
 
-fn connects_head(site: &Site, upstreams: &[Upstream]) -> String {
-    let (path, addresses) = (site.path(), addresses(site));
+fn connects_head(site: &Site, what: &str, upstreams: &[Upstream]) -> String {
+    let path = site.path();
     let start = site.how_to_start("lighttpd", upstreams);
     format!(
-        "# lighttpd connects to {path}, and {addresses} goes to it.\n\
+        "# lighttpd connects to {path}, and {what}.\n\
          {start}\
          # A unix socket is for the program's own user: start it as lighttpd's, or with --socket-owner :www-data (its\n\
          # group), or each request is a 503.\n"

@@ -72,7 +72,6 @@ const NUMBERS: &[Number] = &[
     ("init", &[], "[ \"$tries\" -lt ", " ]", AtLeast(|site| (seconds(site.waits.grace) + 5) * 10)),
     // Bodies.
     ("apache", &["", "addhandler", "wrapper"], "FcgidMaxRequestLen ", "", Is(body)),
-    ("apache", &["", "sethandler"], "LimitRequestBody ", "", Is(body)),
     ("nginx", &[], "client_max_body_size ", "m;", Is(|site| body(site) >> 20)),
     ("nginx", &[], "client_max_body_size ", ";", Is(body)),
     ("lighttpd", &[], "server.max-request-size = ", "", Is(|site| body(site).div_ceil(1024))),
