@@ -77,11 +77,16 @@ impl Window<'_> {
 }
 
 impl Buffers {
+    /// The bytes of one worker's, if all of them were touched.
+    pub(crate) fn most(max_params: usize) -> usize {
+        SLACK + max_params + WINDOW + max_params + WINDOW + OUTPUT
+    }
+
     /// # Errors
     /// When there is no address space left.
     pub(crate) fn new(max_params: usize) -> io::Result<Buffers> {
         Ok(Buffers {
-            input: Mapping::new(SLACK + max_params + WINDOW + max_params + WINDOW)?,
+            input: Mapping::new(Buffers::most(max_params) - OUTPUT)?,
             output: Mapping::new(OUTPUT)?,
             max_params,
             large_input: false,

@@ -1,7 +1,10 @@
 //! The flags, as one table: the command line and the settings file are both read by it, and `--help` prints it.
 
+use super::nearest::nearest;
 #[cfg(feature = "toolbox")]
-use super::get::Asked;
+use super::own::{self, Tables};
+#[cfg(feature = "toolbox")]
+use super::{bench, check, get};
 use crate::net::{Address, Owner, Prefix};
 use crate::sendfile::Sendfile;
 use crate::server::{MOST_PROCESSES, Server};
@@ -112,25 +115,25 @@ pub(super) enum Command {
     /// For which web server, in which of its forms: nothing for the usual one.
     Conf(String, String),
     #[cfg(feature = "toolbox")]
-    Get(Box<Asked>),
+    Check(Box<check::Wish>),
+    #[cfg(feature = "toolbox")]
+    Get(Box<get::Wish>),
+    #[cfg(feature = "toolbox")]
+    Bench(Box<bench::Plan>),
     Help(Topic),
     Version,
 }
 
 /// What can be typed in front of flags.
-const COMMANDS: [&str; 2] = ["conf", "get"];
+const COMMANDS: [&str; 4] = ["conf", "check", "get", "bench"];
 
-/// A flag of one command alone. Those of serving mean nothing there, and these mean nothing to serving.
+/// Those of them with flags of their own: they come first.
 #[cfg(feature = "toolbox")]
-pub(super) struct Own {
-    /// Empty if it has none.
-    pub(super) short: &'static str,
-    pub(super) name: &'static str,
-    /// Its value's name in the help; empty if it takes none.
-    pub(super) value: &'static str,
-    pub(super) help: &'static str,
-    pub(super) is_repeatable: bool,
-}
+const OWNERS: [(&str, Tables); 3] = [
+    ("check", check::FLAGS),
+    ("get", get::FLAGS),
+    ("bench", bench::FLAGS),
+];
 
 /// One screen of help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +143,9 @@ pub(super) enum Topic {
     Running,
     Limits,
     Conf,
+    Check,
     Get,
+    Bench,
 }
 
 /// Where in the server a flag's value is.
@@ -188,12 +193,8 @@ pub(super) fn parse(
     #[cfg(feature = "toolbox")]
     let mut arguments = arguments.peekable();
     #[cfg(feature = "toolbox")]
-    if arguments.next_if(|first| first == "get").is_some() {
-        let asked = Asked::parse(arguments)?;
-        let command = asked.map_or(Command::Help(Topic::Get), |asked| {
-            Command::Get(Box::new(asked))
-        });
-        return Ok((command, Options::default()));
+    if let Some(word) = arguments.next_if(|word| OWNERS.iter().any(|owner| word == owner.0)) {
+        return command_of_its_own(&word.to_string_lossy(), arguments);
     }
     let matches = grammar().parse(arguments).map_err(explain)?;
     if matches.opt_present("help") {
@@ -203,9 +204,43 @@ pub(super) fn parse(
         return Ok((Command::Version, Options::default()));
     }
     let command = command(&matches)?;
+    let options = options_of(&matches)?;
+    if options.http.is_some() && matches!(command, Command::Conf(..)) {
+        return Err("--http serves, and the command conf only prints; leave one out".into());
+    }
+    if options.keepalive && !matches!(command, Command::Conf(..)) {
+        return Err("--keepalive is for the command conf; see --help".into());
+    }
+    Ok((command, options))
+}
+
+/// Reads the arguments behind a command that has flags of its own beside those of serving; `None` if its help is asked for.
+///
+/// # Errors
+/// One sentence.
+#[cfg(feature = "toolbox")]
+pub(super) fn parse_with(
+    word: &str,
+    own: Tables,
+    arguments: impl Iterator<Item = OsString>,
+) -> Result<Option<(Matches, Options)>, String> {
+    let mut grammar = grammar();
+    own::add(&mut grammar, own);
+    let matches = grammar
+        .parse(arguments)
+        .map_err(|fail| own::explain(word, own, true, fail))?;
+    if matches.opt_present("help") {
+        return Ok(None);
+    }
+    let options = options_of(&matches)?;
+    Ok(Some((matches, options)))
+}
+
+/// What the flags of serving ask for.
+fn options_of(matches: &Matches) -> Result<Options, String> {
     let mut options = Options::default();
     for flag in FLAGS {
-        for value in flag.values(&matches) {
+        for value in flag.values(matches) {
             flag.set(&mut options, &value)
                 .map_err(|reason| format!("--{}: {reason}", flag.name))?;
             options.note(flag, value, None);
@@ -218,13 +253,35 @@ pub(super) fn parse(
     if let Some(address) = repeated(&options.listen, &here) {
         return Err(format!("--listen {address} is given twice; leave one out"));
     }
-    if options.http.is_some() && matches!(command, Command::Conf(..)) {
-        return Err("--http serves, and the command conf only prints; leave one out".into());
-    }
-    if options.keepalive && !matches!(command, Command::Conf(..)) {
-        return Err("--keepalive is for the command conf; see --help".into());
-    }
-    Ok((command, options))
+    Ok(options)
+}
+
+/// Reads what is behind a command with flags of its own.
+#[cfg(feature = "toolbox")]
+fn command_of_its_own(
+    word: &str,
+    arguments: impl Iterator<Item = OsString>,
+) -> Result<(Command, Options), String> {
+    let mut options = Options::default();
+    let (command, topic) = match word {
+        "get" => {
+            let wish = get::Wish::parse(arguments)?;
+            (wish.map(|wish| Command::Get(Box::new(wish))), Topic::Get)
+        }
+        "bench" => {
+            let plan = bench::Plan::parse(arguments)?;
+            let bench = plan.map(|plan| Command::Bench(Box::new(plan)));
+            (bench, Topic::Bench)
+        }
+        _ => {
+            let check = check::Wish::parse(arguments)?.map(|(wish, flags)| {
+                options = flags;
+                Command::Check(Box::new(wish))
+            });
+            (check, Topic::Check)
+        }
+    };
+    Ok((command.unwrap_or(Command::Help(topic)), options))
 }
 
 /// Reads the text of a settings file: one flag a line. Relative paths are taken from `home`.
@@ -261,15 +318,29 @@ pub(super) fn parse_file(text: &str, home: &Path) -> Result<Options, (usize, Str
     Ok(options)
 }
 
+/// What all flags of serving are called.
+#[cfg(feature = "toolbox")]
+pub(super) fn names() -> impl Iterator<Item = &'static str> + Clone {
+    FLAGS.iter().map(|flag| flag.name)
+}
+
+/// What the value of one of them is called in the help.
+#[cfg(feature = "toolbox")]
+pub(super) fn value_of(name: &str) -> Option<&'static str> {
+    let flag = FLAGS.iter().find(|flag| flag.name == name);
+    flag.map(|flag| flag.value)
+}
+
 /// What fits a screen: how it is started and with which flags.
 pub(super) fn help(name: &str, server: &mut Server) -> String {
     let mut text =
         format!("Usage: {name} [FLAG]...    serves; web servers start it without flags\n");
     if cfg!(feature = "toolbox") {
         text += &format!(
-            "       {name} conf SERVER [FLAG]...    prints that web server's configuration;\n       \
-             {name} help conf                which ones there are\n       \
-             {name} get /path                one request, no server: help get\n"
+            "       {name} conf SERVER     prints a web server's configuration: help conf\n       \
+             {name} check           what is wrong with it here: help check\n       \
+             {name} get /path       one request, without any server: help get\n       \
+             {name} bench           how fast an application answers: help bench\n"
         );
     }
     text += &lines(server, Topic::Serve);
@@ -625,16 +696,25 @@ fn command(matches: &Matches) -> Result<Command, String> {
             "conf takes one web server and one form, and {word:?} is one word more; leave it out"
         )),
         ["help", ..] => Ok(Command::Help(topic(&matches.free))),
-        ["get", ..] if cfg!(feature = "toolbox") => Err(
-            "the command get stands in front of its flags, and takes none of serving; write get [FLAG]... /path".into(),
-        ),
+        #[cfg(feature = "toolbox")]
+        [word, ..] if OWNERS.iter().any(|owner| owner.0 == word) => Err(format!(
+            "the command {word} stands in front of its flags; see help {word}"
+        )),
         [word, ..] => Err(match nearest(word, COMMANDS.into_iter()) {
             Some(near) => format!("{word:?} is no command; did you mean {near}?"),
             None => format!(
                 "{word:?} is no command; the commands are {}, and flags begin with --: see --help",
-                COMMANDS.join(" and ")
+                listed(&COMMANDS)
             ),
         }),
+    }
+}
+
+/// `a, b and c`.
+fn listed(words: &[&str]) -> String {
+    match words {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        _ => words.concat(),
     }
 }
 
@@ -645,7 +725,9 @@ fn topic(words: &[String]) -> Topic {
         () if has("limits") => Topic::Limits,
         () if has("running") => Topic::Running,
         () if has("conf") && cfg!(feature = "toolbox") => Topic::Conf,
+        () if has("check") && cfg!(feature = "toolbox") => Topic::Check,
         () if has("get") && cfg!(feature = "toolbox") => Topic::Get,
+        () if has("bench") && cfg!(feature = "toolbox") => Topic::Bench,
         () => Topic::Serve,
     }
 }
@@ -738,88 +820,17 @@ fn explain(fail: Fail) -> String {
     }
 }
 
-/// Reads the flags of one command; `None` if its help is asked for.
-///
-/// # Errors
-/// One sentence.
-#[cfg(feature = "toolbox")]
-pub(super) fn parse_own(
-    command: &str,
-    flags: &[Own],
-    arguments: impl Iterator<Item = OsString>,
-) -> Result<Option<Matches>, String> {
-    let mut grammar = getopts::Options::new();
-    grammar.optflag("h", "help", "");
-    for flag in flags {
-        match (flag.value, flag.is_repeatable) {
-            ("", _) => grammar.optflag(flag.short, flag.name, ""),
-            (_, true) => grammar.optmulti(flag.short, flag.name, "", ""),
-            (_, false) => grammar.optopt(flag.short, flag.name, "", ""),
-        };
-    }
-    let matches = grammar
-        .parse(arguments)
-        .map_err(|fail| explain_own(command, flags, fail))?;
-    Ok((!matches.opt_present("help")).then_some(matches))
-}
-
-#[cfg(feature = "toolbox")]
-fn explain_own(command: &str, flags: &[Own], fail: Fail) -> String {
-    let dashed = |name: &str| match name.chars().count() {
-        1 => format!("-{name}"),
-        _ => format!("--{name}"),
-    };
-    match fail {
-        Fail::UnrecognizedOption(name) => {
-            let names = flags.iter().map(|flag| flag.name).chain(["help"]);
-            let near = nearest(&name, names).filter(|_| name.chars().count() > 1);
-            let dashed = dashed(&name);
-            match near {
-                Some(near) => format!("{dashed} is no flag of {command}; did you mean --{near}?"),
-                None if FLAGS.iter().any(|flag| flag.name == name) => format!(
-                    "{dashed} is for serving and no flag of {command}; leave it out, or write it into the settings file"
-                ),
-                None => format!("{dashed} is no flag of {command}; see help {command}"),
-            }
-        }
-        Fail::ArgumentMissing(name) => {
-            let flag = flags
-                .iter()
-                .find(|flag| [flag.short, flag.name].contains(&&*name));
-            let value = flag.map_or("VALUE", |flag| flag.value);
-            let dashed = dashed(&name);
-            format!("{dashed} needs a value; write {dashed} {value}")
-        }
-        Fail::OptionDuplicated(name) => {
-            format!("{} is given twice; leave one out", dashed(&name))
-        }
-        Fail::UnexpectedArgument(name) => {
-            format!("{0} takes no value; write just {0}", dashed(&name))
-        }
-        // No flag is required.
-        Fail::OptionMissing(name) => format!("{} is missing; write it", dashed(&name)),
-    }
-}
-
-/// The lines of a command's help.
-#[cfg(feature = "toolbox")]
-pub(super) fn lines_of_own(flags: &[Own]) -> String {
-    let line = |flag: &Own| {
-        let short = match flag.short {
-            "" => "    ".to_owned(),
-            short => format!("-{short}, "),
-        };
-        let left = format!("{short}--{} {}", flag.name, flag.value);
-        format!("  {left:<28} {}\n", flag.help)
-    };
-    flags.iter().map(line).collect()
-}
-
 fn unknown(name: &str, dashes: &str) -> String {
     let dashed = match name.chars().count() {
         1 if !dashes.is_empty() => "-",
         _ => dashes,
     };
+    #[cfg(feature = "toolbox")]
+    if dashes == "--"
+        && let Some((owner, _)) = OWNERS.iter().find(|(_, flags)| own::has(flags, name))
+    {
+        return format!("{dashed}{name} is for the command {owner}; see help {owner}");
+    }
     let names = FLAGS.iter().map(|flag| flag.name);
     let near = nearest(name, names.chain(["help", "version"]));
     let near = near.filter(|near| dashes == "--" || !["help", "version"].contains(near));
@@ -827,30 +838,6 @@ fn unknown(name: &str, dashes: &str) -> String {
         Some(near) => format!("{dashed}{name} is no flag; did you mean {dashes}{near}?"),
         None => format!("{dashed}{name} is no flag; see --help"),
     }
-}
-
-/// What was probably meant: the name begins it, or at most a third of its letters are wrong.
-fn nearest(name: &str, known: impl Iterator<Item = &'static str> + Clone) -> Option<&'static str> {
-    let is_begun = |known: &&str| name.len() > 1 && known.starts_with(name);
-    known.clone().find(is_begun).or_else(|| {
-        let near = known.map(|known| (distance(name, known), known));
-        let (far, known) = near.min()?;
-        (far <= known.len().div_ceil(3)).then_some(known)
-    })
-}
-
-/// How many letters have to be put in, left out or changed to make one of the other (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.bytes().enumerate() {
-        let mut corner = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in other.bytes().enumerate() {
-            let changed = corner + usize::from(a != b);
-            corner = row[j + 1];
-            row[j + 1] = changed.min(corner + 1).min(row[j] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 /// Only what a URL's path can begin with.
@@ -981,7 +968,7 @@ fn seconds_of(time: Duration) -> String {
 }
 
 /// A number, with K, M or G for 1024, its square and its cube.
-fn number(value: &str, least: u64, most: u64) -> Result<u64, String> {
+pub(super) fn number(value: &str, least: u64, most: u64) -> Result<u64, String> {
     let (digits, shift) = match value.as_bytes().last() {
         Some(b'K' | b'k') => (&value[..value.len() - 1], 10),
         Some(b'M' | b'm') => (&value[..value.len() - 1], 20),
@@ -1339,11 +1326,11 @@ mod tests {
             ),
             (
                 &["serve"],
-                "\"serve\" is no command; the commands are conf and get, and flags begin with --: see --help",
+                "\"serve\" is no command; the commands are conf, check, get and bench, and flags begin with --: see --help",
             ),
             (
                 &["--", "--workers"],
-                "\"--workers\" is no command; the commands are conf and get, and flags begin with --: see --help",
+                "\"--workers\" is no command; the commands are conf, check, get and bench, and flags begin with --: see --help",
             ),
             (
                 &["conf", "nginx", "x", "y"],

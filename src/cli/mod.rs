@@ -4,14 +4,27 @@
 //! looked at; the flags; the settings file; and by them where requests come from.
 
 #[cfg(feature = "toolbox")]
+mod asked;
+#[cfg(feature = "toolbox")]
+mod bench;
+#[cfg(feature = "toolbox")]
+mod check;
+#[cfg(feature = "toolbox")]
 mod conf;
+#[cfg(feature = "toolbox")]
+mod explain;
 mod flags;
 mod gate;
 #[cfg(feature = "toolbox")]
 mod get;
 #[cfg(feature = "dev")]
 mod http;
+#[cfg(feature = "toolbox")]
+mod json;
 mod lines;
+mod nearest;
+#[cfg(feature = "toolbox")]
+mod own;
 mod program;
 mod settings;
 mod trial;
@@ -64,7 +77,11 @@ impl Server {
             Ok((Command::Serve, flags)) => serve(self, facts, flags),
             Ok((Command::Conf(server, form), flags)) => print_conf(self, &server, &form, flags),
             #[cfg(feature = "toolbox")]
-            Ok((Command::Get(asked), _)) => get::run(self, *asked),
+            Ok((Command::Check(wish), flags)) => check::run(self, facts, &wish, flags),
+            #[cfg(feature = "toolbox")]
+            Ok((Command::Get(wish), _)) => get::run(self, *wish),
+            #[cfg(feature = "toolbox")]
+            Ok((Command::Bench(plan), _)) => bench::run(&plan),
             Ok((Command::Help(topic), _)) => print(&help(topic, self)),
             Ok((Command::Version, _)) => print(&format!(
                 "{}, with fcgi {}\n",
@@ -89,9 +106,13 @@ fn help(topic: Topic, mut server: Server) -> String {
         #[cfg(feature = "toolbox")]
         Topic::Conf => conf::help(&name),
         #[cfg(feature = "toolbox")]
+        Topic::Check => check::help(&name),
+        #[cfg(feature = "toolbox")]
         Topic::Get => get::help(&name),
+        #[cfg(feature = "toolbox")]
+        Topic::Bench => bench::help(&name),
         #[cfg(not(feature = "toolbox"))]
-        Topic::Conf | Topic::Get => flags::help(&name, &mut server),
+        Topic::Conf | Topic::Check | Topic::Get | Topic::Bench => flags::help(&name, &mut server),
     }
 }
 

@@ -47,7 +47,11 @@ type Version = Option<(u64, u64, u64, i64, i64)>;
 impl Settings {
     /// The program's own. `None` if nobody knows where it lies: then it has none.
     pub(super) fn of_program() -> Option<Settings> {
-        let executable = program::executable()?;
+        Settings::beside(program::executable()?)
+    }
+
+    /// Another program's.
+    pub(super) fn beside(executable: &Path) -> Option<Settings> {
         let mut name = std::ffi::OsString::from(".ht.");
         name.push(executable.file_name()?);
         let owner = fs::metadata(executable).map(|found| found.uid()).ok();
@@ -55,6 +59,11 @@ impl Settings {
             path: executable.with_file_name(name),
             owners: [owner, Some(sys::user())],
         })
+    }
+
+    #[cfg(feature = "toolbox")]
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Reads them anew. No file is no wish.

@@ -1,11 +1,12 @@
-//! An application's records as the web server reads them: bytes in, parts of the answer out. Pure; `Client` feeds it.
+//! An application's records as the web server reads them: bytes in, parts of the answer out. Pure; `Client` feeds it, and so does
+//! `bench`, with many connections in one thread.
 
 use crate::protocol::{EndRequest, RecordHeader, RecordReader, RecordType, Step};
 use std::ops::Range;
 
 /// Where an answer stands.
 #[derive(Debug, Default)]
-pub(super) struct Records {
+pub(crate) struct Records {
     reader: RecordReader,
     purpose: Purpose,
     /// END_REQUEST's content; `fixed_len` bytes of it have come.
@@ -25,7 +26,7 @@ enum Purpose {
 
 /// A part of an answer; the ranges are of the bytes that were looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(crate) enum Found {
     Stdout(Range<usize>),
     Stderr(Range<usize>),
     End(EndRequest),
@@ -36,7 +37,7 @@ impl Records {
     ///
     /// # Errors
     /// A sentence about the application, if it broke the protocol: the connection cannot go on.
-    pub(super) fn next(
+    pub(crate) fn next(
         &mut self,
         request_id: u16,
         bytes: &[u8],

@@ -25,6 +25,30 @@ impl Transport {
     }
 }
 
+impl Transport {
+    /// Connects without waiting. The connection is there, or (`false`) will be when it can be written to:
+    /// [`Transport::connected`] says how that went. `WouldBlock` if a unix socket's queue is full, of whose end nothing
+    /// tells but the next try.
+    pub(crate) fn begin(address: &Address) -> io::Result<(Transport, bool)> {
+        let (domain, address) = match address {
+            Address::Unix(path) => (Domain::UNIX, SockAddr::unix(path)?),
+            Address::Tcp(address) => (Domain::for_address(*address), SockAddr::from(*address)),
+            Address::Fd(_) => return Err(io::ErrorKind::InvalidInput.into()),
+        };
+        let socket = Socket::new(domain, Type::STREAM.nonblocking(), None)?;
+        if domain != Domain::UNIX {
+            socket.set_tcp_nodelay(true)?;
+        }
+        match socket.connect(&address) {
+            Ok(()) => Ok((Transport::new(socket), true)),
+            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {
+                Ok((Transport::new(socket), false))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// While the listener's queue is full, connecting waits as long as a write may; without O_NONBLOCK, with which it
 /// would fail at once.
 fn connect_unix(address: SockAddr, limit: Duration) -> io::Result<Socket> {

@@ -68,7 +68,7 @@ const NO_SYN: [SockFilter; 5] = {
 
 /// Folders that are emptied of what is old: by systemd-tmpfiles, tmpreaper and tmpwatch, and at a restart. Services that
 /// systemd starts with `PrivateTmp=`, as Debian's apache2 is, have their own of both.
-const SWEPT: [&str; 2] = ["/tmp", "/var/tmp"];
+pub(crate) const SWEPT: [&str; 2] = ["/tmp", "/var/tmp"];
 
 /// Who may connect to a socket file that we make.
 #[derive(Clone, Debug, Default)]

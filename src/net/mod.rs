@@ -15,6 +15,8 @@ mod transport;
 
 pub use address::Address;
 pub(crate) use address::refuse_public;
+#[cfg(feature = "toolbox")]
+pub(crate) use listener::SWEPT;
 pub(crate) use listener::{Listener, PathIs, Permit, SocketFile};
 pub(crate) use notify::Notify;
 pub(crate) use origin::{Facts, Origin};

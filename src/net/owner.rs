@@ -41,6 +41,11 @@ pub(super) struct Ids {
 }
 
 impl Owner {
+    /// User and group as numbers, as far as they are named.
+    pub(crate) fn numbers(&self) -> io::Result<(Option<u32>, Option<u32>)> {
+        self.ids().map(|ids| (ids.user, ids.group))
+    }
+
     pub(super) fn names_group(&self) -> bool {
         self.group.is_some()
     }

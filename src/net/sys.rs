@@ -223,6 +223,8 @@ pub(crate) enum Interest {
     WriteOnce,
     /// Something to read, told to everyone for as long as it is there.
     ReadAlways,
+    /// Something to read or room to write, for as long as either is there.
+    BothAlways,
     /// Nothing, until armed again.
     Nothing,
 }
@@ -233,6 +235,7 @@ impl Interest {
             Interest::ReadOnce => libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLONESHOT,
             Interest::WriteOnce => libc::EPOLLOUT | libc::EPOLLONESHOT,
             Interest::ReadAlways => libc::EPOLLIN,
+            Interest::BothAlways => libc::EPOLLIN | libc::EPOLLOUT,
             Interest::Nothing => libc::EPOLLONESHOT,
         };
         events as u32
@@ -514,6 +517,17 @@ pub(crate) fn now_ms() -> u64 {
     // SAFETY: the C library fills `now`; the call is async-signal-safe.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut now) };
     now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
+}
+
+/// What the calling thread has used of the processors.
+pub(crate) fn thread_time() -> Duration {
+    let mut used = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the C library fills `used`.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut used) };
+    Duration::new(used.tv_sec as u64, used.tv_nsec as u32)
 }
 
 /// A signal handler: it may only do what is async-signal-safe.

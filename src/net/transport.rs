@@ -22,6 +22,11 @@ impl Transport {
         peer.as_socket().map(|address| address.ip())
     }
 
+    /// How connecting went that was not waited for.
+    pub(crate) fn connected(&self) -> io::Result<()> {
+        self.0.take_error()?.map_or(Ok(()), Err)
+    }
+
     /// Takes what has arrived; `WouldBlock` if nothing has, 0 when the peer has closed its side.
     pub(crate) fn recv(&self, into: &mut [u8]) -> io::Result<usize> {
         sys::recv(self.0.as_fd(), into)

@@ -63,7 +63,7 @@ const FLAGS: &[Bad] = &[
     misuse(&["--bananas"], "--bananas is no flag; see --help"),
     misuse(
         &["start"],
-        "\"start\" is no command; the commands are conf and get, and flags begin with --: see --help",
+        "\"start\" is no command; the commands are conf, check, get and bench, and flags begin with --: see --help",
     ),
     misuse(&["--workers"], "--workers needs a value; write --workers N"),
     misuse(

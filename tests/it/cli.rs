@@ -105,8 +105,8 @@ impl Drop for Home {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Told {
     pub code: Option<i32>,
-    stdout: String,
-    stderr: String,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 impl Told {
@@ -180,7 +180,7 @@ fn wrong_usage_is_one_sentence_and_exit_code_2() {
         ),
         (
             &["start"],
-            "\"start\" is no command; the commands are conf and get, and flags begin with --: see --help",
+            "\"start\" is no command; the commands are conf, check, get and bench, and flags begin with --: see --help",
         ),
         (
             &["conf", "iis"],

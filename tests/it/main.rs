@@ -13,11 +13,15 @@ mod access_log;
 mod answers;
 mod bad_input;
 mod bad_setups;
+mod bench;
 mod body;
+#[cfg(feature = "toolbox")]
+mod check;
 mod cli;
 mod conversations;
 mod cuts;
 mod deploy;
+mod explain;
 mod fairness;
 mod foreign;
 mod forms;

@@ -395,6 +395,11 @@ pub fn guarded(folder: &Folder, testbed: &Testbed, host: &str) -> Outcome<Runnin
     Ok(running)
 }
 
+/// With these modules, these lines in `<VirtualHost>`, and this level of the log.
+pub fn with(folder: &Folder, modules: &[&str], level: &str, host: &str) -> Outcome<Running> {
+    start_with(folder, modules, &format!("LogLevel {level}"), host)
+}
+
 const ARGUMENTS: &str = "#!/bin/sh\n\
     printf 'Content-Type: text/plain\\r\\n\\r\\n'\n\
     for argument; do printf '[%s]' \"$argument\"; done\n";

@@ -172,6 +172,11 @@ pub fn sendfile(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     start_with(folder, &conf)
 }
 
+/// With these lines.
+pub fn with(folder: &Folder, conf: &str) -> Outcome<Running> {
+    start_with(folder, conf)
+}
+
 fn external(folder: &Folder, testbed: &Testbed, upstream: Upstream) -> Outcome<Running> {
     external_with(folder, testbed, upstream, &[])
 }

@@ -8,6 +8,7 @@ mod browser;
 mod caddy;
 mod deploy;
 mod events;
+mod explained;
 mod folder;
 mod forms;
 mod guides;
@@ -333,6 +334,26 @@ const ROWS: &[Row] = &[
         name: "fcgid-logs",
         missing: apache::missing_fcgid,
         work: Work::Story(logs::under_fcgid),
+    },
+    Row {
+        name: "nginx-explained",
+        missing: nginx::missing,
+        work: Work::Story(explained::nginx),
+    },
+    Row {
+        name: "apache-proxy-explained",
+        missing: apache::missing_proxy,
+        work: Work::Story(explained::proxy),
+    },
+    Row {
+        name: "apache-fcgid-explained",
+        missing: apache::missing_fcgid,
+        work: Work::Story(explained::fcgid),
+    },
+    Row {
+        name: "lighttpd-explained",
+        missing: lighttpd::missing,
+        work: Work::Story(explained::lighttpd),
     },
     Row {
         name: "nginx-files",

@@ -222,6 +222,11 @@ fn before_as(
     run(folder, http, &format!("{server}{more}"), upstream, apps)
 }
 
+/// With these blocks in `server { }`, and nothing behind it.
+pub fn with(folder: &Folder, server: &str) -> Outcome<Running> {
+    run(folder, "", server, Upstream::unix(folder), Vec::new())
+}
+
 /// nginx with these parts in `http { }` and in `server { }`.
 fn run(
     folder: &Folder,

@@ -3,13 +3,14 @@
 //!
 //! The body of the answer goes to standard output as it comes; what else there is to know, to standard error.
 
-mod ask;
 mod trace;
+mod wish;
 
-pub(super) use ask::Asked;
+pub(super) use wish::Wish;
 
 use self::trace::Trace;
-use super::{flags, lines, misused, program, read_settings, say};
+use super::own::Tables;
+use super::{asked, lines, misused, own, program, read_settings, say};
 use crate::client::{Begin, Client, End, Head, HeadReader, Part, Way};
 use crate::net::Address;
 use crate::process;
@@ -30,29 +31,33 @@ mod code {
     pub(super) const NO_ANSWER: u8 = 52;
 }
 
+/// All flags of its own.
+pub(super) const FLAGS: Tables = &[wish::FLAGS, asked::FLAGS];
+
 /// One screen.
 pub(super) fn help(name: &str) -> String {
     format!(
-        "Usage: {name} get [FLAG]... /path?query    one request, without any server\n{}\
+        "Usage: {name} get [FLAG]... /path?query    one request, without any server\n{}{}\
          The body goes to standard output; to standard error what the application wrote\n\
          to stderr, and how it ended. Without --connect {name} answers by itself.\n\
          Exit status: 0, 22 for a status from 400, 7 no connection, 8 not FastCGI,\n\
          18 cut, 28 silent for too long, 52 no answer, 23 output not taken, 2 misused.\n",
-        flags::lines_of_own(ask::FLAGS)
+        own::lines(wish::FLAGS),
+        own::lines(asked::FLAGS)
     )
 }
 
 /// Asks, and shows the answer.
-pub(super) fn run(server: Server, asked: Asked) -> ExitCode {
-    match &asked.connect {
-        Some(address) => ask_at(address, &asked),
-        None => ask_ourselves(server, &asked),
+pub(super) fn run(server: Server, wish: Wish) -> ExitCode {
+    match &wish.connect {
+        Some(address) => ask_at(address, &wish),
+        None => ask_ourselves(server, &wish),
     }
 }
 
-fn ask_at(address: &Address, asked: &Asked) -> ExitCode {
+fn ask_at(address: &Address, wish: &Wish) -> ExitCode {
     match Client::connect(address) {
-        Ok(client) => ExitCode::from(hear(client, asked)),
+        Ok(client) => ExitCode::from(hear(client, wish)),
         Err(error) => {
             say(&format!("{error}{}", remedy(&error)));
             ExitCode::from(code::NO_CONNECTION)
@@ -76,7 +81,7 @@ fn remedy(error: &io::Error) -> &'static str {
 }
 
 /// As it would be served, with its settings file and its workers, but for what only a web server or a visitor has.
-fn ask_ourselves(server: Server, asked: &Asked) -> ExitCode {
+fn ask_ourselves(server: Server, wish: &Wish) -> ExitCode {
     let settings = match read_settings() {
         Ok(settings) => settings,
         Err((_, wrong)) => return misused(&wrong.sentence),
@@ -95,7 +100,7 @@ fn ask_ourselves(server: Server, asked: &Asked) -> ExitCode {
     };
     process::stops(&handle.pool);
     let code = match handle.connect() {
-        Ok(stream) => hear(Client::from(stream), asked),
+        Ok(stream) => hear(Client::from(stream), wish),
         Err(error) => return failed(&error),
     };
     // Whoever was silent for too long would not end now either.
@@ -113,25 +118,27 @@ fn failed(error: &io::Error) -> ExitCode {
 }
 
 /// Asks on this connection; the exit status.
-fn hear(client: Client, asked: &Asked) -> u8 {
-    let mut client = client.timeout(asked.timeout);
-    if asked.is_verbose {
+fn hear(client: Client, wish: &Wish) -> u8 {
+    let mut client = client.timeout(wish.timeout);
+    if wish.is_verbose {
         let mut trace = Trace::default();
         client = client.watch(move |way: Way, bytes| note(&trace.lines(way, bytes)));
     }
     let begin = Begin {
-        role: asked.role,
+        role: wish.role,
         ..Begin::default()
     };
-    let mut hearing = Hearing::new(asked);
-    let params = asked.params.iter().map(|(name, value)| (name, value));
-    let end = client.exchange(begin, params, &asked.body[..], |part| hearing.take(part));
+    let mut hearing = Hearing::new(wish);
+    let params = wish.asked.params.iter().map(|(name, value)| (name, value));
+    let end = client.exchange(begin, params, &wish.asked.body[..], |part| {
+        hearing.take(part)
+    });
     hearing.finish(end)
 }
 
 /// An answer on its way to whoever asked.
 struct Hearing<'a> {
-    asked: &'a Asked,
+    wish: &'a Wish,
     began: Instant,
     reader: HeadReader,
     head: Option<Head>,
@@ -147,9 +154,9 @@ struct Hearing<'a> {
 }
 
 impl<'a> Hearing<'a> {
-    fn new(asked: &'a Asked) -> Hearing<'a> {
+    fn new(wish: &'a Wish) -> Hearing<'a> {
         Hearing {
-            asked,
+            wish,
             began: Instant::now(),
             reader: HeadReader::default(),
             head: None,
@@ -183,7 +190,7 @@ impl<'a> Hearing<'a> {
     }
 
     fn take_head(&mut self, head: Head) -> io::Result<()> {
-        if self.asked.shows_head {
+        if self.wish.shows_head {
             let mut text = format!("Status: {}\n", status(&head)).into_bytes();
             for (name, value) in head.fields() {
                 text.extend_from_slice(&[name.as_bytes(), b": ", value, b"\n"].concat());
@@ -197,7 +204,7 @@ impl<'a> Hearing<'a> {
 
     fn take_body(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.body += bytes.len() as u64;
-        match self.asked.shows_body {
+        match self.wish.shows_body {
             true => self.write(bytes),
             false => Ok(()),
         }
@@ -282,7 +289,7 @@ impl<'a> Hearing<'a> {
 
     /// The declared length of a body that is shorter.
     fn missing_of(&self, head: &Head) -> Option<u64> {
-        if self.asked.is_head || [204, 304].contains(&head.status()) {
+        if self.wish.asked.method == "HEAD" || [204, 304].contains(&head.status()) {
             return None;
         }
         let declared = std::str::from_utf8(head.field("content-length")?).ok()?;
@@ -349,7 +356,7 @@ mod tests {
         for line in help.lines() {
             assert!(line.chars().count() <= 80, "{line}");
         }
-        for flag in ask::FLAGS {
+        for flag in wish::FLAGS.iter().chain(asked::FLAGS) {
             let name = format!("--{} ", flag.name);
             assert!(help.contains(&name), "{name}");
         }

@@ -1,21 +1,17 @@
-//! What `get` is told to ask: its flags, and the request that is made of them. Called by `get` and by the flags' parser.
+//! The request that a command asks by itself: `get` once, `bench` again and again. Their parsers call it.
 
-use crate::cli::flags::{self, LEAST_WAIT, Own};
+use super::flags::{self, LEAST_WAIT};
+use super::own::{self, Own, many, text};
 use crate::net::Address;
-use crate::protocol::Role;
 use crate::testing::request;
 use getopts::Matches;
-use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{self, Path};
 use std::time::Duration;
 
-/// As curl calls them, where curl has them.
+/// What the request is. As curl calls them, where curl has them.
 pub(super) const FLAGS: &[Own] = &[
-    text("", "connect", "ADDR", "asks who listens there: unix:/path"),
-    switch("i", "include", "shows status and headers too"),
-    switch("I", "head", "asks with HEAD, shows them alone"),
     text("X", "request", "METHOD", "[GET; POST with a body]"),
     many("H", "header", "\"NAME: VALUE\"", "NAME: takes one away"),
     many(
@@ -43,52 +39,37 @@ pub(super) const FLAGS: &[Own] = &[
         "a CGI parameter: REMOTE_USER=ada, HTTPS=on",
     ),
     text("", "script-filename", "FILE", "the script, for php-fpm"),
-    switch("", "authorizer", "asks whether it may go on"),
-    text("", "timeout", "SECONDS", "the longest silence [60]"),
-    switch("v", "verbose", "shows every record, both ways"),
 ];
 
-/// A request, and how its answer is to be shown.
-#[derive(Debug)]
-pub(in crate::cli) struct Asked {
-    /// `None`: the program's own handler.
-    pub(super) connect: Option<Address>,
-    pub(super) shows_head: bool,
-    pub(super) shows_body: bool,
-    pub(super) is_verbose: bool,
-    pub(super) timeout: Duration,
-    pub(super) role: Role,
-    pub(super) is_head: bool,
+/// A request, whole.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) method: String,
+    /// Path and query, as they were typed.
+    pub(super) target: String,
     pub(super) params: Vec<Pair>,
     pub(super) body: Vec<u8>,
 }
 
-type Pair = (Vec<u8>, Vec<u8>);
+pub(super) type Pair = (Vec<u8>, Vec<u8>);
 
 impl Asked {
-    /// Reads the arguments behind `get`; `None` if its help is asked for.
+    /// Of `command`, for which `target` is asked; a method, if one is needed that is not said.
     ///
     /// # Errors
     /// One sentence.
-    pub(in crate::cli) fn parse(
-        arguments: impl Iterator<Item = OsString>,
-    ) -> Result<Option<Asked>, String> {
-        match flags::parse_own("get", FLAGS, arguments)? {
-            Some(matches) => Asked::of(&matches).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    fn of(matches: &Matches) -> Result<Asked, String> {
-        let target = target(&matches.free)?;
-        let is_head = matches.opt_present("head");
+    pub(super) fn of(
+        matches: &Matches,
+        target: &str,
+        method: Option<&str>,
+    ) -> Result<Asked, String> {
         let body = Body::of(matches)?;
-        if is_head && !matches!(body, Body::None) {
+        if method == Some("HEAD") && !matches!(body, Body::None) {
             return Err("--head asks without a body; leave it or the body out".into());
         }
         let method = match (matches.opt_str("request"), &body) {
             (Some(method), _) => method_of(method)?,
-            (None, _) if is_head => "HEAD".to_owned(),
+            (None, _) if method.is_some() => method.unwrap_or_default().to_owned(),
             (None, Body::None) => "GET".to_owned(),
             (None, _) => "POST".to_owned(),
         };
@@ -113,20 +94,85 @@ impl Asked {
             set(&mut params, name, value);
         }
         Ok(Asked {
-            connect: connect(matches)?,
-            shows_head: is_head || matches.opt_present("include"),
-            shows_body: !is_head,
-            is_verbose: matches.opt_present("verbose"),
-            timeout: timeout(matches)?,
-            role: match matches.opt_present("authorizer") {
-                true => Role::Authorizer,
-                false => Role::Responder,
-            },
-            is_head: method == "HEAD",
+            method,
+            target: target.to_owned(),
             params,
             body,
         })
     }
+}
+
+/// The one word: `/path?query`. Without one it is `default`.
+///
+/// # Errors
+/// One sentence.
+pub(super) fn target<'m>(
+    command: &str,
+    words: &'m [String],
+    default: Option<&'m str>,
+) -> Result<&'m str, String> {
+    let word = match (words, default) {
+        ([word], _) => word,
+        ([], Some(default)) => return Ok(default),
+        ([], None) => return Err(format!("{command} needs a path; write {command} /")),
+        ([_, word, ..], _) => {
+            return Err(format!(
+                "{command} takes one path, and {word:?} is one word more; leave it out"
+            ));
+        }
+    };
+    if let Some((scheme, rest)) = word.split_once("://")
+        && ["http", "https"].contains(&scheme)
+    {
+        let path = rest.find('/').map_or("/", |at| &rest[at..]);
+        return Err(format!(
+            "{word:?} has a host, and {command} asks the application itself; write {path}, and --header \"Host: NAME\" if it matters"
+        ));
+    }
+    if !word.starts_with('/') {
+        return Err(format!(
+            "{word:?} is no path, which begins with a slash; write /{word}"
+        ));
+    }
+    match word
+        .chars()
+        .find(|&c| c == '#' || c == ' ' || c.is_control())
+    {
+        Some('#') => Err(format!(
+            "{word:?} has a #, and no browser sends what stands behind it; leave it out, or write %23"
+        )),
+        Some(bad) => Err(format!(
+            "{word:?} has {bad:?} in it; write %{:02X}",
+            u32::from(bad)
+        )),
+        None => Ok(word),
+    }
+}
+
+/// Where an application is asked.
+///
+/// # Errors
+/// One sentence, also for what nobody can connect to.
+pub(super) fn connect(matches: &Matches) -> Result<Option<Address>, String> {
+    own::value(matches, "connect", |text| match flags::address(text)? {
+        Address::Fd(_) => Err(format!(
+            "{text} is a descriptor, and nobody listens at its other end; write unix:/path or 127.0.0.1:9000"
+        )),
+        Address::Tcp(address) if address.port() == 0 => Err(format!(
+            "nobody listens on port 0; write the port that the application names, as in {}:9000",
+            address.ip()
+        )),
+        address => Ok(address),
+    })
+}
+
+/// A time that may pass.
+///
+/// # Errors
+/// One sentence.
+pub(super) fn time(matches: &Matches, name: &str, default: u64) -> Result<Duration, String> {
+    let time = own::value(matches, name, |text| flags::seconds(text, LEAST_WAIT))?;
+    Ok(time.unwrap_or(Duration::from_secs(default)))
 }
 
 /// What goes behind the headers.
@@ -164,76 +210,6 @@ impl Body {
         }
         let pieces: Result<Vec<Vec<u8>>, String> = data.iter().map(|text| piece(text)).collect();
         pieces.map(|pieces| Body::Data(pieces.join(&b'&')))
-    }
-}
-
-const fn switch(short: &'static str, name: &'static str, help: &'static str) -> Own {
-    text(short, name, "", help)
-}
-
-const fn text(
-    short: &'static str,
-    name: &'static str,
-    value: &'static str,
-    help: &'static str,
-) -> Own {
-    Own {
-        short,
-        name,
-        value,
-        help,
-        is_repeatable: false,
-    }
-}
-
-const fn many(
-    short: &'static str,
-    name: &'static str,
-    value: &'static str,
-    help: &'static str,
-) -> Own {
-    Own {
-        is_repeatable: true,
-        ..text(short, name, value, help)
-    }
-}
-
-/// The one word: `/path?query`.
-fn target(words: &[String]) -> Result<&str, String> {
-    let word = match words {
-        [word] => word,
-        [] => return Err("get needs a path; write get /".into()),
-        [_, word, ..] => {
-            return Err(format!(
-                "get takes one path, and {word:?} is one word more; leave it out"
-            ));
-        }
-    };
-    if let Some((scheme, rest)) = word.split_once("://")
-        && ["http", "https"].contains(&scheme)
-    {
-        let path = rest.find('/').map_or("/", |at| &rest[at..]);
-        return Err(format!(
-            "{word:?} has a host, and get asks the application itself; write {path}, and --header \"Host: NAME\" if it matters"
-        ));
-    }
-    if !word.starts_with('/') {
-        return Err(format!(
-            "{word:?} is no path, which begins with a slash; write /{word}"
-        ));
-    }
-    match word
-        .chars()
-        .find(|&c| c == '#' || c == ' ' || c.is_control())
-    {
-        Some('#') => Err(format!(
-            "{word:?} has a #, and no browser sends what stands behind it; leave it out, or write %23"
-        )),
-        Some(bad) => Err(format!(
-            "{word:?} has {bad:?} in it; write %{:02X}",
-            u32::from(bad)
-        )),
-        None => Ok(word),
     }
 }
 
@@ -367,31 +343,6 @@ fn named<'t>(flag: &str, text: &'t str) -> Result<(&'t str, &'t str), String> {
         _ => Err(format!(
             "--{flag}: {text:?} is not NAME=VALUE; write both, with an equals sign between"
         )),
-    }
-}
-
-fn connect(matches: &Matches) -> Result<Option<Address>, String> {
-    let Some(text) = matches.opt_str("connect") else {
-        return Ok(None);
-    };
-    match flags::address(&text).map_err(|reason| format!("--connect: {reason}"))? {
-        Address::Fd(_) => Err(format!(
-            "--connect: {text} is a descriptor, and nobody listens at its other end; write unix:/path or 127.0.0.1:9000"
-        )),
-        Address::Tcp(address) if address.port() == 0 => Err(format!(
-            "--connect: nobody listens on port 0; write the port that the application names, as in {}:9000",
-            address.ip()
-        )),
-        address => Ok(Some(address)),
-    }
-}
-
-fn timeout(matches: &Matches) -> Result<Duration, String> {
-    match matches.opt_str("timeout") {
-        Some(text) => {
-            flags::seconds(&text, LEAST_WAIT).map_err(|reason| format!("--timeout: {reason}"))
-        }
-        None => Ok(Duration::from_secs(60)),
     }
 }
 

@@ -1,0 +1,99 @@
+//! What `bench` is told: whom to ask what, how often, and what counts as right. Called by `bench` and by the flags' parser.
+
+use crate::cli::asked::{self, Asked};
+use crate::cli::flags;
+use crate::cli::own::{self, Own, switch, text};
+use crate::net::Address;
+use getopts::Matches;
+use std::ffi::OsString;
+use std::time::Duration;
+
+/// Beside those of the request.
+#[rustfmt::skip]
+pub(super) const FLAGS: &[Own] = &[
+    text("", "connect", "ADDR", "the application: unix:/path, 127.0.0.1:9000"),
+    text("c", "connections", "N", "open at the same time [8]"),
+    switch("k", "keep-conn", "many requests on each; else one"),
+    text("n", "requests", "N", "end after so many, not after --seconds"),
+    text("s", "seconds", "SECONDS", "how long [10]"),
+    text("", "warm-up", "SECONDS", "before it counts [1; with --requests 0]"),
+    text("", "timeout", "SECONDS", "a longer answer is an error [10]"),
+    text("t", "threads", "N", "that ask; more where one is the limit [1]"),
+    text("", "status", "N", "the only right status [all from 200 to 399]"),
+    switch("", "json", "the figures as one json object"),
+];
+
+/// What is asked, how often, and how it is told.
+#[derive(Clone, Debug)]
+pub(in crate::cli) struct Plan {
+    pub(super) connect: Address,
+    pub(super) asked: Asked,
+    pub(super) connections: usize,
+    pub(super) threads: usize,
+    pub(super) keep_conn: bool,
+    /// `None`: as many as the time allows.
+    pub(super) requests: Option<u64>,
+    pub(super) time: Duration,
+    pub(super) warm_up: Duration,
+    pub(super) timeout: Duration,
+    pub(super) json: bool,
+    status: Option<u16>,
+}
+
+/// More than anybody waits for.
+const MOST_REQUESTS: u64 = 1 << 40;
+
+impl Plan {
+    /// Reads the arguments behind `bench`; `None` if its help is asked for.
+    ///
+    /// # Errors
+    /// One sentence.
+    pub(in crate::cli) fn parse(
+        arguments: impl Iterator<Item = OsString>,
+    ) -> Result<Option<Plan>, String> {
+        match own::parse("bench", super::FLAGS, arguments)? {
+            Some(matches) => Plan::of(&matches).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) fn is_right(&self, status: u16) -> bool {
+        match self.status {
+            Some(wanted) => status == wanted,
+            None => (200..400).contains(&status),
+        }
+    }
+
+    fn of(matches: &Matches) -> Result<Plan, String> {
+        let requests = number(matches, "requests", MOST_REQUESTS)?;
+        let connections = number(matches, "connections", 64 << 10)?.unwrap_or(8) as usize;
+        let threads = number(matches, "threads", 256)?.unwrap_or(1) as usize;
+        let warm_up = own::value(matches, "warm-up", |value| flags::seconds(value, 0))?;
+        let least = Duration::from_secs(u64::from(requests.is_none()));
+        Ok(Plan {
+            connect: asked::connect(matches)?.ok_or(
+                "bench needs the application's address; write --connect unix:/path or --connect 127.0.0.1:9000",
+            )?,
+            asked: Asked::of(
+                matches,
+                asked::target("bench", &matches.free, Some("/"))?,
+                None,
+            )?,
+            connections,
+            threads: threads.min(connections),
+            keep_conn: matches.opt_present("keep-conn"),
+            requests,
+            time: asked::time(matches, "seconds", 10)?,
+            warm_up: warm_up.unwrap_or(least),
+            timeout: asked::time(matches, "timeout", 10)?,
+            json: matches.opt_present("json"),
+            status: own::value(matches, "status", |value| flags::number(value, 200, 999))?
+                .map(|status| status as u16),
+        })
+    }
+}
+
+/// At least one.
+fn number(matches: &Matches, name: &str, most: u64) -> Result<Option<u64>, String> {
+    own::value(matches, name, |value| flags::number(value, 1, most))
+}

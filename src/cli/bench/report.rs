@@ -1,0 +1,263 @@
+//! The figures of `bench`, for people and as json. Without floats: see `seconds_of` in `flags`.
+
+use super::plan::Plan;
+use super::tally::{KINDS, Kind, Tally};
+use crate::cli::json::quoted;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// From here on, in percent of a processor, the thread that asks is what limits the figures.
+const FULL: u64 = 90;
+
+/// A shorter run says nothing about that.
+const ENOUGH: Duration = Duration::from_millis(500);
+
+/// What is told of a run.
+pub(super) struct Report<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) tally: &'a Tally,
+    /// How long it counted.
+    pub(super) elapsed: Duration,
+}
+
+impl Kind {
+    fn words(self) -> &'static str {
+        match self {
+            Kind::Connect => "cannot connect",
+            Kind::Cut => "cut",
+            Kind::TimeOut => "time-out",
+            Kind::Protocol => "protocol",
+        }
+    }
+
+    fn key(self) -> &'static str {
+        match self {
+            Kind::Connect => "connect",
+            Kind::Cut => "cut",
+            Kind::TimeOut => "timeout",
+            Kind::Protocol => "protocol",
+        }
+    }
+}
+
+impl Report<'_> {
+    /// Whether nothing was wrong, and something right.
+    pub(super) fn is_right(&self) -> bool {
+        let tally = self.tally;
+        tally.right > 0 && tally.all_errors() == 0 && !self.is_stuck()
+    }
+
+    pub(super) fn text(&self) -> String {
+        let tally = self.tally;
+        let mut text = format!(
+            "{} {} at {}: {} connections{}, {} thread{}, {} s\n",
+            self.plan.asked.method,
+            self.plan.asked.target,
+            self.plan.connect,
+            self.plan.connections,
+            if self.plan.keep_conn {
+                ", kept"
+            } else {
+                ", one a request"
+            },
+            self.plan.threads,
+            if self.plan.threads == 1 { "" } else { "s" },
+            thousandths(self.elapsed.as_millis()),
+        );
+        let _ = writeln!(
+            text,
+            "{:>12} requests/s  ({} right answers)",
+            self.tenths_a_second(tally.right),
+            tally.right
+        );
+        let _ = writeln!(
+            text,
+            "{:>12} bytes/s received",
+            self.a_second(tally.received)
+        );
+        let _ = writeln!(text, "{:>12} bytes/s sent", self.a_second(tally.sent));
+        text += "ms to the whole answer:";
+        for (name, ns) in self.times() {
+            let _ = write!(text, "  {name} {}", ms(ns));
+        }
+        let _ = writeln!(text, "\nerrors: {}", tally.all_errors());
+        self.error_lines(&mut text);
+        for warning in self.warnings() {
+            let _ = writeln!(text, "warning: {warning}");
+        }
+        text
+    }
+
+    /// One object, and the end of the line.
+    pub(super) fn json(&self) -> String {
+        let (plan, tally) = (self.plan, self.tally);
+        let mut json = format!(
+            "{{\"connect\":{},\"method\":{},\"target\":{},\"connections\":{},\"threads\":{},\"keep_conn\":{},\"seconds\":{},\
+             \"requests\":{},\"requests_per_second\":{},\"bytes_received\":{},\"bytes_received_per_second\":{},\
+             \"bytes_sent\":{},\"bytes_sent_per_second\":{},\"ms\":{{",
+            quoted(&plan.connect.to_string()),
+            quoted(&plan.asked.method),
+            quoted(&plan.asked.target),
+            plan.connections,
+            plan.threads,
+            plan.keep_conn,
+            thousandths(self.elapsed.as_millis()),
+            tally.right,
+            self.tenths_a_second(tally.right),
+            tally.received,
+            self.a_second(tally.received),
+            tally.sent,
+            self.a_second(tally.sent),
+        );
+        let times = self
+            .times()
+            .map(|(name, ns)| format!("\"{name}\":{}", ms(ns)));
+        let statuses = |of: &std::collections::BTreeMap<u16, u64>| {
+            let pairs: Vec<String> = of
+                .iter()
+                .map(|(n, count)| format!("\"{n}\":{count}"))
+                .collect();
+            pairs.join(",")
+        };
+        let errors = KINDS.map(|kind| format!("\"{}\":{}", kind.key(), tally.errors(kind)));
+        let examples: Vec<String> = KINDS
+            .iter()
+            .filter_map(|&kind| {
+                Some(format!(
+                    "\"{}\":{}",
+                    kind.key(),
+                    quoted(tally.example(kind)?)
+                ))
+            })
+            .collect();
+        let warnings: Vec<String> = self
+            .warnings()
+            .iter()
+            .map(|warning| quoted(warning))
+            .collect();
+        let _ = writeln!(
+            json,
+            "{}}},\"statuses\":{{{}}},\"errors\":{{\"all\":{},{},\"status\":{{{}}}}},\"examples\":{{{}}},\
+             \"unanswered\":{},\"reconnected\":{},\"busy_percent\":{},\"warnings\":[{}]}}",
+            times.join(","),
+            statuses(&tally.statuses),
+            tally.all_errors(),
+            errors.join(","),
+            statuses(&tally.wrong),
+            examples.join(","),
+            tally.unanswered,
+            tally.reconnected,
+            tally.busy,
+            warnings.join(","),
+        );
+        json
+    }
+
+    fn error_lines(&self, text: &mut String) {
+        for kind in KINDS {
+            if let Some(example) = self.tally.example(kind) {
+                let (count, words) = (self.tally.errors(kind), kind.words());
+                let _ = writeln!(text, "  {words}: {count}, as the first: {example}");
+            }
+        }
+        for (status, count) in &self.tally.wrong {
+            let _ = writeln!(text, "  status {status}: {count}");
+        }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let tally = self.tally;
+        let mut warnings = Vec::new();
+        if tally.busy >= FULL && self.elapsed >= ENOUGH {
+            warnings.push(format!(
+                "a thread that asks has used {} % of a processor: it is the limit, not the application; \
+                 write --threads {}",
+                tally.busy,
+                self.plan.threads + 1
+            ));
+        }
+        if let Some((least, most)) = tally.sizes.filter(|(least, most)| least != most) {
+            warnings.push(format!(
+                "the answers differ in size: their bodies have from {least} to {most} bytes"
+            ));
+        }
+        if tally.statuses.len() > 1 {
+            let counts = tally.statuses.iter();
+            let counts: Vec<String> = counts
+                .map(|(n, count)| format!("{n} {count} times"))
+                .collect();
+            warnings.push(format!(
+                "the answers differ in status: {}",
+                counts.join(", ")
+            ));
+        }
+        if tally.reconnected > 0 {
+            warnings.push(format!(
+                "the application closed {} connections that were to be kept; the requests on them were asked again",
+                tally.reconnected
+            ));
+        }
+        if self.is_stuck() {
+            warnings.push(format!(
+                "{} requests had no answer when the time was over, the oldest for {} s",
+                tally.unanswered,
+                thousandths(tally.oldest.as_millis())
+            ));
+        }
+        warnings
+    }
+
+    /// Some requests run at every end; but not for long.
+    fn is_stuck(&self) -> bool {
+        let tally = self.tally;
+        let usual = Duration::from_nanos(tally.times.longest()) * 2;
+        tally.unanswered > 0
+            && (tally.right == 0 || tally.oldest > usual.max(Duration::from_secs(1)))
+    }
+
+    fn times(&self) -> [(&'static str, u64); 6] {
+        let times = &self.tally.times;
+        [
+            ("p50", times.per_mille(500)),
+            ("p90", times.per_mille(900)),
+            ("p99", times.per_mille(990)),
+            ("p99.9", times.per_mille(999)),
+            ("max", times.longest()),
+            ("mean", times.mean()),
+        ]
+    }
+
+    fn a_second(&self, count: u64) -> u128 {
+        u128::from(count) * 1_000_000_000 / self.elapsed.as_nanos().max(1)
+    }
+
+    fn tenths_a_second(&self, count: u64) -> String {
+        let tenths = u128::from(count) * 10_000_000_000 / self.elapsed.as_nanos().max(1);
+        format!("{}.{}", tenths / 10, tenths % 10)
+    }
+}
+
+fn ms(ns: u64) -> String {
+    thousandths(u128::from(ns / 1000))
+}
+
+/// With three digits behind the point.
+fn thousandths(number: u128) -> String {
+    format!("{}.{:03}", number / 1000, number % 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_of_json_hold_everything() {
+        assert_eq!(quoted("a\"b\\c\nd\u{e9}"), "\"a\\\"b\\\\c\\u000ad\u{e9}\"");
+    }
+
+    #[test]
+    fn times_have_three_digits_behind_the_point() {
+        assert_eq!(ms(1_234_567), "1.234");
+        assert_eq!(ms(45_000), "0.045");
+    }
+}

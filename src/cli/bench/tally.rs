@@ -1,0 +1,101 @@
+//! What came of the requests: `load` counts, one tally a thread; `report` tells their sum.
+
+use super::histogram::Histogram;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Why a request has no right answer, but for a wrong status, which is counted by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Connect,
+    Cut,
+    TimeOut,
+    Protocol,
+}
+
+pub(super) const KINDS: [Kind; 4] = [Kind::Connect, Kind::Cut, Kind::TimeOut, Kind::Protocol];
+
+/// All that is told in the end.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    /// Of the right answers.
+    pub(super) times: Histogram,
+    pub(super) right: u64,
+    /// How often each status came, right or wrong.
+    pub(super) statuses: BTreeMap<u16, u64>,
+    /// Answers whose status is not what is wanted.
+    pub(super) wrong: BTreeMap<u16, u64>,
+    errors: [u64; KINDS.len()],
+    /// The first of each kind, in words.
+    examples: [Option<String>; KINDS.len()],
+    /// The smallest and the largest body of a right answer.
+    pub(super) sizes: Option<(u64, u64)>,
+    pub(super) received: u64,
+    pub(super) sent: u64,
+    /// Connections that were to be kept, and were closed between two requests.
+    pub(super) reconnected: u64,
+    /// Requests that ran when the time was over, and how long the oldest had.
+    pub(super) unanswered: u64,
+    pub(super) oldest: Duration,
+    /// What the busiest thread has used of a processor, in percent.
+    pub(super) busy: u64,
+}
+
+impl Tally {
+    pub(super) fn answer(&mut self, status: u16, is_right: bool, size: u64, took: Duration) {
+        *self.statuses.entry(status).or_default() += 1;
+        if !is_right {
+            *self.wrong.entry(status).or_default() += 1;
+            return;
+        }
+        self.right += 1;
+        self.times.add(took.as_nanos() as u64);
+        let (least, most) = self.sizes.unwrap_or((size, size));
+        self.sizes = Some((least.min(size), most.max(size)));
+    }
+
+    pub(super) fn error(&mut self, kind: Kind, words: impl FnOnce() -> String) {
+        self.errors[kind as usize] += 1;
+        self.examples[kind as usize].get_or_insert_with(words);
+    }
+
+    pub(super) fn errors(&self, kind: Kind) -> u64 {
+        self.errors[kind as usize]
+    }
+
+    pub(super) fn example(&self, kind: Kind) -> Option<&str> {
+        self.examples[kind as usize].as_deref()
+    }
+
+    /// All that have no right answer.
+    pub(super) fn all_errors(&self) -> u64 {
+        self.errors.iter().chain(self.wrong.values()).sum()
+    }
+
+    pub(super) fn merge(&mut self, other: Tally) {
+        self.times.merge(&other.times);
+        self.right += other.right;
+        for (status, count) in other.statuses {
+            *self.statuses.entry(status).or_default() += count;
+        }
+        for (status, count) in other.wrong {
+            *self.wrong.entry(status).or_default() += count;
+        }
+        for (count, more) in self.errors.iter_mut().zip(other.errors) {
+            *count += more;
+        }
+        for (example, another) in self.examples.iter_mut().zip(other.examples) {
+            *example = example.take().or(another);
+        }
+        self.sizes = match (self.sizes, other.sizes) {
+            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+            (one, other) => one.or(other),
+        };
+        self.received += other.received;
+        self.sent += other.sent;
+        self.reconnected += other.reconnected;
+        self.unanswered += other.unanswered;
+        self.oldest = self.oldest.max(other.oldest);
+        self.busy = self.busy.max(other.busy);
+    }
+}

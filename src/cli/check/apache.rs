@@ -1,0 +1,99 @@
+//! Apache's own configuration, as far as it lies where Debian and Red Hat have it and this user may read it.
+
+use super::text_of;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// In the order in which Apache reads them; folders stand for all that is in them.
+const FILES: [&str; 7] = [
+    "/etc/apache2/apache2.conf",
+    "/etc/apache2/mods-enabled",
+    "/etc/apache2/conf-enabled",
+    "/etc/apache2/sites-enabled",
+    "/etc/httpd/conf/httpd.conf",
+    "/etc/httpd/conf.modules.d",
+    "/etc/httpd/conf.d",
+];
+
+/// Whether a module is on. `None` where nobody can tell: only Debian has a file for each.
+pub(super) fn has(module: &str) -> Option<bool> {
+    let enabled = Path::new("/etc/apache2/mods-enabled");
+    let file = enabled.join(format!("{module}.load"));
+    enabled.is_dir().then(|| file.exists())
+}
+
+/// All that can be read, as one text.
+pub(super) fn configuration() -> String {
+    text_of_all(&FILES)
+}
+
+/// The text of these files, and of those in these folders.
+pub(super) fn text_of_all(names: &[&str]) -> String {
+    let files = names.iter().flat_map(|name| {
+        let entries = fs::read_dir(name).into_iter().flatten().flatten();
+        let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        files.sort();
+        if !Path::new(name).is_dir() {
+            files.push(name.into());
+        }
+        files
+    });
+    let texts = files.filter_map(|file| text_of(&file));
+    texts.map(|text| text + "\n").collect()
+}
+
+/// The values of a directive, from all places in which it stands.
+pub(super) fn values<'t>(text: &'t str, directive: &str) -> Vec<&'t str> {
+    let lines = text.lines().filter_map(|line| {
+        let (name, value) = line.trim().split_once([' ', '\t'])?;
+        let is_it = name.eq_ignore_ascii_case(directive);
+        is_it.then_some(value.trim().trim_end_matches(';').trim())
+    });
+    lines.collect()
+}
+
+/// What AllowOverride says for a folder: the value of the nearest `<Directory>` that has one.
+pub(super) fn allow_override(text: &str, folder: &Path) -> Option<String> {
+    let mut within: Option<PathBuf> = None;
+    let mut nearest: Option<(usize, String)> = None;
+    for line in text.lines().map(str::trim) {
+        let lower = line.to_ascii_lowercase();
+        if lower.starts_with("<directory ") {
+            let name = line["<directory ".len()..].trim_end_matches('>').trim();
+            within = Some(PathBuf::from(name.trim_matches('"')));
+        } else if lower.starts_with("</directory>") {
+            within = None;
+        } else if let (Some(place), Some(value)) = (&within, values(line, "AllowOverride").first())
+        {
+            let depth = place.components().count();
+            let is_nearer = nearest.as_ref().is_none_or(|(other, _)| *other <= depth);
+            if folder.starts_with(place) && is_nearer {
+                nearest = Some((depth, (*value).to_owned()));
+            }
+        }
+    }
+    nearest.map(|(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_folder_says_what_may_be_overridden() {
+        let text = "<Directory />\n AllowOverride None\n</Directory>\n<Directory \"/srv/www\">\n\tAllowOverride  All\n\
+                    </Directory>\n<Directory /srv>\nallowoverride FileInfo\n</Directory>\nAllowOverride x\n";
+        let at = |folder| allow_override(text, Path::new(folder));
+        assert_eq!(at("/srv/www/a").as_deref(), Some("All"));
+        assert_eq!(at("/srv/other").as_deref(), Some("FileInfo"));
+        assert_eq!(at("/home").as_deref(), Some("None"));
+        assert_eq!(allow_override("", Path::new("/")), None);
+    }
+
+    #[test]
+    fn a_directive_is_found_wherever_it_stands() {
+        let text = "  FcgidIOTimeout 90\n#FcgidIOTimeout 1\nfastcgi_read_timeout 5m;\n";
+        assert_eq!(values(text, "fcgidiotimeout"), ["90"]);
+        assert_eq!(values(text, "fastcgi_read_timeout"), ["5m"]);
+    }
+}

@@ -1,0 +1,266 @@
+//! The head of an ELF file, as far as it says where the program can run: its machine, the interpreter that loads it,
+//! and the libraries that this one looks for. Pure: whoever calls reads the bytes.
+
+/// What an ELF file says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Elf {
+    pub(super) machine: u16,
+    pub(super) interpreter: Option<String>,
+    pub(super) needed: Vec<String>,
+    /// Where it wants its libraries to be looked for first.
+    pub(super) run_path: Vec<String>,
+    /// Versions of the C library that it was built against: `GLIBC_2.34`.
+    pub(super) versions: Vec<String>,
+}
+
+/// So many bytes of the file from there on, or fewer at its end.
+pub(super) type ReadAt<'r> = &'r dyn Fn(u64, usize) -> Vec<u8>;
+
+/// Larger tables are no program's.
+const LARGEST: u64 = 16 << 20;
+
+const LOAD: u64 = 1;
+const DYNAMIC: u64 = 2;
+const INTERPRETER: u64 = 3;
+
+const NEEDED: u64 = 1;
+const STRINGS: u64 = 5;
+const STRINGS_SIZE: u64 = 10;
+const RPATH: u64 = 15;
+const RUNPATH: u64 = 29;
+
+/// Reads a head. `None`: it is no ELF file, or one that was cut.
+pub(super) fn read(read_at: ReadAt) -> Option<Elf> {
+    let head = read_at(0, 64);
+    if !head.starts_with(b"\x7fELF") {
+        return None;
+    }
+    let form = Form {
+        is_64: *head.get(4)? == 2,
+        is_big: *head.get(5)? == 2,
+    };
+    let number = |at, len| form.number(&head, at, len);
+    let (table, size, count) = match form.is_64 {
+        true => (number(32, 8)?, number(54, 2)?, number(56, 2)?),
+        false => (number(28, 4)?, number(42, 2)?, number(44, 2)?),
+    };
+    let bytes = read_at(table, (size * count) as usize);
+    let segments: Vec<Segment> = bytes
+        .chunks(size.max(1) as usize)
+        .map_while(|bytes| form.segment(bytes))
+        .collect();
+    if segments.len() as u64 != count || count == 0 {
+        return None;
+    }
+    // An upload that broke off has its head all the same.
+    let is_there = |segment: &Segment| {
+        let end = segment.offset.saturating_add(segment.size);
+        segment.kind != LOAD || end == segment.offset || !read_at(end - 1, 1).is_empty()
+    };
+    if !segments.iter().all(is_there) {
+        return None;
+    }
+    let mut elf = Elf {
+        machine: number(18, 2)? as u16,
+        ..Elf::default()
+    };
+    let content = |segment: &Segment| read_at(segment.offset, segment.size.min(LARGEST) as usize);
+    if let Some(segment) = segments.iter().find(|segment| segment.kind == INTERPRETER) {
+        elf.interpreter = Some(string(&content(segment), 0)?);
+    }
+    if let Some(segment) = segments.iter().find(|segment| segment.kind == DYNAMIC) {
+        elf.add_dynamic(form, &content(segment), &segments, read_at)?;
+    }
+    Some(elf)
+}
+
+/// What a number is written as.
+#[derive(Clone, Copy)]
+struct Form {
+    is_64: bool,
+    is_big: bool,
+}
+
+struct Segment {
+    kind: u64,
+    offset: u64,
+    address: u64,
+    size: u64,
+}
+
+impl Form {
+    fn number(self, bytes: &[u8], at: usize, len: usize) -> Option<u64> {
+        let bytes = bytes.get(at..at + len)?;
+        let add = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
+        Some(match self.is_big {
+            true => bytes.iter().fold(0, add),
+            false => bytes.iter().rev().fold(0, add),
+        })
+    }
+
+    fn segment(self, bytes: &[u8]) -> Option<Segment> {
+        let (offset, address, size, len) = match self.is_64 {
+            true => (8, 16, 32, 8),
+            false => (4, 8, 16, 4),
+        };
+        Some(Segment {
+            kind: self.number(bytes, 0, 4)?,
+            offset: self.number(bytes, offset, len)?,
+            address: self.number(bytes, address, len)?,
+            size: self.number(bytes, size, len)?,
+        })
+    }
+
+    /// Tags and values, up to the one that ends them.
+    fn entries(self, bytes: &[u8]) -> Vec<(u64, u64)> {
+        let len = if self.is_64 { 8 } else { 4 };
+        let entry =
+            |bytes: &[u8]| Some((self.number(bytes, 0, len)?, self.number(bytes, len, len)?));
+        let entries = bytes.chunks_exact(2 * len).map_while(entry);
+        entries.take_while(|&(tag, _)| tag != 0).collect()
+    }
+}
+
+impl Elf {
+    fn add_dynamic(
+        &mut self,
+        form: Form,
+        bytes: &[u8],
+        segments: &[Segment],
+        read_at: ReadAt,
+    ) -> Option<()> {
+        let entries = form.entries(bytes);
+        let value = |wanted| {
+            entries
+                .iter()
+                .find(|&&(tag, _)| tag == wanted)
+                .map(|entry| entry.1)
+        };
+        let (Some(address), Some(size)) = (value(STRINGS), value(STRINGS_SIZE)) else {
+            return Some(());
+        };
+        let is_there = |segment: &&Segment| {
+            let end = segment.address.saturating_add(segment.size);
+            segment.kind == LOAD && (segment.address..end).contains(&address)
+        };
+        let segment = segments.iter().find(is_there)?;
+        let offset = segment.offset.checked_add(address - segment.address)?;
+        let strings = read_at(offset, size.min(LARGEST) as usize);
+        for (tag, at) in entries {
+            match tag {
+                NEEDED => self.needed.push(string(&strings, at)?),
+                RPATH | RUNPATH => {
+                    let folders = string(&strings, at)?;
+                    self.run_path.extend(folders.split(':').map(str::to_owned));
+                }
+                _ => {}
+            }
+        }
+        let names = strings.split(|&byte| byte == 0);
+        let names = names.filter(|name| name.starts_with(b"GLIBC_2."));
+        self.versions = names
+            .flat_map(|name| str::from_utf8(name))
+            .map(str::to_owned)
+            .collect();
+        Some(())
+    }
+}
+
+/// What stands there up to a NUL.
+fn string(bytes: &[u8], at: u64) -> Option<String> {
+    let bytes = bytes.get(usize::try_from(at).ok()?..)?;
+    let len = bytes.iter().position(|&byte| byte == 0)?;
+    Some(String::from_utf8_lossy(&bytes[..len]).into_owned())
+}
+
+/// What people call a machine; nothing for those that no web server runs on.
+pub(super) fn name(machine: u16) -> Option<&'static str> {
+    let found = MACHINES.iter().find(|known| known.0 == machine);
+    found.map(|known| known.1)
+}
+
+/// The number of the machine that this is built for.
+pub(super) fn ours() -> Option<u16> {
+    let arch = std::env::consts::ARCH;
+    let found = MACHINES.iter().find(|known| known.2 == arch);
+    found.map(|known| known.0)
+}
+
+/// Number, name, and Rust's name.
+const MACHINES: [(u16, &str, &str); 10] = [
+    (3, "x86 of 32 bits", "x86"),
+    (62, "x86-64", "x86_64"),
+    (40, "ARM of 32 bits", "arm"),
+    (183, "ARM of 64 bits (aarch64)", "aarch64"),
+    (243, "RISC-V", "riscv64"),
+    (21, "PowerPC of 64 bits", "powerpc64"),
+    (22, "S/390", "s390x"),
+    (8, "MIPS", "mips64"),
+    (258, "LoongArch", "loongarch64"),
+    (20, "PowerPC", "powerpc"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(bytes: &[u8]) -> Option<Elf> {
+        read(&|at, len| {
+            let start = (at as usize).min(bytes.len());
+            bytes[start..start.saturating_add(len).min(bytes.len())].to_vec()
+        })
+    }
+
+    fn this() -> Vec<u8> {
+        std::fs::read("/proc/self/exe").unwrap()
+    }
+
+    #[test]
+    fn this_program_is_for_this_machine() {
+        let elf = of(&this()).unwrap();
+        assert_eq!(Some(elf.machine), ours());
+        let is_dynamic = !elf.needed.is_empty();
+        assert_eq!(is_dynamic, elf.interpreter.is_some(), "{elf:?}");
+        if cfg!(all(target_env = "gnu", not(target_feature = "crt-static"))) {
+            assert!(elf.needed.iter().any(|name| name == "libc.so.6"), "{elf:?}");
+            assert!(!elf.versions.is_empty());
+        }
+    }
+
+    #[test]
+    fn numbers_of_32_bits_and_large_ends_are_read() {
+        let mut bytes = vec![0; 52 + 32];
+        bytes[..6].copy_from_slice(b"\x7fELF\x01\x02");
+        for (at, value) in [
+            (19, 20),
+            (31, 52),
+            (43, 32),
+            (45, 1),
+            (55, 3),
+            (59, 84),
+            (71, 3),
+        ] {
+            bytes[at] = value;
+        }
+        bytes.extend(b"/l\0");
+        let elf = of(&bytes).unwrap();
+        assert_eq!((elf.machine, elf.interpreter.as_deref()), (20, Some("/l")));
+    }
+
+    #[test]
+    fn what_is_cut_or_wild_is_no_program() {
+        let whole = this();
+        assert_eq!(of(b"#!/bin/sh\n"), None);
+        for len in (0..64).chain([1000, 4096]) {
+            assert_eq!(of(&whole[..len]), None);
+        }
+        // Any byte of the head wrong: never a panic.
+        for at in 0..64.min(whole.len()) {
+            for value in [0, 1, 0x7f, 0xff] {
+                let mut bytes = whole[..4096].to_vec();
+                bytes[at] = value;
+                let _ = of(&bytes);
+            }
+        }
+    }
+}

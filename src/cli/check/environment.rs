@@ -1,0 +1,61 @@
+//! The environment: what is set here, and what is left of it where a web server starts the program.
+
+use super::{Finding, Subject};
+use std::env;
+
+/// What changes how a program is loaded or behaves, and is set in a login shell only.
+const MISSED: [&str; 3] = ["LD_LIBRARY_PATH", "LD_PRELOAD", "RUST_LOG"];
+
+pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+    let mut names: Vec<String> = env::vars_os()
+        .map(|(name, _)| name.to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    let is_apache = subject.folder().join(".htaccess").exists();
+    judge(&names, is_apache, subject.server.listen.is_empty())
+}
+
+fn judge(names: &[String], is_apache: bool, is_started_by_server: bool) -> Vec<Finding> {
+    let here = match names {
+        [] => "empty here".to_owned(),
+        _ => format!("{} variables here", names.len()),
+    };
+    let there = match (is_apache, is_started_by_server) {
+        (true, _) => "mod_fcgid leaves PATH alone (and FcgidInitialEnv), CGI has the request's",
+        (_, true) => {
+            "mod_fcgid leaves PATH alone, mod_fastcgi nothing, lighttpd and supervisor all of their own, systemd a bare one"
+        }
+        _ => "systemd and init scripts give a bare one, without what a shell's profile sets",
+    };
+    let mut findings = vec![Finding::green(format!("{here}; {there}"))];
+    let missed: Vec<&str> = MISSED
+        .into_iter()
+        .filter(|name| names.iter().any(|other| other == name))
+        .collect();
+    if !missed.is_empty() {
+        findings.push(Finding::yellow(
+            format!("{} is set here and will not be there", missed.join(", ")),
+            "write log-level into the settings file for RUST_LOG; build static, or with a run path, for libraries",
+        ));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Level;
+    use super::*;
+
+    #[test]
+    fn what_will_be_missed_is_told() {
+        let names = ["LD_LIBRARY_PATH", "PATH"].map(str::to_owned);
+        let found = judge(&names, true, true);
+        assert!(
+            found[0]
+                .what
+                .starts_with("2 variables here; mod_fcgid leaves PATH")
+        );
+        assert_eq!(found[1].level, Level::Yellow);
+        assert_eq!(judge(&names[1..], false, false).len(), 1);
+    }
+}

@@ -1,0 +1,227 @@
+//! Whether the file can be run, and by whom: its mode, its owner, the folders on the way, the file system it lies on.
+
+use super::person::{Node, Person, RUN, way_to};
+use super::{Finding, Subject, text_of};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+const OTHERS_WRITE: u32 = 0o002;
+const GROUP_WRITES: u32 = 0o020;
+const STICKY: u32 = 0o1000;
+const SETS_USER_OR_GROUP: u32 = 0o6000;
+
+pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+    let found = match fs::metadata(&subject.program) {
+        Ok(found) => found,
+        Err(error) => return vec![missing(&subject.program, &error)],
+    };
+    let node = Node::of(&subject.file, &found);
+    if !found.is_file() {
+        return vec![Finding::red(
+            format!("{} is no file", subject.program.display()),
+            "name the program itself",
+        )];
+    }
+    let mut way = way_to(&subject.file);
+    for folder in way_to(&subject.program) {
+        if !way.contains(&folder) {
+            way.push(folder);
+        }
+    }
+    let mut findings = vec![runnable(&node)];
+    for person in &subject.people {
+        findings.push(reached(subject, person, &node, &way));
+    }
+    findings.extend(writable(&node));
+    findings.extend(way_to(&subject.file).last().and_then(folder_writable));
+    findings.extend(mounted(&subject.file));
+    findings
+}
+
+/// Whether somebody may run what is there.
+pub(super) fn is_program(path: &Path) -> bool {
+    Node::at(path).is_ok_and(|node| !node.is_folder && node.mode & 0o111 != 0)
+}
+
+fn missing(path: &Path, error: &std::io::Error) -> Finding {
+    let is_link = path.is_symlink();
+    match error.kind() {
+        ErrorKind::NotFound if is_link => Finding::red(
+            format!("{} is a link that leads nowhere", path.display()),
+            "make it anew: ln -sf /path/of/the/program",
+        ),
+        ErrorKind::NotFound => Finding::red(
+            format!("there is no {}", path.display()),
+            "upload it, or write its name as it is: large and small letters differ",
+        ),
+        _ => Finding::red(
+            format!("cannot look at {}: {error}", path.display()),
+            "check as a user who may enter its folder, or as root",
+        ),
+    }
+}
+
+fn runnable(node: &Node) -> Finding {
+    let path = node.path.display();
+    match node.mode & 0o111 {
+        0 => Finding::red(
+            format!(
+                "{path} is not executable ({}): a web server answers 500 or 503",
+                node.described()
+            ),
+            format!("chmod 755 {path}"),
+        ),
+        _ => Finding::green(node.described()),
+    }
+}
+
+fn reached(subject: &Subject, person: &Person, node: &Node, way: &[Node]) -> Finding {
+    let name = &person.name;
+    if let Some(folder) = person.stopped_at(way) {
+        let path = folder.path.display();
+        return subject.refused(
+            format!("{name} cannot enter {path} ({})", folder.described()),
+            format!("chmod o+x {path}, or put the program elsewhere"),
+        );
+    }
+    match person.may(RUN, node) {
+        true => Finding::green(format!("{name} may run it")),
+        false => subject.refused(
+            format!("{name} may not run it ({})", node.described()),
+            format!("chmod 755 {}", node.path.display()),
+        ),
+    }
+}
+
+/// What suexec, and whoever is careful, refuses: somebody else decides what is run.
+fn writable(node: &Node) -> Vec<Finding> {
+    let path = node.path.display();
+    let mut findings = Vec::new();
+    if node.mode & OTHERS_WRITE != 0 {
+        findings.push(Finding::red(
+            format!("everybody here can replace what {path} does, and suexec refuses it"),
+            format!("chmod go-w {path}"),
+        ));
+    } else if node.mode & GROUP_WRITES != 0 {
+        findings.push(Finding::yellow(
+            format!("its group can write {path}: suexec refuses that"),
+            format!("chmod go-w {path}"),
+        ));
+    }
+    if node.mode & SETS_USER_OR_GROUP != 0 {
+        findings.push(Finding::yellow(
+            format!("{path} runs as its owner or group whoever starts it: suexec refuses that"),
+            format!("chmod ug-s {path}"),
+        ));
+    }
+    findings
+}
+
+fn folder_writable(folder: &Node) -> Option<Finding> {
+    let path = folder.path.display();
+    match folder.mode {
+        mode if mode & OTHERS_WRITE != 0 && mode & STICKY == 0 => Some(Finding::red(
+            format!(
+                "everybody here can put another program in its place: {path} is writable by all"
+            ),
+            format!("chmod go-w {path}"),
+        )),
+        mode if mode & (OTHERS_WRITE | GROUP_WRITES) != 0 => Some(Finding::yellow(
+            format!("others can write its folder {path}: suexec refuses that"),
+            format!("chmod go-w {path}"),
+        )),
+        _ => None,
+    }
+}
+
+fn mounted(file: &Path) -> Option<Finding> {
+    let mounts = text_of(Path::new("/proc/self/mounts"))?;
+    let folder = noexec(&mounts, file)?;
+    Some(Finding::red(
+        format!(
+            "nothing can be run below {}: it is mounted noexec",
+            folder.display()
+        ),
+        "put the program on another file system, or have it mounted with exec",
+    ))
+}
+
+/// Where the file system begins that a file lies on, if it runs no programs.
+fn noexec(mounts: &str, file: &Path) -> Option<PathBuf> {
+    let mut nearest: Option<(PathBuf, bool)> = None;
+    for line in mounts.lines() {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let [_, folder, _, options, ..] = fields[..] else {
+            continue;
+        };
+        let folder = PathBuf::from(unescaped(folder));
+        let is_nearer = |(other, _): &(PathBuf, bool)| folder.starts_with(other);
+        // A later one of the same place hides the earlier.
+        if file.starts_with(&folder) && nearest.as_ref().is_none_or(is_nearer) {
+            let is_noexec = options.split(',').any(|option| option == "noexec");
+            nearest = Some((folder, is_noexec));
+        }
+    }
+    nearest.and_then(|(folder, is_noexec)| is_noexec.then_some(folder))
+}
+
+/// Blanks and the like are octal there.
+fn unescaped(text: &str) -> String {
+    let mut plain = text.to_owned();
+    for (code, letter) in [
+        ("\\040", " "),
+        ("\\011", "\t"),
+        ("\\012", "\n"),
+        ("\\134", "\\"),
+    ] {
+        plain = plain.replace(code, letter);
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Level;
+    use super::*;
+
+    fn node(mode: u32) -> Node {
+        Node {
+            path: "/srv/app.fcgi".into(),
+            mode,
+            uid: 0,
+            gid: 0,
+            is_folder: false,
+        }
+    }
+
+    #[test]
+    fn the_mode_decides() {
+        let levels = |mode| -> Vec<Level> {
+            let of_file = [runnable(&node(mode))]
+                .into_iter()
+                .chain(writable(&node(mode)));
+            let all = of_file.chain(folder_writable(&node(mode)));
+            all.map(|finding| finding.level).collect()
+        };
+        use Level::{Green, Red, Yellow};
+        assert_eq!(levels(0o755), [Green]);
+        assert_eq!(levels(0o644), [Red]);
+        assert_eq!(levels(0o775), [Green, Yellow, Yellow]);
+        assert_eq!(levels(0o777), [Green, Red, Red]);
+        assert_eq!(levels(0o4755), [Green, Yellow]);
+        assert_eq!(levels(0o1777), [Green, Red, Yellow]);
+    }
+
+    #[test]
+    fn the_nearest_mount_decides() {
+        let mounts = "/dev/a / ext4 rw,relatime 0 0\ntmpfs /srv/my\\040site tmpfs rw,nosuid,noexec 0 0\n\
+                      b /srv/my\\040site/bin ext4 rw,noexecutive 0 0\n";
+        let at = |path: &str| noexec(mounts, Path::new(path));
+        assert_eq!(at("/srv/my site/app.fcgi"), Some("/srv/my site".into()));
+        assert_eq!(at("/srv/my site/bin/app.fcgi"), None);
+        assert_eq!(at("/srv/my/app.fcgi"), None);
+        let again = format!("{mounts}c / ext4 ro,noexec 0 0\n");
+        assert_eq!(noexec(&again, Path::new("/app")), Some("/".into()));
+    }
+}

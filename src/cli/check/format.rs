@@ -1,0 +1,169 @@
+//! What kind of file it is: a program for this machine with all that it loads, or a script whose interpreter is there.
+
+use super::elf::{self, Elf};
+use super::libraries::{self, Missing};
+use super::script;
+use super::{Finding, Subject};
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+
+pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+    let path = &subject.file;
+    if !fs::metadata(path).is_ok_and(|found| found.is_file()) {
+        return Vec::new();
+    }
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(script::LONGEST).read_to_end(&mut head));
+    if let Err(error) = read {
+        return vec![Finding::yellow(
+            format!("its content cannot be read: {error}"),
+            "check as its owner, or as root",
+        )];
+    }
+    if let Some(script) = script::read(&head) {
+        return vec![script::judge(&script, super::file::is_program)];
+    }
+    match libraries::open(path) {
+        Some(elf) => of_program(path, &elf),
+        None => vec![neither(&head)],
+    }
+}
+
+fn of_program(path: &Path, elf: &Elf) -> Vec<Finding> {
+    let mut findings = vec![machine(elf.machine, elf::ours())];
+    if findings[0].remedy.is_empty() {
+        findings.extend(interpreter(elf, super::file::is_program));
+        findings.extend(lacking(&libraries::missing(path, elf)));
+        findings.extend(outdated(&libraries::missing_versions(elf)));
+        if findings.len() == 1 {
+            findings[0] = loads(elf);
+        }
+    }
+    findings
+}
+
+/// A machine of 64 bits runs programs of 32, too, if the interpreter is there.
+fn machine(its: u16, ours: Option<u16>) -> Finding {
+    let name = elf::name(its).map_or(format!("machine {its}"), str::to_owned);
+    let runs = ours.is_none_or(|ours| ours == its || (ours, its) == (62, 3));
+    if runs {
+        return Finding::green(format!("a program for {name}"));
+    }
+    let here = ours.and_then(elf::name).unwrap_or("another");
+    Finding::red(
+        format!("it is built for {name}, and this machine is {here}: \"Exec format error\""),
+        format!("build it for {here}: cargo build --target"),
+    )
+}
+
+fn loads(elf: &Elf) -> Finding {
+    let name = elf::name(elf.machine).unwrap_or("this machine");
+    match (&elf.interpreter, elf.needed.len()) {
+        (None, _) => Finding::green(format!("a program for {name}, static: it needs nothing")),
+        (Some(loader), count) => Finding::green(format!(
+            "a program for {name}; its loader {loader} and its {count} libraries are here"
+        )),
+    }
+}
+
+fn interpreter(elf: &Elf, is_program: impl Fn(&Path) -> bool) -> Option<Finding> {
+    let loader = elf.interpreter.as_ref()?;
+    if is_program(Path::new(loader)) {
+        return None;
+    }
+    Some(Finding::red(
+        format!(
+            "its loader {loader} is not here: \"No such file or directory\" is said of the program itself"
+        ),
+        match loader.contains("musl") {
+            true => "build it static, or install musl",
+            false => {
+                "build it static (--target x86_64-unknown-linux-musl), or on a system like this one"
+            }
+        },
+    ))
+}
+
+fn lacking(missing: &[Missing]) -> Vec<Finding> {
+    let finding = |missing: &Missing| {
+        Finding::red(
+            format!(
+                "the library {} is not here, which {} needs",
+                missing.name, missing.needed_by
+            ),
+            "install it, or build the program static; LD_LIBRARY_PATH is not passed on by mod_fcgid",
+        )
+    };
+    missing.iter().map(finding).collect()
+}
+
+fn outdated(versions: &[String]) -> Option<Finding> {
+    (!versions.is_empty()).then(|| {
+        Finding::red(
+            format!(
+                "the C library here is too old for it: it lacks {}",
+                versions.join(", ")
+            ),
+            "build it static, or on a system as old as this one",
+        )
+    })
+}
+
+fn neither(head: &[u8]) -> Finding {
+    match head {
+        b"" => Finding::red("it is empty", "upload it again"),
+        _ if head.starts_with(b"\x7fELF") => Finding::red(
+            "the program was cut off, or damaged",
+            "upload it again, in binary mode",
+        ),
+        _ if head.starts_with(b"\xef\xbb\xbf#!") => Finding::red(
+            "before #! is a byte order mark, with which the kernel does not see it",
+            "save the file as UTF-8 without a byte order mark",
+        ),
+        _ => Finding::red(
+            "it is no program and has no line #!: \"Exec format error\"",
+            "if it is a script, begin it with a line as #!/usr/bin/php-cgi",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Level;
+    use super::*;
+
+    #[test]
+    fn a_program_of_another_machine_does_not_run() {
+        assert_eq!(machine(62, Some(62)).level, Level::Green);
+        assert_eq!(machine(3, Some(62)).level, Level::Green);
+        let wrong = machine(183, Some(62));
+        assert_eq!(wrong.level, Level::Red);
+        assert!(wrong.what.contains("aarch64") && wrong.what.contains("x86-64"));
+    }
+
+    #[test]
+    fn what_is_no_program_says_what_it_is() {
+        for (head, words) in [
+            (&b""[..], "empty"),
+            (b"\x7fELF\x02", "cut off"),
+            (b"\xef\xbb\xbf#!/bin/sh", "byte order mark"),
+            (b"<?php", "no line #!"),
+        ] {
+            let finding = neither(head);
+            assert!(finding.what.contains(words), "{finding:?}");
+            assert_eq!(finding.level, Level::Red);
+        }
+    }
+
+    #[test]
+    fn without_its_loader_it_does_not_begin() {
+        let elf = Elf {
+            interpreter: Some("/lib/ld-musl-x86_64.so.1".into()),
+            ..Elf::default()
+        };
+        assert_eq!(interpreter(&elf, |_| true), None);
+        assert_eq!(interpreter(&elf, |_| false).unwrap().level, Level::Red);
+        assert_eq!(interpreter(&Elf::default(), |_| false), None);
+    }
+}

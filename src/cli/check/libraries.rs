@@ -1,0 +1,167 @@
+//! Where the dynamic linker looks for libraries, and which ones it will not find. Called by `format`.
+
+use super::elf::{self, Elf};
+use super::text_of;
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// A program with more of them is not followed to its end.
+const MOST: usize = 500;
+
+/// A library that is not there, and what needs it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Missing {
+    pub(super) name: String,
+    pub(super) needed_by: String,
+}
+
+/// What the linker will not find, the libraries' own needs included.
+pub(super) fn missing(program: &Path, elf: &Elf) -> Vec<Missing> {
+    let system = system_folders(elf.machine);
+    let mut waiting = VecDeque::from([(program.to_owned(), elf.clone())]);
+    let (mut seen, mut missing) = (Vec::new(), Vec::new());
+    while let Some((file, elf)) = waiting.pop_front() {
+        let mut folders = own_folders(&file, &elf.run_path);
+        folders.extend(system.iter().cloned());
+        for name in &elf.needed {
+            if seen.contains(name) || seen.len() == MOST {
+                continue;
+            }
+            seen.push(name.clone());
+            match library(name, &folders, elf.machine) {
+                Some(found) => waiting.push_back(found),
+                None => missing.push(Missing {
+                    name: name.clone(),
+                    needed_by: file.display().to_string(),
+                }),
+            }
+        }
+    }
+    missing
+}
+
+/// The versions of the C library that the one here does not have.
+pub(super) fn missing_versions(elf: &Elf) -> Vec<String> {
+    let folders = system_folders(elf.machine);
+    let Some((libc, _)) = library("libc.so.6", &folders, elf.machine) else {
+        return Vec::new();
+    };
+    let Some(known) = open(&libc) else {
+        return Vec::new();
+    };
+    // Its own names of versions are in the same table as those that a program wants.
+    let wanted = elf.versions.iter();
+    let lacks = wanted.filter(|version| !known.versions.contains(version));
+    lacks.cloned().collect()
+}
+
+/// Reads the head of a file.
+pub(super) fn open(path: &Path) -> Option<Elf> {
+    fs::metadata(path).ok().filter(|found| found.is_file())?;
+    let file = File::open(path).ok()?;
+    let size = file.metadata().ok()?.len();
+    elf::read(&|at, len| {
+        let len = size.saturating_sub(at).min(len as u64) as usize;
+        let mut bytes = vec![0; len];
+        match file.read_exact_at(&mut bytes, at) {
+            Ok(()) => bytes,
+            Err(_) => Vec::new(),
+        }
+    })
+}
+
+/// One of another machine is passed by, as the linker does.
+fn library(name: &str, folders: &[PathBuf], machine: u16) -> Option<(PathBuf, Elf)> {
+    let paths: Vec<PathBuf> = match name.contains('/') {
+        true => vec![name.into()],
+        false => folders.iter().map(|folder| folder.join(name)).collect(),
+    };
+    let mut found = paths.into_iter().filter_map(|path| {
+        let elf = open(&path)?;
+        Some((path, elf))
+    });
+    found.find(|(_, elf)| elf.machine == machine)
+}
+
+fn own_folders(file: &Path, run_path: &[String]) -> Vec<PathBuf> {
+    let origin = file
+        .parent()
+        .unwrap_or(Path::new("/"))
+        .display()
+        .to_string();
+    let folder = |path: &String| {
+        path.replace("${ORIGIN}", &origin)
+            .replace("$ORIGIN", &origin)
+            .into()
+    };
+    run_path.iter().map(folder).collect()
+}
+
+fn system_folders(machine: u16) -> Vec<PathBuf> {
+    let mut folders = Vec::new();
+    let mut files = vec![PathBuf::from("/etc/ld.so.conf")];
+    let entries = fs::read_dir("/etc/ld.so.conf.d").into_iter().flatten();
+    files.extend(entries.flatten().map(|entry| entry.path()));
+    // musl has its own list.
+    files.push(format!("/etc/ld-musl-{}.path", std::env::consts::ARCH).into());
+    for file in files {
+        folders.extend(listed(&text_of(&file).unwrap_or_default()));
+    }
+    let triple = match machine {
+        3 => "i386-linux-gnu",
+        62 => "x86_64-linux-gnu",
+        183 => "aarch64-linux-gnu",
+        40 => "arm-linux-gnueabihf",
+        243 => "riscv64-linux-gnu",
+        _ => "",
+    };
+    for root in ["/lib", "/usr/lib"] {
+        folders.push(Path::new(root).join(triple));
+        folders.push(root.into());
+        folders.push(format!("{root}64").into());
+    }
+    folders.push("/usr/local/lib".into());
+    folders
+}
+
+/// The folders of a line each; what is included is found by itself.
+fn listed(text: &str) -> Vec<PathBuf> {
+    let lines = text.lines().flat_map(|line| line.split(':'));
+    let folders = lines.map(|line| line.split('#').next().unwrap_or("").trim());
+    let folders = folders.filter(|line| line.starts_with('/'));
+    folders.map(PathBuf::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_program_lacks_nothing_and_another_what_is_nowhere() {
+        let this = Path::new("/proc/self/exe");
+        let mut elf = open(this).unwrap();
+        assert_eq!(missing(this, &elf), []);
+        assert!(missing_versions(&elf).is_empty());
+        elf.needed.push("libnowhere.so.7".into());
+        elf.versions.push("GLIBC_2.999".into());
+        let found = missing(this, &elf);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].name, "libnowhere.so.7");
+        if elf.needed.len() > 1 {
+            assert_eq!(missing_versions(&elf), ["GLIBC_2.999"]);
+        }
+    }
+
+    #[test]
+    fn folders_are_read_from_the_lists() {
+        let text = "# x\ninclude /etc/x/*.conf\n/opt/lib # ours\n/a:/b\n";
+        assert_eq!(
+            listed(text),
+            [Path::new("/opt/lib"), Path::new("/a"), Path::new("/b")]
+        );
+        let own = own_folders(Path::new("/srv/app"), &["$ORIGIN/lib".into()]);
+        assert_eq!(own, [Path::new("/srv/lib")]);
+    }
+}

@@ -1,0 +1,155 @@
+//! Limits of the process and of its control group that the program would meet.
+
+use super::{Finding, Subject, text_of};
+use crate::server::Server;
+use std::path::{Path, PathBuf};
+
+/// Besides the workers: the first thread, and what the application may start.
+const OTHER_THREADS: u64 = 1;
+
+/// Connections, and as many again for the application, below which a busy minute fails.
+const FEW_FILES: u64 = 64;
+
+/// Soft and hard limit; `None` is no limit.
+type Limit = (Option<u64>, Option<u64>);
+
+pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+    let text = text_of(Path::new("/proc/self/limits")).unwrap_or_default();
+    let mut findings = judge(&text, &subject.server);
+    findings.extend(of_group(&subject.server));
+    if findings.is_empty() {
+        let files = limit(&text, "Max open files").1;
+        let connections = subject.server.limits.max_connections;
+        let files = files.map_or("unlimited".into(), |files| files.to_string());
+        findings.push(Finding::green(format!(
+            "none is in the way; {files} open files, for {connections} connections at most"
+        )));
+    }
+    findings
+}
+
+/// The number of threads that are needed at most, over all processes.
+fn threads(server: &Server) -> u64 {
+    let processes = server.processes.max(1) as u64;
+    processes * (server.workers as u64 + OTHER_THREADS)
+}
+
+fn judge(text: &str, server: &Server) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let needed = threads(server);
+    if let Some(most) = limit(text, "Max processes").0
+        && most < needed
+    {
+        findings.push(Finding::red(
+            format!("this user may have {most} processes and threads (nproc), and the workers need {needed}"),
+            format!("raise it (ulimit -u, LimitNPROC=), or --workers {}", most.saturating_sub(1).max(1)),
+        ));
+    }
+    if let Some(most) = limit(text, "Max open files").1
+        && most < FEW_FILES
+    {
+        let connections = server.limits.max_connections;
+        findings.push(Finding::yellow(
+            format!(
+                "only {most} files may be open (nofile), which leaves {connections} connections"
+            ),
+            "raise it: ulimit -n 1024, LimitNOFILE=",
+        ));
+    }
+    if let Some(most) = limit(text, "Max cpu time").0 {
+        findings.push(Finding::yellow(
+            format!("a process is killed after {most} s of work (cpu), and a FastCGI process lives for days"),
+            "have the host lift it for FastCGI (ulimit -t unlimited, RLimitCPU)",
+        ));
+    }
+    if let Some(most) = limit(text, "Max file size").0 {
+        findings.push(Finding::yellow(
+            format!("files end at {most} bytes (fsize): uploads and logs, too"),
+            "raise it: ulimit -f unlimited",
+        ));
+    }
+    findings
+}
+
+/// A line of /proc/self/limits.
+pub(super) fn limit(text: &str, name: &str) -> Limit {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let mut numbers = line
+        .unwrap_or("")
+        .split_whitespace()
+        .map(|word| word.parse().ok());
+    (numbers.next().flatten(), numbers.next().flatten())
+}
+
+/// The nearest control group's limit of that name, of this process's group and those above: `memory.max`.
+pub(super) fn group_limit(name: &str) -> Option<u64> {
+    let text = text_of(Path::new("/proc/self/cgroup"))?;
+    let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let root = Path::new("/sys/fs/cgroup");
+    let place: PathBuf = root.join(path);
+    let groups = place
+        .ancestors()
+        .take_while(|place| place.starts_with(root));
+    let limits = groups.filter_map(|group| text_of(&group.join(name))?.trim().parse().ok());
+    limits.min()
+}
+
+fn of_group(server: &Server) -> Option<Finding> {
+    let most = group_limit("pids.max")?;
+    let needed = threads(server);
+    (most < needed).then(|| {
+        Finding::red(
+            format!("the control group may have {most} processes and threads, and the workers need {needed}"),
+            "raise it (TasksMax=), or lower --workers",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Level;
+    use super::*;
+
+    const TEXT: &str = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                        Max cpu time              unlimited            unlimited            seconds   \n\
+                        Max file size             unlimited            unlimited            bytes     \n\
+                        Max processes             100                  200                  processes \n\
+                        Max open files            1024                 524288               files     \n";
+
+    #[test]
+    fn a_line_has_two_limits() {
+        assert_eq!(limit(TEXT, "Max processes"), (Some(100), Some(200)));
+        assert_eq!(limit(TEXT, "Max cpu time"), (None, None));
+        assert_eq!(limit("", "Max cpu time"), (None, None));
+    }
+
+    #[test]
+    fn what_is_too_low_is_told() {
+        let server = Server::new().workers(20).processes(4);
+        for (from, to, level, words) in [
+            ("", "", None, ""),
+            ("100  ", "83   ", Some(Level::Red), "the workers need 84"),
+            ("524288", "50    ", Some(Level::Yellow), "only 50 files"),
+            (
+                "time              unlimited",
+                "time              60",
+                Some(Level::Yellow),
+                "after 60 s",
+            ),
+            (
+                "size             unlimited",
+                "size             9",
+                Some(Level::Yellow),
+                "end at 9 bytes",
+            ),
+        ] {
+            let found = judge(&TEXT.replacen(from, to, 1), &server);
+            let first = found.first();
+            assert_eq!(first.map(|found| found.level), level, "{words}");
+            assert!(
+                first.is_none_or(|found| found.what.contains(words)),
+                "{found:?}"
+            );
+        }
+    }
+}

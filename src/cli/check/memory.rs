@@ -1,0 +1,127 @@
+//! The most memory that the program's workers can take, against what it may have.
+
+use super::limits::{group_limit, limit};
+use super::{Finding, Subject, text_of};
+use crate::buffer::Buffers;
+use crate::server::Server;
+use std::path::Path;
+
+/// What one process takes at most, in bytes; what handlers keep for themselves comes on top.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Most {
+    /// Of all workers.
+    buffers: u64,
+    stacks: u64,
+    heads: u64,
+}
+
+pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+    if !subject.is_this {
+        return Vec::new();
+    }
+    let limits = text_of(Path::new("/proc/self/limits")).unwrap_or_default();
+    let space = limit(&limits, "Max address space").0;
+    let status = text_of(Path::new("/proc/self/status")).unwrap_or_default();
+    let program = size(&status, "VmSize:");
+    judge(&subject.server, program, space, group_limit("memory.max"))
+}
+
+/// `program`: the address space that the program takes before it serves. `space` is a limit for each process, `group` one
+/// for all together.
+fn judge(server: &Server, program: u64, space: Option<u64>, group: Option<u64>) -> Vec<Finding> {
+    let most = most(server);
+    let one = most.buffers + most.stacks + most.heads;
+    let processes = server.processes.max(1) as u64;
+    let what = format!(
+        "at most {} a process for {} workers ({} of buffers, {} of stacks, {} of waiting heads){}, besides what handlers take",
+        short(one),
+        server.workers,
+        short(most.buffers),
+        short(most.stacks),
+        short(most.heads),
+        match server.processes {
+            0 => String::new(),
+            count => format!(", {} for {count} processes", short(one * processes)),
+        }
+    );
+    let mut findings = Vec::new();
+    if let Some(space) = space.filter(|&space| space < program + one) {
+        findings.push(Finding::red(
+            format!(
+                "an address space of {} (as) is less than the {} that the program and its workers may take",
+                short(space),
+                short(program + one)
+            ),
+            "raise it (ulimit -v), or lower --workers, --stack-size or --max-params",
+        ));
+    }
+    if let Some(group) = group.filter(|&group| group < one * processes) {
+        findings.push(Finding::red(
+            format!(
+                "the control group may have {}, less than that",
+                short(group)
+            ),
+            "raise it (MemoryMax=), or lower --workers, --processes or --max-params",
+        ));
+    }
+    findings.insert(0, Finding::green(what));
+    findings
+}
+
+fn most(server: &Server) -> Most {
+    let workers = server.workers as u64;
+    Most {
+        buffers: workers * Buffers::most(server.limits.max_params) as u64,
+        stacks: workers * server.stack_size as u64,
+        heads: server.limits.max_waiting_heads as u64,
+    }
+}
+
+/// A line of /proc/self/status, which has kB.
+fn size(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    number.unwrap_or(0) << 10
+}
+
+fn short(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        1024..1_048_576 => format!("{} KiB", bytes >> 10),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Level;
+    use super::*;
+
+    #[test]
+    fn the_most_is_computed_and_held_against_the_limits() {
+        let server = Server::new().workers(2).stack_size(1 << 20).processes(3);
+        let most = most(&server);
+        assert_eq!((most.stacks, most.heads), (2 << 20, 1 << 20));
+        assert!(most.buffers > 4 * (256 << 10));
+        let one = most.buffers + most.stacks + most.heads;
+        let levels = |space, group| -> Vec<Level> {
+            let found = judge(&server, 1000, space, group);
+            found.into_iter().map(|found| found.level).collect()
+        };
+        use Level::{Green, Red};
+        assert_eq!(levels(None, None), [Green]);
+        assert_eq!(levels(Some(one + 1000), Some(one * 3)), [Green]);
+        assert_eq!(levels(Some(one + 999), None), [Green, Red]);
+        assert_eq!(levels(None, Some(one * 3 - 1)), [Green, Red]);
+    }
+
+    #[test]
+    fn sizes_are_read_and_written() {
+        assert_eq!(size("VmPeak:\t 9 kB\nVmSize:\t    2 kB\n", "VmSize:"), 2048);
+        assert_eq!(size("", "VmSize:"), 0);
+        assert_eq!(
+            [short(5), short(2048), short(3 << 19)],
+            ["5 bytes", "2 KiB", "1.5 MiB"]
+        );
+    }
+}

@@ -1,0 +1,218 @@
+//! `check`: what is right and what is wrong with a program where it lies, and the remedy. Called by the command line.
+//!
+//! Each concern is a file with a function that gathers facts and small pure ones that judge them. All of them look and
+//! none touches: nothing is bound, connected to, written or started, and only regular files are opened.
+
+mod apache;
+mod elf;
+mod environment;
+mod fds;
+mod file;
+mod format;
+mod htaccess;
+mod libraries;
+mod limits;
+mod memory;
+mod person;
+mod report;
+mod running;
+mod script;
+mod settings;
+mod sockets;
+mod start;
+mod starter;
+mod timeouts;
+mod wish;
+
+pub(super) use wish::Wish;
+
+use super::explain;
+use super::flags::Options;
+use super::own::Tables;
+use super::settings::Settings;
+use super::{misused, print, program};
+use crate::net::Facts;
+use crate::server::Server;
+use person::Person;
+use report::{Finding, Report, has_colour};
+use std::fs;
+use std::fs::File;
+use std::io::Read;
+use std::path::{self, Path, PathBuf};
+use std::process::ExitCode;
+
+/// One concern: its name, and what is found about it.
+type Concern = (&'static str, fn(&Subject) -> Vec<Finding>);
+
+/// In the order in which they are told.
+const CONCERNS: &[Concern] = &[
+    ("start", start::findings),
+    ("starter", starter::findings),
+    ("file", file::findings),
+    ("format", format::findings),
+    ("running", running::findings),
+    ("htaccess", htaccess::findings),
+    ("sockets", sockets::findings),
+    ("fds", fds::findings),
+    ("limits", limits::findings),
+    ("memory", memory::findings),
+    ("environment", environment::findings),
+    ("settings", settings::findings),
+    ("timeouts", timeouts::findings),
+];
+
+/// More of a text file than anybody reads.
+const LARGEST_TEXT: u64 = 1 << 20;
+
+/// Tells what is right and what is wrong. The exit status is 1 if something is.
+pub(super) fn run(server: Server, facts: Facts, wish: &Wish, flags: Options) -> ExitCode {
+    let told = match &wish.log {
+        Some(log) => explain::read(log).map(|report| match wish.is_json {
+            true => (report.json(), report.has_findings()),
+            false => (report.to_string(), report.has_findings()),
+        }),
+        None => Subject::of(server, facts, wish, flags).map(|subject| {
+            let report = subject.report();
+            match wish.is_json {
+                true => (report.json(), report.is_red()),
+                false => (report.text(has_colour()), report.is_red()),
+            }
+        }),
+    };
+    match told {
+        Ok((text, is_wrong)) => match (print(&text), is_wrong) {
+            (ExitCode::SUCCESS, true) => ExitCode::FAILURE,
+            (printed, _) => printed,
+        },
+        Err(sentence) => misused(&sentence),
+    }
+}
+
+/// The program that is looked at, and how it would be started.
+struct Subject {
+    /// Absolute, as it was typed: a link stays one.
+    program: PathBuf,
+    /// The same, links followed.
+    file: PathBuf,
+    /// Whether it is this very program, whose defaults are known.
+    is_this: bool,
+    /// As the flags and the settings make it.
+    server: Server,
+    options: Options,
+    facts: Facts,
+    /// Where the settings belong, and what is wrong with them.
+    settings: Option<(PathBuf, Option<String>)>,
+    /// With whose eyes: whom `--as` names; else whom web servers run as here; else whoever asks.
+    people: Vec<Person>,
+    /// By `--as`: what these cannot do is then surely wrong.
+    is_asked: bool,
+}
+
+impl Subject {
+    /// # Errors
+    /// One sentence about what was typed.
+    fn of(server: Server, facts: Facts, wish: &Wish, flags: Options) -> Result<Subject, String> {
+        let this = program::as_typed();
+        let program = match &wish.file {
+            Some(file) => path::absolute(file).map_err(|error| error.to_string())?,
+            None => this.clone().ok_or(
+                "nobody knows where this program lies: the system has no /proc; name the file behind check",
+            )?,
+        };
+        let file = fs::canonicalize(&program).unwrap_or_else(|_| program.clone());
+        let is_this = program::executable().is_some_and(|executable| executable == file);
+        let beside = Settings::beside(&file);
+        let read = beside.as_ref().map(Settings::read);
+        let (below, wrong) = match read {
+            Some(Ok(options)) => (options, None),
+            Some(Err(wrong)) => (Options::default(), Some(wrong.sentence)),
+            None => (Options::default(), None),
+        };
+        let options = flags.over(below);
+        Ok(Subject {
+            server: options.apply(if is_this { server } else { Server::new() }),
+            settings: beside.map(|settings| (settings.path().to_owned(), wrong)),
+            people: people(wish.user.as_deref())?,
+            is_asked: wish.user.is_some(),
+            program,
+            file,
+            is_this,
+            options,
+            facts,
+        })
+    }
+
+    fn report(&self) -> Report {
+        let findings = CONCERNS.iter().flat_map(|(name, look)| {
+            let findings = look(self).into_iter();
+            findings.map(|finding| (*name, finding))
+        });
+        Report {
+            title: self.program.display().to_string(),
+            findings: findings.collect(),
+        }
+    }
+
+    fn folder(&self) -> &Path {
+        self.file.parent().unwrap_or(Path::new("/"))
+    }
+
+    /// What somebody cannot do who may have to.
+    fn refused(&self, what: String, remedy: String) -> Finding {
+        match self.is_asked {
+            true => Finding::red(what, remedy),
+            false => Finding::yellow(what, remedy),
+        }
+    }
+}
+
+/// All flags of its own.
+pub(super) const FLAGS: Tables = &[wish::FLAGS];
+
+/// One screen.
+pub(super) fn help(name: &str) -> String {
+    format!(
+        "\
+Usage: {name} check [FILE] [FLAG]...    what is wrong here, and the remedy
+
+Looks at {name}, or at FILE, where it lies: how it would be started and by whom;
+who may run it; its machine and libraries; .htaccess; sockets; limits; memory;
+settings, and where each came from; the web server's time limits. It serves
+nothing, changes nothing and connects to nothing.
+
+  --as USER      with that user's eyes: www-data. Without it with those of the
+                 web servers that run here now, else with yours
+  --log FILE     not that, but what a web server's log means; -: standard input
+  --json         for programs: an object with \"level\" and \"findings\"
+  --listen ADDR  and all other flags: as {name} will be started with them
+
+A line is green, yellow (it may be meant so) or red (it does not work, or is not
+safe), and below it is what to do. Colour only on a terminal; NO_COLOR heeded.
+Exit status: 0 nothing is red, 1 something is, 2 not understood.
+
+As the web server's user, who has no shell of its own:
+  su -s /bin/sh www-data -c './{name} check'
+"
+    )
+}
+
+fn people(named: Option<&str>) -> Result<Vec<Person>, String> {
+    if let Some(name) = named {
+        return Ok(vec![Person::named(name)?]);
+    }
+    let web_servers = Person::web_servers();
+    match web_servers[..] {
+        [] => Ok(Person::of_process("self").into_iter().collect()),
+        _ => Ok(web_servers),
+    }
+}
+
+/// The text of a regular file; `None` for what is none, is not there or may not be read. A named pipe would keep us
+/// waiting.
+fn text_of(path: &Path) -> Option<String> {
+    fs::metadata(path).ok().filter(|found| found.is_file())?;
+    let mut bytes = Vec::new();
+    let file = File::open(path).ok()?;
+    file.take(LARGEST_TEXT).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}

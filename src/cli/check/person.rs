@@ -1,0 +1,255 @@
+//! Users as the kernel sees them, and what the modes of files let them do. `check` asks it with the web server's eyes.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+pub(super) const READ: u32 = 4;
+pub(super) const WRITE: u32 = 2;
+/// Of a folder: enter.
+pub(super) const RUN: u32 = 1;
+
+/// Programs that are web servers: what Debian, Red Hat and their own builds call them.
+const WEB_SERVERS: [&str; 9] = [
+    "apache2",
+    "httpd",
+    "nginx",
+    "lighttpd",
+    "lighttpd-angel",
+    "haproxy",
+    "caddy",
+    "h2o",
+    "cherokee-worker",
+];
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Person {
+    pub(super) name: String,
+    pub(super) uid: u32,
+    pub(super) groups: Vec<u32>,
+}
+
+/// A file or folder, as far as it matters to who may use it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Node {
+    pub(super) path: PathBuf,
+    pub(super) mode: u32,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) is_folder: bool,
+}
+
+impl Person {
+    /// Who runs the process of this number: `self` is us.
+    pub(super) fn of_process(process: &str) -> Option<Person> {
+        let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        let (uid, groups) = ids(&status)?;
+        Some(Person {
+            name: name_of(uid),
+            uid,
+            groups,
+        })
+    }
+
+    /// A name of /etc/passwd, or a number.
+    pub(super) fn named(text: &str) -> Result<Person, String> {
+        let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let groups = fs::read_to_string("/etc/group").unwrap_or_default();
+        find(text, &users, &groups).ok_or_else(|| {
+            format!(
+                "--as: there is no user {text:?} in /etc/passwd; name one that is, or write a number"
+            )
+        })
+    }
+
+    /// Those whom web servers run as here, now; each once.
+    pub(super) fn web_servers() -> Vec<Person> {
+        let mut found: Vec<Person> = Vec::new();
+        for process in processes() {
+            let Ok(name) = fs::read_to_string(format!("/proc/{process}/comm")) else {
+                continue;
+            };
+            if !WEB_SERVERS.contains(&name.trim_end()) {
+                continue;
+            }
+            if let Some(person) = Person::of_process(&process.to_string())
+                && person.uid != 0
+                && !found.iter().any(|other| other.uid == person.uid)
+            {
+                found.push(person);
+            }
+        }
+        found
+    }
+
+    /// The classic rule: the first of owner, group and others that fits decides. Root may all but run what nobody may.
+    pub(super) fn may(&self, wanted: u32, node: &Node) -> bool {
+        if self.uid == 0 {
+            return wanted & RUN == 0 || node.is_folder || node.mode & 0o111 != 0;
+        }
+        let shift = match () {
+            () if self.uid == node.uid => 6,
+            () if self.groups.contains(&node.gid) => 3,
+            () => 0,
+        };
+        node.mode >> shift & wanted == wanted
+    }
+
+    /// The first folder on the way to a file that this user cannot enter.
+    pub(super) fn stopped_at<'n>(&self, way: &'n [Node]) -> Option<&'n Node> {
+        way.iter().find(|folder| !self.may(RUN, folder))
+    }
+}
+
+impl Node {
+    pub(super) fn at(path: &Path) -> io::Result<Node> {
+        Ok(Node::of(path, &fs::metadata(path)?))
+    }
+
+    pub(super) fn of(path: &Path, found: &Metadata) -> Node {
+        Node {
+            path: path.to_owned(),
+            mode: found.mode() & 0o7777,
+            uid: found.uid(),
+            gid: found.gid(),
+            is_folder: found.is_dir(),
+        }
+    }
+
+    /// `0750, of ada`.
+    pub(super) fn described(&self) -> String {
+        format!("mode {:04o}, of {}", self.mode, name_of(self.uid))
+    }
+}
+
+/// The folders above a path, from the root on; as far as they can be looked at.
+pub(super) fn way_to(path: &Path) -> Vec<Node> {
+    let mut way: Vec<Node> = path
+        .ancestors()
+        .skip(1)
+        .filter_map(|folder| Node::at(folder).ok())
+        .collect();
+    way.reverse();
+    way
+}
+
+/// The numbers of all processes that can be seen.
+pub(super) fn processes() -> Vec<u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut numbers: Vec<u32> = entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// The name of a user; the number, if it has none.
+pub(super) fn name_of(uid: u32) -> String {
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let number = uid.to_string();
+    let named = accounts(&users).find(|account| account.get(2) == Some(&number.as_str()));
+    named.map_or(format!("user {uid}"), |account| account[0].to_owned())
+}
+
+fn find(text: &str, users: &str, groups: &str) -> Option<Person> {
+    let number = text.parse::<u32>().ok();
+    let is_wanted = |account: &Vec<&str>| match number {
+        Some(_) => account.get(2) == Some(&text),
+        None => account.first() == Some(&text),
+    };
+    let Some(account) = accounts(users).find(is_wanted) else {
+        return number.map(|uid| Person {
+            name: format!("user {uid}"),
+            uid,
+            groups: Vec::new(),
+        });
+    };
+    let name = account[0];
+    let own = account.get(3).and_then(|gid| gid.parse().ok());
+    let others = accounts(groups).filter_map(|group| {
+        let is_member = group.get(3)?.split(',').any(|member| member == name);
+        is_member.then(|| group[2].parse().ok())?
+    });
+    Some(Person {
+        name: name.to_owned(),
+        uid: account.get(2)?.parse().ok()?,
+        groups: own.into_iter().chain(others).collect(),
+    })
+}
+
+fn accounts(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    text.lines().map(|line| line.split(':').collect())
+}
+
+/// The effective user, and all groups, of a process.
+fn ids(status: &str) -> Option<(u32, Vec<u32>)> {
+    let numbers = |name: &str| -> Option<Vec<u32>> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(line.split_whitespace().flat_map(str::parse).collect())
+    };
+    let uid = *numbers("Uid:")?.get(1)?;
+    let mut groups = numbers("Groups:")?;
+    groups.extend(numbers("Gid:")?.get(1));
+    Some((uid, groups))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(uid: u32, groups: &[u32]) -> Person {
+        Person {
+            name: String::new(),
+            uid,
+            groups: groups.to_vec(),
+        }
+    }
+
+    #[test]
+    fn owner_before_group_before_others() {
+        let node = |mode| Node {
+            path: PathBuf::new(),
+            mode,
+            uid: 1000,
+            gid: 33,
+            is_folder: false,
+        };
+        for (mode, wanted, owner, group, other, root) in [
+            (0o700, RUN, true, false, false, true),
+            (0o070, RUN, false, true, false, true),
+            (0o707, READ | RUN, true, false, true, true),
+            (0o644, WRITE, true, false, false, true),
+            (0o644, RUN, false, false, false, false),
+        ] {
+            let node = node(mode);
+            let may = |uid, groups| person(uid, groups).may(wanted, &node);
+            let told = (may(1000, &[33]), may(5, &[4, 33]), may(5, &[]), may(0, &[]));
+            assert_eq!(told, (owner, group, other, root), "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_user_is_found_with_all_groups() {
+        let users = "root:x:0:0::/:\nwww-data:x:33:33:w:/:\n";
+        let groups = "www-data:x:33:\napp:x:1000:ada,www-data\nx:x:7:www\n";
+        let www = Person {
+            name: "www-data".into(),
+            ..person(33, &[33, 1000])
+        };
+        assert_eq!(find("www-data", users, groups), Some(www.clone()));
+        assert_eq!(find("33", users, groups), Some(www));
+        assert_eq!(find("nobody", users, groups), None);
+        assert_eq!(find("77", users, groups).unwrap().uid, 77);
+    }
+
+    #[test]
+    fn a_process_tells_whose_it_is() {
+        let status = "Name:\tx\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t9 10 \n";
+        assert_eq!(ids(status), Some((2, vec![9, 10, 6])));
+        assert_eq!(
+            Person::of_process("self").unwrap().uid,
+            crate::net::sys::user()
+        );
+    }
+}

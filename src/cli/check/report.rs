@@ -1,0 +1,194 @@
+//! What `check` has found, as a person reads it and as a program does.
+
+use crate::cli::json::quoted;
+use std::env;
+use std::io::{self, IsTerminal};
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::cli) enum Level {
+    Green,
+    /// It may be meant so, or it will be trouble later.
+    Yellow,
+    /// It does not work, or not safely.
+    Red,
+}
+
+/// One fact about the program where it lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::cli) struct Finding {
+    pub(in crate::cli) level: Level,
+    pub(in crate::cli) what: String,
+    /// What to do; nothing if it is green.
+    pub(in crate::cli) remedy: String,
+}
+
+/// All findings, each with its concern.
+pub(in crate::cli) struct Report {
+    pub(super) title: String,
+    pub(super) findings: Vec<(&'static str, Finding)>,
+}
+
+impl Finding {
+    pub(in crate::cli) fn green(what: impl Into<String>) -> Finding {
+        Finding {
+            level: Level::Green,
+            what: what.into(),
+            remedy: String::new(),
+        }
+    }
+
+    pub(in crate::cli) fn yellow(what: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        Finding {
+            level: Level::Yellow,
+            what: what.into(),
+            remedy: remedy.into(),
+        }
+    }
+
+    pub(in crate::cli) fn red(what: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        Finding {
+            level: Level::Red,
+            ..Finding::yellow(what, remedy)
+        }
+    }
+}
+
+impl Level {
+    const ALL: [Level; 3] = [Level::Red, Level::Yellow, Level::Green];
+
+    fn name(self) -> &'static str {
+        match self {
+            Level::Green => "green",
+            Level::Yellow => "yellow",
+            Level::Red => "red",
+        }
+    }
+
+    /// What makes a terminal write in that colour.
+    fn colour(self) -> &'static str {
+        match self {
+            Level::Green => "\x1b[32m",
+            Level::Yellow => "\x1b[33m",
+            Level::Red => "\x1b[31m",
+        }
+    }
+}
+
+/// Whether standard output shows colours and nobody minds: <https://no-color.org>.
+pub(in crate::cli) fn has_colour() -> bool {
+    let is_minded = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let is_dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");
+    !is_minded && !is_dumb && io::stdout().is_terminal()
+}
+
+impl Report {
+    pub(in crate::cli) fn is_red(&self) -> bool {
+        self.count(Level::Red) > 0
+    }
+
+    /// A line for each finding, and one for its remedy.
+    pub(in crate::cli) fn text(&self, has_colour: bool) -> String {
+        let widest = self.findings.iter().map(|(concern, _)| concern.len()).max();
+        let width = widest.unwrap_or(0);
+        let mut text = format!("{}\n", plain(&self.title));
+        for (concern, finding) in &self.findings {
+            let (on, off) = match has_colour {
+                true => (finding.level.colour(), "\x1b[0m"),
+                false => ("", ""),
+            };
+            let level = finding.level.name();
+            text += &format!(
+                "{on}{level:<6}{off}  {concern:<width$}  {}\n",
+                plain(&finding.what)
+            );
+            if !finding.remedy.is_empty() {
+                text += &format!(
+                    "{:width$}-> {}\n",
+                    "",
+                    plain(&finding.remedy),
+                    width = width + 10
+                );
+            }
+        }
+        let counts = Level::ALL.map(|level| format!("{} {}", self.count(level), level.name()));
+        text + &format!("{}\n", counts.join(", "))
+    }
+
+    pub(in crate::cli) fn json(&self) -> String {
+        let worst = self.findings.iter().map(|(_, finding)| finding.level).max();
+        let findings = self.findings.iter().map(|(concern, finding)| {
+            format!(
+                "\n{{\"level\":\"{}\",\"about\":\"{concern}\",\"what\":{},\"remedy\":{}}}",
+                finding.level.name(),
+                quoted(&finding.what),
+                quoted(&finding.remedy)
+            )
+        });
+        let findings: Vec<String> = findings.collect();
+        format!(
+            "{{\"program\":{},\"level\":\"{}\",\"findings\":[{}\n]}}\n",
+            quoted(&self.title),
+            worst.unwrap_or(Level::Green).name(),
+            findings.join(",")
+        )
+    }
+
+    fn count(&self, level: Level) -> usize {
+        let findings = self.findings.iter();
+        findings.filter(|(_, found)| found.level == level).count()
+    }
+}
+
+/// A file's name may contain what a terminal takes for a command.
+fn plain(text: &str) -> String {
+    let escape = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        Report {
+            title: "/srv/a\x1b.fcgi".into(),
+            findings: vec![
+                ("file", Finding::green("fine")),
+                ("limits", Finding::yellow("a \"few\"\n", "more")),
+            ],
+        }
+    }
+
+    #[test]
+    fn a_finding_is_a_line_and_its_remedy_one_below() {
+        let text = report().text(false);
+        let lines: Vec<&str> = text.lines().collect();
+        let expected = [
+            r"/srv/a\u{1b}.fcgi",
+            "green   file    fine",
+            r#"yellow  limits  a "few"\n"#,
+            "                -> more",
+            "0 red, 1 yellow, 1 green",
+        ];
+        assert_eq!(lines, expected);
+        assert!(
+            report()
+                .text(true)
+                .contains("\x1b[33myellow\x1b[0m  limits")
+        );
+    }
+
+    #[test]
+    fn json_has_the_same() {
+        let expected = r#"{"program":"/srv/a\u001b.fcgi","level":"yellow","findings":[
+{"level":"green","about":"file","what":"fine","remedy":""},
+{"level":"yellow","about":"limits","what":"a \"few\"\u000a","remedy":"more"}
+]}
+"#;
+        assert_eq!(report().json(), expected);
+    }
+}

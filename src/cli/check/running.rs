@@ -1,0 +1,112 @@
+//! Processes that run the program now, and those among them whose file has been replaced since.
+
+use super::person::{Person, processes};
+use super::{Finding, Subject};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process;
+
+/// A process of the program.
+#[derive(Debug, PartialEq, Eq)]
+struct Running {
+    pid: u32,
+    user: String,
+    is_stale: bool,
+}
+
+pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+    let file = fs::metadata(&subject.file).ok();
+    let now = file.map(|found| (found.dev(), found.ino()));
+    let running = processes().into_iter().filter_map(|pid| {
+        if pid == process::id() {
+            return None;
+        }
+        // Readable are those of one's own user, and all to root.
+        let link = format!("/proc/{pid}/exe");
+        let path = fs::read_link(&link).ok()?;
+        if !is_of(&path, &subject.file) {
+            return None;
+        }
+        let its = fs::metadata(&link)
+            .ok()
+            .map(|found| (found.dev(), found.ino()));
+        Some(Running {
+            pid,
+            user: Person::of_process(&pid.to_string())?.name,
+            is_stale: its != now,
+        })
+    });
+    judge(&running.collect::<Vec<Running>>())
+}
+
+/// The kernel names a file that was replaced so.
+fn is_of(path: &Path, file: &Path) -> bool {
+    let (path, file) = (path.as_os_str().as_bytes(), file.as_os_str().as_bytes());
+    path.strip_suffix(b" (deleted)").unwrap_or(path) == file
+}
+
+fn judge(running: &[Running]) -> Vec<Finding> {
+    if running.is_empty() {
+        return vec![Finding::green(
+            "no process of it that this user can see; other users' are seen by root",
+        )];
+    }
+    let told = |is_stale| {
+        let wanted = running
+            .iter()
+            .filter(|process| process.is_stale == is_stale);
+        let told: Vec<String> = wanted
+            .map(|process| format!("{} (of {})", process.pid, process.user))
+            .collect();
+        told.join(", ")
+    };
+    let mut findings = Vec::new();
+    if running.iter().any(|process| !process.is_stale) {
+        findings.push(Finding::green(format!("process {}", told(false))));
+    }
+    let stale = running.iter().filter(|process| process.is_stale);
+    let pids: Vec<String> = stale.map(|process| process.pid.to_string()).collect();
+    if !pids.is_empty() {
+        findings.push(Finding::yellow(
+            format!(
+                "the file has been replaced, and process {} still runs the old one",
+                told(true)
+            ),
+            format!(
+                "kill {}: whoever started it starts the new one",
+                pids.join(" ")
+            ),
+        ));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Level;
+    use super::*;
+
+    #[test]
+    fn an_old_file_is_told_from_the_new() {
+        let running = |pid, is_stale| Running {
+            pid,
+            user: "ada".into(),
+            is_stale,
+        };
+        let found = judge(&[running(1, false), running(2, true), running(3, true)]);
+        assert_eq!(found[0], Finding::green("process 1 (of ada)"));
+        assert_eq!(found[1].level, Level::Yellow);
+        assert!(
+            found[1]
+                .what
+                .contains("process 2 (of ada), 3 (of ada) still")
+        );
+        assert!(found[1].remedy.starts_with("kill 2 3:"));
+        assert_eq!(judge(&[]).len(), 1);
+        for (path, is_it) in [("/a/b", true), ("/a/b (deleted)", true), ("/a/bc", false)] {
+            assert_eq!(is_of(Path::new(path), Path::new("/a/b")), is_it);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! How the program would be started from here with these flags, and why so.
+
+use super::{Finding, Subject, apache};
+use crate::net::Origin;
+
+pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if subject.is_this {
+        let (origin, notes) = subject
+            .facts
+            .decide(&subject.server.listen, subject.options.http);
+        let given = subject.options.named(&["listen", "http"]);
+        findings.push(Finding::green(started_here(&origin, &given)));
+        findings.extend(notes.into_iter().map(|note| {
+            Finding::yellow(
+                note,
+                "leave out what is ignored, or start the program another way",
+            )
+        }));
+    }
+    if subject.folder().join(".htaccess").exists() {
+        findings.push(behind_apache(
+            apache::has("fcgid"),
+            apache::has("cgid"),
+            apache::has("cgi"),
+        ));
+    }
+    findings
+}
+
+fn started_here(origin: &Origin, given: &[String]) -> String {
+    let given = given.join(", ");
+    match origin {
+        Origin::Inherited => {
+            "as by mod_fcgid, mod_fastcgi, lighttpd or spawn-fcgi: fd 0 is a listening socket, which wins over all else"
+                .into()
+        }
+        Origin::Cgi => "as CGI, one request: GATEWAY_INTERFACE and REQUEST_METHOD are set".into(),
+        Origin::Systemd(fds) => {
+            format!("by systemd with {} sockets: LISTEN_FDS is for this process", fds.len())
+        }
+        Origin::Listen(_) => format!("as a server of its own that a web server connects to: {given}"),
+        Origin::Http(address) => format!("for trying out, by http on {address}: {given}"),
+        Origin::Terminal => {
+            "for trying out: fd 0 is a terminal and no address is given; a web server starts it with a socket on fd 0".into()
+        }
+        Origin::Nothing => {
+            "from here it would serve nothing and end (fd 0 is no listening socket, no address is given); a web server \
+             starts it with a socket on fd 0"
+                .into()
+        }
+    }
+}
+
+/// Debian names a file for each module that is on; elsewhere nobody knows.
+fn behind_apache(fcgid: Option<bool>, cgid: Option<bool>, cgi: Option<bool>) -> Finding {
+    let here = "beside it is a .htaccess";
+    match (fcgid, cgid.unwrap_or(false) || cgi.unwrap_or(false)) {
+        (None, _) => Finding::green(format!(
+            "{here}: Apache starts it by mod_fcgid, or once a request as CGI where that is not loaded"
+        )),
+        (Some(true), _) => Finding::green(format!(
+            "{here}, and Apache's mod_fcgid is on: it starts processes as they are needed, one request each at a time"
+        )),
+        (Some(false), true) => Finding::yellow(
+            format!(
+                "{here}, and Apache's mod_fcgid is off: the program runs once a request as CGI"
+            ),
+            "a2enmod fcgid, and restart Apache",
+        ),
+        (Some(false), false) => Finding::red(
+            format!(
+                "{here}, and Apache's mod_fcgid and mod_cgid are off: it may send visitors the program itself"
+            ),
+            "a2enmod fcgid, and restart Apache",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Level;
+    use super::*;
+
+    #[test]
+    fn apache_needs_a_module_that_starts_programs() {
+        for (fcgid, cgid, level) in [
+            (None, None, Level::Green),
+            (Some(true), Some(false), Level::Green),
+            (Some(false), Some(true), Level::Yellow),
+            (Some(false), Some(false), Level::Red),
+        ] {
+            assert_eq!(behind_apache(fcgid, cgid, Some(false)).level, level);
+        }
+    }
+
+    #[test]
+    fn each_start_says_why() {
+        let fds = Origin::Systemd(vec![3, 4]);
+        assert!(started_here(&fds, &[]).contains("2 sockets"));
+        let listen = started_here(&Origin::Listen(vec![]), &["listen fd:3 (--listen)".into()]);
+        assert!(listen.ends_with("listen fd:3 (--listen)"));
+    }
+}

@@ -1,0 +1,101 @@
+//! Who started this process: the parents' names and users.
+
+use super::person::Person;
+use super::{Finding, Subject, text_of};
+use std::path::Path;
+
+/// Further up is who started the machine.
+const MOST: usize = 5;
+
+/// A process on the way up.
+struct Parent {
+    pid: u32,
+    name: String,
+    user: String,
+}
+
+pub(super) fn findings(_: &Subject) -> Vec<Finding> {
+    let mut parents = Vec::new();
+    let mut next = parent_of("self");
+    while let Some(pid) = next.filter(|&pid| pid != 0 && parents.len() < MOST) {
+        parents.push(Parent {
+            pid,
+            name: name(pid),
+            user: Person::of_process(&pid.to_string()).map_or("?".into(), |person| person.name),
+        });
+        next = parent_of(&pid.to_string());
+    }
+    vec![judge(&parents)]
+}
+
+fn judge(parents: &[Parent]) -> Finding {
+    let told = parents.iter().map(|parent| {
+        format!(
+            "{} (process {}, of {})",
+            parent.name, parent.pid, parent.user
+        )
+    });
+    let told: Vec<String> = told.collect();
+    match parents.first() {
+        None => Finding::green("nobody here: the parent is outside of this container"),
+        Some(parent) => Finding::green(format!("{}{}", told.join(" < "), kind(&parent.name))),
+    }
+}
+
+/// What it means that this one is the parent.
+fn kind(name: &str) -> &'static str {
+    match name {
+        "apache2" | "httpd" => ": Apache, by mod_fcgid or as CGI",
+        "fcgi-pm" => ": Apache's mod_fastcgi",
+        "lighttpd" | "lighttpd-angel" => ": lighttpd starts it by itself (bin-path)",
+        "supervisord" => ": supervisor",
+        "systemd" => ": a service of systemd",
+        "sh" | "bash" | "dash" | "zsh" | "fish" | "ksh" | "su" | "sudo" => {
+            ": a person, or a script"
+        }
+        _ => "",
+    }
+}
+
+fn parent_of(process: &str) -> Option<u32> {
+    let status = text_of(Path::new(&format!("/proc/{process}/status")))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    line.trim().parse().ok()
+}
+
+fn name(pid: u32) -> String {
+    let name = text_of(Path::new(&format!("/proc/{pid}/comm"))).unwrap_or_default();
+    match name.trim_end() {
+        "" => "?".into(),
+        name => name.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_parent_comes_first() {
+        let parent = |pid, name: &str, user: &str| Parent {
+            pid,
+            name: name.into(),
+            user: user.into(),
+        };
+        let found = judge(&[
+            parent(7, "lighttpd", "www-data"),
+            parent(1, "systemd", "root"),
+        ]);
+        let expected = "lighttpd (process 7, of www-data) < systemd (process 1, of root): lighttpd starts it by itself \
+                        (bin-path)";
+        assert_eq!(found.what, expected);
+        assert!(judge(&[]).what.starts_with("nobody"));
+    }
+
+    #[test]
+    fn our_own_parent_is_found() {
+        let pid = parent_of("self").unwrap();
+        assert_eq!(pid, std::os::unix::process::parent_id());
+        assert_ne!(name(pid), "?");
+    }
+}

@@ -1,0 +1,190 @@
+//! The program's time limits against those of the web server: who gives up first decides what a visitor sees, and
+//! whether the log says why.
+
+use super::apache::{configuration, text_of_all, values};
+use super::{Finding, Subject, apache};
+use crate::limits::Limits;
+use std::time::Duration;
+
+/// What a web server's configuration is read from.
+const NGINX: [&str; 3] = [
+    "/etc/nginx/nginx.conf",
+    "/etc/nginx/conf.d",
+    "/etc/nginx/sites-enabled",
+];
+
+/// How much sooner we should give up, so that our answer is there before the web server's.
+const SOONER: Duration = Duration::from_secs(5);
+
+/// A limit of a web server's.
+#[derive(Clone, Debug)]
+struct Theirs {
+    directive: &'static str,
+    /// Before it is set anywhere.
+    default: u64,
+    kind: Kind,
+    /// The least and the most that is set.
+    seen: Option<(u64, u64)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// How long an answer may be silent.
+    Answer,
+    /// How long an unused connection to us stays open.
+    Kept,
+}
+
+pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+    let limits = &subject.server.limits;
+    let mut theirs = Vec::new();
+    if subject.server.listen.is_empty() {
+        let text = configuration();
+        if subject.folder().join(".htaccess").exists() || apache::has("fcgid") == Some(true) {
+            theirs.push(Theirs::read("FcgidIOTimeout", 40, Kind::Answer, &text));
+        }
+    } else {
+        let text = text_of_all(&NGINX);
+        theirs.push(Theirs::read(
+            "fastcgi_read_timeout",
+            60,
+            Kind::Answer,
+            &text,
+        ));
+        theirs.push(Theirs::read("keepalive_timeout", 60, Kind::Kept, ""));
+    }
+    theirs.iter().map(|theirs| judge(limits, theirs)).collect()
+}
+
+impl Theirs {
+    fn read(directive: &'static str, default: u64, kind: Kind, text: &str) -> Theirs {
+        let seen = values(text, directive).into_iter().filter_map(seconds);
+        let seen: Vec<u64> = seen.collect();
+        Theirs {
+            directive,
+            default,
+            kind,
+            seen: seen.iter().min().copied().zip(seen.iter().max().copied()),
+        }
+    }
+
+    fn least(&self) -> u64 {
+        self.seen.map_or(self.default, |(least, _)| least)
+    }
+
+    fn described(&self) -> String {
+        let Theirs { directive, .. } = self;
+        match self.seen {
+            None => format!("{directive} (its default: {} s)", self.default),
+            Some((least, _)) => format!("{directive} {least} s"),
+        }
+    }
+}
+
+fn judge(limits: &Limits, theirs: &Theirs) -> Finding {
+    let (most, described) = (Duration::from_secs(theirs.least()), theirs.described());
+    match theirs.kind {
+        Kind::Kept if limits.idle_timeout <= most => Finding::yellow(
+            format!(
+                "idle-timeout {} s is not above nginx's upstream {described}: a request may come just as we close, a 502",
+                limits.idle_timeout.as_secs_f64()
+            ),
+            format!("--idle-timeout {}", theirs.least() * 2),
+        ),
+        Kind::Kept => Finding::green(format!(
+            "idle-timeout {} s is above nginx's upstream {described}",
+            limits.idle_timeout.as_secs_f64()
+        )),
+        Kind::Answer if !limits.timeout.is_zero() && limits.timeout + SOONER > most => {
+            Finding::yellow(
+                format!(
+                    "the web server gives up by {described} before timeout {} s does: its error page, and no line of ours",
+                    limits.timeout.as_secs_f64()
+                ),
+                format!(
+                    "raise {} to {}, or lower --timeout",
+                    theirs.directive,
+                    (limits.timeout + SOONER).as_secs()
+                ),
+            )
+        }
+        Kind::Answer if limits.write_timeout >= most => Finding::yellow(
+            format!(
+                "write-timeout {} s is not below {described}: the web server gives up first, and no line of ours says why",
+                limits.write_timeout.as_secs_f64()
+            ),
+            format!("--write-timeout {}", (theirs.least() * 3 / 4).max(1)),
+        ),
+        Kind::Answer => Finding::green(format!(
+            "write-timeout {} s is below {described}; an answer that is silent for longer is the web server's error page",
+            limits.write_timeout.as_secs_f64()
+        )),
+    }
+}
+
+/// `40`, `60s`, `5m`, `1h`.
+fn seconds(text: &str) -> Option<u64> {
+    let text = text.split_whitespace().next()?.trim_matches('"');
+    let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
+        Some(at) => text.split_at(at),
+        None => (text, "s"),
+    };
+    let factor = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Level;
+    use super::*;
+
+    #[test]
+    fn who_gives_up_first_is_told() {
+        let secs = Duration::from_secs;
+        let text = "FcgidIOTimeout 90\nFcgidIOTimeout 20\n";
+        let of = |write: u64, timeout: u64, text| {
+            let limits = Limits {
+                write_timeout: secs(write),
+                timeout: secs(timeout),
+                ..Limits::default()
+            };
+            judge(
+                &limits,
+                &Theirs::read("FcgidIOTimeout", 40, Kind::Answer, text),
+            )
+            .level
+        };
+        assert_eq!(of(30, 0, ""), Level::Green);
+        assert_eq!(of(40, 0, ""), Level::Yellow);
+        assert_eq!(of(30, 35, ""), Level::Green);
+        assert_eq!(of(30, 36, ""), Level::Yellow);
+        assert_eq!(of(30, 0, text), Level::Yellow);
+        let kept = |idle| {
+            let limits = Limits {
+                idle_timeout: secs(idle),
+                ..Limits::default()
+            };
+            judge(
+                &limits,
+                &Theirs::read("keepalive_timeout", 60, Kind::Kept, ""),
+            )
+            .level
+        };
+        assert_eq!((kept(120), kept(60)), (Level::Green, Level::Yellow));
+    }
+
+    #[test]
+    fn times_have_units() {
+        let read =
+            ["40", "60s", "5m;", "2h", "x", ""].map(|text| seconds(text.trim_end_matches(';')));
+        assert_eq!(
+            read,
+            [Some(40), Some(60), Some(300), Some(7200), None, None]
+        );
+    }
+}

@@ -1,0 +1,57 @@
+//! What `check` is told to look at, and how to tell it. Called by `check` and by the flags' parser.
+
+use crate::cli::flags::{self, Options};
+use crate::cli::own::{Own, switch, text};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Beside those of serving: it looks at the program as it will be started with them.
+pub(super) const FLAGS: &[Own] = &[
+    text("", "as", "USER", ""),
+    text("", "log", "FILE", ""),
+    switch("", "json", ""),
+];
+
+/// What is looked at, and how it is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::cli) struct Wish {
+    /// `None`: this program.
+    pub(super) file: Option<PathBuf>,
+    /// With whose eyes.
+    pub(super) user: Option<String>,
+    /// A web server's log, which is explained; `-` is standard input.
+    pub(super) log: Option<String>,
+    pub(super) is_json: bool,
+}
+
+impl Wish {
+    /// Reads the arguments behind `check`; `None` if its help is asked for.
+    ///
+    /// # Errors
+    /// One sentence.
+    pub(in crate::cli) fn parse(
+        arguments: impl Iterator<Item = OsString>,
+    ) -> Result<Option<(Wish, Options)>, String> {
+        let Some((matches, options)) = flags::parse_with("check", super::FLAGS, arguments)? else {
+            return Ok(None);
+        };
+        if let [_, word, ..] = &matches.free[..] {
+            return Err(format!(
+                "check takes one file, and {word:?} is one word more; leave it out"
+            ));
+        }
+        let wish = Wish {
+            file: matches.free.first().map(PathBuf::from),
+            user: matches.opt_str("as"),
+            log: matches.opt_str("log"),
+            is_json: matches.opt_present("json"),
+        };
+        if let (Some(file), Some(log)) = (&wish.file, &wish.log) {
+            return Err(format!(
+                "--log explains {log}, and {} is looked at by itself; leave one out",
+                file.display()
+            ));
+        }
+        Ok(Some((wish, options)))
+    }
+}

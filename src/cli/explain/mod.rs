@@ -1,0 +1,1027 @@
+//! `check --log`: what the lines of a web server's log mean, about which object, and what to do. Called by the command
+//! line.
+//!
+//! A log may be of any size, and its lines of any length and by anyone: a visitor writes into it too. So it is read in
+//! pieces, what is kept of it has limits, and nothing of it reaches the terminal unescaped.
+
+mod pattern;
+mod rules;
+
+use super::json::quoted;
+use super::program;
+use crate::slot::one_line;
+use rules::{Author, RULES, Rule};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+
+/// More of a line is not looked at. nginx cuts its own at 2 KiB, Apache at 8 KiB.
+const LONGEST_LINE: usize = 16 << 10;
+
+/// More objects of one rule are only counted.
+const MOST_OBJECTS: usize = 5;
+
+/// Of a line or a part of it, in characters.
+const MOST_SHOWN: usize = 300;
+
+/// What `file` says; `-` is standard input.
+///
+/// # Errors
+/// One sentence.
+pub(super) fn read(file: &str) -> Result<Report, String> {
+    if file == "-" {
+        return Report::read(io::stdin().lock())
+            .map_err(|error| format!("cannot read standard input: {error}"));
+    }
+    let mut log = File::open(file)
+        .map(BufReader::new)
+        .map_err(|error| format!("cannot open the log {file}: {error}{}", way_in(&error)))?;
+    // gzip's first two bytes (RFC 1952, section 2.3.1): what logrotate leaves.
+    if log
+        .fill_buf()
+        .is_ok_and(|begin| begin.starts_with(&[0x1f, 0x8b]))
+    {
+        return Err(format!(
+            "the log {file} is compressed; write zcat {file} | {} check --log -",
+            program::name()
+        ));
+    }
+    Report::read(log).map_err(|error| format!("cannot read the log {file}: {error}"))
+}
+
+fn way_in(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; on Debian the group adm may read logs: write sudo in front, and the path of this program"
+        }
+        io::ErrorKind::NotFound => {
+            "; Apache's is where ErrorLog says, nginx's where error_log does, lighttpd's where server.errorlog does"
+        }
+        _ => "",
+    }
+}
+
+/// What a log says.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    findings: Vec<Finding>,
+    /// How many lines there are, and how many of them are explained.
+    lines: u64,
+    explained: u64,
+}
+
+/// Lines that say the same of the same object.
+#[derive(Debug)]
+struct Finding {
+    author: &'static Author,
+    rule: &'static Rule,
+    /// Empty where the line names none.
+    object: String,
+    detail: String,
+    /// The first of them, and where.
+    line: String,
+    first: u64,
+    last: u64,
+    count: u64,
+    /// Lines that say the same of objects for which there was no more room.
+    others: u64,
+}
+
+impl Report {
+    /// # Errors
+    /// When the log cannot be read to its end.
+    pub(super) fn read(mut log: impl BufRead) -> io::Result<Report> {
+        let mut report = Report::default();
+        let mut line = Vec::new();
+        while next_line(&mut log, &mut line)? {
+            report.lines += 1;
+            report.take(&String::from_utf8_lossy(&line));
+        }
+        Ok(report)
+    }
+
+    /// Whether anything was found that has a remedy.
+    pub(super) fn has_findings(&self) -> bool {
+        !self.findings.is_empty()
+    }
+
+    /// For programs: what a person is told, in one object.
+    pub(super) fn json(&self) -> String {
+        let findings: Vec<String> = self.findings.iter().map(Finding::json).collect();
+        format!(
+            "{{\"lines\":{},\"explained\":{},\"findings\":[{}\n]}}\n",
+            self.lines,
+            self.explained,
+            findings.join(",")
+        )
+    }
+
+    fn take(&mut self, line: &str) {
+        let Some((author, rule, taken)) = explained(line) else {
+            return;
+        };
+        self.explained += 1;
+        let at = self.lines;
+        let object = shown(clean(taken.object.unwrap_or("")));
+        let mut known = self.findings.iter_mut();
+        if let Some(known) = known.find(|known| known.is_of(rule) && known.object == object) {
+            known.count += 1;
+            known.last = at;
+            return;
+        }
+        let mut alike = self.findings.iter_mut().filter(|known| known.is_of(rule));
+        if let Some(crowded) = alike.nth(MOST_OBJECTS - 1) {
+            crowded.others += 1;
+            return;
+        }
+        self.findings.push(Finding {
+            author,
+            rule,
+            object,
+            detail: shown(taken.detail.unwrap_or("").trim()),
+            line: shown(line.trim()),
+            first: at,
+            last: at,
+            count: 1,
+            others: 0,
+        });
+    }
+}
+
+impl Finding {
+    fn is_of(&self, rule: &Rule) -> bool {
+        std::ptr::eq(self.rule, rule)
+    }
+
+    fn json(&self) -> String {
+        format!(
+            "\n{{\"by\":{},\"about\":{},\"first\":{},\"last\":{},\"count\":{},\"others\":{},\"line\":{},\"cause\":{},\"remedy\":{}}}",
+            quoted(self.author.name),
+            quoted(&self.object),
+            self.first,
+            self.last,
+            self.count,
+            self.others,
+            quoted(&self.line),
+            quoted(&self.filled(self.rule.cause)),
+            quoted(&self.filled(self.rule.remedy))
+        )
+    }
+
+    /// A text of the rule's with what was taken from the line.
+    fn filled(&self, text: &str) -> String {
+        let or = |taken: &str, other: &str| match taken {
+            "" => other.to_owned(),
+            _ => taken.to_owned(),
+        };
+        // Not one after the other: what is taken from the line may hold the second name.
+        let (mut filled, mut rest) = (String::new(), text);
+        while let Some((before, name, after)) = next_name(rest) {
+            filled += before;
+            filled += &match name {
+                "object" => or(&self.object, "the application"),
+                _ => or(&self.detail, "(it does not say)"),
+            };
+            rest = after;
+        }
+        filled += rest;
+        filled
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}, line {}", self.author.name, self.first)?;
+        match self.count - 1 {
+            0 => {}
+            more => write!(
+                f,
+                " and {more} more like it, the last is line {}",
+                self.last
+            )?,
+        }
+        writeln!(f, ":\n  {}", self.line)?;
+        writeln!(f, "  cause:  {}", self.filled(self.rule.cause))?;
+        writeln!(f, "  remedy: {}", self.filled(self.rule.remedy))?;
+        match self.others {
+            0 => Ok(()),
+            others => writeln!(f, "  {others} more such lines are about others."),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        for finding in &self.findings {
+            writeln!(f, "{finding}")?;
+        }
+        let (explained, passed) = (self.explained, self.lines - self.explained);
+        let lines = |number: u64| match number {
+            1 => "1 line".to_owned(),
+            _ => format!("{number} lines"),
+        };
+        match explained {
+            0 => writeln!(
+                f,
+                "{}, and none of a kind that is known here.",
+                lines(passed)
+            ),
+            _ => writeln!(
+                f,
+                "{} explained, {} passed over.",
+                lines(explained),
+                lines(passed)
+            ),
+        }
+    }
+}
+
+/// Who wrote a line and what it means.
+fn explained(line: &str) -> Option<(&'static Author, &'static Rule, pattern::Taken<'_>)> {
+    let line = without_referrer(line);
+    let authors = RULES
+        .iter()
+        .filter(|author| author.marks.iter().any(|mark| line.contains(mark)));
+    authors
+        .flat_map(|author| author.rules.iter().map(move |rule| (author, rule)))
+        .find_map(|(author, rule)| {
+            let mut patterns = rule.patterns.iter();
+            let taken = patterns.find_map(|pattern| pattern::taken(pattern, line))?;
+            Some((author, rule, taken))
+        })
+}
+
+/// What Apache and nginx put last is a visitor's own text, which may look like anything.
+fn without_referrer(line: &str) -> &str {
+    let begins = [", referer: ", ", referrer: \""];
+    let end = begins.iter().filter_map(|begin| line.find(begin)).min();
+    &line[..end.unwrap_or(line.len())]
+}
+
+/// `fastcgi://unix:/run/app.sock:` is nginx's name of a socket, and in front of a file's Apache puts
+/// `[client 127.0.0.1:1] `.
+fn clean(object: &str) -> &str {
+    let object = object.rsplit("] ").next().unwrap_or(object);
+    let object = object.trim().trim_matches(['"', '\'']);
+    let object = object.strip_prefix("fastcgi://").unwrap_or(object);
+    match object.starts_with("unix:") {
+        true => object.trim_end_matches(':'),
+        false => object,
+    }
+}
+
+/// The text before the next `{object}` or `{detail}`, which of them, and what is behind it. Other braces are text.
+fn next_name(text: &str) -> Option<(&str, &str, &str)> {
+    let names = ["object", "detail"].into_iter();
+    let found = names.filter_map(|name| {
+        let (before, after) = text.split_once(&format!("{{{name}}}"))?;
+        Some((before, name, after))
+    });
+    found.min_by_key(|found| found.0.len())
+}
+
+/// What a terminal is shown.
+fn shown(text: &str) -> String {
+    let mut ends = text.char_indices().skip(MOST_SHOWN);
+    match ends.next() {
+        Some((end, _)) => one_line(&text[..end]) + " […]",
+        None => one_line(text),
+    }
+}
+
+/// The next line without its end, as much of it as counts. False at the end of the log.
+fn next_line(log: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    let mut is_any = false;
+    loop {
+        let piece = match log.fill_buf() {
+            Ok(piece) => piece,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if piece.is_empty() {
+            return Ok(is_any);
+        }
+        is_any = true;
+        let end = piece.iter().position(|&byte| byte == b'\n');
+        let text = &piece[..end.unwrap_or(piece.len())];
+        let room = LONGEST_LINE - line.len();
+        line.extend_from_slice(&text[..text.len().min(room)]);
+        let used = end.map_or(piece.len(), |end| end + 1);
+        log.consume(used);
+        if end.is_some() {
+            return Ok(true);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// A line, whom it is of and about, and a part of the cause.
+    type Row = (&'static str, &'static str, &'static str, &'static str);
+
+    fn told(log: &[u8]) -> Report {
+        Report::read(log).expect("a slice can be read")
+    }
+
+    fn explains(rows: &[Row]) {
+        for (line, author, object, cause) in rows {
+            let report = told(line.as_bytes());
+            let [finding] = &report.findings[..] else {
+                panic!("{} findings: {line}", report.findings.len());
+            };
+            let is = (finding.author.name, finding.object.as_str());
+            assert_eq!(is, (*author, *object), "{line}");
+            let told = finding.to_string();
+            assert!(told.contains(cause), "{cause:?} in {told}");
+            assert!(
+                !told.contains("{object}") && !told.contains("{detail}"),
+                "{told}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_guides_lines_of_mod_fastcgi() {
+        let app = "/var/www/test/htdocs/app.py";
+        let name = "Apache, mod_fastcgi";
+        explains(&[
+            (
+                "(13)Permission denied: FastCGI: failed to connect to server \"/var/www/test/htdocs/app.py\": connect() failed",
+                name,
+                app,
+                "may not connect to the socket of /var/www/test/htdocs/app.py",
+            ),
+            (
+                "FastCGI: incomplete headers (0 bytes) received from server \"/var/www/test/htdocs/app.py\"",
+                name,
+                app,
+                "after 0 bytes of head",
+            ),
+            (
+                " No such file or directory: FastCGI: failed to connect to server \"/var/www/test/htdocs/app.py\": connect() failed",
+                name,
+                app,
+                "there is no socket for /var/www/test/htdocs/app.py",
+            ),
+            (
+                "FastCGI: \"ExecCGI Option\" is off in this directory: /app.py",
+                name,
+                "/app.py",
+                "does not run programs in the folder of /app.py",
+            ),
+            (
+                "FastCGI: server \"/var/www/test/htdocs/app.py\" stderr: SOME TEXT",
+                name,
+                app,
+                "wrote to its standard error: SOME TEXT",
+            ),
+            (
+                "FastCGI: comm with (dynamic) server \"/var/www/test/htdocs/app.py\" aborted: (first read) idle timeout (30 sec)",
+                name,
+                app,
+                "answered nothing for 30 s",
+            ),
+        ]);
+    }
+
+    /// Where somebody has copied half a line only.
+    #[test]
+    fn the_guides_lines_cut_short() {
+        let name = "Apache, mod_fastcgi";
+        explains(&[
+            (
+                "(13)Permission denied: FastCGI: failed to connect",
+                name,
+                "",
+                "may not connect",
+            ),
+            (
+                "No such file or directory: FastCGI: failed",
+                name,
+                "",
+                "there is no socket",
+            ),
+            (
+                "FastCGI: incomplete headers (0 bytes)",
+                name,
+                "",
+                "after 0 bytes",
+            ),
+            (
+                "FastCGI: \"ExecCGI Option\" is off",
+                name,
+                "",
+                "does not run programs",
+            ),
+            (
+                "FastCGI: (first read) idle timeout (30 sec)",
+                name,
+                "",
+                "for 30 s",
+            ),
+            (
+                "premature end of script headers",
+                "Apache",
+                "",
+                "could not be run, or ended",
+            ),
+            (
+                "premature end of headers",
+                "Apache",
+                "",
+                "could not be run, or ended",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn apache_2_4_around_the_guides_lines() {
+        let (app, name) = ("/srv/app.fcgi", "Apache, mod_fastcgi");
+        explains(&[
+            (
+                "[Sat Mar 28 19:12:28.1 2015] [fastcgi:error] [pid 1] (13)Permission denied: [client 192.0.2.1:5] FastCGI: failed to connect to (dynamic) server \"/srv/app.fcgi\": connect() failed, referer: http://a/",
+                name,
+                app,
+                "may not connect",
+            ),
+            (
+                "[error] [client 192.0.2.1] (111)Connection refused: FastCGI: failed to connect to server \"/srv/app.fcgi\": connect() failed",
+                name,
+                app,
+                "nobody listens",
+            ),
+            (
+                "[fastcgi:error] (104)Connection reset by peer: [client 192.0.2.1:5] FastCGI: comm with server \"/srv/app.fcgi\" aborted: read failed",
+                name,
+                app,
+                "broke: read failed",
+            ),
+            (
+                "[warn] FastCGI: (dynamic) server \"/srv/app.fcgi\" has failed to remain running for 30 seconds given 3 attempts, its restart interval has been backed off to 600 seconds",
+                name,
+                app,
+                "ends as soon as it is started",
+            ),
+            (
+                "[warn] FastCGI: server \"/srv/app.fcgi\" (pid 7) terminated by calling exit with status '1'",
+                name,
+                app,
+                "by itself with status 1",
+            ),
+            (
+                "[warn] FastCGI: server \"/srv/app.fcgi\" (pid 7) terminated due to uncaught signal '9' (Killed)",
+                name,
+                app,
+                "was killed by signal 9",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn apache_and_mod_fcgid() {
+        let fcgid = "Apache, mod_fcgid";
+        explains(&[
+            (
+                "[fcgid:warn] [pid 1:tid 2] (104)Connection reset by peer: [client 127.0.0.1:5] mod_fcgid: error reading data from FastCGI server",
+                fcgid,
+                "",
+                "could not be run",
+            ),
+            (
+                "[core:error] [pid 1:tid 2] [client 127.0.0.1:5] End of script output before headers: app.fcgi",
+                "Apache",
+                "app.fcgi",
+                "app.fcgi could not be run",
+            ),
+            (
+                "[error] [client 192.0.2.1] Premature end of script headers: app.fcgi, referer: http://a/",
+                "Apache",
+                "app.fcgi",
+                "app.fcgi could not be run",
+            ),
+            (
+                "[fcgid:warn] [pid 1:tid 2] [client 127.0.0.1:5] mod_fcgid: HTTP request length 140000 (so far) exceeds MaxRequestLen (131072)",
+                fcgid,
+                "",
+                "131072 bytes",
+            ),
+            (
+                "[fcgid:warn] [client 127.0.0.1:5] mod_fcgid: stderr: no paper",
+                fcgid,
+                "",
+                "standard error: no paper",
+            ),
+            (
+                "[fcgid:warn] [client 127.0.0.1:5] mod_fcgid: read data timeout in 40 seconds",
+                fcgid,
+                "",
+                "silent for 40 s",
+            ),
+            (
+                "[fcgid:error] [client 127.0.0.1:5] mod_fcgid: location of script /srv/app.fcgi does not have ExecCGI enabled",
+                fcgid,
+                "/srv/app.fcgi",
+                "does not run programs in the folder of",
+            ),
+            (
+                "[fcgid:info] [pid 1:tid 1] mod_fcgid: process /srv/app.fcgi(123) exit(communication error), get unexpected signal 11",
+                fcgid,
+                "/srv/app.fcgi",
+                "signal 11",
+            ),
+            (
+                "[fcgid:info] [pid 1:tid 1] mod_fcgid: process /srv/app.fcgi(123) exit(communication error), get stop signal 9",
+                fcgid,
+                "/srv/app.fcgi",
+                "signal 9",
+            ),
+            (
+                "[fcgid:info] [pid 1:tid 1] mod_fcgid: process /srv/app.fcgi(123) exit(server exited), terminated by calling exit(), return code: 127",
+                fcgid,
+                "/srv/app.fcgi",
+                "with status 127",
+            ),
+            (
+                "[fcgid:warn] [client 127.0.0.1:5] mod_fcgid: can't apply process slot for /srv/app.fcgi",
+                fcgid,
+                "/srv/app.fcgi",
+                "no process",
+            ),
+            (
+                "[core:alert] [pid 1:tid 2] [client 127.0.0.1:5] /srv/.htaccess: Invalid command 'RewriteEngin', perhaps misspelled or defined by a module not included in the server configuration",
+                "Apache",
+                "/srv/.htaccess",
+                "does not know, RewriteEngin",
+            ),
+            (
+                "[core:alert] [pid 1:tid 2] [client 127.0.0.1:5] /srv/.htaccess: Option ExecCGI not allowed here",
+                "Apache",
+                "/srv/.htaccess",
+                "does not allow there, Option ExecCGI",
+            ),
+            (
+                "[core:crit] (13)Permission denied: [client 127.0.0.1:5] AH00529: /srv/.htaccess pcfg_openfile: unable to check htaccess file, ensure it is readable and that '/srv/' is executable",
+                "Apache",
+                "/srv/.htaccess",
+                "may not read /srv/.htaccess",
+            ),
+            (
+                "file is writable by others: (/srv/app.fcgi)",
+                "Apache",
+                "/srv/app.fcgi",
+                "suexec refuses",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn apache_and_mod_proxy_fcgi() {
+        explains(&[
+            (
+                "[proxy:error] [pid 1:tid 2] (13)Permission denied: AH02454: FCGI: attempt to connect to Unix domain socket /run/app.sock (localhost:8000) failed",
+                "Apache",
+                "/run/app.sock",
+                "may not connect to /run/app.sock",
+            ),
+            (
+                "[proxy:error] [pid 1:tid 2] (2)No such file or directory: AH02454: FCGI: attempt to connect to Unix domain socket /run/app.sock (localhost:8000) failed",
+                "Apache",
+                "/run/app.sock",
+                "there is no /run/app.sock",
+            ),
+            (
+                "[proxy:error] [pid 1:tid 2] (111)Connection refused: AH00957: FCGI: attempt to connect to 127.0.0.1:9000 (127.0.0.1:9000) failed",
+                "Apache",
+                "127.0.0.1:9000",
+                "nobody listens on 127.0.0.1:9000",
+            ),
+            (
+                "[proxy_fcgi:error] (70007)The timeout specified has expired: [client 127.0.0.1:5] AH01075: Error dispatching request to : (polling)",
+                "Apache",
+                "",
+                "silent for longer than ProxyTimeout",
+            ),
+            (
+                "[proxy_fcgi:error] [client 127.0.0.1:5] AH01068: Got bogus version 72",
+                "Apache",
+                "",
+                "record version 72",
+            ),
+            (
+                "[proxy_fcgi:error] [client 127.0.0.1:5] AH01071: Got error 'Primary script unknown'",
+                "Apache",
+                "",
+                "standard error: Primary script unknown",
+            ),
+            (
+                "[proxy:warn] [client 127.0.0.1:5] AH01144: No protocol handler was valid for the URL / (scheme 'fcgi'). If you are using a DSO version of mod_proxy, make sure",
+                "Apache",
+                "/",
+                "how to speak fcgi",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn nginx() {
+        let at = ", client: 127.0.0.1, server: , request: \"GET / HTTP/1.1\", upstream: \"fastcgi://unix:/run/app.sock:\", host: \"a\"";
+        for (text, object, cause) in [
+            (
+                "connect() to unix:/run/app.sock failed (13: Permission denied) while connecting to upstream",
+                "unix:/run/app.sock",
+                "may not connect",
+            ),
+            (
+                "connect() to unix:/run/app.sock failed (2: No such file or directory) while connecting to upstream",
+                "unix:/run/app.sock",
+                "there is no",
+            ),
+            (
+                "connect() to unix:/run/app.sock failed (111: Connection refused) while connecting to upstream",
+                "unix:/run/app.sock",
+                "nobody listens",
+            ),
+            (
+                "connect() failed (111: Connection refused) while connecting to upstream",
+                "unix:/run/app.sock",
+                "nobody listens",
+            ),
+            (
+                "connect() to unix:/run/app.sock failed (11: Resource temporarily unavailable) while connecting to upstream",
+                "unix:/run/app.sock",
+                "queue of",
+            ),
+            (
+                "upstream prematurely closed FastCGI stdout while reading response header from upstream",
+                "unix:/run/app.sock",
+                "before its head was whole",
+            ),
+            (
+                "upstream sent too big header while reading response header from upstream",
+                "unix:/run/app.sock",
+                "fastcgi_buffer_size",
+            ),
+            (
+                "upstream timed out (110: Connection timed out) while reading response header from upstream",
+                "unix:/run/app.sock",
+                "silent for longer",
+            ),
+            (
+                "upstream timed out (110: Connection timed out) while connecting to upstream",
+                "unix:/run/app.sock",
+                "takes no connection",
+            ),
+            (
+                "upstream sent unsupported FastCGI protocol version: 72 while reading response header from upstream",
+                "unix:/run/app.sock",
+                "record version 72",
+            ),
+            (
+                "recv() failed (104: Connection reset by peer) while reading response header from upstream",
+                "unix:/run/app.sock",
+                "in the middle of a request",
+            ),
+            (
+                "FastCGI sent in stderr: \"no paper\" while reading response header from upstream",
+                "unix:/run/app.sock",
+                "standard error: no paper",
+            ),
+            (
+                "no live upstreams while connecting to upstream",
+                "unix:/run/app.sock",
+                "has failed just now",
+            ),
+            (
+                "client intended to send too large body: 1048577 bytes",
+                "",
+                "sent 1048577 bytes",
+            ),
+        ] {
+            let line = format!("2026/11/21 13:24:18 [error] 1#1: *1 {text}{at}");
+            let report = told(line.as_bytes());
+            assert_eq!(report.findings.len(), 1, "{line}");
+            let finding = &report.findings[0];
+            assert_eq!(
+                (finding.author.name, finding.object.as_str()),
+                ("nginx", object)
+            );
+            assert!(finding.to_string().contains(cause), "{cause} in {finding}");
+        }
+    }
+
+    #[test]
+    fn lighttpd() {
+        let name = "lighttpd";
+        explains(&[
+            (
+                "2026-11-21 13:37:57: (gw_backend.c.274) establishing connection failed: socket: unix:/run/app.sock: No such file or directory",
+                name,
+                "unix:/run/app.sock",
+                "there is no",
+            ),
+            (
+                "2026-11-21 13:37:57: (gw_backend.c.274) establishing connection failed: socket: unix:/run/app.sock: Permission denied",
+                name,
+                "unix:/run/app.sock",
+                "may not connect",
+            ),
+            (
+                "2026-11-21 13:37:57: (gw_backend.c.274) establishing connection failed: socket: tcp:127.0.0.1:9000: Connection refused",
+                name,
+                "tcp:127.0.0.1:9000",
+                "nobody listens",
+            ),
+            (
+                "2010-01-01 00:00:00: (mod_fastcgi.c.1768) connect failed: Permission denied on unix:/run/app.sock",
+                name,
+                "unix:/run/app.sock",
+                "may not connect",
+            ),
+            (
+                "2026-11-21 13:39:19: (mod_fastcgi.c.360) unexpected end-of-file (perhaps the fastcgi process died):pid: 0 socket: unix:/run/app.sock",
+                name,
+                "unix:/run/app.sock",
+                "died",
+            ),
+            (
+                "2026-11-21 13:39:19: (gw_backend.c.2389) response not received, request sent: 525 on socket: unix:/run/app.sock for /cut?, closing connection",
+                name,
+                "unix:/run/app.sock",
+                "the request for /cut?",
+            ),
+            (
+                "2026-11-21 13:39:40: (gw_backend.c.362) child exited: 3 unix:/run/app.sock-0",
+                name,
+                "unix:/run/app.sock-0",
+                "with status 3",
+            ),
+            (
+                "2026-11-21 13:39:40: (gw_backend.c.637) gw-backend failed to start: /srv/app.fcgi",
+                name,
+                "/srv/app.fcgi",
+                "as soon as lighttpd starts it",
+            ),
+            (
+                "2026-11-21 13:39:40: (gw_backend.c.1583) invalid \"bin-path\" => \"/srv/app.fcgi\" (check that file exists, is regular file, and is executable by lighttpd)",
+                name,
+                "/srv/app.fcgi",
+                "cannot start /srv/app.fcgi",
+            ),
+            (
+                "2026-11-21 13:39:18: (gw_backend.c.2708) read timeout on socket: unix:/run/app.sock (fd: 11)",
+                name,
+                "unix:/run/app.sock",
+                "silent",
+            ),
+            (
+                "2026-11-21 13:37:57: (gw_backend.c.960) all handlers for /app? on /app are down.",
+                name,
+                "/app",
+                "is there for /app?",
+            ),
+            (
+                "2026-11-21 13:37:57: (mod_fastcgi.c.449) FastCGI-stderr:no paper",
+                name,
+                "",
+                "standard error: no paper",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn haproxy_caddy_and_spawn_fcgi() {
+        explains(&[
+            (
+                "[WARNING] (7) : Server app/one is DOWN, reason: Layer4 connection problem, info: \"Connection refused\", check duration: 0ms. 0 active",
+                "HAProxy",
+                "app/one",
+                "for dead: Layer4 connection problem",
+            ),
+            (
+                "127.0.0.1:5 [21/Nov/2026:13:00:00.0] web app/<NOSRV> 0/-1/-1/-1/0 503 217 - - SC-- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\"",
+                "HAProxy",
+                "",
+                "gets no connection",
+            ),
+            (
+                "{\"level\":\"error\",\"logger\":\"http.log.error\",\"msg\":\"dial unix /run/app.sock: connect: permission denied\"}",
+                "Caddy",
+                "/run/app.sock",
+                "may not connect",
+            ),
+            (
+                "{\"level\":\"error\",\"logger\":\"http.log.error\",\"msg\":\"dial tcp 127.0.0.1:9000: connect: connection refused\"}",
+                "Caddy",
+                "127.0.0.1:9000",
+                "nobody listens",
+            ),
+            (
+                "spawn-fcgi: child exited with: 127",
+                "spawn-fcgi",
+                "",
+                "status 127",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn our_own_lines() {
+        let name = "the program";
+        explains(&[
+            (
+                "2026-11-21T13:41:54Z app.fcgi[7] ERROR every request is answered 503: /srv/.ht.app.fcgi, line 1: wrokers is no flag; did you mean workers?",
+                name,
+                "app.fcgi",
+                "line 1: wrokers is no flag",
+            ),
+            (
+                "[fcgid:warn] mod_fcgid: stderr: 2026-11-21T13:41:54Z app.fcgi[7] ERROR 7-1 GET /panic: panicked at src/app.rs:1:1: as asked; answered 500",
+                name,
+                "app.fcgi",
+                "made it panic at src/app.rs:1:1",
+            ),
+            (
+                "2026-11-21T13:41:54Z app.fcgi[7] WARN 7-1 GET /x: it is slow, and has run for 10 s",
+                name,
+                "app.fcgi",
+                "takes long: 10 s",
+            ),
+            (
+                "2026-11-21T13:41:54Z app.fcgi[7] WARN all 4 workers have been busy for 5 s, and further requests have to wait",
+                name,
+                "app.fcgi",
+                "all 4 workers",
+            ),
+            (
+                "2026-11-21T13:41:54Z app.fcgi[7] WARN a connection is closed: what came is http, not FastCGI; use fastcgi_pass (nginx) or fcgi:// (Apache), not proxy_pass or http://",
+                name,
+                "app.fcgi",
+                "speaks http to app.fcgi",
+            ),
+            (
+                "2026-11-21T13:41:54Z app.fcgi[7] WARN unix:/tmp/s had vanished: somebody removed the socket; it is bound again",
+                name,
+                "unix:/tmp/s",
+                "removed the socket",
+            ),
+            (
+                "app.fcgi: there is nothing to serve: fd 0 is no listening socket",
+                name,
+                "app.fcgi",
+                "without a socket",
+            ),
+            (
+                "2026-11-21T13:41:54Z app.fcgi[7] ERROR 7-1 GET /x: out of paper; answered 500",
+                name,
+                "app.fcgi",
+                "says itself: 7-1 GET /x: out of paper",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn what_is_alike_is_told_once_and_the_rest_is_counted() {
+        let refused = "connect() to unix:/run/a.sock failed (111: Connection refused) while connecting to upstream\n";
+        let other = refused.replace("a.sock", "b.sock");
+        let log = format!("hello\n{refused}\n{refused}{other}{refused}bye");
+        let report = told(log.as_bytes());
+        let seen = report.findings.iter();
+        let seen = seen.map(|f| (f.object.as_str(), f.count, f.first, f.last));
+        let seen: Vec<_> = seen.collect();
+        assert_eq!(
+            seen,
+            [("unix:/run/a.sock", 3, 2, 6), ("unix:/run/b.sock", 1, 5, 5)]
+        );
+        let text = report.to_string();
+        assert!(
+            text.contains("line 2 and 2 more like it, the last is line 6:"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("4 lines explained, 3 lines passed over.\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_log_that_says_nothing() {
+        for (log, told_is) in [
+            ("", "0 lines, and none of a kind that is known here.\n"),
+            (
+                "GET / HTTP/1.1 200\n",
+                "1 line, and none of a kind that is known here.\n",
+            ),
+        ] {
+            let report = told(log.as_bytes());
+            assert!(!report.has_findings());
+            assert_eq!(report.to_string(), told_is);
+        }
+    }
+
+    /// A visitor chooses some of the objects: they do not push out what else is found, nor fill the memory.
+    #[test]
+    fn of_one_kind_a_few_objects_are_told() {
+        let mut log = String::new();
+        for number in 0..1000 {
+            log += &format!("AH01630: client denied by server configuration: /srv/{number}\n");
+        }
+        log += "End of script output before headers: app.fcgi\n";
+        let report = told(log.as_bytes());
+        assert_eq!(report.findings.len(), MOST_OBJECTS + 1);
+        let text = report.to_string();
+        assert!(
+            text.contains("995 more such lines are about others."),
+            "{text}"
+        );
+        assert!(text.contains("app.fcgi could not be run"), "{text}");
+    }
+
+    #[test]
+    fn a_line_of_any_length_takes_bounded_memory() {
+        let begin = &b"End of script output before headers: "[..];
+        let line = [
+            begin,
+            &vec![b'x'; 1 << 20],
+            b"\nEnd of script output before headers: app\n",
+        ]
+        .concat();
+        // The reader's own pieces are smaller than what counts of a line.
+        let mut log = BufReader::with_capacity(1000, &line[..]);
+        let mut taken = Vec::new();
+        assert!(next_line(&mut log, &mut taken).unwrap());
+        assert_eq!(taken.len(), LONGEST_LINE);
+        assert!(next_line(&mut log, &mut taken).unwrap());
+        assert_eq!(taken, b"End of script output before headers: app");
+        assert!(!next_line(&mut log, &mut taken).unwrap());
+        let report = told(&line);
+        assert_eq!((report.lines, report.explained), (2, 2));
+        assert!(report.to_string().len() < 3000);
+    }
+
+    /// Nobody writes to the terminal of whoever looks at a log: neither its colours, nor its title, nor lines of its own.
+    #[test]
+    fn control_characters_are_escaped() {
+        let log = b"FastCGI: server \"/srv/\x1b]0;a\x07\" stderr: \x1b[2J\r\xff\xc2\x9b31m \xe2\x80\xae x\n";
+        let report = told(log);
+        assert!(report.has_findings());
+        let text = report.to_string();
+        let bad = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!text.contains(bad), "{text:?}");
+        assert!(text.contains("\\u{1b}"), "{text}");
+    }
+
+    /// What a visitor sends as his Referer is no line of the web server's.
+    #[test]
+    fn a_referrer_explains_nothing() {
+        for line in [
+            "[client 192.0.2.1:5] AH00128: File does not exist: /srv/x, referer: mod_fcgid: can't run /bin/sh",
+            "*1 open() \"/srv/x\" failed (2: No such file or directory), request: \"GET /x\", referrer: \"connect() to x failed (13: \", upstream\"",
+        ] {
+            assert!(!told(line.as_bytes()).has_findings(), "{line}");
+        }
+    }
+
+    /// A name in braces that the line itself has is text.
+    #[test]
+    fn what_a_line_says_is_not_filled_in_again() {
+        let report = told(b"FastCGI: server \"/srv/{detail}\" stderr: {object}");
+        let text = report.to_string();
+        assert!(
+            text.contains("/srv/{detail} wrote to its standard error: {object}\n"),
+            "{text}"
+        );
+    }
+
+    /// No rule is hidden by one before it, or by a mark that its author lacks: each shape, with its holes filled, finds a
+    /// rule of its own author.
+    #[test]
+    fn each_shape_is_found_by_its_author() {
+        let mut hidden = BTreeSet::new();
+        for author in RULES {
+            for rule in author.rules {
+                assert!(
+                    !rule.cause.ends_with('.') && !rule.remedy.ends_with('.'),
+                    "{}",
+                    rule.cause
+                );
+                for shape in rule.patterns {
+                    let mut line = shape.replace("<>", "x");
+                    line = line
+                        .replace("<object>", "object")
+                        .replace("<detail>", "detail");
+                    let lines = author.marks.iter().map(|mark| format!("{line} {mark}"));
+                    let lines = std::iter::once(line.clone()).chain(lines);
+                    let found = lines.filter_map(|line| explained(&line).map(|found| found.1));
+                    if !found.into_iter().any(|found| std::ptr::eq(found, rule)) {
+                        hidden.insert(line);
+                    }
+                }
+            }
+        }
+        assert!(hidden.is_empty(), "{hidden:#?}");
+    }
+}

@@ -1,0 +1,99 @@
+//! A line of a log against the shape that a web server gives it: text with holes, and what stands in them. Used by the
+//! rules of `explain`.
+//!
+//! `connect() to <object> failed (13: ` is found anywhere in a line. A hole takes as little as it can, and the last one
+//! what is left; `<>` is a hole that nobody asks for. There is no way back: each text is looked for behind the one before.
+
+/// What stood in the holes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Taken<'l> {
+    /// Whom the line is about.
+    pub(super) object: Option<&'l str>,
+    /// What it says of it.
+    pub(super) detail: Option<&'l str>,
+}
+
+/// `None`: another line.
+pub(super) fn taken<'l>(pattern: &str, line: &'l str) -> Option<Taken<'l>> {
+    let mut taken = Taken::default();
+    let (mut pattern, mut line) = (pattern, line);
+    let mut hole = Some("");
+    while let Some(open) = hole {
+        let (text, next) = until_hole(pattern);
+        let end = match (text, next) {
+            ("", None) => line.len(),
+            _ => line.find(text)?,
+        };
+        match open {
+            "object" => taken.object = Some(&line[..end]),
+            "detail" => taken.detail = Some(&line[..end]),
+            _ => {}
+        }
+        line = &line[end + text.len()..];
+        hole = next.map(|(name, _)| name);
+        pattern = next.map_or("", |(_, behind)| behind);
+    }
+    Some(taken)
+}
+
+/// The text in front of the next hole; that hole's name, and what is behind it.
+fn until_hole(pattern: &str) -> (&str, Option<(&str, &str)>) {
+    match pattern.split_once('<') {
+        Some((text, rest)) => (text, rest.split_once('>')),
+        None => (pattern, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holes_take_what_is_between_the_texts() {
+        for (pattern, line, object, detail) in [
+            ("died", "it died", None, None),
+            (
+                "to <object> failed",
+                "connect() to a b failed",
+                Some("a b"),
+                None,
+            ),
+            ("to <object> failed", "to  failed failed", Some(""), None),
+            (
+                "says: <detail>",
+                "x says: y says: z",
+                None,
+                Some("y says: z"),
+            ),
+            (
+                "(<detail> s) <>\"<object>\"",
+                "(30 s) at \"a\" \"b\"",
+                Some("a"),
+                Some("30"),
+            ),
+            (
+                "<object>: gone",
+                "the socket: gone",
+                Some("the socket"),
+                None,
+            ),
+            ("<><object>!", "é!", Some("é"), None),
+            ("says: <detail>", "says: ", None, Some("")),
+        ] {
+            let wanted = Some(Taken { object, detail });
+            assert_eq!(taken(pattern, line), wanted, "{pattern} in {line}");
+        }
+    }
+
+    #[test]
+    fn each_text_has_to_be_there_behind_the_one_before() {
+        for (pattern, line) in [
+            ("died", ""),
+            ("a<>b", "b a"),
+            ("aa<>a", "aa"),
+            ("failed (13: ", "failed (111: Connection refused)"),
+        ] {
+            assert_eq!(taken(pattern, line), None, "{pattern} in {line}");
+        }
+    }
+}

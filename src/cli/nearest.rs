@@ -1,0 +1,28 @@
+//! The known word that was probably meant by an unknown one. The readers of flags and commands call it.
+
+/// What was probably meant: the name begins it, or at most a third of its letters are wrong.
+pub(super) fn nearest(
+    name: &str,
+    known: impl Iterator<Item = &'static str> + Clone,
+) -> Option<&'static str> {
+    let is_begun = |known: &&str| name.len() > 1 && known.starts_with(name);
+    known.clone().find(is_begun).or_else(|| {
+        let near = known.map(|known| (distance(name, known), known));
+        let (far, known) = near.min()?;
+        (far <= known.len().div_ceil(3)).then_some(known)
+    })
+}
+
+/// How many letters have to be put in, left out or changed to make one of the other (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.bytes().enumerate() {
+        let mut corner = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in other.bytes().enumerate() {
+            let changed = corner + usize::from(a != b);
+            corner = row[j + 1];
+            row[j + 1] = changed.min(corner + 1).min(row[j] + 1);
+        }
+    }
+    row[other.len()]
+}
