@@ -135,7 +135,7 @@ pub(crate) const CONFS: &[Conf] = &[
     conf("supervisor", "", "an fcgi-program: a socket and who serves it", supervisor::text),
     conf("init", "", "an init script, where neither of these is", init::text),
     conf("spawn-fcgi", "", "a script that makes a socket and starts the program", spawn_fcgi::text),
-    conf("multiwatch", "", "the same for two processes that are watched", spawn_fcgi::multiwatch),
+    conf("multiwatch", "", "the same for processes that are watched", spawn_fcgi::multiwatch),
 ];
 
 const fn conf(
@@ -152,35 +152,55 @@ const fn conf(
     }
 }
 
-/// The configuration that puts `site` behind `server`.
+/// The configuration that puts `site` behind `server`; for the form `help` which forms there are.
 ///
 /// # Errors
 /// One sentence, for a web server or form that is not in [`CONFS`].
 pub(crate) fn text(server: &str, form: &str, site: &Site) -> Result<String, String> {
-    let mut confs = CONFS.iter();
-    match confs.find(|conf| conf.server == server && conf.form == form) {
-        Some(conf) => Ok((conf.text)(site)),
-        None => Err(unknown(server, form)),
+    let mut confs = CONFS.iter().filter(|conf| conf.server == server);
+    match (confs.find(|conf| conf.form == form), form) {
+        (Some(conf), _) => Ok((conf.text)(site)),
+        (None, "help") if !forms(server).is_empty() => Ok(help_forms(server)),
+        (None, _) => Err(unknown(server, form)),
     }
 }
 
 /// One screen: what can be printed.
 pub(crate) fn help(name: &str) -> String {
     let mut text = format!(
-        "Usage: {name} conf SERVER [FORM] [FLAG]...    prints a configuration for {name}\n"
+        "Usage: {name} conf SERVER [FORM] [FLAG]...    prints a configuration for it\n"
     );
-    for conf in CONFS {
-        let name = format!("{} {}", conf.server, conf.form);
-        text += &format!("  {name:<18} {}\n", conf.help);
+    for conf in CONFS.iter().filter(|conf| conf.form.is_empty()) {
+        text += &format!("  {:<12} {}\n", conf.server, conf.help);
+        let forms = forms(conf.server);
+        if !forms.is_empty() {
+            text += &format!("    or {}\n", forms.join(", "));
+        }
     }
     text += &format!(
-        "Flags: --listen for a program that is started by somebody else, --mount /app for\n\
-         one that is not at the root of its site, --keepalive for kept connections, and\n\
-         what numbers go by: --workers, --processes, --timeout, --write-timeout,\n\
-         --idle-timeout, --grace, --max-body. Others go into .ht.{file}.\n",
-        file = name
+        "{name} conf apache help tells its forms apart. Flags: --listen for a program\n\
+         that somebody else starts, --mount /app, --keepalive for kept connections; and\n\
+         what numbers go by: --workers --processes --timeout --write-timeout\n\
+         --idle-timeout --grace --max-body. Others go into .ht.{name}.\n"
     );
     text
+}
+
+fn help_forms(server: &str) -> String {
+    let confs = CONFS.iter().filter(|conf| conf.server == server);
+    let line = |conf: &Conf| {
+        let words = format!("conf {server} {}", conf.form);
+        format!("  {words:<24} {}\n", conf.help)
+    };
+    confs.map(line).collect()
+}
+
+/// Those that have a name.
+fn forms(server: &str) -> Vec<&'static str> {
+    let confs = CONFS
+        .iter()
+        .filter(|conf| conf.server == server && !conf.form.is_empty());
+    confs.map(|conf| conf.form).collect()
 }
 
 fn unknown(server: &str, form: &str) -> String {
@@ -195,13 +215,9 @@ fn unknown(server: &str, form: &str) -> String {
     if !servers.contains(&server) {
         return format!("conf knows no {server:?}; write one of {known}");
     }
-    let forms = CONFS
-        .iter()
-        .filter(|conf| conf.server == server && !conf.form.is_empty());
-    let forms: Vec<&str> = forms.map(|conf| conf.form).collect();
-    match forms[..] {
+    match &forms(server)[..] {
         [] => format!("conf {server} has no form {form:?}; leave it out"),
-        _ => format!(
+        forms => format!(
             "conf {server} has no form {form:?}; leave it out, or write one of {}",
             forms.join(", ")
         ),
@@ -498,7 +514,7 @@ fn in_shell(word: &str) -> String {
 #[cfg(test)]
 impl<'a> Site<'a> {
     /// At the root, by four workers.
-    fn sample(program: &'a str, listen: &'a [String]) -> Site<'a> {
+    pub(crate) fn sample(program: &'a str, listen: &'a [String]) -> Site<'a> {
         Site {
             program: Path::new(program),
             listen,
@@ -534,8 +550,30 @@ mod tests {
             assert!(text.contains("/srv/www/app.fcgi"), "{server}");
             assert!(help.len() <= 57, "{server}: help would not fit a screen");
         }
-        for (server, form) in [("iis", ""), ("nginx", "square"), ("", "")] {
+        for (server, form) in [
+            ("iis", ""),
+            ("nginx", "square"),
+            ("", ""),
+            ("haproxy", "help"),
+        ] {
             assert!(text(server, form, &site).is_err());
+        }
+    }
+
+    #[test]
+    fn help_is_a_screen_and_names_every_form() {
+        let text = help("app.fcgi");
+        assert!(text.lines().count() <= 24, "{text}");
+        assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+        let site = Site::sample("/srv/www/app.fcgi", &[]);
+        for conf in CONFS {
+            let named = text.split([' ', ',', '\n']).any(|word| word == conf.server)
+                && text.split([' ', ',', '\n']).any(|word| word == conf.form);
+            assert!(named, "{} {}: {text}", conf.server, conf.form);
+            if !conf.form.is_empty() {
+                let told = super::text(conf.server, "help", &site).expect("its forms");
+                assert!(told.contains(conf.help), "{told}");
+            }
         }
     }
 
