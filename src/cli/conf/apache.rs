@@ -99,7 +99,7 @@ pub(super) fn wrapper(site: &Site) -> String {
 {ALLOWED}</Location>
 
 {limits}"#,
-        limits = limits(site)
+        limits = limits(&site.without_told())
     )
 }
 

@@ -148,7 +148,7 @@ Options +ExecCGI
 # (max-body 1000000).
 "#,
         denied = denied(&name),
-        limits = limits(site)
+        limits = limits(&site.without_told())
     )
 }
 
@@ -198,20 +198,18 @@ fn denied(name: &str) -> String {
 
 /// Nothing of mod_fcgid's is allowed in `.htaccess`.
 fn limits(site: &Site) -> String {
-    let settings = match site.told {
-        [] => String::new(),
-        _ => site.as_settings(),
-    };
     let patience = match site.patience() {
         Some(seconds) => format!(
-            "# and FcgidBusyTimeout have to be {seconds} or more, for --timeout: ask the host.\n"
+            "# For --timeout, FcgidIOTimeout and FcgidBusyTimeout have to be {seconds} or more: ask the host.\n"
         ),
-        None => "# (40 s) is a 500 when the program is silent for longer.\n".to_owned(),
+        None => "# A program that is silent for longer than FcgidIOTimeout (40 s unless set) is a 500, too.\n"
+            .to_owned(),
     };
     format!(
         "# Only the server's own configuration can change this: mod_fcgid answers 500 to a request body above FcgidMaxRequestLen\n\
-         # (131072 bytes unless set), and the program never hears of it. FcgidIOTimeout\n\
-         {patience}{settings}"
+         # (131072 bytes unless set), and the program never hears of it.\n\
+         {patience}{}",
+        site.as_settings()
     )
 }
 

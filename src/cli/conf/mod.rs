@@ -167,9 +167,8 @@ pub(crate) fn text(server: &str, form: &str, site: &Site) -> Result<String, Stri
 
 /// One screen: what can be printed.
 pub(crate) fn help(name: &str) -> String {
-    let mut text = format!(
-        "Usage: {name} conf SERVER [FORM] [FLAG]...    prints a configuration for it\n"
-    );
+    let mut text =
+        format!("Usage: {name} conf SERVER [FORM] [FLAG]...    prints a configuration for it\n");
     for conf in CONFS.iter().filter(|conf| conf.form.is_empty()) {
         text += &format!("  {:<12} {}\n", conf.server, conf.help);
         let forms = forms(conf.server);
@@ -358,6 +357,11 @@ impl Site<'_> {
         format!(
             "Longer than the program's --timeout ({seconds} s) and what it needs then: its log says which request it was."
         )
+    }
+
+    /// Where the program's own command line is printed, it has been told.
+    fn without_told(&self) -> Self {
+        Site { told: &[], ..*self }
     }
 
     /// For where no flag can be passed: comments with the lines of settings that the numbers here go by.

@@ -171,7 +171,9 @@ fn allowed(site: &Site, name: &str) -> String {
 fn settings(site: &Site) -> String {
     let name = site.file_name();
     format!(
-        "# The program gets no environment and no arguments: its settings stand in a file .ht.{name} beside it, one a line.\n{}",
+        "# The program gets no environment and no arguments: its settings stand in a file .ht.{name} beside it, one a line:\n\
+         #   workers {}\n{}",
+        site.workers,
         site.as_settings()
     )
 }

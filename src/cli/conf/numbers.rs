@@ -55,7 +55,7 @@ const NUMBERS: &[Number] = &[
     ("apache", &["", "addhandler", "wrapper", "authorizer"], "FcgidBusyTimeout ", "", AtLeast(patience)),
     ("apache", &["static", "dynamic", "external"], "-idle-timeout ", "", AtLeast(patience)),
     ("apache", &["", "sethandler"], " timeout=", "", AtLeast(patience)),
-    ("htaccess", &[], "# and FcgidBusyTimeout have to be ", " or more", AtLeast(patience)),
+    ("htaccess", &[], "FcgidIOTimeout and FcgidBusyTimeout have to be ", " or more", AtLeast(patience)),
     ("nginx", &[], "fastcgi_read_timeout ", "s;", AtLeast(patience)),
     ("lighttpd", &[], "\"read-timeout\" => ", ",", AtLeast(patience)),
     ("haproxy", &[], "timeout server ", "s", AtLeast(patience)),
