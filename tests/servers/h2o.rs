@@ -42,7 +42,7 @@ pub fn mounted_told(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
 }
 
 /// With flags for what is printed.
-pub fn with(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
+pub fn flagged(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
     connected(folder, testbed, Upstream::unix(folder), flags, &[])
 }
 

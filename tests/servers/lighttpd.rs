@@ -33,7 +33,7 @@ pub fn external_tcp(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
 }
 
 /// Spawned, with flags for what is printed.
-pub fn with(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
+pub fn flagged(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
     let program = testbed.install(folder, "www/app.fcgi")?;
     // The program is told too, and would refuse a large body itself.
     let printed = program.conf("lighttpd", flags)?;

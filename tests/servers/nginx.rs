@@ -45,7 +45,7 @@ pub fn mounted(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
 }
 
 /// With flags for what is printed.
-pub fn with(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
+pub fn flagged(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
     start(folder, testbed, Upstream::unix(folder), flags)
 }
 

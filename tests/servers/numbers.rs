@@ -33,11 +33,11 @@ pub fn apache_sethandler(report: &mut Report, folder: &mut Folder, testbed: &Tes
 }
 
 pub fn nginx(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
-    flags(report, folder, testbed, nginx::with, 413);
+    flags(report, folder, testbed, nginx::flagged, 413);
 }
 
 pub fn lighttpd(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
-    flags(report, folder, testbed, lighttpd::with, 413);
+    flags(report, folder, testbed, lighttpd::flagged, 413);
 }
 
 pub fn lighttpd_external(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
@@ -46,31 +46,32 @@ pub fn lighttpd_external(report: &mut Report, folder: &mut Folder, testbed: &Tes
 
 pub fn haproxy(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     // It has no limit for bodies: they arrive.
-    flags(report, folder, testbed, haproxy::with, 200);
+    flags(report, folder, testbed, haproxy::flagged, 200);
 }
 
 pub fn caddy(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
-    flags(report, folder, testbed, caddy::with, 413);
+    flags(report, folder, testbed, caddy::flagged, 413);
 }
 
 pub fn caddy_php(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     let start: Start =
-        |folder, testbed, flags| caddy::with(folder, testbed, &[&["php"], flags].concat());
+        |folder, testbed, flags| caddy::flagged(folder, testbed, &[&["php"], flags].concat());
     flags(report, folder, testbed, start, 413);
 }
 
 pub fn h2o(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     // Its limit is one of all hosts, and only told of.
-    flags(report, folder, testbed, h2o::with, 200);
+    flags(report, folder, testbed, h2o::flagged, 200);
 }
 
 pub fn nginx_several(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
-    several(report, folder, testbed, nginx::with);
+    several(report, folder, testbed, nginx::flagged);
 }
 
 pub fn nginx_several_kept(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
-    let start: Start =
-        |folder, testbed, flags| nginx::with(folder, testbed, &[flags, &["--keepalive"]].concat());
+    let start: Start = |folder, testbed, flags| {
+        nginx::flagged(folder, testbed, &[flags, &["--keepalive"]].concat())
+    };
     several(report, folder, testbed, start);
 }
 
@@ -79,11 +80,11 @@ pub fn lighttpd_several(report: &mut Report, folder: &mut Folder, testbed: &Test
 }
 
 pub fn haproxy_several(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
-    several(report, folder, testbed, haproxy::with);
+    several(report, folder, testbed, haproxy::flagged);
 }
 
 pub fn caddy_several(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
-    several(report, folder, testbed, caddy::with);
+    several(report, folder, testbed, caddy::flagged);
 }
 
 /// The configuration for all flags that have a number: the web server starts with it, asks, and holds the limit of bodies.
