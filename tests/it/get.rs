@@ -753,3 +753,34 @@ fn a_program_of_libfcgi_is_asked() {
     let none = get(&["--connect", &address, "-v", "/"]);
     assert_eq!(none.text(), (Some(0), "GET:"));
 }
+
+#[test]
+fn the_stock_program_shows_the_request_and_the_server() {
+    let mut command = command_of(env!("CARGO_BIN_EXE_fcgi"));
+    command.args([
+        "get",
+        "-d",
+        "a=b",
+        "--param",
+        "REMOTE_USER=ada",
+        "/x%20y?z=<1>",
+    ]);
+    command.stdout(Stdio::piped());
+    let told = command.output().expect("the stock program");
+    let page = String::from_utf8(told.stdout).expect("text");
+    for row in [
+        "method<td>POST",
+        "address<td>http://localhost/x%20y?z=%3C1%3E",
+        "path<td>/x y",
+        "query<td>z=&lt;1&gt;",
+        "visitor<td>127.0.0.1",
+        "user<td>ada",
+        "bytes of body<td>3",
+        "web server<td>fcgi/",
+        "protocol<td>HTTP/1.1",
+        "program<td>fcgi ",
+    ] {
+        assert!(page.contains(&format!("<tr><th>{row}")), "{row}: {page}");
+    }
+    assert_eq!(told.status.code(), Some(0));
+}
