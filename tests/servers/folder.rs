@@ -43,7 +43,6 @@ impl Folder {
             "www",
             "www/sub",
             "www/files",
-            "www/.git",
             "public",
         ] {
             folder.make(name)?;

@@ -1465,6 +1465,7 @@ const ENOUGH: usize = 5;
 
 fn table(report: &mut Report, folder: &Folder, running: Running, traits: &Traits) {
     report.check("files beside the program", || {
+        folder.make("www/.git")?;
         requests::FILES
             .iter()
             .try_for_each(|(name, content)| folder.write(&format!("www/{name}"), content).map(drop))
