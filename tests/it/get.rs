@@ -598,7 +598,7 @@ fn misuse_is_one_sentence() {
 }
 
 /// A process of this test's. It is killed when it is dropped.
-struct Running(Child);
+pub struct Running(pub Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -608,23 +608,23 @@ impl Drop for Running {
 }
 
 /// Says on the terminal that something is not here, past what catches the output of tests.
-fn skip(what: &str) {
+pub fn skip(what: &str) {
     let required = std::env::var("REQUIRE_SERVERS").is_ok_and(|value| value == "1");
     assert!(!required, "REQUIRE_SERVERS=1, and there is no {what}");
     let _ = writeln!(
         io::stderr(),
-        "\nskipped: get of {what}, which is not installed"
+        "\nskipped: asking {what}, which is not installed"
     );
 }
 
-fn php_fpm() -> Option<PathBuf> {
+pub fn php_fpm() -> Option<PathBuf> {
     let names = fs::read_dir("/usr/sbin").ok()?.flatten();
     let mut found =
         names.filter(|entry| entry.file_name().to_string_lossy().starts_with("php-fpm"));
     found.next().map(|entry| entry.path())
 }
 
-fn start_php_fpm(program: &Path, folder: &Path) -> Running {
+pub fn start_php_fpm(program: &Path, folder: &Path) -> Running {
     let text = format!(
         "[global]\nerror_log = {0}/log\ndaemonize = no\n[www]\nuser = root\ngroup = root\nlisten = {0}/s\npm = static\n\
          pm.max_children = 1\n",
@@ -702,7 +702,7 @@ fn php_fpm_is_asked_for_a_script() {
 }
 
 /// The program of `tests/data/libfcgi.c`, if it can be built.
-fn libfcgi(folder: &Path) -> Option<PathBuf> {
+pub fn libfcgi(folder: &Path) -> Option<PathBuf> {
     let program = folder.join("libfcgi");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/libfcgi.c");
     if !Path::new("/usr/include/fcgiapp.h").exists() {

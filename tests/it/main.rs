@@ -40,6 +40,7 @@ mod roles;
 mod rules;
 mod scarcity;
 mod sequence;
+mod serve;
 mod sockets;
 mod start_up;
 mod status;
