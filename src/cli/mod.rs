@@ -292,6 +292,7 @@ fn print_conf(server: Server, web_server: &str, form: &str, flags: Options) -> E
         Ok(settings) => settings,
         Err((_, wrong)) => return misused(&wrong.sentence),
     };
+    let alone = settings.apply(server.clone());
     let options = flags.over(settings);
     let server = options.apply(server);
     let Some(program) = program::as_typed() else {
@@ -311,6 +312,10 @@ fn print_conf(server: Server, web_server: &str, form: &str, flags: Options) -> E
         keepalive: options.keepalive,
         mount: server.setup.mount.as_deref().unwrap_or(""),
         access: &access(&server),
+        processes: server.processes,
+        waits: conf::Waits::of(&server),
+        max_body: server.limits.max_body,
+        told: &conf::told(&alone, &server),
     };
     match conf::text(web_server, form, &site) {
         Ok(text) => print(&text),
