@@ -2,12 +2,13 @@
 
 use super::flags::{self, LEAST_WAIT};
 use super::own::{self, Own, many, text};
+use super::script::Script;
 use crate::net::Address;
 use crate::testing::request;
 use getopts::Matches;
 use std::fs;
-use std::io::{self, Read};
-use std::path::{self, Path};
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
 use std::time::Duration;
 
 /// What the request is. As curl calls them, where curl has them.
@@ -87,7 +88,7 @@ impl Asked {
         };
         let (mut params, body) = ask.into_parts();
         if let Some(file) = matches.opt_str("script-filename") {
-            name_script(&mut params, &file)?;
+            name_script(&mut params, &Script::file(&file)?);
         }
         for text in matches.opt_strs("param") {
             let (name, value) = named("param", &text)?;
@@ -173,6 +174,21 @@ pub(super) fn connect(matches: &Matches) -> Result<Option<Address>, String> {
 pub(super) fn time(matches: &Matches, name: &str, default: u64) -> Result<Duration, String> {
     let time = own::value(matches, name, |text| flags::seconds(text, LEAST_WAIT))?;
     Ok(time.unwrap_or(Duration::from_secs(default)))
+}
+
+/// Where connecting was refused, what can be done.
+pub(super) fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::NotFound => {
+            "; is the application running, and is this the path that it listens on?"
+        }
+        ErrorKind::ConnectionRefused => "; nobody listens there: start the application",
+        ErrorKind::PermissionDenied => {
+            "; the socket or its folder is closed to this user: try it as the web server's"
+        }
+        ErrorKind::TimedOut => "; all of its workers are busy, or it hangs",
+        _ => "",
+    }
 }
 
 /// What goes behind the headers.
@@ -346,44 +362,18 @@ fn named<'t>(flag: &str, text: &'t str) -> Result<(&'t str, &'t str), String> {
     }
 }
 
-/// The parameters by which php-fpm finds its script, as nginx's `fastcgi_split_path_info ^(.+\.php)(/.*)$` sends them; a path
-/// that does not name the script goes to it as by `try_files $uri /index.php`.
-fn name_script(params: &mut Vec<Pair>, file: &str) -> Result<(), String> {
-    let file = path::absolute(file)
-        .map_err(|error| format!("--script-filename: {file:?} is no file: {error}"))?;
-    let (file, Some(name)) = (file.to_string_lossy(), file.file_name()) else {
-        return Err("--script-filename: / is no file; write the script's whole path".into());
-    };
-    let name = format!("/{}", name.to_string_lossy());
+fn name_script(params: &mut Vec<Pair>, script: &Script) {
     // The decoded path, all of which it is so far.
     let path = params.iter().find(|(name, _)| name == b"PATH_INFO");
     let path = path.map_or("".into(), |(_, path)| {
         String::from_utf8_lossy(path).into_owned()
     });
-    let end = path.find(&name).map(|at| at + name.len());
-    let end = end.filter(|&end| path[end..].is_empty() || path[end..].starts_with('/'));
-    let (script, path_info) = match end {
-        Some(end) => path.split_at(end),
-        None => (&*name, ""),
-    };
-    let root = match file.strip_suffix(script) {
-        Some(root) => root,
-        None => file.strip_suffix(&*name).unwrap_or("/"),
-    };
-    set(
-        params,
-        "DOCUMENT_ROOT",
-        if root.is_empty() { "/" } else { root },
-    );
-    set(params, "SCRIPT_NAME", script);
-    set(params, "SCRIPT_FILENAME", &file);
-    // php-cgi refuses to run without it (cgi.force_redirect); nginx's fastcgi_params have it as well.
-    set(params, "REDIRECT_STATUS", "200");
-    params.retain(|(name, _)| name != b"PATH_INFO");
-    if !path_info.is_empty() {
-        set(params, "PATH_INFO", path_info);
+    for (name, value) in script.named(&path) {
+        set(params, name, &value);
+        if value.is_empty() {
+            params.pop();
+        }
     }
-    Ok(())
 }
 
 fn set(params: &mut Vec<Pair>, name: &str, value: &str) {

@@ -3,6 +3,8 @@
 use super::nearest::nearest;
 #[cfg(feature = "toolbox")]
 use super::own::{self, Tables};
+#[cfg(all(feature = "toolbox", feature = "dev"))]
+use super::serve;
 #[cfg(feature = "toolbox")]
 use super::{bench, check, get};
 use crate::net::{Address, Owner, Prefix};
@@ -120,19 +122,24 @@ pub(super) enum Command {
     Get(Box<get::Wish>),
     #[cfg(feature = "toolbox")]
     Bench(Box<bench::Plan>),
+    /// Http in front of another application.
+    #[cfg(all(feature = "toolbox", feature = "dev"))]
+    Front(Box<serve::Wish>),
     Help(Topic),
     Version,
 }
 
 /// What can be typed in front of flags.
-const COMMANDS: [&str; 4] = ["conf", "check", "get", "bench"];
+const COMMANDS: [&str; 5] = ["conf", "check", "get", "bench", "serve"];
 
 /// Those of them with flags of their own: they come first.
 #[cfg(feature = "toolbox")]
-const OWNERS: [(&str, Tables); 3] = [
+const OWNERS: &[(&str, Tables)] = &[
     ("check", check::FLAGS),
     ("get", get::FLAGS),
     ("bench", bench::FLAGS),
+    #[cfg(feature = "dev")]
+    ("serve", serve::FLAGS),
 ];
 
 /// One screen of help.
@@ -146,6 +153,8 @@ pub(super) enum Topic {
     Check,
     Get,
     Bench,
+    #[cfg(all(feature = "toolbox", feature = "dev"))]
+    Front,
 }
 
 /// Where in the server a flag's value is.
@@ -195,6 +204,13 @@ pub(super) fn parse(
     #[cfg(feature = "toolbox")]
     if let Some(word) = arguments.next_if(|word| OWNERS.iter().any(|owner| word == owner.0)) {
         return command_of_its_own(&word.to_string_lossy(), arguments);
+    }
+    #[cfg(all(feature = "toolbox", not(feature = "dev")))]
+    if arguments.next_if(|word| word == "serve").is_some() {
+        return Err(
+            "serve is http, and this program is built without it; build it with fcgi's feature dev"
+                .into(),
+        );
     }
     let matches = grammar().parse(arguments).map_err(explain)?;
     if matches.opt_present("help") {
@@ -273,6 +289,12 @@ fn command_of_its_own(
             let bench = plan.map(|plan| Command::Bench(Box::new(plan)));
             (bench, Topic::Bench)
         }
+        #[cfg(feature = "dev")]
+        "serve" => {
+            let wish = serve::Wish::parse(arguments)?;
+            let front = wish.map(|wish| Command::Front(Box::new(wish)));
+            (front, Topic::Front)
+        }
         _ => {
             let check = check::Wish::parse(arguments)?.map(|(wish, flags)| {
                 options = flags;
@@ -343,6 +365,10 @@ pub(super) fn help(name: &str, server: &mut Server) -> String {
              {name} bench           how fast an application answers: help bench\n"
         );
     }
+    if cfg!(all(feature = "toolbox", feature = "dev")) {
+        text +=
+            &format!("       {name} serve           a browser sees any application: help serve\n");
+    }
     text += &lines(server, Topic::Serve);
     text += "  --help, --version\n";
     text += &format!(
@@ -369,7 +395,9 @@ pub(super) fn help_running(name: &str, server: &mut Server) -> String {
         "How {name} runs, who may connect, and what it tells:\n{}\
          --log-level, here or in the file, counts before RUST_LOG. SIGHUP opens the\n\
          access log anew; processes under a parent are replaced; a terminal hangs up.\n\
-         What is not given is as in brackets. {name} --help shows the other flags.\n",
+         What is not given is as in brackets. {name} --help shows the other flags.\n\
+         Exit status: 0 asked to stop, and did in time; 1 serving failed; 2 started\n\
+         wrongly, nothing was touched. Commands: in the help of each.\n",
         lines(server, Topic::Running)
     )
 }
@@ -728,6 +756,8 @@ fn topic(words: &[String]) -> Topic {
         () if has("check") && cfg!(feature = "toolbox") => Topic::Check,
         () if has("get") && cfg!(feature = "toolbox") => Topic::Get,
         () if has("bench") && cfg!(feature = "toolbox") => Topic::Bench,
+        #[cfg(all(feature = "toolbox", feature = "dev"))]
+        () if has("serve") => Topic::Front,
         () => Topic::Serve,
     }
 }
@@ -879,7 +909,7 @@ fn owner(value: &str) -> Result<Owner, String> {
         .map_err(|error: std::io::Error| error.to_string())
 }
 
-fn prefix(value: &str) -> Result<Prefix, String> {
+pub(super) fn prefix(value: &str) -> Result<Prefix, String> {
     value
         .parse()
         .map_err(|error: std::io::Error| error.to_string())
@@ -913,16 +943,12 @@ pub(super) fn address(value: &str) -> Result<Address, String> {
         .map_err(|error: std::io::Error| error.to_string())
 }
 
-/// Http has no password either, and a development server is meant for the one who started it.
-fn http(value: &str) -> Result<SocketAddr, String> {
+/// Who may come there is asked when it is bound.
+pub(super) fn http(value: &str) -> Result<SocketAddr, String> {
     if let Ok(port) = value.parse() {
         return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     }
     match address(value)? {
-        address if address.is_public() => Err(format!(
-            "{value:?} could be reached from other machines, and this http server is for trying things out; \
-             write 127.0.0.1:8000"
-        )),
         Address::Tcp(address) => Ok(address),
         _ => Err(format!("{value:?} is no TCP address; write 127.0.0.1:8000")),
     }
@@ -1325,12 +1351,12 @@ mod tests {
                 "--keepalive is for the command conf; see --help",
             ),
             (
-                &["serve"],
-                "\"serve\" is no command; the commands are conf, check, get and bench, and flags begin with --: see --help",
+                &["launch"],
+                "\"launch\" is no command; the commands are conf, check, get, bench and serve, and flags begin with --: see --help",
             ),
             (
                 &["--", "--workers"],
-                "\"--workers\" is no command; the commands are conf, check, get and bench, and flags begin with --: see --help",
+                "\"--workers\" is no command; the commands are conf, check, get, bench and serve, and flags begin with --: see --help",
             ),
             (
                 &["conf", "nginx", "x", "y"],
@@ -1603,20 +1629,16 @@ mod tests {
     }
 
     #[test]
-    fn only_this_machine_can_be_asked_for_http() {
+    fn http_is_served_by_tcp_and_a_port_alone_is_this_machines() {
         for (value, address) in [
             ("8000", "127.0.0.1:8000"),
             ("localhost:80", "127.0.0.1:80"),
             ("[::1]:80", "[::1]:80"),
+            ("0.0.0.0:80", "0.0.0.0:80"),
         ] {
             assert_eq!(http(value).unwrap(), address.parse().unwrap());
         }
-        for (value, wanted) in [
-            ("0.0.0.0:80", "other machines"),
-            ("[::]:80", "other machines"),
-            ("unix:/run/a", "no TCP address"),
-            ("70000", "address"),
-        ] {
+        for (value, wanted) in [("unix:/run/a", "no TCP address"), ("70000", "address")] {
             let error = http(value).unwrap_err();
             assert!(error.contains(wanted), "{error}");
         }

@@ -26,7 +26,13 @@ mod nearest;
 #[cfg(feature = "toolbox")]
 mod own;
 mod program;
+#[cfg(feature = "toolbox")]
+mod script;
+#[cfg(all(feature = "toolbox", feature = "dev"))]
+mod serve;
 mod settings;
+#[cfg(any(feature = "toolbox", feature = "dev"))]
+mod stderr;
 mod trial;
 
 use crate::control::Control;
@@ -82,6 +88,8 @@ impl Server {
             Ok((Command::Get(wish), _)) => get::run(self, *wish),
             #[cfg(feature = "toolbox")]
             Ok((Command::Bench(plan), _)) => bench::run(&plan),
+            #[cfg(all(feature = "toolbox", feature = "dev"))]
+            Ok((Command::Front(wish), _)) => serve::run(*wish),
             Ok((Command::Help(topic), _)) => print(&help(topic, self)),
             Ok((Command::Version, _)) => print(&format!(
                 "{}, with fcgi {}\n",
@@ -111,6 +119,8 @@ fn help(topic: Topic, mut server: Server) -> String {
         Topic::Get => get::help(&name),
         #[cfg(feature = "toolbox")]
         Topic::Bench => bench::help(&name),
+        #[cfg(all(feature = "toolbox", feature = "dev"))]
+        Topic::Front => serve::help(&name),
         #[cfg(not(feature = "toolbox"))]
         Topic::Conf | Topic::Check | Topic::Get | Topic::Bench => flags::help(&name, &mut server),
     }
@@ -282,6 +292,7 @@ fn print_conf(server: Server, web_server: &str, form: &str, flags: Options) -> E
         Ok(settings) => settings,
         Err((_, wrong)) => return misused(&wrong.sentence),
     };
+    let alone = settings.apply(server.clone());
     let options = flags.over(settings);
     let server = options.apply(server);
     let Some(program) = program::as_typed() else {
@@ -301,6 +312,10 @@ fn print_conf(server: Server, web_server: &str, form: &str, flags: Options) -> E
         keepalive: options.keepalive,
         mount: server.setup.mount.as_deref().unwrap_or(""),
         access: &access(&server),
+        processes: server.processes,
+        waits: conf::Waits::of(&server),
+        max_body: server.limits.max_body,
+        told: &conf::told(&alone, &server),
     };
     match conf::text(web_server, form, &site) {
         Ok(text) => print(&text),

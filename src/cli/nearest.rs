@@ -14,7 +14,7 @@ pub(super) fn nearest(
 }
 
 /// How many letters have to be put in, left out or changed to make one of the other (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
+pub(super) fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (i, a) in one.bytes().enumerate() {
         let mut corner = std::mem::replace(&mut row[0], i + 1);

@@ -12,14 +12,13 @@ use {
     super::{exit_code, print},
     crate::process,
     std::io,
-    std::net::Ipv4Addr,
     std::sync::Arc,
 };
 
 /// Serves http at `address` until a signal stops it.
 #[cfg(feature = "dev")]
 pub(super) fn serve(server: Server, address: SocketAddr) -> ExitCode {
-    exit_code(Front::bind(address).and_then(|front| {
+    exit_code(Front::bind(address, &server.allow).and_then(|front| {
         print(&format!("{}\n", url(&server, &front)));
         run(server, front)
     }))
@@ -28,10 +27,7 @@ pub(super) fn serve(server: Server, address: SocketAddr) -> ExitCode {
 /// Says what the program is, and shows it in a browser.
 #[cfg(feature = "dev")]
 pub(super) fn at_terminal(server: Server) -> ExitCode {
-    let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, 8000));
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let front = Front::bind(usual).or_else(|_| Front::bind(any));
-    exit_code(front.and_then(|front| {
+    exit_code(Front::bind_usual().and_then(|front| {
         print(&format!(
             "{}Until you press Ctrl-C it answers a browser on this machine:\n\n  {}\n\n",
             explanation(&program::name()),

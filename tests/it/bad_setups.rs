@@ -63,7 +63,7 @@ const FLAGS: &[Bad] = &[
     misuse(&["--bananas"], "--bananas is no flag; see --help"),
     misuse(
         &["start"],
-        "\"start\" is no command; the commands are conf, check, get and bench, and flags begin with --: see --help",
+        "\"start\" is no command; the commands are conf, check, get, bench and serve, and flags begin with --: see --help",
     ),
     misuse(&["--workers"], "--workers needs a value; write --workers N"),
     misuse(
@@ -124,11 +124,6 @@ const FLAGS: &[Bad] = &[
     misuse(
         &["--keepalive"],
         "--keepalive is for the command conf; see --help",
-    ),
-    misuse(
-        &["--http", "0.0.0.0:8000"],
-        "--http: \"0.0.0.0:8000\" could be reached from other machines, and this http server is for trying things out; \
-         write 127.0.0.1:8000",
     ),
 ];
 
@@ -219,6 +214,11 @@ const ADDRESSES: &[Bad] = &[
     failure(
         &["--listen", "fd:1"],
         "cannot listen on fd:1: it is not a socket; pass a listening one",
+    ),
+    failure(
+        &["--http", "0.0.0.0:8000"],
+        "cannot serve http on 0.0.0.0:8000: other machines could reach it, and this server is for trying things out; name \
+         those that may by --allow 192.168.1.7, or write 127.0.0.1:8000 as the address",
     ),
     failure(
         &["--http", "127.0.0.1:PORT"],

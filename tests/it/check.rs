@@ -23,21 +23,21 @@ const HTACCESS: &str = "Options +ExecCGI\nAddHandler fcgid-script .fcgi\nRewrite
 
 /// One line, and its remedy.
 #[derive(Debug)]
-struct Line {
-    level: String,
-    about: String,
-    what: String,
-    remedy: String,
+pub struct Line {
+    pub level: String,
+    pub about: String,
+    pub what: String,
+    pub remedy: String,
 }
 
 #[derive(Debug)]
-struct Report {
-    code: Option<i32>,
-    lines: Vec<Line>,
+pub struct Report {
+    pub code: Option<i32>,
+    pub lines: Vec<Line>,
 }
 
 impl Report {
-    fn of(told: Told) -> Report {
+    pub fn of(told: Told) -> Report {
         let mut lines: Vec<Line> = Vec::new();
         for line in told.stdout.lines() {
             if let (Some(remedy), Some(last)) =
@@ -68,7 +68,7 @@ impl Report {
 
     /// The one line about that with these words.
     #[track_caller]
-    fn line(&self, about: &str, words: &str) -> &Line {
+    pub fn line(&self, about: &str, words: &str) -> &Line {
         let found = self
             .lines
             .iter()
@@ -79,7 +79,7 @@ impl Report {
     }
 
     #[track_caller]
-    fn assert_has(&self, level: &str, about: &str, words: &str) {
+    pub fn assert_has(&self, level: &str, about: &str, words: &str) {
         let line = self.line(about, words);
         assert_eq!(line.level, level, "{line:?}");
         assert_eq!(line.remedy.is_empty(), level == "green", "{line:?}");
@@ -95,7 +95,7 @@ impl Report {
 }
 
 /// Runs `check` with these arguments, by the testbed.
-fn check(arguments: &[&str]) -> Report {
+pub fn check(arguments: &[&str]) -> Report {
     let mut command = testbed::command();
     command.arg("check").args(arguments).stdout(Stdio::piped());
     Report::of(told(command))
@@ -344,7 +344,7 @@ fn sockets_are_looked_at_and_not_touched() {
     }
     let before = folder.names().len();
     let report = check(&arguments);
-    let here = format!("(process {})", std::process::id());
+    let here = format!("(process {}, of ", std::process::id());
     for (level, words) in [
         ("green", "/live is listened on by ".to_owned()),
         ("green", format!("nobody may connect to {}", live.display())),

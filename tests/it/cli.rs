@@ -180,7 +180,7 @@ fn wrong_usage_is_one_sentence_and_exit_code_2() {
         ),
         (
             &["start"],
-            "\"start\" is no command; the commands are conf, check, get and bench, and flags begin with --: see --help",
+            "\"start\" is no command; the commands are conf, check, get, bench and serve, and flags begin with --: see --help",
         ),
         (
             &["conf", "iis"],
@@ -816,16 +816,16 @@ fn nobody_needs_to_read_standard_error() {
 }
 
 /// A testbed that serves http.
-struct Http {
-    testbed: Testbed,
+pub struct Http {
+    pub testbed: Testbed,
     /// What it said on standard output, up to the URL.
     said: String,
     /// The URL's.
-    address: String,
+    pub address: String,
     _stdout: BufReader<PipeReader>,
 }
 
-fn http(mut command: Command) -> Http {
+pub fn http(mut command: Command) -> Http {
     let (reader, writer) = std::io::pipe().unwrap();
     command.stdout(writer);
     // No FastCGI address: nobody connects to this one.
@@ -945,11 +945,15 @@ fn http_that_does_not_end_is_cut_at_the_deadline() {
 fn http_is_for_this_machine_and_a_free_port() {
     let home = Home::new();
     let told = home.run(&["--http", "0.0.0.0:0"]);
-    assert_eq!(told.code, Some(2));
+    assert_eq!(told.code, Some(1));
     assert!(
         told.sentence()
-            .starts_with("--http: \"0.0.0.0:0\" could be reached from other machines")
+            .starts_with("cannot serve http on 0.0.0.0:0: other machines could reach it")
     );
+    let served = http(home.command(&["--http", "0.0.0.0:0", "--allow", "10.0.0.7"]));
+    let (_, port) = served.address.rsplit_once(':').unwrap();
+    let answer = browse(&format!("127.0.0.1:{port}"), "/hello");
+    assert!(answer.ends_with("Hello, world!"), "{answer}");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     let told = home.run(&["--http", &taken]);

@@ -169,7 +169,7 @@ fn under_a_web_server_check_sees_with_its_eyes() {
     let may_not: Vec<&str> = may_not.collect();
     assert_eq!(may_not.len(), 1, "{seen:?}");
     assert!(
-        may_not[0].contains("www-data may not run it (mode 0700"),
+        may_not[0].starts_with("red ") && may_not[0].contains("www-data may not run it (mode 0700"),
         "{seen:?}"
     );
 }

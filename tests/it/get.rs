@@ -598,7 +598,7 @@ fn misuse_is_one_sentence() {
 }
 
 /// A process of this test's. It is killed when it is dropped.
-struct Running(Child);
+pub struct Running(pub Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -608,23 +608,23 @@ impl Drop for Running {
 }
 
 /// Says on the terminal that something is not here, past what catches the output of tests.
-fn skip(what: &str) {
+pub fn skip(what: &str) {
     let required = std::env::var("REQUIRE_SERVERS").is_ok_and(|value| value == "1");
     assert!(!required, "REQUIRE_SERVERS=1, and there is no {what}");
     let _ = writeln!(
         io::stderr(),
-        "\nskipped: get of {what}, which is not installed"
+        "\nskipped: asking {what}, which is not installed"
     );
 }
 
-fn php_fpm() -> Option<PathBuf> {
+pub fn php_fpm() -> Option<PathBuf> {
     let names = fs::read_dir("/usr/sbin").ok()?.flatten();
     let mut found =
         names.filter(|entry| entry.file_name().to_string_lossy().starts_with("php-fpm"));
     found.next().map(|entry| entry.path())
 }
 
-fn start_php_fpm(program: &Path, folder: &Path) -> Running {
+pub fn start_php_fpm(program: &Path, folder: &Path) -> Running {
     let text = format!(
         "[global]\nerror_log = {0}/log\ndaemonize = no\n[www]\nuser = root\ngroup = root\nlisten = {0}/s\npm = static\n\
          pm.max_children = 1\n",
@@ -702,7 +702,7 @@ fn php_fpm_is_asked_for_a_script() {
 }
 
 /// The program of `tests/data/libfcgi.c`, if it can be built.
-fn libfcgi(folder: &Path) -> Option<PathBuf> {
+pub fn libfcgi(folder: &Path) -> Option<PathBuf> {
     let program = folder.join("libfcgi");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/libfcgi.c");
     if !Path::new("/usr/include/fcgiapp.h").exists() {
@@ -752,4 +752,35 @@ fn a_program_of_libfcgi_is_asked() {
     );
     let none = get(&["--connect", &address, "-v", "/"]);
     assert_eq!(none.text(), (Some(0), "GET:"));
+}
+
+#[test]
+fn the_stock_program_shows_the_request_and_the_server() {
+    let mut command = command_of(env!("CARGO_BIN_EXE_fcgi"));
+    command.args([
+        "get",
+        "-d",
+        "a=b",
+        "--param",
+        "REMOTE_USER=ada",
+        "/x%20y?z=<1>",
+    ]);
+    command.stdout(Stdio::piped());
+    let told = command.output().expect("the stock program");
+    let page = String::from_utf8(told.stdout).expect("text");
+    for row in [
+        "method<td>POST",
+        "address<td>http://localhost/x%20y?z=%3C1%3E",
+        "path<td>/x y",
+        "query<td>z=&lt;1&gt;",
+        "visitor<td>127.0.0.1",
+        "user<td>ada",
+        "bytes of body<td>3",
+        "web server<td>fcgi/",
+        "protocol<td>HTTP/1.1",
+        "program<td>fcgi ",
+    ] {
+        assert!(page.contains(&format!("<tr><th>{row}")), "{row}: {page}");
+    }
+    assert_eq!(told.status.code(), Some(0));
 }

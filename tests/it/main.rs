@@ -17,6 +17,8 @@ mod bench;
 mod body;
 #[cfg(feature = "toolbox")]
 mod check;
+#[cfg(feature = "toolbox")]
+mod check_connect;
 mod cli;
 mod conversations;
 mod cuts;
@@ -44,6 +46,7 @@ mod roles;
 mod rules;
 mod scarcity;
 mod sequence;
+mod serve;
 mod sockets;
 mod start_up;
 mod status;

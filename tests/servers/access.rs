@@ -43,12 +43,12 @@ pub fn fcgid_authenticator(report: &mut Report, folder: &mut Folder, testbed: &T
     check(report, folder, testbed, &guard);
 }
 
+/// As it is printed.
 pub fn fcgid_authorizer(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     let guard = Guard {
         start: |folder, testbed| {
-            let lines = "AuthType Basic\nAuthName members\nAuthBasicAuthoritative Off\n\
-                         FcgidAuthenticator \"PROGRAM\"\nFcgidAuthorizer \"PROGRAM\"\nRequire valid-user\n";
-            fcgid(folder, testbed, lines)
+            members(folder, "www")?;
+            apache::guarded_place(folder, testbed)
         },
         denied: 401,
         own_page: false,

@@ -54,6 +54,33 @@ pub fn missing_cgid() -> Vec<String> {
 
 pub fn fcgid_htaccess(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     htaccess(folder, testbed, "app.fcgi")?;
+    shared_host(folder)
+}
+
+/// The guides' form.
+pub fn htaccess_addhandler(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    for (place, mount) in HTACCESS {
+        let program = testbed.install(folder, &format!("{place}/app.fcgi"))?;
+        let printed = program.conf("htaccess", &[&["addhandler"], mount].concat())?;
+        folder.write(&format!("{place}/.htaccess"), &printed)?;
+    }
+    shared_host(folder)
+}
+
+/// The program lies in no folder that is served.
+pub fn htaccess_wrapper(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    folder.make("my bin")?;
+    let program = testbed.install(folder, "my bin/app.fcgi")?;
+    for (place, mount) in HTACCESS {
+        let printed = program.conf("htaccess", &[&["wrapper"], mount].concat())?;
+        folder.write(&format!("{place}/.htaccess"), &printed)?;
+    }
+    shared_host(folder)
+}
+
+const HTACCESS: [(&str, &[&str]); 2] = [("www", &[]), ("www/sub", &["--mount", "/sub"])];
+
+fn shared_host(folder: &Folder) -> Outcome<Running> {
     // The default, 131072, cannot be raised in .htaccess.
     let host = format!("{}\nFcgidMaxRequestLen 20000000", allow_override(folder));
     start(folder, &FCGID, &host)
@@ -233,7 +260,13 @@ pub fn sethandler_deep(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     proxy(folder, testbed, Upstream::unix(folder), &flags)
 }
 
-fn fcgid(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
+/// Connected, with flags for what is printed.
+pub fn proxied(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
+    proxy(folder, testbed, Upstream::tcp()?, flags)
+}
+
+/// Started, with flags for what is printed.
+pub fn fcgid(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
     let program = testbed.install(folder, "www/app.fcgi")?;
     start(folder, &FCGID, &program.conf("apache", flags)?)
 }
@@ -330,6 +363,17 @@ fn active(printed: &str, begin: &str) -> Outcome<String> {
 pub fn authorized(folder: &Folder) -> Outcome<Running> {
     let host = format!(
         "<Directory \"{}\">\nAllowOverride FileInfo Options AuthConfig\nRequire all granted\n</Directory>",
+        folder.text("www")
+    );
+    start(folder, &AUTHORIZED, &host)
+}
+
+/// The printed place that an authorizer guards.
+pub fn guarded_place(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let printed = program.conf("apache", &["authorizer"])?;
+    let host = format!(
+        "<Directory \"{}\">\nRequire all granted\n</Directory>\n{printed}",
         folder.text("www")
     );
     start(folder, &AUTHORIZED, &host)

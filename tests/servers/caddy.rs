@@ -43,6 +43,11 @@ pub fn php_mounted(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     start(folder, testbed, Upstream::unix(folder), &flags)
 }
 
+/// With flags for what is printed.
+pub fn flagged(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
+    start(folder, testbed, Upstream::unix(folder), flags)
+}
+
 /// Where the directives of a site's own files stand.
 #[derive(Clone, Copy, Debug)]
 pub enum Files {

@@ -41,6 +41,11 @@ pub fn mounted_told(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     connected(folder, testbed, upstream, &flags, &flags)
 }
 
+/// With flags for what is printed.
+pub fn flagged(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
+    connected(folder, testbed, Upstream::unix(folder), flags, &[])
+}
+
 fn connected(
     folder: &Folder,
     testbed: &Testbed,

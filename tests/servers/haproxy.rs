@@ -34,6 +34,11 @@ pub fn mounted(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     )
 }
 
+/// With flags for what is printed.
+pub fn flagged(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
+    start(folder, testbed, Upstream::unix(folder), flags)
+}
+
 fn start(
     folder: &Folder,
     testbed: &Testbed,

@@ -32,6 +32,19 @@ pub fn external_tcp(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     external(folder, testbed, Upstream::tcp()?)
 }
 
+/// Spawned, with flags for what is printed.
+pub fn flagged(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    // The program is told too, and would refuse a large body itself.
+    let printed = program.conf("lighttpd", flags)?;
+    start_with(folder, &printed.replace(" --max-body 1000000", ""))
+}
+
+/// Connected, with flags for what is printed.
+pub fn connected(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
+    external_with(folder, testbed, Upstream::unix(folder), flags)
+}
+
 /// With the printed line for answers in pieces made active.
 pub fn streaming(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     let program = testbed.install(folder, "www/app.fcgi")?;
@@ -121,17 +134,10 @@ fn untold(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running
     start_with(folder, &printed.replace(" --mount /app\"", "\""))
 }
 
-/// Spawned as an authorizer in front of `/members/`.
+/// Spawned as an authorizer in front of `/members/`, as it is printed.
 pub fn guarded(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     let program = testbed.install(folder, "www/app.fcgi")?;
-    let (socket, public) = (folder.text("run/guard.sock"), folder.text("public"));
-    let conf = format!(
-        "server.modules += ( \"mod_fastcgi\" )\n\
-         fastcgi.server = ( \"/members/\" => (( \"mode\" => \"authorizer\", \"docroot\" => \"{public}\",\n\
-         \"bin-path\" => \"{}\", \"max-procs\" => 1, \"socket\" => \"{socket}\", \"check-local\" => \"disable\" )) )\n",
-        program.path.display()
-    );
-    start_with(folder, &conf)
+    start(folder, &program, &["authorizer"])
 }
 
 /// Spawned twice: as an authorizer in front of `/members/`, and as the responder that has the login.
@@ -172,9 +178,20 @@ pub fn with(folder: &Folder, conf: &str) -> Outcome<Running> {
 }
 
 fn external(folder: &Folder, testbed: &Testbed, upstream: Upstream) -> Outcome<Running> {
+    external_with(folder, testbed, upstream, &[])
+}
+
+fn external_with(
+    folder: &Folder,
+    testbed: &Testbed,
+    upstream: Upstream,
+    flags: &[&str],
+) -> Outcome<Running> {
     let program = testbed.install(folder, "www/app.fcgi")?;
     let app = program.serve(folder, &upstream, &[])?;
-    let mut running = start(folder, &program, &["--listen", &upstream.listen()])?;
+    let listen = upstream.listen();
+    let flags = [flags, &["--listen", listen.as_str()]].concat();
+    let mut running = start(folder, &program, &flags)?;
     running.processes.push(app);
     running.upstream = Some(upstream);
     Ok(running)

@@ -21,6 +21,7 @@ mod load;
 mod logs;
 mod managers;
 mod nginx;
+mod numbers;
 mod paths;
 mod process;
 mod reload;
@@ -28,6 +29,7 @@ mod requests;
 mod row;
 mod sessions;
 mod settings;
+mod shown;
 mod stops;
 mod stories;
 mod testbed;
@@ -126,6 +128,28 @@ const ROWS: &[Row] = &[
         missing: apache::missing_fcgid,
         work: Work::Table {
             start: apache::fcgid_htaccess,
+            traits: Traits {
+                htaccess: true,
+                ..FCGID
+            },
+        },
+    },
+    Row {
+        name: "apache-htaccess-addhandler",
+        missing: apache::missing_fcgid,
+        work: Work::Table {
+            start: apache::htaccess_addhandler,
+            traits: Traits {
+                htaccess: true,
+                ..FCGID
+            },
+        },
+    },
+    Row {
+        name: "apache-htaccess-wrapper",
+        missing: apache::missing_fcgid,
+        work: Work::Table {
+            start: apache::htaccess_wrapper,
             traits: Traits {
                 htaccess: true,
                 ..FCGID
@@ -349,6 +373,21 @@ const ROWS: &[Row] = &[
         work: Work::Story(troubles::lighttpd),
     },
     Row {
+        name: "apache-fcgid-shown",
+        missing: shown::missing_fcgid,
+        work: Work::Story(shown::fcgid),
+    },
+    Row {
+        name: "nginx-shown",
+        missing: shown::missing_nginx,
+        work: Work::Story(shown::nginx),
+    },
+    Row {
+        name: "nginx-root-shown",
+        missing: shown::missing_nginx,
+        work: Work::Story(shown::nginx_root),
+    },
+    Row {
         name: "nginx-files",
         missing: nginx::missing,
         work: Work::Story(stories::accel),
@@ -555,6 +594,32 @@ const ROWS: &[Row] = &[
                 longer: "|/subxyz/b",
                 odd: &[],
             },
+        },
+    },
+    Row {
+        name: "apache-htaccess-addhandler-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::htaccess_addhandler,
+            paths: Paths::root(Way::Twice),
+        },
+    },
+    Row {
+        name: "apache-htaccess-wrapper-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::htaccess_wrapper,
+            paths: Paths::root(Way::Apache),
+        },
+    },
+    Row {
+        name: "apache-htaccess-wrapper-sub-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::htaccess_wrapper,
+            paths: Paths::mounted(Way::Apache, ["301", "/sub|/"])
+                .below("/sub")
+                .longer("|/subxyz/b"),
         },
     },
     Row {
@@ -889,6 +954,86 @@ const ROWS: &[Row] = &[
         name: "lighttpd-authorizer",
         missing: lighttpd::missing,
         work: Work::Story(access::lighttpd_authorizer),
+    },
+    Row {
+        name: "apache-fcgid-numbers",
+        missing: apache::missing_fcgid,
+        work: Work::Story(numbers::apache_fcgid),
+    },
+    Row {
+        name: "apache-wrapper-numbers",
+        missing: apache::missing_fcgid,
+        work: Work::Story(numbers::apache_wrapper),
+    },
+    Row {
+        name: "apache-proxy-numbers",
+        missing: apache::missing_proxy,
+        work: Work::Story(numbers::apache_proxy),
+    },
+    Row {
+        name: "apache-sethandler-numbers",
+        missing: apache::missing_proxy,
+        work: Work::Story(numbers::apache_sethandler),
+    },
+    Row {
+        name: "nginx-numbers",
+        missing: nginx::missing,
+        work: Work::Story(numbers::nginx),
+    },
+    Row {
+        name: "lighttpd-numbers",
+        missing: lighttpd::missing,
+        work: Work::Story(numbers::lighttpd),
+    },
+    Row {
+        name: "lighttpd-external-numbers",
+        missing: lighttpd::missing,
+        work: Work::Story(numbers::lighttpd_external),
+    },
+    Row {
+        name: "haproxy-numbers",
+        missing: haproxy::missing,
+        work: Work::Story(numbers::haproxy),
+    },
+    Row {
+        name: "caddy-numbers",
+        missing: caddy::missing,
+        work: Work::Story(numbers::caddy),
+    },
+    Row {
+        name: "caddy-php-numbers",
+        missing: caddy::missing,
+        work: Work::Story(numbers::caddy_php),
+    },
+    Row {
+        name: "h2o-numbers",
+        missing: h2o::missing,
+        work: Work::Story(numbers::h2o),
+    },
+    Row {
+        name: "nginx-several",
+        missing: nginx::missing,
+        work: Work::Story(numbers::nginx_several),
+    },
+    Row {
+        name: "nginx-several-kept",
+        missing: nginx::missing,
+        work: Work::Story(numbers::nginx_several_kept),
+    },
+    Row {
+        name: "lighttpd-several",
+        missing: lighttpd::missing,
+        work: Work::Story(numbers::lighttpd_several),
+    },
+    Row {
+        name: "haproxy-several",
+        missing: haproxy::missing,
+        work: Work::Story(numbers::haproxy_several),
+    },
+    Row {
+        name: "caddy-several",
+        missing: caddy::missing,
+        work: Work::Story(numbers::caddy_several),
     },
     Row {
         name: "apache-guides-htaccess-paths",
@@ -1352,6 +1497,7 @@ const ENOUGH: usize = 5;
 
 fn table(report: &mut Report, folder: &Folder, running: Running, traits: &Traits) {
     report.check("files beside the program", || {
+        folder.make("www/.git")?;
         requests::FILES
             .iter()
             .try_for_each(|(name, content)| folder.write(&format!("www/{name}"), content).map(drop))

@@ -44,6 +44,11 @@ pub fn mounted(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     )
 }
 
+/// With flags for what is printed.
+pub fn flagged(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
+    start(folder, testbed, Upstream::unix(folder), flags)
+}
+
 /// Without files, and below a place; the program is not told of it.
 pub fn location(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     let flags = ["location", "--mount", "/app"];

@@ -66,6 +66,19 @@ pub const FILES: &[(&str, &str)] = &[
     ("app.log.2.xz", "private"),
     (".env", "private"),
     ("notes.txt~", "private"),
+    ("style.css", "public"),
+    ("data.json", "public"),
+    ("sub/public.txt", "public"),
+    ("guests.sqlite", "private"),
+    ("backup.sql.gz", "private"),
+    ("settings.toml", "private"),
+    ("main.rs", "private"),
+    ("app.fcgi.2", "private"),
+    ("app.cgi.2", "private"),
+    (".ht.none.fcgi", "private"),
+    (".git/config", "private"),
+    ("sub/guests.db", "private"),
+    ("files/guests.db", "private"),
 ];
 
 fn get(asked: &Asked) -> Outcome {
@@ -421,7 +434,15 @@ fn files(asked: &Asked) -> Outcome {
         }
     }
     // A path of the program's own is no file, whatever it looks like.
-    asked.http.get("/other.db")?.expect(404, "not found")
+    for path in ["/other.db", "/other.db/x", "/.hidden"] {
+        asked.http.get(path)?.expect(404, "not found")?;
+    }
+    for path in ["/app.fcgi", "/app.cgi", "/sub/app.fcgi", "/.htaccess"] {
+        let answer = asked.http.get(path)?;
+        let is_file = answer.body.starts_with(b"\x7fELF") || answer.text().contains("Rewrite");
+        ensure!(!is_file, "{path} is downloaded");
+    }
+    Ok(())
 }
 
 /// The same text in a folder below the document root: the mount is the folder's path.

@@ -335,9 +335,9 @@ fn words(line: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::conf;
     use super::super::report::Level;
     use super::*;
-    use std::path::Path;
 
     const GUIDE: &str = "Options +ExecCGI\nAddHandler fcgid-script .fcgi\nRewriteEngine On\n\
                          RewriteCond %{REQUEST_FILENAME} !-f\nRewriteRule ^(.*)$ app.fcgi/$1 [QSA,L]\n";
@@ -363,17 +363,12 @@ mod tests {
             assert_eq!(found.len(), 1, "{found:?}");
             assert_eq!(found[0].0, Level::Green);
         }
-        let site = super::super::super::conf::Site {
-            program: Path::new("/srv/www/app.fcgi"),
-            listen: &[],
-            workers: 4,
-            keepalive: false,
-            mount: "",
-            access: "",
-        };
-        let printed = super::super::super::conf::text("htaccess", "", &site).unwrap();
-        let found = judged(&printed, None);
-        assert_eq!(found[0].0, Level::Green, "{found:?}");
+        let site = conf::Site::sample("/srv/www/app.fcgi", &[]);
+        for form in ["", "addhandler", "wrapper"] {
+            let printed = conf::text("htaccess", form, &site).unwrap();
+            let found = judged(&printed, None);
+            assert_eq!(found[0].0, Level::Green, "{form}: {found:?}");
+        }
     }
 
     #[test]

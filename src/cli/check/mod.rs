@@ -1,11 +1,13 @@
 //! `check`: what is right and what is wrong with a program where it lies, and the remedy. Called by the command line.
 //!
 //! Each concern is a file with a function that gathers facts and small pure ones that judge them. All of them look and
-//! none touches: nothing is bound, connected to, written or started, and only regular files are opened.
+//! none touches: nothing is bound, connected to, written or started, and only regular files are opened. But for what
+//! `--connect` and `--url` name: these are asked, and nobody else.
 
 mod apache;
 mod base;
 mod circles;
+mod connect;
 mod elf;
 mod environment;
 mod fds;
@@ -15,9 +17,11 @@ mod format;
 mod htaccess;
 mod libraries;
 mod limits;
+mod listening;
 mod memory;
 mod modules;
 mod person;
+mod progress;
 mod report;
 mod running;
 mod script;
@@ -28,6 +32,7 @@ mod start;
 mod starter;
 mod suexec;
 mod timeouts;
+mod url;
 mod wish;
 
 pub(super) use wish::Wish;
@@ -37,7 +42,7 @@ use super::flags::Options;
 use super::own::Tables;
 use super::settings::Settings;
 use super::{misused, print, program};
-use crate::net::Facts;
+use crate::net::{Address, Facts};
 use crate::server::Server;
 use person::Person;
 use report::{Finding, Report, has_colour};
@@ -46,6 +51,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{self, Path, PathBuf};
 use std::process::ExitCode;
+use url::Url;
 
 /// One concern: its name, and what is found about it.
 type Concern = (&'static str, fn(&Subject) -> Vec<Finding>);
@@ -70,6 +76,9 @@ const CONCERNS: &[Concern] = &[
     ("settings", settings::findings),
     ("timeouts", timeouts::findings),
 ];
+
+/// What is told instead if `--connect` or `--url` names somebody: they are not about where the program lies.
+const ASKED: &[Concern] = &[("connect", connect::findings), ("url", url::findings)];
 
 /// More of a text file than anybody reads.
 const LARGEST_TEXT: u64 = 1 << 20;
@@ -115,8 +124,12 @@ struct Subject {
     /// With whose eyes: whom `--as` names; else those of the web server that started this; else of all that run here; else
     /// of whoever asks.
     people: Vec<Person>,
-    /// By `--as`: what these cannot do is then surely wrong.
-    is_asked: bool,
+    /// Who is asked, of any kind.
+    connect: Option<Address>,
+    /// The program as visitors get it.
+    url: Option<Url>,
+    /// They are those who start it, or connect: what they cannot do is then surely wrong.
+    is_surely: bool,
 }
 
 impl Subject {
@@ -140,11 +153,14 @@ impl Subject {
             None => (Options::default(), None),
         };
         let options = flags.over(below);
+        let (people, is_surely) = people(wish.user.as_deref())?;
         Ok(Subject {
             server: options.apply(if is_this { server } else { Server::new() }),
             settings: beside.map(|settings| (settings.path().to_owned(), wrong)),
-            people: people(wish.user.as_deref())?,
-            is_asked: wish.user.is_some(),
+            people,
+            is_surely,
+            connect: wish.connect.clone(),
+            url: wish.url.clone(),
             program,
             file,
             is_this,
@@ -154,13 +170,26 @@ impl Subject {
     }
 
     fn report(&self) -> Report {
-        let findings = CONCERNS.iter().flat_map(|(name, look)| {
+        let concerns = match (&self.connect, &self.url) {
+            (None, None) => CONCERNS,
+            _ => ASKED,
+        };
+        let findings = concerns.iter().flat_map(|(name, look)| {
             let findings = look(self).into_iter();
             findings.map(|finding| (*name, finding))
         });
         Report {
-            title: self.program.display().to_string(),
+            title: self.title(),
             findings: findings.collect(),
+        }
+    }
+
+    fn title(&self) -> String {
+        match (&self.connect, &self.url) {
+            (None, None) => self.program.display().to_string(),
+            (Some(address), None) => address.to_string(),
+            (None, Some(url)) => url.shown(),
+            (Some(address), Some(url)) => format!("{address}, {}", url.shown()),
         }
     }
 
@@ -170,7 +199,7 @@ impl Subject {
 
     /// What somebody cannot do who may have to.
     fn refused(&self, what: String, remedy: String) -> Finding {
-        match self.is_asked {
+        match self.is_surely {
             true => Finding::red(what, remedy),
             false => Finding::yellow(what, remedy),
         }
@@ -189,11 +218,13 @@ Usage: {name} check [FILE] [FLAG]...    what is wrong here, and the remedy
 Looks at {name}, or at FILE, where it lies: how it would be started and by whom;
 who may run it; its machine and libraries; .htaccess; sockets; limits; memory;
 settings, and where each came from; the web server's time limits. It serves
-nothing, changes nothing and connects to nothing.
+and changes nothing, and connects only to what --connect and --url name.
 
   --as USER      with that user's eyes: www-data. Without it with those of the web
                  server that started this, or of those that run here, else yours
   --log FILE     not that, but what a web server's log means; -: standard input
+  --connect ADDR not that, but whether any FastCGI application answers there
+  --url URL      not that, but what visitors get there, private files too
   --json         for programs: an object with \"level\" and \"findings\"
   --listen ADDR  and all other flags: as {name} will be started with them
 
@@ -207,17 +238,18 @@ As the web server's user, who has no shell of its own:
     )
 }
 
-fn people(named: Option<&str>) -> Result<Vec<Person>, String> {
+/// And whether it is surely they who start the program or connect to it.
+fn people(named: Option<&str>) -> Result<(Vec<Person>, bool), String> {
     if let Some(name) = named {
-        return Ok(vec![Person::named(name)?]);
+        return Ok((vec![Person::named(name)?], true));
     }
     if let Some(person) = starter::web_server() {
-        return Ok(vec![person]);
+        return Ok((vec![person], true));
     }
     let web_servers = Person::web_servers();
     match web_servers[..] {
-        [] => Ok(Person::of_process("self").into_iter().collect()),
-        _ => Ok(web_servers),
+        [] => Ok((Person::of_process("self").into_iter().collect(), false)),
+        _ => Ok((web_servers, false)),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::person::{Person, processes};
 use super::{Finding, Subject};
+use crate::net::sys;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -49,9 +50,10 @@ fn is_of(path: &Path, file: &Path) -> bool {
 
 fn judge(running: &[Running]) -> Vec<Finding> {
     if running.is_empty() {
-        return vec![Finding::green(
-            "no process of it that this user can see; other users' are seen by root",
-        )];
+        return vec![Finding::green(match sys::user() {
+            0 => "no process of it",
+            _ => "no process of it that this user can see; other users' are seen by root",
+        })];
     }
     let told = |is_stale| {
         let wanted = running

@@ -1,12 +1,13 @@
 //! The addresses that the program would listen on: their folders, who listens there now, and who could connect. Nothing is
 //! connected to: the kernel's tables say who listens.
 
-use super::person::{Node, Person, RUN, WRITE, name_of, processes, way_to};
-use super::{Finding, Subject, text_of};
+use super::listening;
+use super::person::{Node, Person, RUN, WRITE, name_of, way_to};
+use super::{Finding, Subject};
 use crate::net::{Address, Permit, SWEPT, refuse_public};
 use std::fs;
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -15,7 +16,7 @@ const STICKY: u32 = 0o1000;
 
 /// What is at the path of a socket.
 #[derive(Debug)]
-enum There {
+pub(super) enum There {
     Nothing,
     /// Not a socket.
     Else,
@@ -83,7 +84,7 @@ fn of_file(subject: &Subject, address: &Address) -> Vec<Finding> {
     findings
 }
 
-fn look(path: &Path) -> There {
+pub(super) fn look(path: &Path) -> There {
     let found = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return There::Nothing,
         Err(_) => return There::Nothing,
@@ -93,35 +94,10 @@ fn look(path: &Path) -> There {
         return There::Else;
     }
     let node = Node::of(path, &found);
-    let table = text_of(Path::new("/proc/net/unix")).unwrap_or_default();
-    match listening(&table, path) {
+    match listening::at_path(path) {
         Some(inode) => There::Listening(node, inode),
         None => There::Stale(node),
     }
-}
-
-/// The socket's number in the kernel's table, if somebody listens at that path: it is there as it was bound.
-fn listening(table: &str, path: &Path) -> Option<u64> {
-    let is_it = |other: &str| {
-        let other = Path::new(other);
-        let same_folder = || {
-            let folder = |path: &Path| fs::canonicalize(path.parent()?).ok();
-            folder(other).is_some() && folder(other) == folder(path)
-        };
-        other == path || (other.file_name() == path.file_name() && same_folder())
-    };
-    table.lines().find_map(|line| {
-        let fields: Vec<&str> = line.splitn(8, ' ').collect();
-        let [_, _, _, flags, _, _, rest @ ..] = &fields[..] else {
-            return None;
-        };
-        // The inode is padded to five places.
-        let rest = rest.join(" ");
-        let (inode, bound) = rest.trim_start().split_once(' ')?;
-        // __SO_ACCEPTCON
-        let listens = u32::from_str_radix(flags, 16).ok()? & 0x1_0000 != 0;
-        (listens && is_it(bound)).then(|| inode.parse().ok())?
-    })
 }
 
 fn of_folder(folder: &Node, there: &There, me: &Person) -> Vec<Finding> {
@@ -161,7 +137,7 @@ fn state(address: &Address, there: &There, folder: &Node, me: &Person) -> Findin
         ),
         There::Listening(node, inode) => Finding::green(format!(
             "{address} is listened on by {} ({})",
-            holder(*inode, node.uid),
+            listening::holder(*inode, node.uid),
             node.described()
         )),
         There::Stale(node) => {
@@ -213,7 +189,8 @@ fn to_be_made(permit: &Permit, path: &Path, me: &Person) -> Option<Node> {
     })
 }
 
-fn connects(subject: &Subject, person: &Person, socket: &Node, way: &[Node]) -> Finding {
+/// Whether somebody could connect to a socket at the end of that way.
+pub(super) fn connects(subject: &Subject, person: &Person, socket: &Node, way: &[Node]) -> Finding {
     let (name, path) = (&person.name, socket.path.display());
     if let Some(folder) = person.stopped_at(way) {
         return subject.refused(
@@ -257,70 +234,14 @@ fn of_tcp(subject: &Subject, address: &Address, tcp: SocketAddr) -> Vec<Finding>
             "choose a higher one",
         ));
     }
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"]
-        .map(|table| text_of(Path::new(table)).unwrap_or_default());
-    let found = tables.iter().find_map(|table| tcp_holder(table, tcp));
-    findings.push(match found {
+    findings.push(match listening::at_port(tcp) {
         Some((uid, inode)) => Finding::green(format!(
             "{address} is listened on by {}",
-            holder(inode, uid)
+            listening::holder(inode, uid)
         )),
         None => Finding::green(format!("nobody listens on {address} yet")),
     });
     findings
-}
-
-/// User and number of whoever listens there.
-fn tcp_holder(table: &str, wanted: SocketAddr) -> Option<(u32, u64)> {
-    table.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let (local, state) = (fields.get(1)?, fields.get(3)?);
-        let address = socket_address(local)?;
-        let is_it = address.port() == wanted.port()
-            && (address.ip() == wanted.ip() || address.ip().is_unspecified());
-        // TCP_LISTEN
-        (is_it && *state == "0A")
-            .then(|| Some((fields.get(7)?.parse().ok()?, fields.get(9)?.parse().ok()?)))?
-    })
-}
-
-/// `0100007F:2328`: words as the machine has them.
-fn socket_address(text: &str) -> Option<SocketAddr> {
-    let (ip, port) = text.split_once(':')?;
-    let words: Option<Vec<[u8; 4]>> = ip
-        .as_bytes()
-        .chunks(8)
-        .map(|word| {
-            let word = u32::from_str_radix(str::from_utf8(word).ok()?, 16).ok()?;
-            Some(word.to_ne_bytes())
-        })
-        .collect();
-    let bytes = words?.concat();
-    let ip = match <[u8; 4]>::try_from(&bytes[..]) {
-        Ok(four) => IpAddr::V4(Ipv4Addr::from(four)),
-        Err(_) => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(&bytes[..]).ok()?)),
-    };
-    Some(SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?))
-}
-
-/// The process that has a socket open, where this user may see it.
-fn holder(inode: u64, uid: u32) -> String {
-    let link = format!("socket:[{inode}]");
-    let has_it = |pid: &u32| {
-        let fds = fs::read_dir(format!("/proc/{pid}/fd"))
-            .into_iter()
-            .flatten()
-            .flatten();
-        fds.filter_map(|fd| fs::read_link(fd.path()).ok())
-            .any(|path| path.as_os_str() == link.as_str())
-    };
-    match processes().into_iter().find(has_it) {
-        Some(pid) => {
-            let name = text_of(Path::new(&format!("/proc/{pid}/comm"))).unwrap_or_default();
-            format!("{} (process {pid})", name.trim_end())
-        }
-        None => format!("a process that only {} and root may see", name_of(uid)),
-    }
 }
 
 #[cfg(test)]
@@ -343,27 +264,6 @@ mod tests {
             name: "ada".into(),
             uid,
             groups: vec![uid],
-        }
-    }
-
-    #[test]
-    fn the_kernels_tables_are_read() {
-        let table = "Num       RefCount Protocol Flags    Type St Inode Path\n\
-                     0000000000000000: 00000003 00000000 00000000 0001 03 17 /run/nowhere/a b\n\
-                     0000000000000000: 00000002 00000000 00010000 0001 01    18 /run/nowhere/a b\n";
-        assert_eq!(listening(table, Path::new("/run/nowhere/a b")), Some(18));
-        assert_eq!(listening(table, Path::new("/run/nowhere/a")), None);
-        let line = "   0: 0100007F:2328 00000000:0000 0A 00000000:00000000 00:00000000 00000000    33        0 77 1\n";
-        if cfg!(target_endian = "little") {
-            let wanted = "127.0.0.1:9000".parse().unwrap();
-            assert_eq!(tcp_holder(line, wanted), Some((33, 77)));
-            assert_eq!(tcp_holder(&line.replace(" 0A ", " 01 "), wanted), None);
-            assert_eq!(tcp_holder(line, "127.0.0.1:9001".parse().unwrap()), None);
-            let any = line.replace("0100007F", &"0".repeat(32));
-            assert_eq!(
-                tcp_holder(&any, "[::1]:9000".parse().unwrap()),
-                Some((33, 77))
-            );
         }
     }
 

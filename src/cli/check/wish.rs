@@ -1,7 +1,11 @@
 //! What `check` is told to look at, and how to tell it. Called by `check` and by the flags' parser.
 
+use super::url::Url;
+use crate::cli::asked;
 use crate::cli::flags::{self, Options};
-use crate::cli::own::{Own, switch, text};
+use crate::cli::own::{self, Own, switch, text};
+use crate::net::Address;
+use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -9,6 +13,8 @@ use std::path::PathBuf;
 pub(super) const FLAGS: &[Own] = &[
     text("", "as", "USER", ""),
     text("", "log", "FILE", ""),
+    text("", "connect", "ADDR", ""),
+    text("", "url", "URL", ""),
     switch("", "json", ""),
 ];
 
@@ -21,6 +27,10 @@ pub(in crate::cli) struct Wish {
     pub(super) user: Option<String>,
     /// A web server's log, which is explained; `-` is standard input.
     pub(super) log: Option<String>,
+    /// An application of any kind, which is asked.
+    pub(super) connect: Option<Address>,
+    /// The program's page as visitors get it.
+    pub(super) url: Option<Url>,
     pub(super) is_json: bool,
 }
 
@@ -44,6 +54,9 @@ impl Wish {
             file: matches.free.first().map(PathBuf::from),
             user: matches.opt_str("as"),
             log: matches.opt_str("log"),
+            connect: asked::connect(&matches)?
+                .map(|address| address.resolved(&env::current_dir().unwrap_or_default())),
+            url: own::value(&matches, "url", Url::parse)?,
             is_json: matches.opt_present("json"),
         };
         if let (Some(file), Some(log)) = (&wish.file, &wish.log) {
@@ -51,6 +64,12 @@ impl Wish {
                 "--log explains {log}, and {} is looked at by itself; leave one out",
                 file.display()
             ));
+        }
+        let others = [wish.connect.is_some(), wish.url.is_some()];
+        if wish.log.is_some() && others.contains(&true) {
+            return Err(
+                "--log explains a file, and --connect and --url ask somebody; leave one out".into(),
+            );
         }
         Ok(Some((wish, options)))
     }

@@ -1,7 +1,7 @@
 //! Apache's own configuration, for a whole host: mod_fcgid, which starts the program, or mod_proxy_fcgi, which connects
 //! to it. Called by [`text`](super::text).
 
-use super::{MAX_BODY, Site, Upstream, in_regex};
+use super::{Site, Upstream, in_regex, in_shell};
 
 /// An alias whose addresses are the program's; or, where it is connected to, `ProxyPass`.
 pub(super) fn text(site: &Site) -> String {
@@ -17,10 +17,7 @@ pub(super) fn addhandler(site: &Site) -> String {
     let folder = site.folder();
     let folder = super::plain(&folder.to_string_lossy());
     let name = site.file_name();
-    let ending = match name.rsplit_once('.') {
-        Some((_, ending)) => format!(".{ending}"),
-        None => name.clone(),
-    };
+    let ending = ending(&name);
     let pattern = in_regex(&ending);
     format!(
         r#"# Apache starts {path} by mod_fcgid, and addresses that begin with its own go to it: /{name}/news.
@@ -38,19 +35,59 @@ pub(super) fn addhandler(site: &Site) -> String {
     )
 }
 
+/// A folder with files that Apache serves itself, to whom the program lets pass: one that answers as authorizer.
+pub(super) fn authorizer(site: &Site) -> String {
+    let (path, place) = (site.path(), guarded_place(site));
+    let numbers = fcgid_numbers(site);
+    format!(
+        r#"# Apache asks {path} by mod_fcgid who may see {place}, and serves the files itself. The program has to
+# answer as authorizer: a page says no, and 200 yes.
+{DEBIAN}# a2enmod auth_basic.
+<Location "{place}">
+    # What a browser asks its user for name and password by.
+    AuthType Basic
+    AuthName "{place}"
+    # Without it 500: mod_auth_basic looks for a list of passwords, and finds none (No Authn provider configured).
+    AuthBasicAuthoritative Off
+    # Asked first, with REMOTE_USER and REMOTE_PASSWD: is it this user's password? FCGI_APACHE_ROLE is AUTHENTICATOR.
+    FcgidAuthenticator "{path}"
+    # Asked then, with REMOTE_USER: may this user see this page? FCGI_APACHE_ROLE is AUTHORIZER.
+    FcgidAuthorizer "{path}"
+    # Without it nobody is asked.
+    Require valid-user
+    # In the place of the four above, for a program that goes by a cookie or an address; not by a password.
+    #FcgidAccessChecker "{path}"
+</Location>
+
+# Each no is a 401 with Apache's own page, whatever the program answers: ErrorDocument 401 /login replaces it. An
+# authenticator's or access checker's headers Variable-NAME are shown to the visitor too; an authorizer's are not.
+
+{numbers}"#
+    )
+}
+
+/// What is guarded, if nothing was said.
+pub(super) fn guarded_place(site: &Site) -> String {
+    match site.mount {
+        "" => "/members".to_owned(),
+        mount => super::plain(mount),
+    }
+}
+
+/// `.fcgi`; a whole name that has none.
+pub(super) fn ending(name: &str) -> String {
+    match name.rsplit_once('.') {
+        Some((_, ending)) => format!(".{ending}"),
+        None => name.to_owned(),
+    }
+}
+
 /// A place of the site that is the program's, whatever files there are.
 pub(super) fn wrapper(site: &Site) -> String {
     let path = site.path();
     let place = place(site);
-    // mod_fcgid divides the line at its blanks.
-    let program = match path.contains(char::is_whitespace) {
-        true => format!("\\\"{path}\\\""),
-        false => path.clone(),
-    };
-    let mount = match site.mount {
-        "" => " --mount /".to_owned(),
-        _ => site.mount_flag(),
-    };
+    let program = wrapped_program(site);
+    let words = wrapped_words(site);
     format!(
         r#"# Apache starts {path} by mod_fcgid, and addresses below {place} go to it.
 {DEBIAN}
@@ -58,12 +95,37 @@ pub(super) fn wrapper(site: &Site) -> String {
     SetHandler fcgid-script
     # virtual: no file has to have the name of the place. Apache takes the first part of a path for SCRIPT_NAME then;
     # --mount says what is meant.
-    FcgidWrapper "{program}{mount}" virtual
+    FcgidWrapper "{program}{words}" virtual
 {ALLOWED}</Location>
 
 {limits}"#,
-        limits = limits(site)
+        limits = limits(&site.without_told())
     )
+}
+
+/// mod_fcgid divides the line at its blanks.
+pub(super) fn wrapped_program(site: &Site) -> String {
+    let path = site.path();
+    match path.contains(char::is_whitespace) {
+        true => format!("\\\"{path}\\\""),
+        false => path,
+    }
+}
+
+/// What a wrapper passes to the program. mod_fcgid gives a process one request at a time, and counts them itself.
+pub(super) fn wrapped_words(site: &Site) -> String {
+    let rooted = Site {
+        mount: if site.mount.is_empty() {
+            "/"
+        } else {
+            site.mount
+        },
+        ..*site
+    };
+    // Behind --workers N, which counts for nothing.
+    let words = rooted.arguments(0).split_off(2);
+    let words = words.iter().map(|word| format!(" {}", in_shell(word)));
+    words.collect()
 }
 
 /// A place of the site that is handed on to a program that somebody else has started.
@@ -71,7 +133,7 @@ pub(super) fn sethandler(site: &Site) -> String {
     let place = place(site);
     let upstream = site.upstream_or_default();
     let (head, url, divided) = (proxied_head(site, &upstream), url(&upstream), divided(site));
-    let (reuse, about_reuse) = reuse(site);
+    let (parameters, about) = parameters(site);
     let refused = match site.mount {
         "" => {
             "    # %3F and %0A in the first part of a path are a 403 here; ProxyPass lets both through.\n"
@@ -79,10 +141,8 @@ pub(super) fn sethandler(site: &Site) -> String {
         _ => "",
     };
     format!(
-        r#"{head}# flushpackets hands each piece of an answer on at once; else it waits until 64 KiB are there or the answer is whole.
-# {about_reuse}
-<Proxy "{url}">
-    ProxySet flushpackets=on{reuse}
+        r#"{head}{about}<Proxy "{url}">
+    ProxySet{parameters}
 </Proxy>
 
 <Location "{place}">
@@ -136,17 +196,58 @@ fn about_mount(site: &Site) -> String {
     )
 }
 
+/// mod_fcgid's numbers. It takes none of them in `<Directory>`.
 fn limits(site: &Site) -> String {
-    let name = site.file_name();
+    let (body, numbers) = (site.body_limit(), fcgid_numbers(site));
     format!(
-        r#"# mod_fcgid answers 500 to a larger request body without asking the program; it lets 131072 bytes through unless set.
-FcgidMaxRequestLen {MAX_BODY}
+        "# mod_fcgid answers 500 to a larger request body without asking the program; it lets 131072 bytes through unless set.\n\
+         FcgidMaxRequestLen {body}\n{numbers}"
+    )
+}
+
+fn fcgid_numbers(site: &Site) -> String {
+    let name = site.file_name();
+    let (patience, processes) = (fcgid_patience(site), fcgid_processes(site));
+    let settings = site.as_settings();
+    format!(
+        r#"{patience}{processes}# A process that had no request for so long is ended, down to three of them (FcgidMinProcessesPerClass).
+FcgidIdleTimeout 300
 
 # mod_fcgid gives a process one request at a time and starts a further one when all are busy, so that --workers counts
 # for nothing here. It passes no environment, and arguments only by FcgidWrapper: settings of the program
 # stand in a file .ht.{name} beside it, one a line.
-"#
+{settings}"#
     )
+}
+
+fn fcgid_patience(site: &Site) -> String {
+    match site.patience() {
+        Some(seconds) => format!(
+            "# How long the program may be silent, and a request may take, or mod_fcgid answers 500.\n# {}\n\
+             FcgidIOTimeout {seconds}\n\
+             FcgidBusyTimeout {}\n",
+            site.about_patience(),
+            // Its own default: a shorter one would end long downloads.
+            seconds.max(300)
+        ),
+        None => "\
+            # mod_fcgid answers 500 when the program is silent for 40 s (FcgidIOTimeout), and ends a process whose request\n\
+            # takes 300 s (FcgidBusyTimeout). --timeout has both agree with the program.\n"
+            .to_owned(),
+    }
+}
+
+fn fcgid_processes(site: &Site) -> String {
+    match site.processes {
+        0 => "\
+            # It starts 100 processes of the program at most (FcgidMaxProcessesPerClass); --processes says how many.\n"
+            .to_owned(),
+        processes => format!(
+            "# The most processes, and so the most requests at once. No line `processes` in the program's own settings: each\n\
+             # of these would be the parent of as many again.\n\
+             FcgidMaxProcessesPerClass {processes}\n"
+        ),
+    }
 }
 
 fn script_alias(site: &Site) -> String {
@@ -186,20 +287,31 @@ fn script_alias(site: &Site) -> String {
 fn proxied_head(site: &Site, upstream: &Upstream) -> String {
     let path = site.path();
     let place = place(site);
-    let command = site.command(upstream);
+    let start = site.how_to_start("Apache", std::slice::from_ref(upstream));
+    let others = site.about_others();
+    let body = proxied_body(site);
     format!(
         "# Apache connects to {path} by mod_proxy_fcgi, and addresses below {place} go to it.\n\
          # Debian: a2enmod proxy_fcgi. Put this into <VirtualHost> of a file in /etc/apache2/sites-available.\n\
-         # Apache does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
-         #   {command}\n\
+         {start}{others}\
          # A unix socket is for the program's own user: start it as Apache's, or with --socket-owner :www-data (its\n\
-         # group), or each request is a 503.\n\n"
+         # group), or each request is a 503.\n\n{body}"
     )
+}
+
+/// mod_proxy_fcgi hands a body of any size on: LimitRequestBody was seen to count for nothing there (Apache 2.4.71).
+fn proxied_body(site: &Site) -> &'static str {
+    match site.max_body {
+        u64::MAX => "",
+        _ => {
+            "# Apache hands a body of any size on; the program itself refuses what is above --max-body, with 413.\n\n"
+        }
+    }
 }
 
 fn proxy_pass(site: &Site, upstream: &Upstream) -> String {
     let (head, url) = (proxied_head(site, upstream), url(upstream));
-    let (reuse, about_reuse) = reuse(site);
+    let (parameters, about) = parameters(site);
     let (place, mount) = (place(site), super::plain(site.mount));
     let divided = divided(site);
     // Not ProxyPass in <Location>: that comes before any other, so that no line could take files out of it.
@@ -207,9 +319,7 @@ fn proxy_pass(site: &Site, upstream: &Upstream) -> String {
         r#"{head}# Addresses that Apache answers itself (above ProxyPass, for the first one that fits is taken):
 #ProxyPass "{mount}/static/" "!"
 
-# flushpackets hands each piece of an answer on at once; else it waits until 64 KiB are there or the answer is whole.
-# {about_reuse}
-ProxyPass "{place}" "{url}" flushpackets=on{reuse}
+{about}ProxyPass "{place}" "{url}"{parameters}
 
 # ProxyPass sends no PATH_INFO, and the whole path as SCRIPT_NAME.
 <Location "{place}">
@@ -225,36 +335,41 @@ fn url(upstream: &Upstream) -> String {
     }
 }
 
-/// For ProxyPass or ProxySet, and a sentence on it.
-fn reuse(site: &Site) -> (&'static str, &'static str) {
-    if site.keepalive {
-        (
-            " enablereuse=on",
-            "enablereuse keeps connections to the program open, one for each thread of Apache at most.",
-        )
-    } else {
-        (
-            "",
-            "--keepalive adds enablereuse, which keeps connections to the program open.",
-        )
+/// For ProxyPass or ProxySet, and sentences on it.
+fn parameters(site: &Site) -> (String, String) {
+    let mut words = " flushpackets=on".to_owned();
+    let mut about =
+        "# flushpackets hands each piece of an answer on at once; else it waits until 64 KiB are there or the answer is whole.\n"
+            .to_owned();
+    match site.patience() {
+        Some(seconds) => {
+            words += &format!(" timeout={seconds}");
+            about += &format!("# timeout: {}\n", site.about_patience());
+        }
+        None => {
+            about += "# Apache answers 504 when the program is silent for longer than Timeout. --timeout has both agree.\n";
+        }
     }
+    if site.keepalive {
+        words += &format!(" enablereuse=on ttl={}", site.kept().as_secs().max(1));
+        about += "\
+            # enablereuse keeps connections to the program open, one for each thread of Apache at most. One that was idle for\n\
+            # ttl is not used again: it is closed before the program does (--idle-timeout).\n";
+    } else {
+        about += "# --keepalive adds enablereuse, which keeps connections to the program open.\n";
+    }
+    (words, about)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn for_listen(listen: &[&str], keepalive: bool) -> String {
         let listen: Vec<String> = listen.iter().map(|&address| address.to_owned()).collect();
         text(&Site {
-            program: Path::new("/srv/www/app.fcgi"),
-            listen: &listen,
-            workers: 4,
             keepalive,
-            mount: "",
-            access: "",
+            ..Site::sample("/srv/www/app.fcgi", &listen)
         })
     }
 
@@ -275,7 +390,7 @@ mod tests {
         ] {
             let line = format!("\nProxyPass \"/\" \"{url}\" flushpackets=on");
             assert!(for_listen(&[address], false).contains(&format!("{line}\n")));
-            let kept = format!("{line} enablereuse=on\n");
+            let kept = format!("{line} enablereuse=on ttl=60\n");
             assert!(for_listen(&[address], true).contains(&kept));
         }
     }

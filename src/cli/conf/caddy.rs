@@ -4,38 +4,48 @@ use super::{Site, Upstream, plain};
 
 /// `reverse_proxy` with the FastCGI transport: every address, or those below the mount.
 pub(super) fn text(site: &Site) -> String {
-    let upstream = site.upstream_or_default();
-    let address = address(&upstream);
-    let block = match site.mount {
-        "" => format!(
-            r#"# The program stands at the root: the whole path is PATH_INFO.
-reverse_proxy {address} {{
-    transport fastcgi
+    let upstreams = site.upstreams_or_default();
+    let (addresses, health, body) = (addresses(&upstreams), health(&upstreams), body(site));
+    let patience = patience(site, "        ");
+    let block = match (site.mount, &*patience) {
+        ("", "") => format!(
+            r#"{body}# The program stands at the root: the whole path is PATH_INFO.
+reverse_proxy {addresses} {{
+{health}    transport fastcgi
 }}
 "#
         ),
-        mount => handled(
+        ("", _) => format!(
+            r#"{body}# The program stands at the root: the whole path is PATH_INFO.
+reverse_proxy {addresses} {{
+{health}    transport fastcgi {{
+{patience}    }}
+}}
+"#
+        ),
+        (mount, _) => handled(
             mount,
             &format!(
-                r#"reverse_proxy {address} {{
-    transport fastcgi {{
+                r#"{body}reverse_proxy {addresses} {{
+{health}    transport fastcgi {{
         # What the program is reached under: SCRIPT_NAME ends behind it, and PATH_INFO begins.
         split "{mount}"
-    }}
+{patience}    }}
 }}
 "#,
                 mount = plain(mount)
             ),
         ),
     };
-    format!("{}{block}", head(site, &upstream))
+    format!("{}{block}", head(site, &upstreams))
 }
 
 /// The form that is meant for PHP: the path is in REQUEST_URI alone, where the program finds it. SCRIPT_NAME is the
 /// file's, unless it is set: to the mount, below which the path goes on.
 pub(super) fn php(site: &Site) -> String {
-    let upstream = site.upstream_or_default();
-    let address = address(&upstream);
+    let upstreams = site.upstreams_or_default();
+    let (addresses, health, body) = (addresses(&upstreams), health(&upstreams), body(site));
+    let patience = patience(site, "    ");
     let file = site.file_name();
     let folder = site.folder();
     let folder = plain(&folder.to_string_lossy());
@@ -47,13 +57,13 @@ pub(super) fn php(site: &Site) -> String {
         ),
     };
     let block = format!(
-        r#"root * "{folder}"
-php_fastcgi {address} {{
+        r#"{body}root * "{folder}"
+php_fastcgi {addresses} {{
     # Every address goes to the program; `try_files {{path}} {file}` leaves those to file_server that are files.
     try_files "{file}"
     index "{file}"
     split "{file}"
-{env}}}
+{env}{patience}{health}}}
 "#
     );
     let block = match site.mount {
@@ -64,7 +74,7 @@ php_fastcgi {address} {{
         r#"{head}# In this form Caddy has to find the program below a root. With a file_server visitors could download it then: leave
 # that out, or write: file_server {{ hide {file} .ht* }}
 {block}"#,
-        head = head(site, &upstream)
+        head = head(site, &upstreams)
     )
 }
 
@@ -75,13 +85,53 @@ fn handled(mount: &str, block: &str) -> String {
     format!("{}handle @fcgi {{\n{block}}}\n", matcher(mount))
 }
 
-fn head(site: &Site, upstream: &Upstream) -> String {
+/// Other programs, if there are several addresses, and when they are asked.
+fn health(upstreams: &[Upstream]) -> &'static str {
+    match upstreams {
+        [_] => "",
+        _ => {
+            "    # The one with the fewest requests. One that cannot be reached is passed over for fail_duration; until then\n    \
+             # others are asked instead, for lb_try_duration at most, and after that it is a 502.\n    \
+             lb_policy least_conn\n    \
+             fail_duration 10s\n    \
+             lb_try_duration 5s\n"
+        }
+    }
+}
+
+/// Caddy waits without end unless told.
+fn patience(site: &Site, indent: &str) -> String {
+    match site.patience() {
+        Some(seconds) => format!(
+            "{indent}# {}\n{indent}read_timeout {seconds}s\n",
+            site.about_patience()
+        ),
+        None => String::new(),
+    }
+}
+
+/// Caddy takes a body of any size unless told.
+fn body(site: &Site) -> String {
+    match site.max_body {
+        u64::MAX => String::new(),
+        _ => format!(
+            "# A larger one is cut off here; the program would answer it with 413.\nrequest_body {{\n    max_size {}\n}}\n",
+            site.body_limit()
+        ),
+    }
+}
+
+fn addresses(upstreams: &[Upstream]) -> String {
+    let addresses: Vec<String> = upstreams.iter().map(address).collect();
+    addresses.join(" ")
+}
+
+fn head(site: &Site, upstreams: &[Upstream]) -> String {
     let path = site.path();
-    let command = site.command(upstream);
+    let start = site.how_to_start("Caddy", upstreams);
     format!(
         "# Caddy connects to {path}. Inside the block of its site:\n\
-         # Caddy does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
-         #   {command}\n\
+         {start}\
          # A unix socket is for the program's own user: start it as Caddy's, or with --socket-owner :caddy (its\n\
          # group), or each request is a 502.\n\
          # Caddy opens a connection for each request. It reads no answer before it has sent the whole body.\n\

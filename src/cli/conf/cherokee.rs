@@ -36,23 +36,34 @@ vserver!1!rule!500!handler!check_file = 0
 # Newer versions do both of themselves: hand the program's own error pages on, and all headers of a request to it.
 vserver!1!rule!500!handler!error_handler = 1
 vserver!1!rule!500!handler!pass_req_headers = 1
-vserver!1!rule!500!handler!balancer = round_robin
+{patience}vserver!1!rule!500!handler!balancer = round_robin
 vserver!1!rule!500!handler!balancer!source!1 = 1
 
 # Cherokee leaves a chunked request body in its chunks, which the program refuses with 411. It opens a connection for
 # each request.
 "#,
-        name = site.short_name()
+        name = site.short_name(),
+        patience = patience(site)
     )
+}
+
+fn patience(site: &Site) -> String {
+    match site.patience() {
+        Some(seconds) => format!(
+            "# {}\nvserver!1!rule!500!timeout = {seconds}\n",
+            site.about_patience()
+        ),
+        None => String::new(),
+    }
 }
 
 fn connects_head(site: &Site, upstream: &Upstream) -> String {
     let path = site.path();
-    let command = site.command(upstream);
+    let start = site.how_to_start("Cherokee", std::slice::from_ref(upstream));
+    let others = site.about_others();
     format!(
         "# Cherokee connects to {path}.\n\
-         # Cherokee does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
-         #   {command}\n\
+         {start}{others}\
          # On a unix socket Cherokee's user must be allowed to write.\n"
     )
 }

@@ -11,25 +11,29 @@ pub(super) fn text(site: &Site) -> String {
         "" => "/".to_owned(),
         mount => plain(mount),
     };
-    let mount = site.mount_flag();
     let about_mount = match site.mount {
         "" => "",
         _ => "# h2o does not tell the program what it is reached under: --mount does.\n",
     };
     let (head, handler) = match site.upstream() {
         Some(upstream) => {
-            let command = site.command(&upstream);
+            let start = site.how_to_start("h2o", std::slice::from_ref(&upstream));
+            let others = site.about_others();
             let head = format!(
                 "# h2o connects to {path}. Inside the entry of its host:\n\
-                 # h2o does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
-                 #   {command}\n\
+                 {start}{others}\
                  # A unix socket is for the program's own user: start it as h2o's, or with --socket-owner :www-data (its\n\
-         # group), or each request is a 503.\n"
+                 # group), or each request is a 503.\n"
             );
             (head, connects(&upstream))
         }
         None => {
-            let command = format!("exec {} --workers {}{mount}", in_shell(&path), site.workers);
+            let words = site.arguments(site.processes);
+            let words: String = words
+                .iter()
+                .map(|word| format!(" {}", in_shell(word)))
+                .collect();
+            let command = format!("exec {}{words}", in_shell(&path));
             let head = format!(
                 "# h2o starts {path}, once, at its own start. Inside the entry of its host:\n\
                  # When the program crashes h2o 2.2 does not start it again: better start it by systemd and add --listen.\n"
@@ -41,14 +45,38 @@ pub(super) fn text(site: &Site) -> String {
         }
     };
     format!(
-        r#"{head}{about_mount}# h2o gathers a body until it is whole, and answers 503 when the program is silent for longer than
-# fastcgi.timeout.io: 30000 ms unless set.
-# h2o opens a connection for each request. Let it: with fastcgi.timeout.keepalive h2o 2.2 crashes, on a unix socket,
+        r#"{head}{about_mount}# h2o gathers a body until it is whole, and answers 503 when the program is silent for 30 s, unless fastcgi.timeout.io
+# says more. --timeout has both agree.
+{body}# h2o opens a connection for each request. Let it: with fastcgi.timeout.keepalive h2o 2.2 crashes, on a unix socket,
 # when the program answers before it has read the body.
     paths:
       "{place}":
-{handler}"#
+{handler}{patience}"#,
+        body = body(site),
+        patience = patience(site)
     )
+}
+
+/// A limit that has no place here: it is that of all hosts.
+fn body(site: &Site) -> String {
+    match site.max_body {
+        u64::MAX => String::new(),
+        _ => format!(
+            "# At the top of h2o's file, for all hosts: limit-request-body: {}\n",
+            site.body_limit()
+        ),
+    }
+}
+
+fn patience(site: &Site) -> String {
+    match site.patience() {
+        Some(seconds) => format!(
+            "        # {}\n        fastcgi.timeout.io: {}\n",
+            site.about_patience(),
+            seconds * 1000
+        ),
+        None => String::new(),
+    }
 }
 
 fn connects(upstream: &Upstream) -> String {

@@ -4,18 +4,14 @@
 use super::{Site, Upstream, in_regex, plain};
 
 pub(super) fn text(site: &Site) -> String {
-    let upstream = site.upstream_or_default();
+    let upstreams = site.upstreams_or_default();
     let path = site.path();
     let name = site.short_name();
-    let command = site.command(&upstream);
+    let start = site.how_to_start("HAProxy", &upstreams);
     let folder = site.folder();
     let folder = plain(&folder.to_string_lossy());
     let mount = plain(site.mount);
-    let workers = site.workers.max(1);
-    let address = match &upstream {
-        Upstream::Unix(socket) => format!("\"unix@{socket}\""),
-        Upstream::Tcp(..) => upstream.authority(),
-    };
+    let (servers, patience) = (servers(site, &upstreams), patience(site));
     let (split, about_split) = match site.mount {
         "" => (
             "^()(/.*)$".to_owned(),
@@ -47,9 +43,7 @@ pub(super) fn text(site: &Site) -> String {
     };
     format!(
         r#"# HAProxy connects to {path}.
-# HAProxy does not start the program. Whoever does (systemd, supervisor, a terminal) runs:
-#   {command}
-# A unix socket is for the program's own user: start it as HAProxy's, or with --socket-owner :haproxy (its group), or
+{start}# A unix socket is for the program's own user: start it as HAProxy's, or with --socket-owner :haproxy (its group), or
 # each request is a 503. So it is, too, where haproxy.cfg has a `chroot` (Debian's does): HAProxy looks for the socket
 # inside it. Drop that line, or listen on TCP.
 # In the frontend that it is for:
@@ -65,9 +59,8 @@ fcgi-app {name}
 {app}
 backend {name}
     use-fcgi-app {name}
-{backend}    # What the program cannot answer at once waits here, for `timeout queue`.
-    server {name} {address} proto fcgi maxconn {workers}
-    # For several servers: `check` behind each, and this line, if the program answers it with a 2xx or 3xx.
+{backend}{patience}    # What the program cannot answer at once waits here, for `timeout queue`: maxconn is its workers, all together.
+{servers}    # Behind `check`, for what answers but is not well: this line, if the program answers it with a 2xx or 3xx.
     #option httpchk GET {mount}/
 
 # HAProxy 2.6 refuses a chunked request body above tune.bufsize (16384) with 400; one with a Content-Length may have any
@@ -75,6 +68,46 @@ backend {name}
 # REMOTE_USER is what the visitor wrote: HAProxy checks no password.
 "#
     )
+}
+
+fn servers(site: &Site, upstreams: &[Upstream]) -> String {
+    let (name, at_once) = (site.short_name(), site.at_once());
+    if let [upstream] = upstreams {
+        let address = address(upstream);
+        return format!("    server {name} {address} proto fcgi maxconn {at_once}\n");
+    }
+    let mut lines = "    \
+        # The one with the fewest requests. `check` connects to each every 2 s: three refusals, and it is left out until\n    \
+        # it takes two again. Until then whom it refuses goes to another (redispatch).\n    \
+        balance leastconn\n    \
+        option redispatch 1\n"
+        .to_owned();
+    for (number, upstream) in (1..).zip(upstreams) {
+        let address = address(upstream);
+        lines += &format!(
+            "    server {name}{number} {address} proto fcgi maxconn {at_once} check inter 2s fall 3 rise 2\n"
+        );
+    }
+    lines
+}
+
+fn address(upstream: &Upstream) -> String {
+    match upstream {
+        Upstream::Unix(socket) => format!("\"unix@{socket}\""),
+        Upstream::Tcp(..) => upstream.authority(),
+    }
+}
+
+fn patience(site: &Site) -> String {
+    match site.patience() {
+        Some(seconds) => format!(
+            "    # {}\n    timeout server {seconds}s\n",
+            site.about_patience()
+        ),
+        None => "    \
+            # HAProxy answers 504 when the program is silent for longer than `timeout server` of `defaults`.\n"
+            .to_owned(),
+    }
 }
 
 const CLOSED: &str = "    # One connection a request; HAProxy keeps them open else. --keepalive leaves it at that.\n    no option keep-conn\n";
@@ -88,17 +121,14 @@ const KEPT: &str = "    # HAProxy's default, too.
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     fn for_site(mount: &str, keepalive: bool) -> String {
         let listen = ["unix:/run/app.sock".to_owned()];
         text(&Site {
-            program: Path::new("/srv/www/app"),
-            listen: &listen,
             workers: 8,
             keepalive,
             mount,
-            access: "",
+            ..Site::sample("/srv/www/app", &listen)
         })
     }
 

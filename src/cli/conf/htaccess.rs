@@ -1,8 +1,10 @@
-//! `.htaccess` beside the program, for a host where nothing else can be set. It works in the document root and in any
-//! folder below it. Called by [`text`](super::text).
+//! `.htaccess`, for a host where nothing else can be set. It works in the document root and in any folder below it. Called by
+//! [`text`](super::text).
 
-use super::{Site, escaped, in_regex};
+use super::apache::{ending, wrapped_program, wrapped_words};
+use super::{Site, escaped, in_regex, plain};
 
+/// By the program's own name, in ways that guides leave out.
 pub(super) fn text(site: &Site) -> String {
     let path = site.path();
     let name = site.file_name();
@@ -39,14 +41,7 @@ RewriteEngine On
     </IfModule>
 </IfModule>
 
-# A file beside the program is served as it stands. Not these: hidden ones, databases, logs, copies that editors leave.
-RewriteCond %{{REQUEST_FILENAME}} -f
-RewriteCond %{{PATH_INFO}} ^$
-RewriteCond $0 "(^|/)\.(?!well-known/)|~$" [OR]
-RewriteCond $0 "\.(db|sqlite3?|log|sock|toml|bak|old|orig|swp|tmp|part)(-\w+)?(\.(\d+|[gx]z))*$" [NC]
-RewriteRule "^.*$" - [F]
-
-# What is not a file goes to the program; a folder is not a file, so / does even where an index.html lies.
+{denied}# What is not a file goes to the program; a folder is not a file, so / does even where an index.html lies.
 {base}<IfModule mod_version.c>
     <IfVersion >= 2.4.26>
         # B encodes again what Apache would decode twice: else %3F in a path is a 403, %25 a 400, and %23 ends it.
@@ -60,10 +55,161 @@ RewriteRule "^(.*)$" "{target}/$1" [QSA,L]
 # The Authorization header is not passed on unless the next line is made active (and AllowOverride has AuthConfig).
 #CGIPassAuth On
 
-# Only the server's own configuration can change this: mod_fcgid answers 500 to a request body above FcgidMaxRequestLen
-# (131072 bytes unless set), and the program never hears of it.
-# Settings of the program: one a line (workers 2) in a file .ht.{name} beside it; Apache never serves .ht*.
+{limits}# Settings of the program: one a line (workers 2) in a file .ht.{name} beside it; Apache never serves .ht*.
+"#,
+        denied = denied(&name),
+        limits = limits(site)
+    )
+}
+
+/// By the file's ending, as guides have it.
+pub(super) fn addhandler(site: &Site) -> String {
+    let (path, name) = (site.path(), site.file_name());
+    let ending = ending(&name);
+    let pattern = in_regex(&ending);
+    let target = escaped(&name, "$%");
+    let by_ending = match ending.starts_with('.') {
+        true => format!("        AddHandler fcgid-script {ending}\n"),
+        // AddHandler knows endings alone.
+        false => String::new(),
+    };
+    format!(
+        r#"# .htaccess beside {path}, in the shape that guides have: any file that ends in {ending} is a program.
+# Plain `conf htaccess` does more: %3F or %25 in a path, which are a 403 and a 400 here, CGI where mod_fcgid is
+# missing, and any folder without RewriteBase.
+# The server has to allow this file its directives: AllowOverride FileInfo Options (or All) for the folder; else each
+# request is a 500, and its error log names the directive.
+
+<IfModule mod_fcgid.c>
+    # The pattern ends with the name. Without its $, and by AddHandler outside of it, an uploaded photo{ending}.jpg
+    # would be a program too.
+    <Files ~ "{pattern}$">
+{by_ending}        SetHandler fcgid-script
+        # Without ExecCGI: 403. FollowSymLinks is a 500 with hosts that allow no more than SymLinksIfOwnerMatch.
+        Options +FollowSymLinks +ExecCGI
+    </Files>
+</IfModule>
+# Without that module visitors would download the program.
+<IfModule !mod_fcgid.c>
+    <Files ~ "{pattern}$">
+        Redirect 503 "/"
+    </Files>
+</IfModule>
+
+{denied}<IfModule mod_rewrite.c>
+    # Rewriting in a folder needs it.
+    Options +FollowSymLinks
+    RewriteEngine On
+    # The address of this folder: in one below the root another, or each request is a 404.
+    RewriteBase "{base}/"
+    # What is no file is the program's. That {name} does not show in addresses is the program's doing.
+    RewriteCond %{{REQUEST_FILENAME}} !-f
+    RewriteRule "^(.*)$" "{target}/$1" [QSA,L]
+</IfModule>
+
+{limits}# Settings of the program: one a line (workers 2) in a file .ht.{name} beside it; Apache never serves .ht*.
+"#,
+        denied = denied(&name),
+        base = plain(site.mount),
+        limits = limits(site)
+    )
+}
+
+/// For a program that lies elsewhere: nothing of it is in a folder that is served.
+pub(super) fn wrapper(site: &Site) -> String {
+    let (path, name) = (site.path(), site.file_name());
+    let (program, words) = (wrapped_program(site), wrapped_words(site));
+    format!(
+        r#"# .htaccess of a folder whose addresses are the program's, {path}. That needs not lie in it: out of what is
+# served nobody can download it, nor what lies beside it. It has to be mod_fcgid's.
+# The server has to allow this file its directives: AllowOverride FileInfo Options (or All) for the folder; else each
+# request is a 500, and its error log names the directive.
+
+# Without it: 403. If the program is not executable (chmod 755), or is built for another machine: 500.
+Options +ExecCGI
+
+<IfModule mod_fcgid.c>
+    # What is no file is the program's; an index.html is served for its folder.
+    <If "! -f %{{REQUEST_FILENAME}}">
+        SetHandler fcgid-script
+        # virtual: no file has to have the name that is asked for. Apache takes the first part of a path for SCRIPT_NAME
+        # then; --mount says what is meant, the address of this folder.
+        FcgidWrapper "{program}{words}" virtual
+    </If>
+</IfModule>
+<IfModule !mod_fcgid.c>
+    # Nothing else runs it here.
+    <If "! -f %{{REQUEST_FILENAME}}">
+        Redirect 503 "/"
+    </If>
+</IfModule>
+
+{denied}{limits}# Flags of the program stand behind its name above, or as settings in a file .ht.{name} beside it: one a line
+# (max-body 1000000).
+"#,
+        denied = denied(&name),
+        limits = limits(&site.without_told())
+    )
+}
+
+/// What lies beside the program and is for nobody. A file's name alone counts in FilesMatch, and a program's own address may
+/// have such a name: `<If>` looks whether there is a file. `Require all denied` would need AllowOverride AuthConfig, which
+/// many hosts do not give; what is used here FileInfo allows, and it holds in a folder that has its own RewriteEngine.
+fn denied(name: &str) -> String {
+    let program = in_regex(name);
+    let mut text =
+        "# Other files are served as they stand. Not these, here and in folders below; add what else is nobody's business.\n"
+            .to_owned();
+    for (what, names) in [
+        (
+            "Hidden ones, copies of programs, what editors leave.",
+            &*format!(r"\..*|{program}.+|.*\.f?cgi.+|.*~|#.*#"),
+        ),
+        (
+            "Databases and logs, with what goes with them: -wal, .1, .gz.",
+            r".*\.(db3?|sqlite3?|sql|dump|log|sock|pid)(-\w+)?(\.(\d+|[gx]z|bz2|zip))*",
+        ),
+        (
+            "Settings, keys, sources.",
+            r".*\.(toml|ini|conf|cfg|ya?ml|env|lock|key|pem|rs|py|sh)",
+        ),
+        (
+            "Backups and half an upload.",
+            r".*\.(bak|old|orig|new|swp|tmp|part)(\.(\d+|[gx]z|bz2|zip))*",
+        ),
+    ] {
+        text += &format!(
+            r#"# {what}
+<FilesMatch "(?i)^(?!{program}$)({names})$">
+    <If "-f %{{REQUEST_FILENAME}}">
+        Redirect 403 "/"
+    </If>
+</FilesMatch>
 "#
+        );
+    }
+    text + r#"# What is in a hidden folder.
+<If "-f %{REQUEST_FILENAME} && -z %{PATH_INFO} && %{REQUEST_URI} =~ m#/\.(?!well-known/)#">
+    Redirect 403 "/"
+</If>
+
+"#
+}
+
+/// Nothing of mod_fcgid's is allowed in `.htaccess`.
+fn limits(site: &Site) -> String {
+    let patience = match site.patience() {
+        Some(seconds) => format!(
+            "# For --timeout, FcgidIOTimeout and FcgidBusyTimeout have to be {seconds} or more: ask the host.\n"
+        ),
+        None => "# A program that is silent for longer than FcgidIOTimeout (40 s unless set) is a 500, too.\n"
+            .to_owned(),
+    };
+    format!(
+        "# Only the server's own configuration can change this: mod_fcgid answers 500 to a request body above FcgidMaxRequestLen\n\
+         # (131072 bytes unless set), and the program never hears of it.\n\
+         {patience}{}",
+        site.as_settings()
     )
 }
 

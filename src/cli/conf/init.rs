@@ -14,7 +14,10 @@ pub(super) fn text(site: &Site) -> String {
         None => String::new(),
     };
     let program = in_shell(&path);
-    let arguments: Vec<String> = site.arguments().iter().map(|word| in_shell(word)).collect();
+    let arguments = site.arguments(site.processes);
+    let arguments: Vec<String> = arguments.iter().map(|word| in_shell(word)).collect();
+    let longest = site.last_wait(10);
+    let tries = longest * 10;
     let arguments = arguments.join(" ");
     format!(
         r#"#!/bin/sh
@@ -52,11 +55,11 @@ is_running() {{
     [ "$(tr '\000' '\n' <"/proc/$pid/cmdline" | head -n 1)" = "$program" ]
 }}
 
-# Waits for as long as 10 s until "$@" is so.
+# Waits for as long as {longest} s until "$@" is so.
 await() {{
     tries=0
     until "$@"; do
-        [ "$tries" -lt 100 ] || return 1
+        [ "$tries" -lt {tries} ] || return 1
         tries=$((tries + 1))
         sleep 0.1 2>/dev/null || sleep 1
     done

@@ -1,6 +1,6 @@
 //! lighttpd, which starts the program or only connects to it. Called by [`text`](super::text).
 
-use super::{Site, Upstream, in_regex, plain};
+use super::{Site, Upstream, in_regex, in_shell, plain};
 
 /// Every address is rewritten to the program's.
 pub(super) fn text(site: &Site) -> String {
@@ -53,39 +53,104 @@ pub(super) fn root(site: &Site) -> String {
     whole(site, "\"mod_fastcgi\"", &server(site, "/", fix))
 }
 
-fn whole(site: &Site, modules: &str, server: &str) -> String {
-    let head = match site.upstream() {
-        Some(upstream) => connects_head(site, &upstream),
-        None => starts_head(site),
-    };
-    format!(
-        r#"{head}
-# Debian: instead of this line, lighty-enable-mod with the same names.
-server.modules += ( {modules} )
+/// A folder with files that lighttpd serves itself, to whom the program lets pass: one that answers as authorizer.
+pub(super) fn authorizer(site: &Site) -> String {
+    let place = super::apache::guarded_place(site);
+    let more = format!(
+        "        # Asked for each file below {place}, which lighttpd serves once it answers 200. Any other answer is the\n        \
+         # visitor's as it is: a 403, or a redirect to a login. Headers Variable-NAME are not shown.\n        \
+         \"mode\" => \"authorizer\",\n        \
+         # Required in this mode. It is where the files are, for SCRIPT_FILENAME.\n        \
+         \"docroot\" => server.document-root,\n"
+    );
+    // What is guarded is not what the program is reached under.
+    let guard = &Site { mount: "", ..*site };
+    let server = server(guard, &format!("{place}/"), &more);
+    let what = format!("it is asked who may see {place}");
+    head(guard, &what) + &loaded("\"mod_fastcgi\"", &server)
+}
 
-{server}
-# lighttpd takes a request body of any size, and keeps it on disk (server.upload-dirs) until it is whole. It gathers an
+fn whole(site: &Site, modules: &str, server: &str) -> String {
+    let head = head(site, &format!("{} goes to it", addresses(site)));
+    let (loaded, body) = (loaded(modules, server), body(site));
+    format!(
+        r#"{head}{loaded}
+{body}# lighttpd takes a request body of any size, and keeps it on disk (server.upload-dirs) until it is whole. It gathers an
 # answer, too, before it hands it on. For answers that come in pieces:
 #server.stream-response-body = 1
 "#
     )
 }
 
+/// `what` is done with the program.
+fn head(site: &Site, what: &str) -> String {
+    match &site.upstreams()[..] {
+        [] => starts_head(site, what),
+        upstreams => connects_head(site, what, upstreams),
+    }
+}
+
+fn loaded(modules: &str, server: &str) -> String {
+    format!(
+        r#"
+# Debian: instead of this line, lighty-enable-mod with the same names.
+server.modules += ( {modules} )
+
+{server}"#
+    )
+}
+
 /// The program at `place`; `more` are further lines of it.
 fn server(site: &Site, place: &str, more: &str) -> String {
-    let way = match site.upstream() {
-        Some(upstream) => connects(&upstream),
-        None => starts(site),
+    let ways = match &site.upstreams()[..] {
+        [] => vec![starts(site)],
+        upstreams => upstreams.iter().map(connects).collect(),
     };
-    format!(
-        r#"fastcgi.server = ( "{place}" =>
-    ((
-{way}{more}        # The addresses of the program are no files.
-        "check-local" => "disable"
-    ))
-)
-"#
-    )
+    let entry = |(number, way): (usize, String)| {
+        // Said once is enough.
+        let about = if number == 0 { NO_FILES } else { "" };
+        format!(
+            "{way}{}{more}{about}        \"check-local\" => \"disable\"\n",
+            patience(site)
+        )
+    };
+    let entries: Vec<String> = ways.into_iter().enumerate().map(entry).collect();
+    let (before, entries) = (several(&entries), entries.join("    ),\n    (\n"));
+    format!("{before}fastcgi.server = ( \"{place}\" =>\n    ((\n{entries}    ))\n)\n")
+}
+
+const NO_FILES: &str = "        # Whether there is a file of that name is not looked at before.\n";
+
+fn several(entries: &[String]) -> &'static str {
+    match entries {
+        [_] => "",
+        _ => {
+            "# The one with the fewest requests is asked. One that cannot be reached is passed over, for 1 s unless\n\
+             # \"disable-time\" says more.\n"
+        }
+    }
+}
+
+/// lighttpd waits without end unless told.
+fn patience(site: &Site) -> String {
+    match site.patience() {
+        Some(seconds) => format!(
+            "        # {}\n        \"read-timeout\" => {seconds},\n",
+            site.about_patience()
+        ),
+        None => String::new(),
+    }
+}
+
+/// In KiB, rounded up: what is above by less the program refuses itself.
+fn body(site: &Site) -> String {
+    match site.max_body {
+        u64::MAX => String::new(),
+        _ => format!(
+            "# In KiB, for all that lighttpd serves: a larger request body is its 413.\nserver.max-request-size = {}\n\n",
+            site.body_limit().div_ceil(1024).min(i32::MAX as u64)
+        ),
+    }
 }
 
 /// What goes to the program.
@@ -96,10 +161,10 @@ fn addresses(site: &Site) -> String {
     }
 }
 
-fn starts_head(site: &Site) -> String {
-    let (path, addresses) = (site.path(), addresses(site));
+fn starts_head(site: &Site, what: &str) -> String {
+    let path = site.path();
     let mut head = format!(
-        "# lighttpd starts {path}, and {addresses} goes to it.\n\
+        "# lighttpd starts {path}, and {what}.\n\
          # What the program logs is lost unless lighttpd is told where to put it:\n\
          #server.breakagelog = \"/var/log/lighttpd/breakage.log\"\n"
     );
@@ -113,13 +178,17 @@ fn starts_head(site: &Site) -> String {
 
 fn starts(site: &Site) -> String {
     let path = site.path();
-    let workers = site.workers;
+    let processes = site.processes.max(1);
     let socket = socket(site);
-    let mount = site.mount_flag();
+    let words: String = site
+        .arguments(0)
+        .iter()
+        .map(|word| format!(" {}", in_shell(word)))
+        .collect();
     format!(
-        r#"        # One program; lighttpd starts four unless told otherwise, each with its own {workers} workers.
-        "bin-path" => "{path} --workers {workers}{mount}",
-        "max-procs" => 1,
+        r#"        # As many as --processes says, each with its own workers; lighttpd starts four unless told otherwise.
+        "bin-path" => "{path}{words}",
+        "max-procs" => {processes},
         # lighttpd makes this socket and hands it on. Its user (www-data) has to be allowed to write to the folder,
         # or lighttpd ends with "bind failed": Debian has /run/lighttpd for that.
         "socket" => "{socket}",
@@ -145,13 +214,12 @@ fn socket(site: &Site) -> String {
     }
 }
 
-fn connects_head(site: &Site, upstream: &Upstream) -> String {
-    let (path, addresses) = (site.path(), addresses(site));
-    let command = site.command(upstream);
+fn connects_head(site: &Site, what: &str, upstreams: &[Upstream]) -> String {
+    let path = site.path();
+    let start = site.how_to_start("lighttpd", upstreams);
     format!(
-        "# lighttpd connects to {path}, and {addresses} goes to it.\n\
-         # lighttpd does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
-         #   {command}\n\
+        "# lighttpd connects to {path}, and {what}.\n\
+         {start}\
          # A unix socket is for the program's own user: start it as lighttpd's, or with --socket-owner :www-data (its\n\
          # group), or each request is a 503.\n"
     )
@@ -168,19 +236,13 @@ fn connects(upstream: &Upstream) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn for_listen(program: &str, listen: &[&str]) -> String {
         let listen: Vec<String> = listen.iter().map(|&address| address.to_owned()).collect();
         text(&Site {
-            program: Path::new(program),
-            listen: &listen,
             workers: 8,
-            keepalive: false,
-            mount: "",
-            access: "",
+            ..Site::sample(program, &listen)
         })
     }
 
@@ -222,12 +284,8 @@ mod tests {
     #[test]
     fn a_prefix_is_said_to_the_program_too() {
         let text = prefix(&Site {
-            program: Path::new("/srv/www/app.fcgi"),
-            listen: &[],
             workers: 8,
-            keepalive: false,
-            mount: "",
-            access: "",
+            ..Site::sample("/srv/www/app.fcgi", &[])
         });
         assert!(text.contains("fastcgi.server = ( \"/app\" =>"), "{text}");
         assert!(text.contains(" --workers 8 --mount /app\","), "{text}");

@@ -9,12 +9,18 @@ mod haproxy;
 mod htaccess;
 mod init;
 mod lighttpd;
+mod mod_fastcgi;
 mod nginx;
+#[cfg(test)]
+mod numbers;
 mod spawn_fcgi;
 mod supervisor;
 mod systemd;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::server::Server;
 
 /// What is put behind a web server.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +37,60 @@ pub(crate) struct Site<'a> {
     pub mount: &'a str,
     /// The flags that say who may connect, for the program's own command line: ` --socket-owner :www-data`.
     pub access: &'a str,
+    /// By how many processes it serves; 0: by itself, without a parent.
+    pub processes: usize,
+    /// What the numbers of the web server have to leave room for.
+    pub waits: Waits,
+    /// The largest body that the program takes; `u64::MAX`: any.
+    pub max_body: u64,
+    /// What this command line says of these, and nobody has told the program yet: `--timeout`, `30`.
+    pub told: &'a [String],
+}
+
+/// How long the program waits, and lets wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waits {
+    /// A request that runs longer is stuck; zero: none is.
+    pub timeout: Duration,
+    /// The web server takes nothing of the answer.
+    pub write: Duration,
+    /// A kept connection has no request.
+    pub idle: Duration,
+    /// What still runs when it is asked to stop.
+    pub grace: Duration,
+}
+
+impl Waits {
+    pub(crate) fn of(server: &Server) -> Waits {
+        let limits = &server.limits;
+        Waits {
+            timeout: limits.timeout,
+            write: limits.write_timeout,
+            idle: limits.idle_timeout,
+            grace: server.grace,
+        }
+    }
+}
+
+/// The flags that a number here belongs to, for the program's own command line, where `asked` differs from what the
+/// program does `alone`, without them.
+pub(crate) fn told(alone: &Server, asked: &Server) -> Vec<String> {
+    let (old, new) = (Waits::of(alone), Waits::of(asked));
+    let waits = [
+        ("--timeout", old.timeout, new.timeout),
+        ("--write-timeout", old.write, new.write),
+        ("--idle-timeout", old.idle, new.idle),
+        ("--grace", old.grace, new.grace),
+    ];
+    let changed = waits.into_iter().filter(|(_, old, new)| old != new);
+    let mut words: Vec<String> = changed
+        .flat_map(|(flag, _, wait)| [flag.to_owned(), wait.as_secs_f64().to_string()])
+        .collect();
+    let (old, new) = (alone.limits.max_body, asked.limits.max_body);
+    if old != new {
+        words.extend(["--max-body".to_owned(), new.to_string()]);
+    }
+    words
 }
 
 /// One configuration that can be printed.
@@ -48,16 +108,23 @@ pub(crate) struct Conf {
 #[rustfmt::skip]
 pub(crate) const CONFS: &[Conf] = &[
     conf("htaccess", "", "a .htaccess beside the program (mod_fcgid, else CGI)", htaccess::text),
+    conf("htaccess", "addhandler", "the same by its ending, as guides have it", htaccess::addhandler),
+    conf("htaccess", "wrapper", "for a program that lies elsewhere (mod_fcgid)", htaccess::wrapper),
     conf("apache", "", "ScriptAlias and mod_fcgid; --listen: mod_proxy_fcgi", apache::text),
     conf("apache", "addhandler", "each .fcgi file by its name (mod_fcgid)", apache::addhandler),
     conf("apache", "wrapper", "a place of the site (mod_fcgid)", apache::wrapper),
     conf("apache", "sethandler", "a place of the site (mod_proxy_fcgi)", apache::sethandler),
+    conf("apache", "authorizer", "asks it who may see a folder (mod_fcgid)", apache::authorizer),
+    conf("apache", "static", "mod_fastcgi, where a host still has it", mod_fastcgi::fixed),
+    conf("apache", "dynamic", "the same, started with the first request", mod_fastcgi::dynamic),
+    conf("apache", "external", "the same, which only connects", mod_fastcgi::external),
     conf("nginx", "", "files first, then the program; it only connects", nginx::text),
     conf("nginx", "location", "one location, all of it the program's", nginx::location),
     conf("nginx", "if", "the same, as older guides have it", nginx::by_if),
     conf("lighttpd", "", "rewrites to the program; --listen: connects to it", lighttpd::text),
     conf("lighttpd", "prefix", "addresses that begin alike", lighttpd::prefix),
     conf("lighttpd", "root", "all addresses", lighttpd::root),
+    conf("lighttpd", "authorizer", "asks it who may see a folder", lighttpd::authorizer),
     conf("haproxy", "", "a section and a backend; it only connects", haproxy::text),
     conf("caddy", "", "reverse_proxy; it only connects", caddy::text),
     conf("caddy", "php", "php_fastcgi, where files lie beside the program", caddy::php),
@@ -68,7 +135,7 @@ pub(crate) const CONFS: &[Conf] = &[
     conf("supervisor", "", "an fcgi-program: a socket and who serves it", supervisor::text),
     conf("init", "", "an init script, where neither of these is", init::text),
     conf("spawn-fcgi", "", "a script that makes a socket and starts the program", spawn_fcgi::text),
-    conf("multiwatch", "", "the same for two processes that are watched", spawn_fcgi::multiwatch),
+    conf("multiwatch", "", "the same for processes that are watched", spawn_fcgi::multiwatch),
 ];
 
 const fn conf(
@@ -85,34 +152,54 @@ const fn conf(
     }
 }
 
-/// The configuration that puts `site` behind `server`.
+/// The configuration that puts `site` behind `server`; for the form `help` which forms there are.
 ///
 /// # Errors
 /// One sentence, for a web server or form that is not in [`CONFS`].
 pub(crate) fn text(server: &str, form: &str, site: &Site) -> Result<String, String> {
-    let mut confs = CONFS.iter();
-    match confs.find(|conf| conf.server == server && conf.form == form) {
-        Some(conf) => Ok((conf.text)(site)),
-        None => Err(unknown(server, form)),
+    let mut confs = CONFS.iter().filter(|conf| conf.server == server);
+    match (confs.find(|conf| conf.form == form), form) {
+        (Some(conf), _) => Ok((conf.text)(site)),
+        (None, "help") if !forms(server).is_empty() => Ok(help_forms(server)),
+        (None, _) => Err(unknown(server, form)),
     }
 }
 
 /// One screen: what can be printed.
 pub(crate) fn help(name: &str) -> String {
-    let mut text = format!(
-        "Usage: {name} conf SERVER [FORM] [FLAG]...    prints a configuration for {name}\n"
-    );
-    for conf in CONFS {
-        let name = format!("{} {}", conf.server, conf.form);
-        text += &format!("  {name:<18} {}\n", conf.help);
+    let mut text =
+        format!("Usage: {name} conf SERVER [FORM] [FLAG]...    prints a configuration for it\n");
+    for conf in CONFS.iter().filter(|conf| conf.form.is_empty()) {
+        text += &format!("  {:<12} {}\n", conf.server, conf.help);
+        let forms = forms(conf.server);
+        if !forms.is_empty() {
+            text += &format!("    or {}\n", forms.join(", "));
+        }
     }
     text += &format!(
-        "Flags: --listen for a program that is started by somebody else, --mount /app for\n\
-         one that is not at the root of its site, --workers, and --keepalive for kept\n\
-         connections. Others, as --processes, are not printed: into .ht.{file} with them.\n",
-        file = name
+        "{name} conf apache help tells its forms apart. Flags: --listen for a program\n\
+         that somebody else starts, --mount /app, --keepalive for kept connections; and\n\
+         what numbers go by: --workers --processes --timeout --write-timeout\n\
+         --idle-timeout --grace --max-body. Others go into .ht.{name}.\n"
     );
     text
+}
+
+fn help_forms(server: &str) -> String {
+    let confs = CONFS.iter().filter(|conf| conf.server == server);
+    let line = |conf: &Conf| {
+        let words = format!("conf {server} {}", conf.form);
+        format!("  {words:<24} {}\n", conf.help)
+    };
+    confs.map(line).collect()
+}
+
+/// Those that have a name.
+fn forms(server: &str) -> Vec<&'static str> {
+    let confs = CONFS
+        .iter()
+        .filter(|conf| conf.server == server && !conf.form.is_empty());
+    confs.map(|conf| conf.form).collect()
 }
 
 fn unknown(server: &str, form: &str) -> String {
@@ -127,13 +214,9 @@ fn unknown(server: &str, form: &str) -> String {
     if !servers.contains(&server) {
         return format!("conf knows no {server:?}; write one of {known}");
     }
-    let forms = CONFS
-        .iter()
-        .filter(|conf| conf.server == server && !conf.form.is_empty());
-    let forms: Vec<&str> = forms.map(|conf| conf.form).collect();
-    match forms[..] {
+    match &forms(server)[..] {
         [] => format!("conf {server} has no form {form:?}; leave it out"),
-        _ => format!(
+        forms => format!(
             "conf {server} has no form {form:?}; leave it out, or write one of {}",
             forms.join(", ")
         ),
@@ -177,12 +260,20 @@ impl Upstream {
 }
 
 impl Site<'_> {
-    /// The first address that a web server can connect to. The further ones lead to the same workers; a descriptor is
-    /// no address.
+    /// The first address that a web server can connect to, for one that knows a single one.
     fn upstream(&self) -> Option<Upstream> {
-        self.listen
-            .iter()
-            .find_map(|address| self.parse_listen(address))
+        self.upstreams().into_iter().next()
+    }
+
+    /// All that a web server can connect to; a descriptor is no address.
+    fn upstreams(&self) -> Vec<Upstream> {
+        let mut upstreams = Vec::new();
+        for upstream in self.listen.iter().filter_map(|at| self.parse_listen(at)) {
+            if !upstreams.contains(&upstream) {
+                upstreams.push(upstream);
+            }
+        }
+        upstreams
     }
 
     /// For a web server that only connects: what systemd's `RuntimeDirectory` makes for a service of that name, if nothing
@@ -191,6 +282,99 @@ impl Site<'_> {
         let name = self.short_name();
         self.upstream()
             .unwrap_or_else(|| Upstream::Unix(format!("/run/{name}/{name}.sock")))
+    }
+
+    fn upstreams_or_default(&self) -> Vec<Upstream> {
+        match self.upstreams() {
+            none if none.is_empty() => vec![self.upstream_or_default()],
+            upstreams => upstreams,
+        }
+    }
+
+    /// Comments that say how the program is started for a web server that only connects.
+    fn how_to_start(&self, server: &str, upstreams: &[Upstream]) -> String {
+        let who = match upstreams {
+            [_] => "Whoever does (systemd, supervisor, a terminal) runs:",
+            _ => "Whoever does (systemd, supervisor) runs one for each address:",
+        };
+        let mut lines = format!("# {server} does not start the program. {who}\n");
+        for upstream in upstreams {
+            lines += &format!("#   {}\n", self.command(upstream));
+        }
+        lines
+    }
+
+    /// A comment for a web server that knows a single address, if there are more.
+    fn about_others(&self) -> &'static str {
+        match self.upstreams().len() {
+            0 | 1 => "",
+            _ => {
+                "# Only the first address is used here; nginx, lighttpd, HAProxy and Caddy take several.\n"
+            }
+        }
+    }
+
+    /// How many seconds the web server has to wait for the program, if that has a limit: until it has dealt with a stuck
+    /// request itself, and said so. A web server that gives up before hides what happened.
+    fn patience(&self) -> Option<u64> {
+        let Waits {
+            timeout,
+            write,
+            grace,
+            ..
+        } = self.waits;
+        let least = (timeout + grace.max(SPARE)).max(write + SPARE);
+        (!timeout.is_zero()).then(|| whole(least))
+    }
+
+    /// How many seconds whoever stops the program has to wait before it is killed.
+    fn last_wait(&self, usual: u64) -> u64 {
+        whole(self.waits.grace + SPARE).max(usual)
+    }
+
+    /// How long a web server may keep an idle connection: it is to close it, and not to find it closed by the program.
+    fn kept(&self) -> Duration {
+        (self.waits.idle / 2).min(Duration::from_secs(60))
+    }
+
+    /// The largest request body that the web server is to let through.
+    fn body_limit(&self) -> u64 {
+        match self.max_body {
+            // Nothing of nothing would be "any" to nginx, and this is what its numbers hold.
+            u64::MAX => MAX_BODY,
+            bytes => bytes.clamp(1, i64::MAX as u64),
+        }
+    }
+
+    /// How many requests the program answers at once, all its processes together.
+    fn at_once(&self) -> usize {
+        self.workers.max(1) * self.processes.max(1)
+    }
+
+    /// Said in a comment where the program has a time limit and the web server's goes by it.
+    fn about_patience(&self) -> String {
+        let seconds = self.waits.timeout.as_secs_f64();
+        format!(
+            "Longer than the program's --timeout ({seconds} s) and what it needs then: its log says which request it was."
+        )
+    }
+
+    /// Where the program's own command line is printed, it has been told.
+    fn without_told(&self) -> Self {
+        Site { told: &[], ..*self }
+    }
+
+    /// For where no flag can be passed: comments with the lines of settings that the numbers here go by.
+    fn as_settings(&self) -> String {
+        let mut lines = String::new();
+        for words in self.told.chunks(2) {
+            lines += &format!("#   {}\n", words.join(" ").trim_start_matches("--"));
+        }
+        if lines.is_empty() {
+            return lines;
+        }
+        let name = self.file_name();
+        format!("# The numbers here go by these lines, which have to stand in .ht.{name}:\n{lines}")
     }
 
     fn parse_listen(&self, address: &str) -> Option<Upstream> {
@@ -249,22 +433,29 @@ impl Site<'_> {
     /// The command that starts the program for a web server that only connects.
     fn command(&self, upstream: &Upstream) -> String {
         let listen = upstream.listen();
-        format!(
-            "{} --listen {}{} --workers {}{}",
+        let mut command = format!(
+            "{} --listen {}{}",
             in_shell(&self.path()),
             in_shell(&listen),
-            self.access,
-            self.workers,
-            self.mount_flag()
-        )
+            self.access
+        );
+        for word in self.arguments(self.processes) {
+            command += &format!(" {}", in_shell(&word));
+        }
+        command
     }
 
-    /// The words behind the program for whoever passes it a socket.
-    fn arguments(&self) -> Vec<String> {
+    /// The words behind the program for whoever passes it a socket and starts it once, or as often as there are to be
+    /// processes: then each is one of its own, whatever its settings say.
+    fn arguments(&self, processes: usize) -> Vec<String> {
         let mut words = vec!["--workers".to_owned(), self.workers.to_string()];
+        if self.processes > 0 {
+            words.extend(["--processes".to_owned(), processes.to_string()]);
+        }
         if !self.mount.is_empty() {
             words.extend(["--mount".to_owned(), plain(self.mount)]);
         }
+        words.extend(self.told.iter().cloned());
         words
     }
 
@@ -280,14 +471,14 @@ impl Site<'_> {
             Some(_) => None,
         }
     }
+}
 
-    /// Said to the program, too: not every web server tells, and none does for the mount without its slash.
-    fn mount_flag(&self) -> String {
-        match self.mount {
-            "" => String::new(),
-            mount => format!(" --mount {}", in_shell(&plain(mount))),
-        }
-    }
+/// What a web server waits longer than the program, at least.
+const SPARE: Duration = Duration::from_secs(5);
+
+/// In seconds, rounded up.
+fn whole(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 /// Text for a comment or between quotes. What would end either is replaced: a path with a line break or a quote in it
@@ -327,7 +518,7 @@ fn in_shell(word: &str) -> String {
 #[cfg(test)]
 impl<'a> Site<'a> {
     /// At the root, by four workers.
-    fn sample(program: &'a str, listen: &'a [String]) -> Site<'a> {
+    pub(crate) fn sample(program: &'a str, listen: &'a [String]) -> Site<'a> {
         Site {
             program: Path::new(program),
             listen,
@@ -335,6 +526,10 @@ impl<'a> Site<'a> {
             keepalive: false,
             mount: "",
             access: "",
+            processes: 0,
+            waits: Waits::of(&Server::new()),
+            max_body: u64::MAX,
+            told: &[],
         }
     }
 }
@@ -354,13 +549,35 @@ mod tests {
             assert!(text.ends_with('\n'), "{server}");
             assert!(
                 text.lines().all(|line| line.len() <= 120),
-                "{server}: a line is too long"
+                "{server} {form}: a line is too long: {text}"
             );
             assert!(text.contains("/srv/www/app.fcgi"), "{server}");
             assert!(help.len() <= 57, "{server}: help would not fit a screen");
         }
-        for (server, form) in [("iis", ""), ("nginx", "square"), ("", "")] {
+        for (server, form) in [
+            ("iis", ""),
+            ("nginx", "square"),
+            ("", ""),
+            ("haproxy", "help"),
+        ] {
             assert!(text(server, form, &site).is_err());
+        }
+    }
+
+    #[test]
+    fn help_is_a_screen_and_names_every_form() {
+        let text = help("app.fcgi");
+        assert!(text.lines().count() <= 24, "{text}");
+        assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+        let site = Site::sample("/srv/www/app.fcgi", &[]);
+        for conf in CONFS {
+            let named = text.split([' ', ',', '\n']).any(|word| word == conf.server)
+                && text.split([' ', ',', '\n']).any(|word| word == conf.form);
+            assert!(named, "{} {}: {text}", conf.server, conf.form);
+            if !conf.form.is_empty() {
+                let told = super::text(conf.server, "help", &site).expect("its forms");
+                assert!(told.contains(conf.help), "{told}");
+            }
         }
     }
 
@@ -471,14 +688,7 @@ mod tests {
             (vec!["unix:/srv/app/app.sock".to_owned()], None),
             (vec!["127.0.0.1:9000".to_owned()], None),
         ] {
-            let site = Site {
-                program: Path::new("/srv/www/app.fcgi"),
-                listen: &listen,
-                workers: 4,
-                keepalive: false,
-                mount: "",
-                access: "",
-            };
+            let site = Site::sample("/srv/www/app.fcgi", &listen);
             assert_eq!(site.own_folder().as_deref(), folder, "{listen:?}");
         }
     }

@@ -1,9 +1,9 @@
 //! nginx, which never starts a program and passes it no parameter unless told to. Called by [`text`](super::text).
 
-use super::{MAX_BODY, Site, Upstream, in_regex, plain};
+use super::{Site, Upstream, in_regex, plain};
 
-/// Blocks for `server { }`. With `keepalive` a block for `http { }` comes before them; the line [`IN_SERVER`] divides
-/// the two.
+/// Blocks for `server { }`. With `keepalive`, or several addresses, a block for `http { }` comes before them; the line
+/// [`IN_SERVER`] divides the two.
 pub(super) fn text(site: &Site) -> String {
     whole(site, |pass, connection| server(site, pass, connection))
 }
@@ -11,64 +11,88 @@ pub(super) fn text(site: &Site) -> String {
 /// One `location` and no more: every address below it goes to the program, files or not.
 pub(super) fn location(site: &Site) -> String {
     whole(site, |pass, connection| {
-        plain_location(site.mount, pass, connection)
+        plain_location(site, pass, connection)
     })
 }
 
 /// The block of older guides, which takes the path out of `$uri` by an `if`.
 pub(super) fn by_if(site: &Site) -> String {
-    whole(site, |pass, connection| {
-        if_location(site.mount, pass, connection)
-    })
+    whole(site, |pass, connection| if_location(site, pass, connection))
 }
 
 fn whole(site: &Site, server: impl Fn(&str, &str) -> String) -> String {
-    let upstream = site.upstream_or_default();
-    let head = head(site, &upstream);
-    if site.keepalive {
-        let pool = pool(site, &upstream);
-        let server = server(&site.short_name(), KEEP_CONN);
-        format!("{head}\n{pool}\n{IN_SERVER}\n{server}")
-    } else {
-        let server = server(&address(&upstream), BUFFERED);
-        format!("{head}\n{IN_SERVER}\n{server}")
+    let upstreams = site.upstreams_or_default();
+    let head = head(site, &upstreams);
+    let connection = if site.keepalive { KEEP_CONN } else { BUFFERED };
+    match &upstreams[..] {
+        [upstream] if !site.keepalive => {
+            let server = server(&address(upstream), connection);
+            format!("{head}\n{IN_SERVER}\n{server}")
+        }
+        _ => {
+            let pool = pool(site, &upstreams);
+            let server = server(&site.short_name(), connection);
+            format!("{head}\n{pool}\n{IN_SERVER}\n{server}")
+        }
     }
 }
 
 /// Heads the part that belongs into `server { }`.
 const IN_SERVER: &str = "# Inside server { }:";
 
-fn head(site: &Site, upstream: &Upstream) -> String {
+fn head(site: &Site, upstreams: &[Upstream]) -> String {
     let path = site.path();
-    let command = site.command(upstream);
+    let start = site.how_to_start("nginx", upstreams);
     format!(
         "# nginx connects to {path}, and addresses that are no files go to it.\n\
-         # nginx does not start the program. Whoever does (systemd, supervisor, a terminal) runs:\n\
-         #   {command}\n\
+         {start}\
          # A unix socket is for the program's own user: start it as nginx's, or with --socket-owner :www-data (its\n\
          # group), or each request is a 502.\n"
     )
 }
 
-fn pool(site: &Site, upstream: &Upstream) -> String {
+fn pool(site: &Site, upstreams: &[Upstream]) -> String {
     let name = site.short_name();
-    let address = address(upstream);
-    let workers = site.workers.max(1);
+    let servers = match upstreams {
+        [upstream] => format!("    server {};\n", address(upstream)),
+        _ => several(upstreams),
+    };
+    let kept = match site.keepalive {
+        true => kept(site),
+        false => String::new(),
+    };
+    format!("# Inside http {{ }}, beside server {{ }}:\nupstream {name} {{\n{servers}{kept}}}\n")
+}
+
+/// Their health is what becomes of requests: nginx itself asks nobody.
+fn several(upstreams: &[Upstream]) -> String {
+    let mut servers = "    \
+        # In turn. One that cannot be reached is passed over for fail_timeout, and the next one is asked at once; once a\n    \
+        # POST was sent it is not sent again.\n"
+        .to_owned();
+    for upstream in upstreams {
+        let address = address(upstream);
+        servers += &format!("    server {address} max_fails=1 fail_timeout=10s;\n");
+    }
+    servers
+}
+
+fn kept(site: &Site) -> String {
+    let (workers, idle) = (site.workers.max(1), site.kept().as_millis().max(1));
     format!(
-        "# Inside http {{ }}, beside server {{ }}:\n\
-         upstream {name} {{\n    \
-             server {address};\n    \
-             # Idle connections that each of nginx's processes keeps open, no more than the program has workers.\n    \
-             keepalive {workers};\n\
-         }}\n"
+        "    \
+         # Idle connections that each of nginx's processes keeps open, no more than the program has workers.\n    \
+         keepalive {workers};\n    \
+         # nginx closes them before the program does (--idle-timeout), or now and then a request would find one closed.\n    \
+         keepalive_timeout {idle}ms;\n"
     )
 }
 
 fn server(site: &Site, pass: &str, connection: &str) -> String {
     let name = site.short_name();
-    let lines = format!("{}    try_files $uri @{name};\n", max_body());
+    let lines = format!("{}    try_files $uri @{name};\n", max_body(site));
     let locations = locations(site.mount, &lines);
-    let program = program(site.mount, pass, connection);
+    let program = program(site, pass, connection);
     format!(
         r#"# nginx serves any file below its root, also hidden ones, databases and programs: let that be a folder with public
 # files only, and not the program's own.
@@ -79,8 +103,8 @@ location @{name} {{
     )
 }
 
-fn plain_location(mount: &str, pass: &str, connection: &str) -> String {
-    locations(mount, &program(mount, pass, connection))
+fn plain_location(site: &Site, pass: &str, connection: &str) -> String {
+    locations(site.mount, &program(site, pass, connection))
 }
 
 /// The addresses of the program, each with these lines.
@@ -97,13 +121,14 @@ fn locations(mount: &str, lines: &str) -> String {
     )
 }
 
-fn program(mount: &str, pass: &str, connection: &str) -> String {
-    let (max_body, params) = (max_body(), params(mount));
+fn program(site: &Site, pass: &str, connection: &str) -> String {
+    let (max_body, params) = (max_body(site), params(site.mount));
+    let patience = patience(site);
     format!(
         r#"{max_body}    # Without it nginx passes no parameter at all.
     include fastcgi_params;
 {params}    fastcgi_pass {pass};
-{connection}"#
+{patience}{connection}"#
     )
 }
 
@@ -125,15 +150,32 @@ fn params(mount: &str) -> String {
 }
 
 /// In each location: once for `server { }` it would be an error beside a second program's.
-fn max_body() -> String {
+fn max_body(site: &Site) -> String {
+    let bytes = site.body_limit();
+    let size = match bytes % (1 << 20) {
+        0 => format!("{}m", bytes >> 20),
+        _ => bytes.to_string(),
+    };
     format!(
-        "    # Unless set, nginx answers 413 to a request body above 1 MiB.\n    client_max_body_size {}m;\n",
-        MAX_BODY >> 20
+        "    # Unless set, nginx answers 413 to a request body above 1 MiB.\n    client_max_body_size {size};\n"
     )
 }
 
-fn if_location(mount: &str, pass: &str, connection: &str) -> String {
-    let (max_body, name) = (max_body(), plain(mount));
+fn patience(site: &Site) -> String {
+    match site.patience() {
+        Some(seconds) => format!(
+            "    # {}\n    fastcgi_read_timeout {seconds}s;\n",
+            site.about_patience()
+        ),
+        None => "    \
+            # nginx answers 504 once the program is silent for 60 s: fastcgi_read_timeout. --timeout has both agree.\n"
+            .to_owned(),
+    }
+}
+
+fn if_location(site: &Site, pass: &str, connection: &str) -> String {
+    let (mount, max_body, patience) = (site.mount, max_body(site), patience(site));
+    let name = plain(mount);
     let pattern = in_regex(&name);
     // `^~` as in `locations`. The mount itself nginx sends on to its slash, by a 301.
     let place = match mount {
@@ -150,7 +192,7 @@ fn if_location(mount: &str, pass: &str, connection: &str) -> String {
     fastcgi_param PATH_INFO $path_url;
     fastcgi_param SCRIPT_NAME "{name}";
     fastcgi_pass {pass};
-{connection}}}
+{patience}{connection}}}
 "#
     )
 }
@@ -181,19 +223,14 @@ fn address(upstream: &Upstream) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn for_listen(listen: &[&str], keepalive: bool) -> String {
         let listen: Vec<String> = listen.iter().map(|&address| address.to_owned()).collect();
         text(&Site {
-            program: Path::new("/srv/www/app"),
-            listen: &listen,
             workers: 8,
             keepalive,
-            mount: "",
-            access: "",
+            ..Site::sample("/srv/www/app", &listen)
         })
     }
 

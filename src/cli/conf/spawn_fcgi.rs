@@ -7,20 +7,26 @@ pub(super) fn text(site: &Site) -> String {
     script(
         site,
         "spawn-fcgi starts it, and does not look after it: what starts it again when it ends is supervisor or multiwatch.",
-        &[],
+        "",
+        &site.arguments(site.processes),
     )
 }
 
-/// Two processes on one socket.
+/// Several processes on one socket: two, if nothing was said.
 pub(super) fn multiwatch(site: &Site) -> String {
+    let forks = match site.processes {
+        0 => 2,
+        processes => processes,
+    };
     script(
         site,
-        "spawn-fcgi makes the socket, and multiwatch starts two processes on it, each again when it ends.",
-        &["/usr/bin/multiwatch", "-f", "2", "--"],
+        "spawn-fcgi makes the socket, and multiwatch starts processes on it (-f: --processes), each again when it ends.",
+        &format!("/usr/bin/multiwatch -f {forks} -- "),
+        &site.arguments(0),
     )
 }
 
-fn script(site: &Site, what: &str, before: &[&str]) -> String {
+fn script(site: &Site, what: &str, before: &str, arguments: &[String]) -> String {
     let (path, name) = (site.path(), site.short_name());
     let upstream = site.upstream_or_default();
     let place = match &upstream {
@@ -35,8 +41,7 @@ fn script(site: &Site, what: &str, before: &[&str]) -> String {
         ),
         None => String::new(),
     };
-    let before: String = before.iter().map(|word| format!("{word} ")).collect();
-    let words = std::iter::once(site.path()).chain(site.arguments());
+    let words = std::iter::once(site.path()).chain(arguments.iter().cloned());
     let words: Vec<String> = words.map(|word| in_shell(&word)).collect();
     let command = words.join(" ");
     format!(

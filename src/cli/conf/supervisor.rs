@@ -8,6 +8,7 @@ pub(super) fn text(site: &Site) -> String {
     let socket = socket(&upstream);
     let folder = about_folder(site);
     let command = command(site);
+    let (numprocs, stopwaitsecs) = (site.processes.max(1), site.last_wait(10));
     let access = match upstream {
         Upstream::Unix(_) => format!(
             "# Only the web server's user may connect.\n\
@@ -20,23 +21,24 @@ pub(super) fn text(site: &Site) -> String {
         r#"# supervisor starts {path} and passes its socket: /etc/supervisor/conf.d/{name}.conf. Then:
 #   supervisorctl update
 # A new version: put it in place, and supervisorctl restart {name}:*
-# The socket goes with the last process, and visitors are refused until the next has started. With numprocs=2 it
-# stays: restart {name}:{name}_00, and then {name}:{name}_01.
+# The socket goes with the last process, and visitors are refused until the next has started. With several
+# (--processes) it stays: restart {name}:{name}_00, and then {name}:{name}_01.
 {folder}
 [fcgi-program:{name}]
 command={command}
 socket={socket}
 {access}# {WEB_USER} is Debian's name for the web server's user; without this line the program would run as root.
 user={WEB_USER}
-# Processes that share the socket. Each answers as many requests at once as it has workers.
-numprocs=1
+# Processes that share the socket: --processes. Each answers as many requests at once as it has workers, and is one
+# by itself (--processes 0), for supervisor is their parent.
+numprocs={numprocs}
 process_name=%(program_name)s_%(process_num)02d
 autostart=true
 # Started again whenever it ends that was not told to.
 autorestart=true
-# Running requests get --grace, 5 s unless set; what is left after this is killed.
+# Running requests get --grace, 5 s unless set; what is left after stopwaitsecs, which is longer, is killed.
 stopsignal=TERM
-stopwaitsecs=10
+stopwaitsecs={stopwaitsecs}
 # What the program says goes to its log; it prints nothing else.
 redirect_stderr=true
 stdout_logfile=/var/log/supervisor/{name}.log
@@ -66,7 +68,7 @@ fn socket(upstream: &Upstream) -> String {
 
 /// supervisor takes it apart as a shell would.
 fn command(site: &Site) -> String {
-    let words = std::iter::once(site.path()).chain(site.arguments());
+    let words = std::iter::once(site.path()).chain(site.arguments(0));
     let words: Vec<String> = words.map(|word| value(&in_shell(&word))).collect();
     words.join(" ")
 }

@@ -12,6 +12,7 @@ pub(super) fn text(site: &Site) -> String {
     let (path, name, file) = (site.path(), site.short_name(), site.file_name());
     let command = command(site);
     let home = home(site);
+    let stop = site.last_wait(30);
     // systemd 252: "Executable name contains special characters".
     let useless = match path.contains('\'') {
         true => {
@@ -45,7 +46,7 @@ RestartSec=1
 # TERM goes to the program alone: what it has started may be part of a request that still runs.
 KillMode=mixed
 # The program ends by itself, after --grace (5 s unless set); this is for one that cannot.
-TimeoutStopSec=30
+TimeoutStopSec={stop}
 
 # A user of its own that exists only while the program runs; let all be able to read the program (mode 755).
 # The one folder that it may write in is /var/lib/{name}; nobody else reads that.
@@ -148,7 +149,7 @@ fn streams(site: &Site) -> Vec<String> {
 fn command(site: &Site) -> String {
     // What follows the path is searched for variables, and the path is not.
     let path = format!("\"{}\"", specifiers(&site.path()));
-    let arguments = site.arguments().into_iter().map(|word| {
+    let arguments = site.arguments(site.processes).into_iter().map(|word| {
         let word = specifiers(&word).replace('$', "$$");
         match word.contains([' ', '\'', ';']) {
             true => format!(" \"{word}\""),

@@ -9,7 +9,9 @@ mod wish;
 pub(super) use wish::Wish;
 
 use self::trace::Trace;
+use super::asked::remedy;
 use super::own::Tables;
+use super::stderr::Stderr;
 use super::{asked, lines, misused, own, program, read_settings, say};
 use crate::client::{Begin, Client, End, Head, HeadReader, Part, Way};
 use crate::net::Address;
@@ -62,21 +64,6 @@ fn ask_at(address: &Address, wish: &Wish) -> ExitCode {
             say(&format!("{error}{}", remedy(&error)));
             ExitCode::from(code::NO_CONNECTION)
         }
-    }
-}
-
-/// Where connecting was refused, what can be done.
-fn remedy(error: &io::Error) -> &'static str {
-    match error.kind() {
-        ErrorKind::NotFound => {
-            "; is the application running, and is this the path that it listens on?"
-        }
-        ErrorKind::ConnectionRefused => "; nobody listens there: start the application",
-        ErrorKind::PermissionDenied => {
-            "; the socket or its folder is closed to this user: try it as the web server's"
-        }
-        ErrorKind::TimedOut => "; all of its workers are busy, or it hangs",
-        _ => "",
     }
 }
 
@@ -146,8 +133,7 @@ struct Hearing<'a> {
     body: u64,
     /// Something came on STDOUT.
     has_begun: bool,
-    /// A line of stderr that has not ended.
-    line: Vec<u8>,
+    stderr: Stderr,
     out: StdoutLock<'static>,
     /// Why standard output does not take the answer.
     unwritable: Option<ErrorKind>,
@@ -162,7 +148,7 @@ impl<'a> Hearing<'a> {
             head: None,
             body: 0,
             has_begun: false,
-            line: Vec::new(),
+            stderr: Stderr::default(),
             out: io::stdout().lock(),
             unwritable: None,
         }
@@ -182,7 +168,7 @@ impl<'a> Hearing<'a> {
                 }
             }
             Part::Stderr(bytes) => {
-                self.take_stderr(bytes);
+                self.stderr.take(bytes, tell_stderr);
                 Ok(())
             }
             Part::End(_) => Ok(()),
@@ -215,25 +201,9 @@ impl<'a> Hearing<'a> {
         written.inspect_err(|error| self.unwritable = Some(error.kind()))
     }
 
-    fn take_stderr(&mut self, bytes: &[u8]) {
-        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
-            self.line.extend_from_slice(piece);
-            if piece.ends_with(b"\n") || self.line.len() > LONGEST_LINE {
-                self.tell_stderr();
-            }
-        }
-    }
-
-    fn tell_stderr(&mut self) {
-        let line = std::mem::take(&mut self.line);
-        note(&format!("stderr: {}\n", printable(line.trim_ascii_end())));
-    }
-
     /// Says how it ended; the exit status.
     fn finish(mut self, end: io::Result<End>) -> u8 {
-        if !self.line.is_empty() {
-            self.tell_stderr();
-        }
+        self.stderr.end(tell_stderr);
         match end {
             Ok(end) => self.ended(end),
             Err(error) => self.broke_off(&error),
@@ -318,9 +288,6 @@ impl<'a> Hearing<'a> {
     }
 }
 
-/// Of stderr; then it is told in pieces.
-const LONGEST_LINE: usize = 8 << 10;
-
 fn status(head: &Head) -> String {
     let text = format!(
         "{} {}",
@@ -330,14 +297,8 @@ fn status(head: &Head) -> String {
     text.trim_end().to_owned()
 }
 
-/// Without what a terminal would take for an order.
-fn printable(line: &[u8]) -> String {
-    let text = String::from_utf8_lossy(line);
-    let escape = |c: char| match c.is_control() && c != '\t' {
-        true => c.escape_default().collect(),
-        false => c.to_string(),
-    };
-    text.chars().map(escape).collect::<String>()
+fn tell_stderr(line: &str) {
+    note(&format!("stderr: {line}\n"));
 }
 
 /// To standard error, where perhaps nobody reads.
@@ -371,13 +332,5 @@ mod tests {
         ] {
             assert!(help.contains(&format!("{code} ")), "{code}");
         }
-    }
-
-    #[test]
-    fn no_order_of_an_application_reaches_the_terminal() {
-        assert_eq!(
-            printable(b"a\tb\x1b[2J\xff\x07"),
-            "a\tb\\u{1b}[2J\u{fffd}\\u{7}"
-        );
     }
 }

@@ -9,26 +9,26 @@
 use super::answer::{Answer, Asked, shown, write_page};
 use super::body::{BodyReader, Next};
 use super::request::{MAX_HEAD, Refusal, Request};
-use super::{READABLE, is_readable_within};
+use super::{Backend, READABLE, is_readable_within};
+use crate::cli::stderr::Stderr;
 use crate::client::{Begin, Client, Part};
 use crate::net::sys;
 use crate::net::{Transport, Wait};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 /// What all connections have in common.
 pub(super) struct Shared {
-    pub(super) connect: Box<dyn Fn() -> io::Result<UnixStream> + Send + Sync>,
+    pub(super) backend: Box<dyn Backend>,
     pub(super) stop: OwnedFd,
     pub(super) limits: Limits,
 }
 
 /// How long each step may stand still.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// Before the first byte of a request.
     pub(super) idle: Duration,
     /// From a head's first byte to its last.
@@ -36,9 +36,11 @@ pub(super) struct Limits {
     /// For the browser to send or take something.
     pub(super) browser: Duration,
     /// For the application to say something: long, since someone may be looking at it with a debugger.
-    pub(super) application: Duration,
+    pub(crate) application: Duration,
     /// For the browser to end its side after we ended ours.
     pub(super) linger: Duration,
+    /// For what runs when it is time to stop; `None`: somebody else sees to that.
+    pub(crate) stop: Option<Duration>,
 }
 
 impl Default for Limits {
@@ -49,6 +51,7 @@ impl Default for Limits {
             browser: Duration::from_secs(60),
             application: Duration::from_secs(600),
             linger: Duration::from_secs(2),
+            stop: None,
         }
     }
 }
@@ -223,16 +226,15 @@ impl Connection<'_> {
     }
 
     fn exchange(&mut self, request: &Request, asked: Asked) -> Result<(Told, Ending), Failure> {
-        let application = (self.shared.connect)()
-            .map(Client::from)
-            .and_then(|mut client| {
-                client.begin(Begin::default(), request.params(self.local, self.peer))?;
-                Ok(client)
-            })
-            .map_err(|error| {
-                let sentence = format!("the application cannot be reached: {error}");
-                Failure::Refused(Refusal::new(502, sentence))
-            })?;
+        let application = self.begin(request).map_err(|error| {
+            // Its queue is full: it is there, and takes nobody in.
+            let status = match error.kind() {
+                io::ErrorKind::TimedOut => 504,
+                _ => 502,
+            };
+            let sentence = format!("the application cannot be reached: {error}");
+            Failure::Refused(Refusal::new(status, sentence))
+        })?;
         let mut exchange = Exchange {
             browser: &self.browser,
             input: &mut self.input,
@@ -243,6 +245,7 @@ impl Connection<'_> {
             ended: false,
             output: Vec::new(),
             sent: 0,
+            stderr: Stderr::default(),
         };
         if request.expects_continue && exchange.input.bytes().is_empty() && !exchange.body.is_done()
         {
@@ -250,7 +253,9 @@ impl Connection<'_> {
                 .output
                 .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
-        exchange.run()?;
+        let done = exchange.run();
+        exchange.stderr.end(tell_stderr);
+        done?;
         let is_kept = exchange.answer.keeps() && exchange.body.is_done();
         let told = exchange.answer.told();
         Ok((
@@ -261,6 +266,14 @@ impl Connection<'_> {
                 Ending::Linger
             },
         ))
+    }
+
+    fn begin(&self, request: &Request) -> io::Result<Client> {
+        let mut client = self.shared.backend.connect()?;
+        let mut params = request.params(self.local, self.peer);
+        self.shared.backend.adapt(&mut params);
+        client.begin(Begin::default(), params)?;
+        Ok(client)
     }
 
     /// Answers by ourselves. How many bytes, and what comes after.
@@ -327,6 +340,8 @@ struct Exchange<'a> {
     /// For the browser; `output[sent..]` is still to leave. At most `OUTPUT`, a head and a part.
     output: Vec<u8>,
     sent: usize,
+    /// What the application writes for the web server's log.
+    stderr: Stderr,
 }
 
 impl Exchange<'_> {
@@ -385,7 +400,7 @@ impl Exchange<'_> {
                 Ok(None) => return Ok(true),
                 Ok(Some(Part::Stdout(bytes))) => self.answer.stdout(bytes, &mut self.output).err(),
                 Ok(Some(Part::Stderr(bytes))) => {
-                    tell_stderr(bytes);
+                    self.stderr.take(bytes, tell_stderr);
                     None
                 }
                 Ok(Some(Part::End(end))) => {
@@ -477,13 +492,8 @@ impl Exchange<'_> {
 }
 
 /// The application's own words for the web server's log.
-fn tell_stderr(bytes: &[u8]) {
-    for line in bytes
-        .split(|&byte| byte == b'\n')
-        .filter(|line| !line.is_empty())
-    {
-        log::warn!("the application says: {}", shown(line));
-    }
+fn tell_stderr(line: &str) {
+    log::warn!("the application says: {line}");
 }
 
 /// What came from the browser and was not used yet: `bytes[at..]`, and never more than `INPUT`.

@@ -1,7 +1,8 @@
-//! The http server of `--http`: an application can be looked at with a browser and no web server at all.
+//! The http server of `--http` and `serve`: an application can be looked at with a browser and no web server at all. Called
+//! by `trial` for the program's own handler, and by `serve` for any application that listens somewhere.
 //!
 //! It plays the web server's part as nginx and lighttpd do: each request becomes a FastCGI request, with the same
-//! params, on a connection of its own. It is for development: loopback only, one thread a connection, no TLS, no
+//! params, on a connection of its own. It is for development: loopback only unless `--allow` names others, one thread a connection, no TLS, no
 //! files. HTTP/1.1 and 1.0 with everything that curl and browsers do: kept and pipelined connections, bodies of a
 //! stated length and in chunks, `Expect: 100-continue`, answers that stream while the body is still coming.
 //!
@@ -14,19 +15,25 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-use self::connection::{Connection, Limits, Shared};
-use crate::net::Wait;
+use self::connection::{Connection, Shared};
+use crate::client::Client;
 use crate::net::sys;
+use crate::net::{Prefix, Wait};
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+pub(crate) use self::connection::Limits;
 
 /// Connections at a time; further ones wait in the kernel's queue.
-const MAX_CONNECTIONS: usize = 64;
+pub(crate) const MAX_CONNECTIONS: usize = 64;
+
+/// Where it listens if nothing else is said, while that is free.
+const USUAL_PORT: u16 = 8000;
 
 /// Enough for a head of 100 fields and log lines; buffers lie on the heap.
 const STACK: usize = 192 << 10;
@@ -37,26 +44,50 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What we are called, to the application and to browsers.
 const SOFTWARE: &str = concat!("fcgi/", env!("CARGO_PKG_VERSION"));
 
-/// A loopback http server that listens.
+/// Who answers the requests. It is called from many threads.
+pub(crate) trait Backend: Send + Sync + 'static {
+    /// A connection to it, for one request.
+    fn connect(&self) -> io::Result<Client>;
+
+    /// What it is told, where that is not what every application is told.
+    fn adapt(&self, _params: &mut Vec<Param>) {}
+}
+
+/// Name and value.
+pub(crate) type Param = (String, Vec<u8>);
+
+/// The program's own handler, at the other end of a socket pair.
+impl<F> Backend for F
+where
+    F: Fn() -> io::Result<UnixStream> + Send + Sync + 'static,
+{
+    fn connect(&self) -> io::Result<Client> {
+        self().map(Client::from)
+    }
+}
+
+/// An http server that listens.
 #[derive(Debug)]
 pub(crate) struct Front {
     listener: TcpListener,
     address: SocketAddr,
     limits: Limits,
+    /// Which other machines may come. This one always may.
+    allow: Vec<Prefix>,
 }
 
 impl Front {
-    /// Listens on `address`; with port 0 the system chooses a free one.
+    /// Listens on `address`; with port 0 the system chooses a free one. Other machines are let in that are in `allow`.
     ///
     /// # Errors
-    /// `PermissionDenied` for an address that other machines could reach; else those of the system.
-    pub(crate) fn bind(address: SocketAddr) -> io::Result<Front> {
-        if !address.ip().is_loopback() {
+    /// `PermissionDenied` for an address that other machines could reach, if none is allowed; else those of the system.
+    pub(crate) fn bind(address: SocketAddr, allow: &[Prefix]) -> io::Result<Front> {
+        if !is_of_this_machine(address.ip()) && allow.is_empty() {
             return Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
                 format!(
-                    "cannot serve http on {address}: other machines could reach it, and this server is made for \
-                     development; use 127.0.0.1:{port} or [::1]:{port}, or a real web server",
+                    "cannot serve http on {address}: other machines could reach it, and this server is for trying things \
+                     out; name those that may by --allow 192.168.1.7, or write 127.0.0.1:{port} as the address",
                     port = address.port()
                 ),
             ));
@@ -70,6 +101,7 @@ impl Front {
                 listener,
                 address,
                 limits,
+                allow: allow.to_vec(),
             })
         };
         listen().map_err(|error: io::Error| {
@@ -78,25 +110,33 @@ impl Front {
         })
     }
 
+    /// Listens on 127.0.0.1:8000; where that is taken, on a port that the system chooses.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub(crate) fn bind_usual() -> io::Result<Front> {
+        let at = |port| Front::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), &[]);
+        at(USUAL_PORT).or_else(|_| at(0))
+    }
+
+    /// How long each step may stand still.
+    pub(crate) fn limits(&mut self) -> &mut Limits {
+        &mut self.limits
+    }
+
     /// Where it listens.
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
     /// Serves until `stop` can be read from or its other end is closed: then idle connections end at once, and it
-    /// returns when the running requests are answered.
-    ///
-    /// `connect` gives a connection to the application, for one request. It is called from many threads.
+    /// returns when the running requests are answered, or [`Limits::stop`] is over.
     ///
     /// # Errors
     /// Those of the system before the first connection.
-    pub(crate) fn run(
-        self,
-        connect: impl Fn() -> io::Result<UnixStream> + Send + Sync + 'static,
-        stop: impl AsFd,
-    ) -> io::Result<()> {
+    pub(crate) fn run(self, backend: impl Backend, stop: impl AsFd) -> io::Result<()> {
         let shared = Arc::new(Shared {
-            connect: Box::new(connect),
+            backend: Box::new(backend),
             stop: stop.as_fd().try_clone_to_owned()?,
             limits: self.limits,
         });
@@ -119,7 +159,11 @@ impl Front {
             }
         }
         drop(self.listener);
-        tokens.wait_for_all()
+        tokens.wait_for_all(self.limits.stop)
+    }
+
+    fn admits(&self, peer: IpAddr) -> bool {
+        is_of_this_machine(peer) || self.allow.iter().any(|range| range.contains(peer))
     }
 
     /// The next connection; `None` when it is time to stop.
@@ -132,6 +176,12 @@ impl Front {
             }
             if came.readable {
                 match self.listener.accept() {
+                    Ok((_, peer)) if !self.admits(peer.ip()) => {
+                        log::warn!(
+                            "refused an http connection from {}: --allow does not name it",
+                            peer.ip()
+                        );
+                    }
                     Ok(accepted) => return Ok(Some(accepted)),
                     // The browser was gone before its turn came.
                     Err(error) if is_passing(&error) => {}
@@ -140,6 +190,11 @@ impl Front {
             }
         }
     }
+}
+
+/// An IPv4 address in IPv6's clothes counts as IPv4.
+fn is_of_this_machine(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
 }
 
 const READABLE: Wait = Wait {
@@ -212,9 +267,20 @@ impl Tokens {
         Ok(Some(Token(Arc::clone(&self.given_to))))
     }
 
-    /// Waits until every place is free.
-    fn wait_for_all(self) -> io::Result<()> {
-        (&self.taken_from).read_exact(&mut vec![0; self.count])
+    /// Waits until every place is free, or `limit` is over.
+    fn wait_for_all(self, limit: Option<Duration>) -> io::Result<()> {
+        let deadline = limit.map(|limit| Instant::now() + limit);
+        let mut running = self.count;
+        while running > 0 {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let [came] = sys::poll([(self.taken_from.as_fd(), READABLE)], left)?;
+            if !came.readable {
+                log::warn!("cut {running} http connections whose requests still ran");
+                return Ok(());
+            }
+            running -= (&self.taken_from).read(&mut vec![0; running])?;
+        }
+        Ok(())
     }
 }
 

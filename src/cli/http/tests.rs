@@ -42,7 +42,7 @@ fn front_with(limits: Limits, serve: impl Fn(Stub) + Send + Sync + 'static) -> S
         started.lock().unwrap().push(thread);
         Ok(stream)
     };
-    let mut front = Front::bind(ANY_PORT).unwrap();
+    let mut front = Front::bind(ANY_PORT, &[]).unwrap();
     front.limits = limits;
     let address = front.local_addr();
     let (stop, stopped) = UnixStream::pair().unwrap();
@@ -558,21 +558,31 @@ fn what_is_no_answer_becomes_a_page_that_says_why() {
 
 #[test]
 fn an_application_that_cannot_be_reached_is_a_page_too() {
-    let front = Front::bind(ANY_PORT).unwrap();
-    let address = front.local_addr();
-    let (stop, stopped) = UnixStream::pair().unwrap();
-    let connect = || Err(io::Error::other("it is not there"));
-    let thread = thread::spawn(move || front.run(connect, stopped));
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream
-        .write_all(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
-        .unwrap();
-    let mut page = String::new();
-    stream.read_to_string(&mut page).unwrap();
-    assert!(page.starts_with("HTTP/1.1 502 Bad Gateway\r\n"), "{page}");
-    assert!(page.ends_with("\r\n\r\n"), "a HEAD has no body: {page}");
-    drop(stop);
-    thread.join().unwrap().unwrap();
+    for (kind, status) in [
+        (io::ErrorKind::Other, "502 Bad Gateway"),
+        // Its queue was full for too long.
+        (io::ErrorKind::TimedOut, "504 Gateway Timeout"),
+    ] {
+        let front = Front::bind(ANY_PORT, &[]).unwrap();
+        let address = front.local_addr();
+        let (stop, stopped) = UnixStream::pair().unwrap();
+        let connect =
+            move || -> io::Result<UnixStream> { Err(io::Error::new(kind, "it is not there")) };
+        let thread = thread::spawn(move || front.run(connect, stopped));
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream
+            .write_all(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).unwrap();
+        assert!(
+            page.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+            "{page}"
+        );
+        assert!(page.ends_with("\r\n\r\n"), "a HEAD has no body: {page}");
+        drop(stop);
+        thread.join().unwrap().unwrap();
+    }
 }
 
 #[test]
@@ -799,14 +809,31 @@ fn connections_above_the_limit_wait_for_their_turn() {
 #[test]
 fn only_loopback_addresses_are_served() {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:80"] {
-        let error = Front::bind(address.parse().unwrap()).unwrap_err();
+        let error = Front::bind(address.parse().unwrap(), &[]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
         assert!(error.to_string().contains("other machines"), "{error}");
     }
-    let first = Front::bind(ANY_PORT).unwrap();
-    let error = Front::bind(first.local_addr()).unwrap_err();
+    let first = Front::bind(ANY_PORT, &[]).unwrap();
+    let error = Front::bind(first.local_addr(), &[]).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     assert!(error.to_string().contains("choose another port"), "{error}");
+}
+
+#[test]
+fn other_machines_are_let_in_as_far_as_they_are_named() {
+    let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    let front = Front::bind(everywhere, &["10.0.0.0/8".parse().unwrap()]).unwrap();
+    for (peer, is_admitted) in [
+        ("10.1.2.3", true),
+        ("::ffff:10.1.2.3", true),
+        ("11.0.0.1", false),
+        ("fd00::1", false),
+        ("127.0.0.2", true),
+        ("::1", true),
+        ("::ffff:127.0.0.1", true),
+    ] {
+        assert_eq!(front.admits(peer.parse().unwrap()), is_admitted, "{peer}");
+    }
 }
 
 #[test]

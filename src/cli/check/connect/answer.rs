@@ -1,0 +1,214 @@
+//! GET `/`, asked of an application as a web server asks it, and whether the answer is a proper one.
+
+use super::super::Finding;
+use super::pace;
+use crate::client::{Begin, Client, End, Head, HeadReader, MAX_HEAD, Part};
+use crate::net::{Address, Transport, Wait};
+use crate::testing::request;
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+/// A page that takes longer is waited for by no visitor.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// In which a connection that is not to be kept has to be closed.
+const LONGEST_CLOSE: Duration = Duration::from_secs(2);
+
+/// What is kept of the stderr stream.
+const LARGEST_STDERR: usize = 4 << 10;
+
+const AGENT: &str = concat!("fcgi/", env!("CARGO_PKG_VERSION"));
+
+/// A whole answer, and how long it took.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// From the connection on, if it was made for this request.
+    pub(super) took: Duration,
+    head: Head,
+    body_len: u64,
+    stderr: Vec<u8>,
+    end: End,
+    /// Whether the connection was closed, as it was asked for.
+    is_closed: bool,
+}
+
+impl Answer {
+    /// Asks on a connection of its own, as most web servers do: it is not to be kept.
+    pub(super) fn first(address: &Address) -> io::Result<Answer> {
+        let begin = Instant::now();
+        let mut client = Client::connect(address)?.timeout(LONGEST);
+        let mut asked = Answer::on(&mut client, false)?;
+        asked.took = begin.elapsed();
+        asked.is_closed = is_closed(&client);
+        Ok(asked)
+    }
+
+    /// Asks on this connection.
+    pub(super) fn on(client: &mut Client, keep_conn: bool) -> io::Result<Answer> {
+        let begin = Instant::now();
+        let (mut stdout, mut stderr, mut length) = (Vec::new(), Vec::new(), 0);
+        let begun = Begin {
+            keep_conn,
+            ..Begin::default()
+        };
+        let ask = request("GET", "/").header("User-Agent", AGENT);
+        let (params, _) = ask.header("Accept", "*/*").into_parts();
+        let end = client.exchange(begun, params, io::empty(), |part| {
+            match part {
+                Part::Stdout(bytes) => {
+                    length += bytes.len() as u64;
+                    let room = (MAX_HEAD + 1).saturating_sub(stdout.len());
+                    stdout.extend_from_slice(&bytes[..bytes.len().min(room)]);
+                }
+                Part::Stderr(bytes) => {
+                    let room = LARGEST_STDERR - stderr.len();
+                    stderr.extend_from_slice(&bytes[..bytes.len().min(room)]);
+                }
+                Part::End(_) => {}
+            }
+            Ok(())
+        })?;
+        let took = begin.elapsed();
+        if let Some(sentence) = refused(end.protocol_status) {
+            return Err(io::Error::other(sentence));
+        }
+        let Some((head, head_len)) = HeadReader::default().read(&stdout)? else {
+            let what = match length {
+                0 => "it ended the request without an answer",
+                _ => "its answer ends within its head",
+            };
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        };
+        Ok(Answer {
+            took,
+            head,
+            body_len: length - head_len as u64,
+            stderr,
+            end,
+            is_closed: true,
+        })
+    }
+
+    pub(super) fn findings(&self, address: &Address) -> Vec<Finding> {
+        let mut findings = vec![self.page(address)];
+        if let Some(declared) = self.head.field("content-length") {
+            let declared = String::from_utf8_lossy(declared);
+            if declared.trim().parse() != Ok(self.body_len) {
+                findings.push(Finding::red(
+                    format!(
+                        "its Content-Length says {declared} bytes, and {} came",
+                        self.body_len
+                    ),
+                    "let the application count bytes and not letters, or leave Content-Length out",
+                ));
+            }
+        }
+        if self.body_len > 0 && self.head.field("content-type").is_none() {
+            findings.push(Finding::yellow(
+                "its answer has no Content-Type: browsers guess",
+                "let the application send one: text/html; charset=utf-8",
+            ));
+        }
+        if !self.stderr.is_empty() {
+            findings.push(Finding::yellow(
+                format!(
+                    "it wrote to its standard error: {}",
+                    String::from_utf8_lossy(&self.stderr).trim_end()
+                ),
+                "read what it says; HAProxy 2.6 ends an answer for such a record",
+            ));
+        }
+        if self.end.app_status != 0 {
+            findings.push(Finding::yellow(
+                format!(
+                    "it ended the request with application status {}",
+                    self.end.app_status
+                ),
+                "0 is the custom; web servers log others or ignore them",
+            ));
+        }
+        if !self.is_closed {
+            findings.push(Finding::red(
+                format!(
+                    "it left the connection open for {LONGEST_CLOSE:?} though it was asked to close it: nginx and others wait for that"
+                ),
+                "fastcgi_keep_conn on; or let the application close it behind END_REQUEST",
+            ));
+        }
+        findings
+    }
+
+    fn page(&self, address: &Address) -> Finding {
+        let kind = self.head.field("content-type");
+        let kind = kind.map_or("no type".into(), String::from_utf8_lossy);
+        let status = self.head.status();
+        let what = format!(
+            "GET / is answered {status}, {kind}, {} bytes, within {}",
+            self.body_len,
+            pace::shown(self.took)
+        );
+        let show = format!("get --connect {address} -i / shows the page");
+        match status {
+            500.. => Finding::red(what, format!("its log says why; {show}")),
+            404 if self.stderr.starts_with(b"Primary script unknown") || is_php(&self.head) => {
+                Finding::yellow(
+                    what,
+                    format!(
+                        "php-fpm wants to know its script: get --connect {address} --script-filename FILE /"
+                    ),
+                )
+            }
+            400.. => Finding::yellow(what, format!("it answers, and has no page at /; {show}")),
+            _ => Finding::green(what),
+        }
+    }
+}
+
+/// What a request that came to nothing says of the application.
+pub(super) fn failure(address: &Address, error: &io::Error) -> Finding {
+    let remedy = match error.kind() {
+        io::ErrorKind::TimedOut => {
+            "all its workers are busy, or it hangs: see what it does; start more of them"
+        }
+        io::ErrorKind::UnexpectedEof => {
+            "it ended or gave up: its log, or that of whoever starts it, says why"
+        }
+        io::ErrorKind::InvalidData => "web servers make a 500 or 502 of it: mend the application",
+        _ => "its log says why",
+    };
+    Finding::red(
+        format!("GET / has no answer from {address}: {error}"),
+        remedy,
+    )
+}
+
+/// Section 5.5.
+fn refused(protocol_status: u8) -> Option<&'static str> {
+    match protocol_status {
+        0 => None,
+        1 => Some("it takes no second request (FCGI_CANT_MPX_CONN), and has none"),
+        2 => Some("it is overloaded (FCGI_OVERLOADED)"),
+        3 => Some("it is no responder (FCGI_UNKNOWN_ROLE): an authorizer or a filter"),
+        _ => Some("it ended the request with a protocol status that nobody knows"),
+    }
+}
+
+fn is_php(head: &Head) -> bool {
+    let powered = head.field("x-powered-by").unwrap_or_default();
+    powered.starts_with(b"PHP/")
+}
+
+/// Behind END_REQUEST nothing may come but the end.
+fn is_closed(client: &Client) -> bool {
+    let Ok(socket) = client.as_fd().try_clone_to_owned() else {
+        return true;
+    };
+    let readable = Wait {
+        readable: true,
+        writable: false,
+    };
+    let transport = Transport::from(socket);
+    let came = transport.wait(readable, LONGEST_CLOSE);
+    came.is_ok_and(|came| came.readable)
+}

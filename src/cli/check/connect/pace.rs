@@ -1,0 +1,112 @@
+//! How fast an application answers, and whether it keeps a connection that it is asked to keep.
+
+use super::super::Finding;
+use super::answer::Answer;
+use crate::client::Client;
+use crate::net::Address;
+use std::io;
+use std::time::{Duration, Instant};
+
+/// So many requests at most, and none after so long.
+const MOST: usize = 20;
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// A visitor notices.
+const SLOW: Duration = Duration::from_secs(1);
+
+pub(super) fn findings(address: &Address, first: &Answer) -> Vec<Finding> {
+    match measure(address) {
+        Ok((is_kept, times)) => vec![kept(is_kept), pace(first.took, times)],
+        Err(error) => vec![Finding::red(
+            format!("a further GET / has no answer: {error}"),
+            "it answers once and then no more: its log says why",
+        )],
+    }
+}
+
+/// `0.25 ms`, `1.2 s`.
+pub(in crate::cli::check) fn shown(time: Duration) -> String {
+    match time.as_secs_f64() {
+        seconds if seconds >= 1.0 => format!("{seconds:.1} s"),
+        seconds if seconds >= 0.01 => format!("{:.0} ms", seconds * 1e3),
+        seconds => format!("{:.2} ms", seconds * 1e3),
+    }
+}
+
+/// Whether the connection was kept, and how long each request took: on that one if it was, else on one of its own.
+fn measure(address: &Address) -> io::Result<(bool, Vec<Duration>)> {
+    let begin = Instant::now();
+    let mut client = Client::connect(address)?.timeout(LONGEST * 5);
+    let mut times = vec![Answer::on(&mut client, true)?.took];
+    let is_kept = match Answer::on(&mut client, true) {
+        Ok(second) => {
+            times.push(second.took);
+            true
+        }
+        Err(_) => false,
+    };
+    while times.len() < MOST && begin.elapsed() < LONGEST {
+        if !is_kept {
+            times.push(Answer::first(address)?.took);
+            continue;
+        }
+        if times.len().is_multiple_of(REQUESTS_OF_A_CONNECTION) {
+            client = Client::connect(address)?.timeout(LONGEST * 5);
+        }
+        times.push(Answer::on(&mut client, true)?.took);
+    }
+    Ok((is_kept, times))
+}
+
+/// Some applications close a connection after a number of requests: that is no failure.
+const REQUESTS_OF_A_CONNECTION: usize = 10;
+
+fn kept(is_kept: bool) -> Finding {
+    match is_kept {
+        true => Finding::green("it keeps a connection open when it is asked to"),
+        false => Finding::yellow(
+            "it closes each connection, also one that it is asked to keep",
+            "leave out nginx's keepalive and fastcgi_keep_conn, mod_proxy_fcgi's enablereuse=on",
+        ),
+    }
+}
+
+/// `times` is not empty.
+fn pace(first: Duration, mut times: Vec<Duration>) -> Finding {
+    times.sort_unstable();
+    let median = times[times.len() / 2];
+    let slowest = times[times.len() - 1];
+    let what = format!(
+        "GET / takes {} (median of {}; the first took {}, the slowest of them {})",
+        shown(median),
+        times.len(),
+        shown(first),
+        shown(slowest)
+    );
+    match median >= SLOW {
+        true => Finding::yellow(
+            what,
+            "find out what it waits for; a process that is started for each request is slow as well",
+        ),
+        false => Finding::green(what),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::report::Level;
+    use super::*;
+
+    #[test]
+    fn the_one_in_the_middle_counts() {
+        let ms = Duration::from_millis;
+        let found = pace(ms(30), vec![ms(5000), ms(2), ms(12)]);
+        assert_eq!(found.level, Level::Green);
+        assert_eq!(
+            found.what,
+            "GET / takes 12 ms (median of 3; the first took 30 ms, the slowest of them 5.0 s)"
+        );
+        assert_eq!(pace(ms(1), vec![ms(1000)]).level, Level::Yellow);
+        assert_eq!(shown(Duration::from_micros(254)), "0.25 ms");
+    }
+}

@@ -1,0 +1,208 @@
+//! A page's address, as far as it matters here: where it is, and the folder that it is in. Pure.
+
+/// Programs lie no deeper.
+const MOST_FOLDERS: usize = 3;
+
+/// `http://` or `https://`, a host, and a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::cli) struct Url {
+    /// `https://ada:secret@example.org:8443`
+    origin: String,
+    /// Begins with a slash; with its query.
+    target: String,
+}
+
+impl Url {
+    /// # Errors
+    /// One sentence.
+    pub(in crate::cli::check) fn parse(text: &str) -> Result<Url, String> {
+        let scheme_len = ["http://", "https://"].into_iter().find_map(|scheme| {
+            let begin = text.get(..scheme.len())?;
+            begin.eq_ignore_ascii_case(scheme).then_some(scheme.len())
+        });
+        let Some(scheme_len) = scheme_len else {
+            return Err(format!(
+                "{text:?} is no page's address; write https://{}",
+                text.split_once("://").map_or(text, |(_, rest)| rest)
+            ));
+        };
+        if let Some(bad) = text.chars().find(|&c| c <= ' ' || c == '\x7f' || c == '#') {
+            return Err(format!(
+                "{text:?} has {bad:?} in it; write %{:02X}",
+                u32::from(bad)
+            ));
+        }
+        let end = text[scheme_len..]
+            .find(['/', '?'])
+            .map_or(text.len(), |at| scheme_len + at);
+        if end == scheme_len {
+            return Err(format!(
+                "{text:?} names no host; write https://example.org/"
+            ));
+        }
+        let (origin, target) = text.split_at(end);
+        let slash = if target.starts_with('/') { "" } else { "/" };
+        Ok(Url {
+            origin: origin.to_owned(),
+            target: format!("{slash}{target}"),
+        })
+    }
+
+    /// As it is asked for.
+    pub(super) fn text(&self) -> String {
+        format!("{}{}", self.origin, self.target)
+    }
+
+    /// As it may be shown: without a password.
+    pub(in crate::cli::check) fn shown(&self) -> String {
+        let (scheme, _) = self.origin.split_once("://").unwrap_or(("", ""));
+        format!("{scheme}://{}{}", self.authority(), self.target)
+    }
+
+    /// The folders that the program of this `name` may be in, the deepest first; each ends with a slash. Where the name is part
+    /// of the address that is one; else the page may be anywhere below it.
+    pub(super) fn folders(&self, name: Option<&str>) -> Vec<Url> {
+        let path = self.target.split('?').next().unwrap_or("/");
+        let program = name.and_then(|name| {
+            let name = format!("/{}", encoded(name));
+            let at = path.find(&name)?;
+            let rest = &path[at + name.len()..];
+            (rest.is_empty() || rest.starts_with('/')).then_some(at)
+        });
+        let slashes = path.match_indices('/').map(|(at, _)| at);
+        let mut ends: Vec<usize> = match program {
+            Some(at) => vec![at],
+            None => slashes.take(MOST_FOLDERS).collect(),
+        };
+        ends.reverse();
+        let folder = |end: usize| Url {
+            target: path[..=end].to_owned(),
+            ..self.clone()
+        };
+        ends.into_iter().map(folder).collect()
+    }
+
+    /// A name in this folder. Its slashes stay.
+    pub(super) fn join(&self, name: &str) -> Url {
+        Url {
+            target: self.target.clone() + &encoded(name),
+            ..self.clone()
+        }
+    }
+
+    /// Where a redirect leads, if that is the same host: nobody else was named.
+    pub(super) fn on_same_host(&self, location: &str) -> Option<Url> {
+        if location.starts_with('/') && !location.starts_with("//") {
+            return Url::parse(&format!("{}{location}", self.origin)).ok();
+        }
+        let mut next = Url::parse(location).ok()?;
+        if !next.host().eq_ignore_ascii_case(self.host()) {
+            return None;
+        }
+        // Whoever was let in at the first address is at the second.
+        if let (Some((user, _)), None) = (self.credentials(), next.credentials()) {
+            let (scheme, rest) = next.origin.split_once("://")?;
+            next.origin = format!("{scheme}://{user}@{rest}");
+        }
+        Some(next)
+    }
+
+    fn credentials(&self) -> Option<(&str, &str)> {
+        let (_, authority) = self.origin.split_once("://")?;
+        authority.rsplit_once('@')
+    }
+
+    /// Host and port.
+    fn authority(&self) -> &str {
+        let (_, authority) = self.origin.split_once("://").unwrap_or(("", ""));
+        self.credentials().map_or(authority, |(_, rest)| rest)
+    }
+
+    fn host(&self) -> &str {
+        let authority = self.authority();
+        match authority.rsplit_once(':') {
+            // `[::1]` has colons of its own.
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            _ => authority,
+        }
+    }
+}
+
+/// A file's name as part of a path.
+fn encoded(name: &str) -> String {
+    let mut path = String::new();
+    for byte in name.bytes() {
+        match byte {
+            b'/' | b'-' | b'.' | b'_' | b'~' => path.push(byte.into()),
+            byte if byte.is_ascii_alphanumeric() => path.push(byte.into()),
+            byte => path += &format!("%{byte:02X}"),
+        }
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_page_is_in_a_folder() {
+        for (text, folders) in [
+            ("http://a", &["http://a/"][..]),
+            ("http://a?x=/b/c", &["http://a/"]),
+            (
+                "https://a:81/sub/page?x",
+                &["https://a:81/sub/", "https://a:81/"],
+            ),
+            ("http://a/sub/", &["http://a/sub/", "http://a/"]),
+            ("http://a/sub/app.fcgi", &["http://a/sub/"]),
+            ("http://a/sub/app.fcgi/x/y", &["http://a/sub/"]),
+            (
+                "http://a/1/2/3/4",
+                &["http://a/1/2/", "http://a/1/", "http://a/"],
+            ),
+            (
+                "http://a/app.fcgi2/x",
+                &["http://a/app.fcgi2/", "http://a/"],
+            ),
+        ] {
+            let found = url(text).folders(Some("app.fcgi"));
+            let found: Vec<String> = found.iter().map(Url::text).collect();
+            assert_eq!(found, folders, "{text}");
+        }
+        let folder = &url("http://a/sub/x").folders(None)[0];
+        assert_eq!(folder.join("a b#/c").text(), "http://a/sub/a%20b%23/c");
+    }
+
+    #[test]
+    fn only_the_same_host_is_followed() {
+        let from = url("http://ada:key@a.org:80/x");
+        let to = |location| from.on_same_host(location).map(|url| url.text());
+        assert_eq!(to("/y").unwrap(), "http://ada:key@a.org:80/y");
+        assert_eq!(to("https://A.org/x").unwrap(), "https://ada:key@A.org/x");
+        assert_eq!(to("https://www.a.org/x"), None);
+        assert_eq!(to("//b.org/x"), None);
+        assert_eq!(to("file:///etc/passwd"), None);
+        assert_eq!(from.shown(), "http://a.org:80/x");
+        assert_eq!(url("http://[::1]:80/").host(), "[::1]");
+        assert_eq!(url("http://[::1]/").host(), "[::1]");
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for (text, wanted) in [
+            ("example.org/x", "write https://example.org/x"),
+            ("ftp://a/", "write https://a/"),
+            ("http:///x", "names no host"),
+            ("http://a/ b", "write %20"),
+            ("http://a/#b", "write %23"),
+            ("-o/etc/x", "is no page's address"),
+        ] {
+            assert!(Url::parse(text).unwrap_err().contains(wanted), "{text}");
+        }
+    }
+}

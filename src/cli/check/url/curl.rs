@@ -1,0 +1,226 @@
+//! Fetching, by the program curl: it knows https, proxies and certificates. A TLS library would be larger than all the rest
+//! of this program, and would want the system's certificates found; curl is on nearly every host.
+
+use super::super::Finding;
+use super::Url;
+use std::io::{self, ErrorKind, Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The most of an answer that is looked at.
+const LARGEST: u64 = 64 << 10;
+
+/// In seconds, as curl wants them.
+const LONGEST_CONNECT: &str = "10";
+const LONGEST: &str = "30";
+
+const AGENT: &str = concat!("fcgi/", env!("CARGO_PKG_VERSION"), " check");
+
+/// An answer: of the body at most its first 64 KiB.
+#[derive(Debug, Default)]
+pub(super) struct Got {
+    pub(super) status: u16,
+    pub(super) body: Vec<u8>,
+    pub(super) took: Duration,
+    fields: Vec<(String, String)>,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The program curl is not here, or does not start.
+    NoCurl(io::Error),
+    /// Its exit status and what it said.
+    Curl(i32, String),
+}
+
+impl Got {
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        let mut fields = self.fields.iter();
+        let found = fields.find(|(other, _)| other.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    pub(super) fn kind(&self) -> &str {
+        self.field("content-type").unwrap_or("no type")
+    }
+
+    pub(super) fn redirect(&self) -> Option<&str> {
+        let is_redirect = matches!(self.status, 301 | 302 | 303 | 307 | 308);
+        self.field("location").filter(|_| is_redirect)
+    }
+}
+
+impl Failure {
+    pub(super) fn sentence(&self) -> String {
+        match self {
+            Failure::NoCurl(error) => format!("cannot run curl, which fetches pages: {error}"),
+            Failure::Curl(_, said) => said.clone(),
+        }
+    }
+
+    pub(super) fn finding(&self, url: &Url) -> Finding {
+        let code = match self {
+            Failure::NoCurl(_) => {
+                return Finding::red(
+                    self.sentence(),
+                    "install curl: apt-get install curl, apk add curl, dnf install curl; or ask from another machine, by fcgi check --url",
+                );
+            }
+            Failure::Curl(code, _) => *code,
+        };
+        let remedy = match code {
+            5 => "the proxy that http_proxy or https_proxy names has no address",
+            6 => "the host has no address: is it written right?",
+            7 => "nobody listens there: start the web server, or name its port",
+            28 => {
+                "it hangs: the web server waits for the program, or a firewall drops what is sent"
+            }
+            35 | 56 if url.shown().starts_with("https:") => "is that port https? Try http://",
+            51 | 58 | 60 | 66 | 77 | 83 | 90 | 91 => {
+                "no browser shows the page either: renew the certificate, or name the host as it is in it"
+            }
+            52 | 55 | 56 => {
+                "the web server closed the connection without an answer; is the port https?"
+            }
+            _ => "see what curl says",
+        };
+        Finding::red(
+            format!("{} does not answer: {}", url.shown(), self.sentence()),
+            remedy,
+        )
+    }
+}
+
+pub(super) fn get(url: &Url) -> Result<Got, Failure> {
+    fetch(url, &[], b"")
+}
+
+/// A body of no kind that an application would take for a form.
+pub(super) fn post(url: &Url, body: &[u8]) -> Result<Got, Failure> {
+    let flags = [
+        "--data-binary",
+        "@-",
+        "-H",
+        "Content-Type: application/octet-stream",
+        // Some web servers never answer that, and curl waits for a second.
+        "-H",
+        "Expect:",
+    ];
+    fetch(url, &flags, body)
+}
+
+fn fetch(url: &Url, flags: &[&str], input: &[u8]) -> Result<Got, Failure> {
+    let begin = Instant::now();
+    let mut child = start(url, flags).map_err(Failure::NoCurl)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // It reads all of that before it connects; if it has ended instead, it says why.
+        let _ = stdin.write_all(input);
+    }
+    let (bytes, is_whole) = read(&mut child);
+    if !is_whole {
+        // The rest is not wanted.
+        let _ = child.kill();
+    }
+    let mut said = String::new();
+    if let Some(stderr) = child.stderr.take() {
+        let _ = stderr.take(LARGEST).read_to_string(&mut said);
+    }
+    let status = child.wait().map_err(Failure::NoCurl)?;
+    match parse(&bytes) {
+        // A web server that refuses a body may answer before it has all of it, which is an error for curl.
+        Some(got) => Ok(Got {
+            took: begin.elapsed(),
+            ..got
+        }),
+        None => {
+            let said = said.lines().next().unwrap_or("curl says nothing");
+            Err(Failure::Curl(status.code().unwrap_or(0), said.to_owned()))
+        }
+    }
+}
+
+fn start(url: &Url, flags: &[&str]) -> io::Result<Child> {
+    Command::new("curl")
+        // First: no .curlrc, which might follow redirects or write files. The environment's proxies count.
+        .args(["-q", "-sS", "-g", "-i"])
+        .args(["--proto", "=http,https", "-A", AGENT])
+        .args(["--connect-timeout", LONGEST_CONNECT, "--max-time", LONGEST])
+        .args(flags)
+        .args(["--url", &url.text()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| match error.kind() {
+            ErrorKind::NotFound => io::Error::new(error.kind(), "it is not installed"),
+            _ => error,
+        })
+}
+
+/// What was said, and whether that is all.
+fn read(child: &mut Child) -> (Vec<u8>, bool) {
+    let mut bytes = Vec::new();
+    let Some(stdout) = child.stdout.take() else {
+        return (bytes, true);
+    };
+    let _ = stdout.take(LARGEST).read_to_end(&mut bytes);
+    let is_whole = (bytes.len() as u64) < LARGEST;
+    (bytes, is_whole)
+}
+
+/// In front of the answer's head stand those of status 1xx, and a proxy's answer to CONNECT.
+fn parse(bytes: &[u8]) -> Option<Got> {
+    let mut rest = bytes;
+    loop {
+        let end = rest.windows(4).position(|four| four == b"\r\n\r\n")?;
+        let head = String::from_utf8_lossy(&rest[..end]).into_owned();
+        rest = &rest[end + 4..];
+        let mut lines = head.lines();
+        let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+        if (100..200).contains(&status) || rest.starts_with(b"HTTP/") {
+            continue;
+        }
+        let fields = lines.filter_map(|line| line.split_once(':'));
+        let fields = fields.map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
+        return Some(Got {
+            status,
+            fields: fields.collect(),
+            body: rest.to_owned(),
+            took: Duration::ZERO,
+        });
+    }
+}
+
+#[cfg(test)]
+impl Got {
+    /// An answer as it might have come.
+    pub(super) fn of(status: u16, kind: &str, body: impl AsRef<[u8]>) -> Got {
+        Got {
+            status,
+            body: body.as_ref().to_owned(),
+            fields: vec![("Content-Type".into(), kind.into())],
+            took: Duration::ZERO,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_head_counts() {
+        let got = parse(
+            b"HTTP/1.1 200 Connection established\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/2 404\r\nLocation: /x\r\ncontent-type:text/plain\r\n\r\n\0a\r\n\r\nb",
+        )
+        .unwrap();
+        assert_eq!((got.status, got.kind()), (404, "text/plain"));
+        assert_eq!(got.body, b"\0a\r\n\r\nb");
+        assert_eq!(got.redirect(), None);
+        let moved = parse(b"HTTP/1.1 301 Moved\r\nLocation: /x\r\n\r\n").unwrap();
+        assert_eq!(moved.redirect(), Some("/x"));
+        assert!(parse(b"HTTP/1.1 200 OK\r\nA: b\r\n").is_none());
+        assert!(parse(b"").is_none());
+    }
+}

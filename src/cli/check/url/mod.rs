@@ -1,0 +1,77 @@
+//! `--url`: the program as visitors get it, through the web server. Called by `check`.
+//!
+//! Asked are that page, one that is nowhere, the program by its own name, a POST, and the names of files that nobody
+//! may read. A web server may count such names as an attack: they are few, and each is asked once.
+
+mod address;
+mod curl;
+mod exposed;
+mod page;
+mod post;
+mod routes;
+
+use super::progress::Progress;
+use super::{Finding, Subject};
+pub(in crate::cli) use address::Url;
+use curl::Got;
+use std::path::Path;
+
+/// Redirects that are followed, to the same host only.
+const MOST_REDIRECTS: usize = 3;
+
+/// Where programs lie that no web server sends: what is beside them is not the application's.
+const NOT_SERVED: [&str; 7] = [
+    "/bin",
+    "/sbin",
+    "/usr/bin",
+    "/usr/sbin",
+    "/usr/local/bin",
+    "/usr/local/sbin",
+    "/opt/bin",
+];
+
+pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+    let Some(url) = &subject.url else {
+        return Vec::new();
+    };
+    let progress = Progress::new();
+    progress.say(&format!("asking {}", url.shown()));
+    let (url, page) = match first(url) {
+        Ok(first) => first,
+        Err(failure) => return vec![failure.finding(url)],
+    };
+    // Not where a link to it leads: a web server's folder is where it is named.
+    let folder = subject.program.parent().filter(|folder| is_served(folder));
+    let name = folder.and_then(|_| subject.program.file_name());
+    let name = name.map(|name| name.to_string_lossy().into_owned());
+    let mut findings = vec![page::finding(&url, &page, folder)];
+    let folders = url.folders(name.as_deref());
+    let routes = routes::ask(&folders, name.as_deref());
+    findings.extend(routes.findings(&page));
+    findings.extend(routes.reaching().and_then(post::finding));
+    findings.extend(exposed::findings(
+        &folders,
+        name.as_deref(),
+        folder,
+        &progress,
+    ));
+    findings
+}
+
+/// The page, and where it was found.
+fn first(url: &Url) -> Result<(Url, Got), curl::Failure> {
+    let mut url = url.clone();
+    let mut got = curl::get(&url)?;
+    for _ in 0..MOST_REDIRECTS {
+        let Some(next) = got.redirect().and_then(|to| url.on_same_host(to)) else {
+            break;
+        };
+        url = next;
+        got = curl::get(&url)?;
+    }
+    Ok((url, got))
+}
+
+fn is_served(folder: &Path) -> bool {
+    !NOT_SERVED.iter().any(|other| folder == Path::new(other))
+}

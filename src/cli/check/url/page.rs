@@ -1,0 +1,220 @@
+//! What a page says of who made it: the program, or the web server in its place. Pure but for the files it may be.
+
+use super::super::Finding;
+use super::Url;
+use super::curl::Got;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// By which web servers' own error pages are known: Apache 2.4.57 and 2.4.71, nginx 1.22, lighttpd 1.4.69, HAProxy 2.6.
+const OWN: [(&str, &str); 6] = [
+    (
+        "<!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN\">\n<html><head>\n<title>",
+        "Apache",
+    ),
+    (
+        "\"http://www.w3.org/TR/html4/strict.dtd\">\n<html><head>\n<title>",
+        "Apache",
+    ),
+    ("<hr><center>nginx", "nginx"),
+    (
+        "\"http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd\">\n<html xmlns=\"http://www.w3.org/1999/xhtml\" \
+         xml:lang=\"en\" lang=\"en\">\n <head>\n  <title>",
+        "lighttpd",
+    ),
+    (
+        "\nNo server is available to handle this request.\n",
+        "HAProxy",
+    ),
+    (
+        "\nThe server returned an invalid or incomplete response.\n",
+        "HAProxy",
+    ),
+];
+
+/// Pages that a fresh web server shows.
+const WELCOME: [(&str, &str); 5] = [
+    ("Apache2 Debian Default Page", "Apache"),
+    ("Apache2 Ubuntu Default Page", "Apache"),
+    ("<h1>It works!</h1>", "Apache"),
+    ("Welcome to nginx!", "nginx"),
+    ("<title>Welcome page</title>", "lighttpd"),
+];
+
+/// The web server whose own page of an error this is.
+pub(super) fn own(got: &Got) -> Option<&'static str> {
+    if got.status < 400 {
+        return None;
+    }
+    // Caddy writes nothing at all.
+    if got.body.is_empty() {
+        return got
+            .field("server")
+            .is_some_and(|server| server == "Caddy")
+            .then_some("Caddy");
+    }
+    let text = String::from_utf8_lossy(&got.body);
+    let mut known = OWN.iter();
+    let found = known.find(|(words, _)| text.contains(words));
+    found.map(|(_, server)| *server)
+}
+
+/// `folder`: where the program lies.
+pub(super) fn finding(url: &Url, got: &Got, folder: Option<&Path>) -> Finding {
+    let what = format!(
+        "{} is answered {}, {}, within {}",
+        url.shown(),
+        got.status,
+        got.kind(),
+        super::super::connect::shown(got.took)
+    );
+    if let Some(to) = got.redirect() {
+        return Finding::yellow(
+            format!("{what}: it leads to {to}"),
+            "if that is the application too, check it at that address",
+        );
+    }
+    match (got.status, own(got)) {
+        (500.., own) => Finding::red(what, of_failure(got.status, own)),
+        (status, Some(server)) => Finding::red(
+            format!("{what}, by {server} itself and not by the program"),
+            of_refusal(status),
+        ),
+        (401, None) => Finding::yellow(
+            format!("{what}: it wants a password"),
+            "https://NAME:PASSWORD@host/ gives one",
+        ),
+        (400.., None) => Finding::yellow(what, "the program answers so; name a page that it has"),
+        _ => of_success(what, got, folder),
+    }
+}
+
+fn of_success(what: String, got: &Got, folder: Option<&Path>) -> Finding {
+    if got.body.starts_with(b"\x7fELF") {
+        return Finding::red(
+            format!("{what}, and is a program's bytes"),
+            "the web server sends the program instead of running it: conf htaccess, conf nginx and the others print what it needs",
+        );
+    }
+    let text = String::from_utf8_lossy(&got.body);
+    if text.contains("<title>Index of /") {
+        return Finding::red(
+            format!("{what}, and lists the folder's files"),
+            "Options -Indexes, and the lines that conf htaccess prints",
+        );
+    }
+    if let Some((_, server)) = WELCOME.iter().find(|(words, _)| text.contains(words)) {
+        return Finding::yellow(
+            format!("{what}, and is {server}'s own first page"),
+            "the web server does not know the program at this address: conf prints what it needs; or name the program's",
+        );
+    }
+    let mut index = ["index.html", "index.htm", "index.php"].into_iter();
+    let is_it = |name: &&str| folder.is_some_and(|folder| is_file(&folder.join(name), &got.body));
+    if let Some(name) = index.find(is_it) {
+        return Finding::yellow(
+            format!("{what}, and is the file {name}, not the program's"),
+            format!("remove {name}, or name a page of the program's"),
+        );
+    }
+    Finding::green(what)
+}
+
+/// Whether these are the first bytes of the file.
+pub(super) fn is_file(path: &Path, body: &[u8]) -> bool {
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(4096).read_to_end(&mut start));
+    read.is_ok() && !start.is_empty() && body.starts_with(&start)
+}
+
+fn of_failure(status: u16, own: Option<&str>) -> &'static str {
+    match (status, own) {
+        (502, _) => {
+            "the web server does not reach the program, or it broke off: check --connect ADDR --as www-data, and check --log its error log"
+        }
+        (503, Some("Apache" | "lighttpd" | "HAProxy")) => {
+            "the web server does not reach the program (check --connect ADDR --as www-data), or all its processes are busy; check --log its error log"
+        }
+        (503, _) => {
+            "if the program says so itself, its settings are wrong (check FILE names the line) or it is overloaded; check --log the error log"
+        }
+        (504, _) => {
+            "the program takes longer than the web server waits: fastcgi_read_timeout, ProxyTimeout; see where it hangs"
+        }
+        (500, Some("Apache")) => {
+            "Apache could not run it, or it ended before its head (\"Premature end of script headers\"), or .htaccess has a line that is not allowed: check FILE, and check --log the error log"
+        }
+        _ => "the program failed, or did not start: check FILE, and check --log the error log",
+    }
+}
+
+fn of_refusal(status: u16) -> &'static str {
+    match status {
+        403 => {
+            "Options +ExecCGI where the program lies (\"ExecCGI is off\"), a folder that its user can enter, and rewriting for /: conf htaccess prints the lines"
+        }
+        404 => {
+            "rewriting is off (AllowOverride FileInfo, a2enmod rewrite), or the address is another: conf htaccess and the others print the lines"
+        }
+        400 => "is that port https? Name it so",
+        405 => "no program is behind this address: conf prints what the web server needs",
+        _ => "the web server's error log says why: check --log it",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::report::Level;
+    use super::*;
+
+    const APACHE: &str = "<!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN\">\n<html><head>\n<title>403 Forbidden</title>";
+
+    #[test]
+    fn the_status_is_explained() {
+        let url = Url::parse("http://localhost/").unwrap();
+        for (status, body, level, words) in [
+            (200, "hello", Level::Green, ""),
+            (200, "\x7fELF\x02", Level::Red, "conf htaccess"),
+            (
+                200,
+                "<html><head><title>Index of /</title>",
+                Level::Red,
+                "-Indexes",
+            ),
+            (
+                200,
+                "<h1>Welcome to nginx!</h1>",
+                Level::Yellow,
+                "conf prints",
+            ),
+            (404, "not found", Level::Yellow, "a page that it has"),
+            (404, APACHE, Level::Red, "rewriting is off"),
+            (403, APACHE, Level::Red, "+ExecCGI"),
+            (401, "", Level::Yellow, "PASSWORD"),
+            (500, APACHE, Level::Red, "Premature end"),
+            (
+                502,
+                "<hr><center>nginx/1.22.1</center>",
+                Level::Red,
+                "check --connect",
+            ),
+            (503, APACHE, Level::Red, "check --connect"),
+            (503, "set up wrong", Level::Red, "settings are wrong"),
+            (504, "", Level::Red, "ProxyTimeout"),
+        ] {
+            let found = finding(&url, &Got::of(status, "text/html", body), None);
+            assert_eq!(found.level, level, "{found:?}");
+            assert!(found.remedy.contains(words), "{words}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_may_be_a_file() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let body = std::fs::read(&file).unwrap();
+        assert!(is_file(&file, &body));
+        assert!(!is_file(&file, &body[1..]));
+        assert!(!is_file(Path::new("/nowhere"), b""));
+    }
+}

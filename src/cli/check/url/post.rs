@@ -1,0 +1,52 @@
+//! Whether a body comes through the web server that is larger than mod_fcgid takes by default.
+
+use super::super::Finding;
+use super::Url;
+use super::curl::{self, Failure, Got};
+
+/// mod_fcgid's FcgidMaxRequestLen is 128 KiB since 2.3.6; nginx takes 1 MiB.
+const LARGE: usize = 200 << 10;
+
+/// Asks at an address that no page has: what an application does with what is sent to its pages is not known.
+pub(super) fn finding(url: Url) -> Option<Finding> {
+    let small = curl::post(&url, b"x").ok()?;
+    Some(judge(&small, curl::post(&url, &vec![b'x'; LARGE])))
+}
+
+fn judge(small: &Got, large: Result<Got, Failure>) -> Finding {
+    let answer = match large {
+        Ok(large) if large.status == small.status => {
+            return Finding::green(format!(
+                "a POST of {} KiB is answered as one of a byte is",
+                LARGE >> 10
+            ));
+        }
+        Ok(large) => large.status.to_string(),
+        Err(failure) => format!("not at all ({})", failure.sentence()),
+    };
+    Finding::yellow(
+        format!(
+            "a POST of {} KiB is answered {answer}, and one of a byte {}: larger forms and uploads do not arrive",
+            LARGE >> 10,
+            small.status
+        ),
+        "mod_fcgid: FcgidMaxRequestLen 1073741824 (131072 by default; in the host's configuration, not in .htaccess); nginx: client_max_body_size; Apache: LimitRequestBody; the program: --max-body",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::report::Level;
+    use super::*;
+
+    #[test]
+    fn only_what_a_large_one_changes_counts() {
+        let got = |status| Got::of(status, "text/plain", "");
+        assert_eq!(judge(&got(404), Ok(got(404))).level, Level::Green);
+        let refused = judge(&got(404), Ok(got(413)));
+        assert_eq!(refused.level, Level::Yellow);
+        assert!(refused.what.contains("answered 413, and one of a byte 404"));
+        let cut = judge(&got(404), Err(Failure::Curl(55, "broken pipe".into())));
+        assert!(cut.what.contains("not at all (broken pipe)"));
+    }
+}

@@ -1,0 +1,135 @@
+//! Which addresses lead to the program: any, by rewriting, or only those behind its own name.
+
+use super::super::Finding;
+use super::curl::{self, Got};
+use super::{Url, page};
+use std::process;
+
+/// What two addresses gave.
+pub(super) struct Routes {
+    /// One that is nowhere.
+    nowhere: Option<(Url, Got)>,
+    /// `/app.fcgi/`, if the program has a name there.
+    direct: Option<(Url, Got)>,
+}
+
+/// `folders`: the deepest first, and at least one.
+pub(super) fn ask(folders: &[Url], name: Option<&str>) -> Routes {
+    let get = |url: Url| curl::get(&url).ok().map(|got| (url, got));
+    let nowhere = folders.first().map(|folder| {
+        let page = format!("fcgi-check-{}", process::id());
+        folder.join(&page)
+    });
+    let mut direct = None;
+    for folder in folders {
+        direct = name.and_then(|name| get(folder.join(&format!("{name}/"))));
+        if direct.as_ref().is_some_and(|(_, got)| is_programs(got)) {
+            break;
+        }
+    }
+    Routes {
+        nowhere: nowhere.and_then(get),
+        direct,
+    }
+}
+
+impl Routes {
+    /// An address at which the program answers, and has no page.
+    pub(super) fn reaching(&self) -> Option<Url> {
+        let reached = |route: &&(Url, Got)| is_programs(&route.1);
+        let nowhere = self.nowhere.as_ref().filter(reached);
+        let direct = self.direct.as_ref().filter(reached);
+        nowhere
+            .map(|(url, _)| url.clone())
+            .or_else(|| direct.map(|(url, _)| url.join("fcgi-check")))
+    }
+
+    pub(super) fn findings(&self, page: &Got) -> Vec<Finding> {
+        let Some((nowhere, missing)) = &self.nowhere else {
+            return Vec::new();
+        };
+        let mut findings = Vec::new();
+        let direct = self.direct.as_ref();
+        match (page::own(missing), direct) {
+            (None, _) if is_programs(missing) => findings.push(Finding::green(
+                "a page that is nowhere is answered by the program: all addresses lead to it",
+            )),
+            (Some(server), Some((url, direct))) if is_programs(direct) => {
+                findings.push(Finding::yellow(
+                    format!(
+                        "{} leads to the program, and {} does not: {server} answers that itself",
+                        url.shown(),
+                        nowhere.shown()
+                    ),
+                    "rewriting is off: RewriteEngine On and its rules (conf htaccess), AllowOverride FileInfo, a2enmod rewrite; or nothing, if it is meant so",
+                ));
+            }
+            // What is wrong with the page itself is told already.
+            (Some(server), _) if page::own(page).is_none() => findings.push(Finding::yellow(
+                format!(
+                    "{} does not lead to the program: {server} answers it itself",
+                    nowhere.shown()
+                ),
+                "rewriting is off, or only some addresses are the program's; conf prints the usual lines",
+            )),
+            _ => {}
+        }
+        if let Some((url, direct)) = direct
+            && let Some(server) = page::own(direct).filter(|_| direct.status != 404)
+        {
+            findings.push(Finding::yellow(
+                format!(
+                    "{} is answered {} by {server} itself",
+                    url.shown(),
+                    direct.status
+                ),
+                "harmless if nobody is sent there; Apache runs it with Options +ExecCGI and a handler for it",
+            ));
+        }
+        findings
+    }
+}
+
+/// As far as can be seen: it is no web server's page, and no file's.
+fn is_programs(got: &Got) -> bool {
+    got.status < 500
+        && page::own(got).is_none()
+        && got.redirect().is_none()
+        && !got.body.starts_with(b"\x7fELF")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::report::Level;
+    use super::*;
+
+    #[test]
+    fn rewriting_that_is_off_is_told() {
+        let apache = "<!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN\">\n<html><head>\n<title>";
+        let url = Url::parse("http://localhost/x").unwrap();
+        let route = |status, body: &str| Some((url.clone(), Got::of(status, "text/html", body)));
+        let page = Got::of(200, "text/html", "mine");
+        let of = |nowhere, direct| {
+            let routes = Routes { nowhere, direct };
+            let levels: Vec<Level> = routes.findings(&page).iter().map(|f| f.level).collect();
+            (levels, routes.reaching().map(|url| url.text()))
+        };
+        let (yellow, green) = (Level::Yellow, Level::Green);
+        let nowhere = Some("http://localhost/x".to_owned());
+        let direct = Some("http://localhost/xfcgi-check".to_owned());
+        assert_eq!(of(route(404, "no"), None), (vec![green], nowhere.clone()));
+        assert_eq!(of(route(404, apache), None), (vec![yellow], None));
+        assert_eq!(
+            of(route(404, apache), route(404, "no")),
+            (vec![yellow], direct)
+        );
+        assert_eq!(
+            of(route(404, "no"), route(404, apache)),
+            (vec![green], nowhere.clone())
+        );
+        assert_eq!(
+            of(route(404, "no"), route(403, apache)),
+            (vec![green, yellow], nowhere)
+        );
+    }
+}

@@ -1,0 +1,164 @@
+//! The script that php-fpm is to run, and the parameters that say so. Called by the commands that ask an application.
+
+use std::path;
+
+/// The script that php-fpm is to run: it has no other way to know.
+#[derive(Clone, Debug)]
+pub(super) enum Script {
+    /// This one, by its whole path.
+    File(String),
+    /// That of the request's path below this folder.
+    #[cfg(feature = "dev")]
+    Below(String),
+}
+
+/// Parameters that take the place of those of the same name. One without a value is not sent.
+pub(super) type Named = [(&'static str, String); 5];
+
+impl Script {
+    /// What `--script-filename` says.
+    ///
+    /// # Errors
+    /// One sentence.
+    pub(super) fn file(file: &str) -> Result<Script, String> {
+        let absolute = path::absolute(file)
+            .map_err(|error| format!("--script-filename: {file:?} is no file: {error}"))?;
+        match absolute.file_name() {
+            Some(_) => Ok(Script::File(absolute.to_string_lossy().into_owned())),
+            None => Err("--script-filename: / is no file; write the script's whole path".into()),
+        }
+    }
+
+    /// What `--root` says.
+    ///
+    /// # Errors
+    /// One sentence.
+    #[cfg(feature = "dev")]
+    pub(super) fn below(folder: &str) -> Result<Script, String> {
+        let absolute = path::absolute(folder)
+            .map_err(|error| format!("--root: {folder:?} is no folder: {error}"))?;
+        let folder = absolute.to_string_lossy();
+        Ok(Script::Below(folder.trim_end_matches('/').to_owned()))
+    }
+
+    /// The parameters by which php-fpm finds it, for a request of this decoded path.
+    pub(super) fn named(&self, path: &str) -> Named {
+        match self {
+            Script::File(file) => named_of_file(file, path),
+            #[cfg(feature = "dev")]
+            Script::Below(folder) => {
+                let (script, path_info) = below(path, |script| {
+                    path::Path::new(&format!("{folder}{script}")).is_file()
+                });
+                let root = if folder.is_empty() { "/" } else { folder };
+                named(root, &script, format!("{folder}{script}"), path_info)
+            }
+        }
+    }
+}
+
+/// As nginx's `fastcgi_split_path_info ^(.+\.php)(/.*)$` has it; a path that does not name the script goes to it as by
+/// `try_files $uri /index.php`.
+fn named_of_file(file: &str, path: &str) -> Named {
+    let name = file.rfind('/').map_or(file, |slash| &file[slash..]);
+    let end = path.find(name).map(|at| at + name.len());
+    let end = end.filter(|&end| path[end..].is_empty() || path[end..].starts_with('/'));
+    let (script, path_info) = match end {
+        Some(end) => path.split_at(end),
+        None => (name, ""),
+    };
+    let root = match file.strip_suffix(script) {
+        Some(root) => root,
+        None => file.strip_suffix(name).unwrap_or("/"),
+    };
+    let root = if root.is_empty() { "/" } else { root };
+    named(root, script, file.to_owned(), path_info)
+}
+
+fn named(root: &str, script: &str, file: String, path_info: &str) -> Named {
+    [
+        ("DOCUMENT_ROOT", root.to_owned()),
+        ("SCRIPT_NAME", script.to_owned()),
+        ("SCRIPT_FILENAME", file),
+        // php-cgi refuses to run without it (cgi.force_redirect); nginx's fastcgi_params have it as well.
+        ("REDIRECT_STATUS", "200".to_owned()),
+        ("PATH_INFO", path_info.to_owned()),
+    ]
+}
+
+/// Script and PATH_INFO: `/a.php/b` is the script `/a.php`, whether it is there or not; any other path goes to its folder's
+/// index.php if that is there, else to that of the root.
+#[cfg(feature = "dev")]
+fn below(path: &str, is_file: impl Fn(&str) -> bool) -> (String, &str) {
+    let ends = path
+        .match_indices(".php")
+        .map(|(at, found)| at + found.len());
+    let end = ends
+        .into_iter()
+        .find(|&end| path[end..].is_empty() || path[end..].starts_with('/'));
+    if let Some(end) = end {
+        return (path[..end].to_owned(), &path[end..]);
+    }
+    let own = format!("{}/index.php", path.trim_end_matches('/'));
+    let script = if is_file(&own) {
+        own
+    } else {
+        "/index.php".to_owned()
+    };
+    (script, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn assert_named(script: &Script, path: &str, wanted: [&str; 4]) {
+        let [root, name, file, _, path_info] = script.named(path).map(|(_, value)| value);
+        assert_eq!([&*root, &*name, &*file, &*path_info], wanted, "{path}");
+    }
+
+    #[test]
+    fn a_script_is_asked_for_everything() {
+        let script = Script::file("/srv/app/index.php").unwrap();
+        let file = "/srv/app/index.php";
+        for (path, wanted) in [
+            ("/", ["/srv/app", "/index.php", file, ""]),
+            ("/news", ["/srv/app", "/index.php", file, ""]),
+            ("/index.php", ["/srv/app", "/index.php", file, ""]),
+            ("/index.php/a b", ["/srv/app", "/index.php", file, "/a b"]),
+            ("/index.phpx", ["/srv/app", "/index.php", file, ""]),
+            ("/app/index.php/x", ["/srv", "/app/index.php", file, "/x"]),
+        ] {
+            assert_named(&script, path, wanted);
+        }
+        let top = Script::file("/i.php").unwrap();
+        assert_named(&top, "/x", ["/", "/i.php", "/i.php", ""]);
+        assert!(Script::file("/").is_err());
+    }
+
+    #[cfg(feature = "dev")]
+    #[test]
+    fn a_folder_has_a_script_for_each_path() {
+        let is_file = |script: &str| script == "/blog/index.php";
+        for (path, script, path_info) in [
+            ("/", "/index.php", ""),
+            ("/news", "/index.php", ""),
+            ("/blog", "/blog/index.php", ""),
+            ("/blog/", "/blog/index.php", ""),
+            ("/blog/x", "/index.php", ""),
+            ("/a.php", "/a.php", ""),
+            ("/a.php/", "/a.php", "/"),
+            ("/d/a.php/b/c.php", "/d/a.php", "/b/c.php"),
+            ("/a.phpx/b.php", "/a.phpx/b.php", ""),
+            ("/a.phpx", "/index.php", ""),
+        ] {
+            let found = below(path, is_file);
+            assert_eq!(found, (script.to_owned(), path_info), "{path}");
+        }
+        let srv = Script::below("/srv/").unwrap();
+        assert_named(&srv, "/a.php/b", ["/srv", "/a.php", "/srv/a.php", "/b"]);
+        let all = Script::below("/").unwrap();
+        assert_named(&all, "/a.php", ["/", "/a.php", "/a.php", ""]);
+    }
+}
