@@ -908,6 +908,62 @@ mod tests {
         );
     }
 
+    /// As they stood in the logs of Apache with mod_fcgid, but for Python's.
+    #[test]
+    fn programs_that_do_not_begin() {
+        let name = "the program's start";
+        explains(&[
+            (
+                "/srv/app.fcgi: error while loading shared libraries: libx.so.6: cannot open shared object file: No such file or directory",
+                name,
+                "/srv/app.fcgi",
+                "the library libx.so.6 is not on this machine",
+            ),
+            (
+                "/srv/app.fcgi: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.99' not found (required by /srv/app.fcgi)",
+                name,
+                "/srv/app.fcgi",
+                "wants GLIBC_2.99 of the C library",
+            ),
+            (
+                "thread 'main' (7) panicked at src/main.rs:3:9:",
+                name,
+                "",
+                "before it served, or outside of a request: src/main.rs:3:9",
+            ),
+            (
+                "/usr/bin/env: 'nowhere-python': Permission denied",
+                name,
+                "",
+                "env finds no 'nowhere-python'",
+            ),
+            (
+                "/srv/app.cgi: 3: Syntax error: end of file unexpected (expecting \"then\")",
+                name,
+                "/srv/app.cgi",
+                "/srv/app.cgi does not begin: a syntax error",
+            ),
+            (
+                "ModuleNotFoundError: No module named 'flup'",
+                name,
+                "",
+                "finds no module 'flup'",
+            ),
+            (
+                "2026-11-21 14:48:27: (configfile.c.1289) WARNING: unknown config-key: fastcgi.server (ignored)",
+                "lighttpd",
+                "fastcgi.server",
+                "does not know fastcgi.server",
+            ),
+            (
+                "[core:info] [pid 1:tid 2] [client 127.0.0.1:5] AH00128: File does not exist: /srv/www/below",
+                "Apache",
+                "/srv/www/below",
+                "looked for the file /srv/www/below",
+            ),
+        ]);
+    }
+
     #[test]
     fn a_log_that_says_nothing() {
         for (log, told_is) in [
