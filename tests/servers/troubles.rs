@@ -82,6 +82,29 @@ const APACHE: &[Entry] = &[
         names: &["panicked before it served, or outside of a request: src/main.rs:3:9"],
     },
     Entry {
+        trouble: "by mod_fcgid: a relative path, and another folder than by hand",
+        broken: |_| Ok(()),
+        target: "/sub/app.fcgi/relative?name=no-such-file",
+        by: By::Log,
+        names: &[
+            "app.fcgi says itself: ",
+            "No such file or directory",
+            "a relative path counts from ",
+            "/www/sub here",
+        ],
+    },
+    Entry {
+        trouble: "by mod_fcgid: a variable that only a shell sets",
+        broken: |_| Ok(()),
+        target: "/sub/app.fcgi/variable?name=FCGI_DATABASE",
+        by: By::Log,
+        names: &[
+            "app.fcgi says itself: ",
+            "environment variable not found",
+            "FcgidInitialEnv, bin-environment",
+        ],
+    },
+    Entry {
         trouble: "as CGI: its interpreter is not there",
         broken: |folder| program(folder, "orphan.cgi", b"#!/nowhere/python\n"),
         target: "/orphan.cgi",
@@ -227,6 +250,33 @@ const LIGHTTPD: &[Entry] = &[
     },
 ];
 
+/// In the log of what the program writes.
+const BY_LIGHTTPD: &[Entry] = &[
+    Entry {
+        trouble: "started by lighttpd: a relative path, and another folder than by hand",
+        broken: |_| Ok(()),
+        target: "/app/relative?name=no-such-file",
+        by: By::Log,
+        names: &[
+            "app.fcgi says itself: ",
+            "No such file or directory",
+            "a relative path counts from ",
+            "/www here",
+        ],
+    },
+    Entry {
+        trouble: "started by lighttpd: a variable that only a shell sets",
+        broken: |_| Ok(()),
+        target: "/app/variable?name=FCGI_DATABASE",
+        by: By::Log,
+        names: &[
+            "app.fcgi says itself: ",
+            "environment variable not found",
+            "FcgidInitialEnv, bin-environment",
+        ],
+    },
+];
+
 pub fn apache(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     let begin = || {
         let (app, upstream) = (
@@ -311,6 +361,13 @@ pub fn lighttpd(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     };
     let log = folder.path("log/lighttpd-error.log");
     all(LIGHTTPD, report, folder, &app, &log, running.http);
+    report.check("stop", || running.stop());
+    let begin = || lighttpd::with(folder, &app.conf("lighttpd", &["--mount", "/app"])?);
+    let Some(running) = report.check("start with its module", begin) else {
+        return;
+    };
+    let log = folder.path("log/lighttpd-breakage.log");
+    all(BY_LIGHTTPD, report, folder, &app, &log, running.http);
     report.check("stop", || running.stop());
 }
 

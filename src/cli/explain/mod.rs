@@ -908,7 +908,7 @@ mod tests {
         );
     }
 
-    /// As they stood in the logs of Apache with mod_fcgid, but for Python's.
+    /// As the logs of Apache and lighttpd had them, but for those of GLIBC's versions and of Python.
     #[test]
     fn programs_that_do_not_begin() {
         let name = "the program's start";

@@ -1,9 +1,8 @@
 //! What web servers and this crate write about a program that does not answer: the shape of each line, its cause and its
 //! remedy. `explain` goes through them in this order, and the first that fits counts.
 //!
-//! `tests/servers` has the lines of Apache 2.4.71 with mod_fcgid 2.3.9, nginx 1.22.1 and lighttpd 1.4.69 written by these
-//! themselves. Those of mod_fastcgi are the guides'; all others are as found in logs that were published, of versions that
-//! nobody ran here.
+//! `tests/servers` has the commonest lines of Apache 2.4.71 with mod_fcgid 2.3.9, of nginx 1.22.1 and of lighttpd 1.4.69
+//! written by these themselves, and the guides have mod_fastcgi's. All others are shapes only, and say nothing of versions.
 
 use super::start;
 
@@ -255,7 +254,7 @@ const OURS: &[Rule] = &[
     ),
 ];
 
-/// The guides' lines. Apache 2.4 puts `[client …]` into their middle.
+/// The guides' lines, and others. Apache 2.4 puts `[client …]` into their middle.
 const MOD_FASTCGI: &[Rule] = &[
     rule(
         &[
