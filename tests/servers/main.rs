@@ -368,6 +368,16 @@ const ROWS: &[Row] = &[
         work: Work::Story(troubles::nginx),
     },
     Row {
+        name: "haproxy-troubles",
+        missing: haproxy::missing,
+        work: Work::Story(troubles::haproxy),
+    },
+    Row {
+        name: "caddy-troubles",
+        missing: caddy::missing,
+        work: Work::Story(troubles::caddy),
+    },
+    Row {
         name: "lighttpd-troubles",
         missing: lighttpd::missing,
         work: Work::Story(troubles::lighttpd),

@@ -11,7 +11,7 @@ use crate::http::Http;
 use crate::process::{Process, until};
 use crate::row::{Report, Running};
 use crate::testbed::{Program, Testbed, Upstream};
-use crate::{Outcome, apache, ensure, lighttpd, nginx};
+use crate::{Outcome, apache, caddy, ensure, haproxy, lighttpd, nginx};
 
 /// One trouble.
 struct Entry {
@@ -30,8 +30,8 @@ struct Entry {
 enum By {
     /// `check --log` of the web server's log.
     Log,
-    /// The same of what it wrote when it started.
-    LogOfTheStart,
+    /// The same of all that it wrote, its start included.
+    WholeLog,
     /// `check --log` of what the program itself wrote.
     OwnLog,
     /// The page that the visitor gets.
@@ -238,17 +238,33 @@ const LIGHTTPD: &[Entry] = &[
         trouble: "mod_fastcgi is not loaded",
         broken: |_| Ok(()),
         target: "/app/hello",
-        by: By::LogOfTheStart,
+        by: By::WholeLog,
         names: &["lighttpd does not know fastcgi.server", "mod_fastcgi"],
     },
     Entry {
         trouble: "mod_rewrite is not loaded",
         broken: |_| Ok(()),
         target: "/hello",
-        by: By::LogOfTheStart,
+        by: By::WholeLog,
         names: &["lighttpd does not know url.rewrite-once", "mod_rewrite"],
     },
 ];
+
+const HAPROXY: &[Entry] = &[Entry {
+    trouble: "nothing starts the program again that has ended: behind HAProxy",
+    broken: |_| Ok(()),
+    target: "/hello",
+    by: By::WholeLog,
+    names: &["HAProxy gets no connection to the program", "conf systemd"],
+}];
+
+const CADDY: &[Entry] = &[Entry {
+    trouble: "nothing starts the program again that has ended: behind Caddy",
+    broken: |_| Ok(()),
+    target: "/hello",
+    by: By::WholeLog,
+    names: &["there is no ", "run/testbed.sock", "conf systemd"],
+}];
 
 /// In the log of what the program writes.
 const BY_LIGHTTPD: &[Entry] = &[
@@ -371,6 +387,47 @@ pub fn lighttpd(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     report.check("stop", || running.stop());
 }
 
+pub fn haproxy(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    gone(
+        report,
+        folder,
+        testbed,
+        haproxy::unix,
+        "haproxy.out",
+        HAPROXY,
+    );
+}
+
+pub fn caddy(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    gone(report, folder, testbed, caddy::unix, "caddy.out", CADDY);
+}
+
+/// Ends the program behind a web server that only connects.
+fn gone(
+    report: &mut Report,
+    folder: &Folder,
+    testbed: &Testbed,
+    start: fn(&Folder, &Testbed) -> Outcome<Running>,
+    log: &str,
+    entries: &[Entry],
+) {
+    let begin = || {
+        let mut running = start(folder, testbed)?;
+        let mut program = running.processes.pop().ok_or("no program")?;
+        program.stop()?;
+        Ok(running)
+    };
+    let Some(running) = report.check("start, and the program ends", begin) else {
+        return;
+    };
+    let app = Program {
+        path: folder.path("www/app.fcgi"),
+    };
+    let log = folder.path(&format!("log/{log}"));
+    all(entries, report, folder, &app, &log, running.http);
+    report.check("stop", || running.stop());
+}
+
 /// Builds each set-up, asks, and looks for the words.
 fn all(
     entries: &[Entry],
@@ -396,7 +453,7 @@ fn all(
             }
             let answer = http.get(target);
             let log = match by {
-                By::Log | By::LogOfTheStart => log.to_owned(),
+                By::Log | By::WholeLog => log.to_owned(),
                 By::OwnLog => folder.path("log/testbed.log"),
                 By::Page => {
                     let text = answer?.text();

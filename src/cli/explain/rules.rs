@@ -2,7 +2,8 @@
 //! remedy. `explain` goes through them in this order, and the first that fits counts.
 //!
 //! `tests/servers` has the commonest lines of Apache 2.4.71 with mod_fcgid 2.3.9, of nginx 1.22.1 and of lighttpd 1.4.69
-//! written by these themselves, and the guides have mod_fastcgi's. All others are shapes only, and say nothing of versions.
+//! written by these themselves, and of HAProxy 2.6.12 and Caddy 2.6.2 what they say of a program that has ended. The guides
+//! have mod_fastcgi's. All others are shapes only, and say nothing of versions.
 
 use super::start;
 
