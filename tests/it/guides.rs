@@ -159,6 +159,13 @@ const THE_FILE: &[Entry] = &[
         names: &["still runs the old one", "kill "],
     },
     Entry {
+        trouble: "it runs, and nobody knows as whom",
+        by: By::Check,
+        right: |scene| scene.file = scene.home.program(),
+        broken: Scene::start_its_own,
+        names: &["running      process ", " (of "],
+    },
+    Entry {
         trouble: "nothing runs: no process manager has started it",
         by: By::Check,
         right: Scene::start_its_own,
@@ -357,6 +364,12 @@ const SOCKETS: &[Entry] = &[
         By::Start,
         |scene| scene.flags(&["--listen", "0.0.0.0:8080"]),
         &["other machines could reach it", "--allow"],
+    ),
+    entry(
+        "the address is another machine's",
+        By::Start,
+        |scene| scene.flags(&["--listen", "192.0.2.1:8080", "--allow", "192.0.2.2"]),
+        &["this machine has no such address"],
     ),
     entry(
         "a web server that starts nothing was given no socket to connect to",

@@ -964,6 +964,15 @@ mod tests {
         ]);
     }
 
+    /// The same words, where a web server says whose they are.
+    #[test]
+    fn a_web_servers_word_comes_before_the_programs() {
+        let line = "2026/11/21 13:24:18 [error] 1#1: *1 FastCGI sent in stderr: \"No module named x\" while reading response \
+                    header from upstream, client: 127.0.0.1, upstream: \"fastcgi://unix:/run/app.sock:\", host: \"a\"";
+        let report = told(line.as_bytes());
+        assert_eq!(report.findings[0].author.name, "nginx");
+    }
+
     #[test]
     fn a_log_that_says_nothing() {
         for (log, told_is) in [

@@ -45,11 +45,6 @@ pub(super) static RULES: &[Author] = &[
         rules: OURS,
     },
     Author {
-        name: "the program's start",
-        marks: start::MARKS,
-        rules: start::RULES,
-    },
-    Author {
         name: "Apache, mod_fastcgi",
         marks: &["FastCGI: "],
         rules: MOD_FASTCGI,
@@ -117,6 +112,12 @@ pub(super) static RULES: &[Author] = &[
         name: "spawn-fcgi",
         marks: &["spawn-fcgi: "],
         rules: SPAWN_FCGI,
+    },
+    // Last: where a web server says whose words they are, that is known.
+    Author {
+        name: "the program's start",
+        marks: start::MARKS,
+        rules: start::RULES,
     },
 ];
 

@@ -49,7 +49,7 @@ pub(super) const RULES: &[Rule] = &[
             "<object>: <detail>: syntax error: ",
             "SyntaxError: <detail>",
         ],
-        "the script {object} does not begin: a syntax error ({detail})",
+        "{object} does not begin: a syntax error ({detail})",
         "have it checked before it is uploaded: sh -n, php -l, perl -c, python -m py_compile",
     ),
     rule(
