@@ -530,6 +530,9 @@ const LOGS: &[Entry] = &[
     ),
 ];
 
+/// Behind it comes what `check` says.
+const MOUNTED: &str = "mounted: ";
+
 /// A small program that every system has, and that loads libraries on most.
 const SMALL: &str = "/bin/true";
 
@@ -678,13 +681,7 @@ impl Scene {
         let testbed = testbed::example("testbed");
         let mut command = match self.mounts.is_empty() {
             true => testbed::command_of(testbed),
-            false => {
-                let mut shell = testbed::command_of("unshare");
-                let script = format!("{} && exec \"$0\" \"$@\"", self.mounts);
-                shell.args(["--mount", "sh", "-c", &script]).arg(testbed);
-                shell.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-                shell
-            }
+            false => self.after_mounts(&testbed),
         };
         command
             .arg("check")
@@ -695,10 +692,22 @@ impl Scene {
             .envs(self.variables.iter().copied());
         command.stdout(Stdio::piped());
         let told = told(command);
-        if told.stdout.is_empty() && !self.mounts.is_empty() {
-            return None;
+        if self.mounts.is_empty() {
+            return Some(told.stdout);
         }
-        Some(told.stdout)
+        told.stdout.strip_prefix(MOUNTED).map(str::to_owned)
+    }
+
+    /// A shell that mounts what the scene wants, says so, and becomes the program.
+    fn after_mounts(&self, program: &Path) -> Command {
+        let script = format!(
+            "{} && printf '{MOUNTED}' && exec \"$0\" \"$@\"",
+            self.mounts
+        );
+        let mut shell = testbed::command_of("unshare");
+        shell.args(["--mount", "sh", "-c", &script]).arg(program);
+        shell.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        shell
     }
 
     fn check_of_itself(&self) -> String {
