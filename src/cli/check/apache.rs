@@ -1,8 +1,8 @@
 //! Apache's own configuration, as far as it lies where Debian and Red Hat have it and this user may read it.
 
-use super::text_of;
+use super::{shape, text_of};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// In the order in which Apache reads them; folders stand for all that is in them.
 const FILES: [&str; 7] = [
@@ -52,8 +52,18 @@ pub(super) fn values<'t>(text: &'t str, directive: &str) -> Vec<&'t str> {
     lines.collect()
 }
 
-/// What AllowOverride says for a folder: the value of the nearest `<Directory>` that has one.
+/// What AllowOverride says for a folder. `None` also where AllowOverrideList makes exceptions, which nobody reads here.
 pub(super) fn allow_override(text: &str, folder: &Path) -> Option<String> {
+    let list = of_folder(text, "AllowOverrideList", folder);
+    match list {
+        Some(list) if !list.eq_ignore_ascii_case("none") => None,
+        _ => of_folder(text, "AllowOverride", folder),
+    }
+}
+
+/// What a directive says for a folder: the value of the nearest `<Directory>` that has it, in whose name there may be
+/// wildcards. `None` as well if one has a variable in its name: nobody knows what it stands for.
+pub(super) fn of_folder(text: &str, directive: &str, folder: &Path) -> Option<String> {
     let mut within: Option<PathBuf> = None;
     let mut nearest: Option<(usize, String)> = None;
     for line in text.lines().map(str::trim) {
@@ -63,16 +73,30 @@ pub(super) fn allow_override(text: &str, folder: &Path) -> Option<String> {
             within = Some(PathBuf::from(name.trim_matches('"')));
         } else if lower.starts_with("</directory>") {
             within = None;
-        } else if let (Some(place), Some(value)) = (&within, values(line, "AllowOverride").first())
-        {
+        } else if let (Some(place), Some(value)) = (&within, values(line, directive).first()) {
             let depth = place.components().count();
             let is_nearer = nearest.as_ref().is_none_or(|(other, _)| *other <= depth);
-            if folder.starts_with(place) && is_nearer {
+            if place.to_string_lossy().contains("${") {
+                return None;
+            }
+            if is_above(place, folder) && is_nearer {
                 nearest = Some((depth, (*value).to_owned()));
             }
         }
     }
     nearest.map(|(_, value)| value)
+}
+
+/// A place is known by the name that Apache was told, which may be a link, and the folder by its own.
+fn is_above(place: &Path, folder: &Path) -> bool {
+    let mut parts = folder.components();
+    let is_part = |wanted: Component| {
+        let wildcards = wanted.as_os_str().to_string_lossy();
+        let part = parts.next().map(|part| part.as_os_str().to_string_lossy());
+        part.is_some_and(|part| part == wildcards || shape::fits_wildcards(&wildcards, &part))
+    };
+    place.components().all(is_part)
+        || fs::canonicalize(place).is_ok_and(|place| folder.starts_with(place))
 }
 
 #[cfg(test)]
@@ -88,6 +112,31 @@ mod tests {
         assert_eq!(at("/srv/other").as_deref(), Some("FileInfo"));
         assert_eq!(at("/home").as_deref(), Some("None"));
         assert_eq!(allow_override("", Path::new("/")), None);
+    }
+
+    /// Debian's userdir.conf; a list of single directives; a variable; `/var/www` that is a link.
+    #[test]
+    fn a_folder_may_be_meant_without_being_named() {
+        let none = "<Directory />\nAllowOverride None\n</Directory>\n";
+        let of = |name: &str, line: &str, folder: &Path| {
+            let text = format!("{none}<Directory {name}>\n{line}\n</Directory>\n");
+            allow_override(&text, folder)
+        };
+        let (all, ada) = ("AllowOverride All", Path::new("/home/ada/public_html/x"));
+        let named = |name| of(name, all, ada);
+        assert_eq!(named("/home/*/public_html").as_deref(), Some("All"));
+        assert_eq!(named("\"/home/[a-c]*/\"").as_deref(), Some("All"));
+        assert_eq!(named("/home/*/x").as_deref(), Some("None"));
+        assert_eq!(named("${HOMES}"), None);
+        let list = "AllowOverrideList RewriteEngine RewriteRule";
+        assert_eq!(of("/home", list, ada), None);
+        let process = fs::canonicalize("/proc/self").unwrap();
+        assert_eq!(of("/proc/self", all, &process).as_deref(), Some("All"));
+        let options = "<Directory /home>\nOptions +ExecCGI\n</Directory>\n";
+        assert_eq!(
+            of_folder(options, "Options", ada).as_deref(),
+            Some("+ExecCGI")
+        );
     }
 
     #[test]

@@ -1,31 +1,39 @@
 //! The `.htaccess` beside the program: whether Apache reads it, runs the program by it, and sends requests there.
 
 use super::person::{Node, READ};
-use super::{Finding, Subject, apache, base, circles, text_of};
+use super::{Finding, Subject, apache, base, circles, shape, text_of};
+use std::path::Path;
 
 pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
-    let path = subject.folder().join(".htaccess");
-    if !path.exists() {
+    let path = subject.site().join(".htaccess");
+    let Ok(node) = Node::at(&path) else {
         return Vec::new();
+    };
+    if !path.is_file() {
+        return vec![Finding::red(
+            format!(
+                "{} is no file: Apache answers each request with 403",
+                path.display()
+            ),
+            "remove it, and take what conf htaccess prints",
+        )];
     }
     let mut findings = Vec::new();
-    if let Ok(node) = Node::at(&path) {
-        let blind = subject
-            .people
-            .iter()
-            .filter(|person| !person.may(READ, &node));
-        findings.extend(blind.map(|person| {
-            subject.refused(
-                format!(
-                    "{} may not read {} ({}): Apache answers 403",
-                    person.name,
-                    path.display(),
-                    node.described()
-                ),
-                format!("chmod 644 {}", path.display()),
-            )
-        }));
-    }
+    let blind = subject
+        .people
+        .iter()
+        .filter(|person| !person.may(READ, &node));
+    findings.extend(blind.map(|person| {
+        subject.refused(
+            format!(
+                "{} may not read {} ({}): Apache answers 403",
+                person.name,
+                path.display(),
+                node.described()
+            ),
+            format!("chmod 644 {}", path.display()),
+        )
+    }));
     let Some(text) = text_of(&path) else {
         findings.push(Finding::yellow(
             format!("{} cannot be read", path.display()),
@@ -33,17 +41,46 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
         ));
         return findings;
     };
-    let name = subject
-        .file
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
+    let (name, folder) = (subject.name(), subject.site());
     let configuration = apache::configuration();
-    let allowed = apache::allow_override(&configuration, subject.folder());
-    let exists = |file: &str| subject.folder().join(file).exists();
-    findings.extend(judge(&text, &name, allowed.as_deref(), &exists));
-    findings.extend(base::judge(&text, subject.folder(), &configuration));
+    let around = Around::of(&configuration, folder, &name);
+    let exists = |file: &str| folder.join(file).exists();
+    findings.extend(judge(&text, &name, &around, &exists));
+    findings.extend(base::judge(&text, folder, &configuration));
     findings
+}
+
+/// Whether the text in the program's folder gives it to a server of its own: `SetHandler "proxy:unix:/run/x|fcgi://y"`.
+pub(super) fn is_proxied(text: &str, name: &str) -> bool {
+    read(text, name).is_proxied()
+}
+
+/// What the server's own configuration says for the folder, as far as it could be read.
+#[derive(Debug, Default)]
+struct Around {
+    /// AllowOverride
+    allowed: Option<String>,
+    has_exec_cgi: bool,
+    handler: Option<String>,
+}
+
+impl Around {
+    fn of(configuration: &str, folder: &Path, name: &str) -> Around {
+        let options = apache::of_folder(configuration, "Options", folder);
+        let handlers = apache::values(configuration, "AddHandler").into_iter();
+        let handlers = handlers.map(words).filter(|words| ends_so(name, words));
+        Around {
+            allowed: apache::allow_override(configuration, folder),
+            has_exec_cgi: options.is_some_and(|options| {
+                let options = options.to_ascii_lowercase();
+                let mut options = options.split_whitespace();
+                options.any(|option| matches!(option, "+execcgi" | "execcgi" | "all" | "+all"))
+            }),
+            handler: handlers
+                .filter_map(|words| words.first().cloned())
+                .next_back(),
+        }
+    }
 }
 
 /// What a `.htaccess` says for one file.
@@ -60,15 +97,15 @@ struct Said {
     leads_otherwise: bool,
 }
 
-fn judge(
-    text: &str,
-    name: &str,
-    allowed: Option<&str>,
-    exists: &dyn Fn(&str) -> bool,
-) -> Vec<Finding> {
-    let said = read(text, name);
+fn judge(text: &str, name: &str, around: &Around, exists: &dyn Fn(&str) -> bool) -> Vec<Finding> {
+    let mut said = read(text, name);
+    let ignored = ignored(around.allowed.as_deref(), &said);
+    said.exec_cgi = said.exec_cgi.or(around.has_exec_cgi.then_some(true));
+    if said.handler.is_none() {
+        said.handler = around.handler.clone();
+    }
     let mut findings: Vec<Finding> = [
-        ignored(allowed, &said),
+        ignored,
         options(&said),
         handler(&said, name),
         engine(&said),
@@ -81,8 +118,12 @@ fn judge(
     findings.extend(targets(&said, name, exists));
     if findings.is_empty() {
         let handler = said.handler.as_deref().unwrap_or("");
+        let how = match said.is_proxied() {
+            true => format!("it gives {name} to {handler}"),
+            false => format!("it allows {name} to run (ExecCGI) by {handler}"),
+        };
         findings.push(Finding::green(format!(
-            "it allows {name} to run (ExecCGI) by {handler}, and {} rewrite rules lead to what is there",
+            "{how}, and {} rewrite rules lead to what is there",
             said.targets.len()
         )));
     }
@@ -133,6 +174,8 @@ fn options(said: &Said) -> Option<Finding> {
         ));
     }
     match said.exec_cgi {
+        // Apache runs nothing then.
+        _ if said.is_proxied() => None,
         Some(true) => None,
         Some(false) => Some(Finding::red(
             "it takes ExecCGI away: Apache answers 403, \"Options ExecCGI is off in this directory\"",
@@ -148,6 +191,7 @@ fn options(said: &Said) -> Option<Finding> {
 fn handler(said: &Said, name: &str) -> Option<Finding> {
     match said.handler.as_deref() {
         Some("fcgid-script" | "fastcgi-script" | "cgi-script") => None,
+        _ if said.is_proxied() => None,
         Some(handler) => Some(Finding::yellow(
             format!(
                 "it gives {name} to the handler {handler}, which is none that starts FastCGI programs"
@@ -256,6 +300,11 @@ fn read(text: &str, name: &str) -> Said {
 }
 
 impl Said {
+    fn is_proxied(&self) -> bool {
+        let handler = self.handler.as_deref().unwrap_or("");
+        handler.starts_with("proxy:") && handler.contains("fcgi:")
+    }
+
     fn options(&mut self, values: &[String], line: &str) {
         let signed = values
             .iter()
@@ -277,20 +326,14 @@ impl Said {
     }
 }
 
-/// Whether a section is for this file. A pattern is taken to be, as is a regular expression: reading one would need more
-/// than this is worth, and they are mostly there to deny.
+/// Whether a section is for this file.
 fn is_for(directive: &str, values: &[String], name: &str) -> bool {
-    let value = values
-        .first()
-        .map_or("", |value| value.trim_end_matches('>'));
-    let value = value.trim_matches('"');
-    match directive {
-        "<filesmatch" => value.contains("fcgi") || value.contains(name),
-        _ if value == "~" => true,
-        _ if value.contains(['*', '?', '[']) => {
-            ends_so(name, &[String::new(), value.trim_start_matches('*').into()])
-        }
-        _ => value == name,
+    let plain = |value: &str| value.trim_end_matches('>').trim_matches('"').to_owned();
+    match values {
+        [tilde, value, ..] if tilde == "~" => shape::fits(&plain(value), name),
+        [value, ..] if directive == "<filesmatch" => shape::fits(&plain(value), name),
+        [value, ..] => shape::fits_wildcards(&plain(value), name),
+        [] => false,
     }
 }
 
@@ -344,7 +387,11 @@ mod tests {
 
     fn judged(text: &str, allowed: Option<&str>) -> Vec<(Level, String)> {
         let exists = |file: &str| file == "app.fcgi";
-        let found = judge(text, "app.fcgi", allowed, &exists);
+        let around = Around {
+            allowed: allowed.map(str::to_owned),
+            ..Around::default()
+        };
+        let found = judge(text, "app.fcgi", &around, &exists);
         found
             .into_iter()
             .map(|finding| (finding.level, finding.what))
@@ -369,6 +416,51 @@ mod tests {
             let found = judged(&printed, None);
             assert_eq!(found[0].0, Level::Green, "{form}: {found:?}");
         }
+    }
+
+    /// Each of these was taken for a mistake.
+    #[test]
+    fn what_works_is_green() {
+        let rules = "RewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-f\nRewriteRule ^(.*)$ app.cgi/$1 [L]\n";
+        let exists = |file: &str| file == "app.cgi";
+        let runs = "Options +ExecCGI\nSetHandler fcgid-script\n";
+        for section in [
+            r#"FilesMatch "\.cgi$""#,
+            r"FilesMatch ^app\.(cgi|pl)$",
+            r#"Files ~ "^app\.cgi$""#,
+            "Files app.*",
+            "Files *.cg?",
+        ] {
+            let end = section.split(' ').next().unwrap();
+            let text = format!("<{section}>\n{runs}</{end}>\n{rules}");
+            let found = judge(&text, "app.cgi", &Around::default(), &exists);
+            assert_eq!(found[0].level, Level::Green, "{text}{found:?}");
+        }
+        let proxied = "SetHandler \"proxy:unix:/run/app.sock|fcgi://localhost/\"\n";
+        assert!(is_proxied(proxied, "app.cgi") && !is_proxied(runs, "app.cgi"));
+        let found = judge(
+            &format!("{proxied}{rules}"),
+            "app.cgi",
+            &Around::default(),
+            &exists,
+        );
+        assert_eq!(found[0].level, Level::Green, "{found:?}");
+        let configuration = "AddHandler cgi-script .cgi .pl\n<Directory /srv>\nOptions Indexes ExecCGI\n</Directory>\n";
+        let around = Around::of(configuration, Path::new("/srv/www"), "app.cgi");
+        let found = judge(rules, "app.cgi", &around, &exists);
+        assert_eq!(found[0].level, Level::Green, "{found:?}");
+        // Where only FileInfo is allowed, as in Debian's userdir.conf, it has to come from there.
+        let around = Around {
+            allowed: Some("FileInfo".into()),
+            ..around
+        };
+        let found = judge(rules, "app.cgi", &around, &exists);
+        assert_eq!(found[0].level, Level::Green, "{found:?}");
+        let around = Around::of(configuration, Path::new("/home"), "app.cgi");
+        assert_eq!(
+            judge(rules, "app.cgi", &around, &exists)[0].level,
+            Level::Yellow
+        );
     }
 
     #[test]

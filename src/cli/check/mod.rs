@@ -27,6 +27,7 @@ mod running;
 mod script;
 mod selinux;
 mod settings;
+mod shape;
 mod sockets;
 mod start;
 mod starter;
@@ -195,6 +196,21 @@ impl Subject {
 
     fn folder(&self) -> &Path {
         self.file.parent().unwrap_or(Path::new("/"))
+    }
+
+    /// The folder in which a web server sees the program: that of a link to it, if a `.htaccess` is beside the link.
+    fn site(&self) -> &Path {
+        let typed = self.program.parent();
+        let typed = typed.filter(|folder| folder.join(".htaccess").exists());
+        typed.unwrap_or(self.folder())
+    }
+
+    /// Its name there.
+    fn name(&self) -> String {
+        let is_link = self.program.parent() == Some(self.site());
+        let path = if is_link { &self.program } else { &self.file };
+        let name = path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
     }
 
     /// What somebody cannot do who may have to.
