@@ -632,3 +632,77 @@ fn a_file_system_that_runs_nothing_is_told() {
     let words = format!("nothing can be run below {}", folder.path().display());
     Report::of(told).assert_has("red", "file", &words);
 }
+
+/// Nothing that lies beside the program keeps us waiting, or is taken for what it is named like.
+#[test]
+fn what_is_no_file_is_told_and_not_opened() {
+    let folder = Folder::new();
+    let file = put(folder.path().join("app.fcgi"), SCRIPT);
+    let htaccess = folder.path().join(".htaccess");
+    let mut pipe = testbed::command_of("mkfifo");
+    pipe.env("PATH", "/usr/bin:/bin");
+    assert_eq!(
+        told({
+            pipe.arg(&htaccess).stdout(Stdio::piped());
+            pipe
+        })
+        .code,
+        Some(0)
+    );
+    check_file(&file, &[]).assert_has("red", "htaccess", "is no file");
+    fs::remove_file(&htaccess).unwrap();
+    fs::create_dir(&htaccess).unwrap();
+    check_file(&file, &[]).assert_has("red", "htaccess", "is no file");
+    fs::remove_dir(&htaccess).unwrap();
+    symlink("b", folder.path().join("a")).unwrap();
+    symlink("a", folder.path().join("b")).unwrap();
+    let circle = check_file(&folder.path().join("a"), &[]);
+    let line = circle.line("file", "leads to itself");
+    assert!(line.remedy.contains("ln -sf"), "{line:?}");
+    let below = check_file(&file.join("x"), &[]);
+    below.assert_has("red", "file", "there is no");
+    // As large as anybody likes, and of any bytes.
+    let wild: Vec<u8> = (0..3 << 20).map(|at: usize| (at * at >> 3) as u8).collect();
+    fs::write(&htaccess, wild).unwrap();
+    check_file(&file, &[]).line("htaccess", "names no handler");
+}
+
+/// The web server sees the folder of the link.
+#[test]
+fn beside_a_link_is_what_counts() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    let file = put(other.path().join("real"), SCRIPT);
+    let link = folder.path().join("app.fcgi");
+    symlink(&file, &link).unwrap();
+    fs::write(
+        folder.path().join(".htaccess"),
+        HTACCESS.replace(" app.fcgi/", " nowhere.fcgi/"),
+    )
+    .unwrap();
+    check_file(&link, &[]).assert_has(
+        "red",
+        "htaccess",
+        "to nowhere.fcgi, and there is no such file",
+    );
+}
+
+#[test]
+fn without_proc_it_says_what_it_does_not_know() {
+    let folder = Folder::new();
+    let file = put(folder.path().join("app.fcgi"), SCRIPT);
+    let mut command = testbed::command_of("unshare");
+    let script = "mount -t tmpfs none /proc && exec \"$0\" check \"$1\" --listen unix:\"$1\".sock";
+    command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    command.args(["--mount", "sh", "-c", script]);
+    command.arg(testbed::example("testbed")).arg(&file);
+    command.stdout(Stdio::piped());
+    let told = told(command);
+    if told.stdout.is_empty() {
+        eprintln!("SKIPPED: it takes root, and namespaces: {told:?}");
+        return;
+    }
+    assert!(!told.stdout.contains("unlimited open files") && !told.stdout.contains("0: closed"));
+    let report = Report::of(told);
+    report.assert_has("yellow", "system", "no /proc");
+    report.line("file", "mode 0755");
+}

@@ -46,6 +46,7 @@ use super::{misused, print, program};
 use crate::net::{Address, Facts};
 use crate::server::Server;
 use person::Person;
+use progress::Progress;
 use report::{Finding, Report, has_colour};
 use std::fs;
 use std::fs::File;
@@ -78,6 +79,9 @@ const CONCERNS: &[Concern] = &[
     ("timeouts", timeouts::findings),
 ];
 
+/// Of these nothing can be said where the system has no /proc, which is where a daemon in a bare chroot or jail lives.
+const OF_PROC: [&str; 6] = ["starter", "running", "sockets", "fds", "limits", "memory"];
+
 /// What is told instead if `--connect` or `--url` names somebody: they are not about where the program lies.
 const ASKED: &[Concern] = &[("connect", connect::findings), ("url", url::findings)];
 
@@ -87,7 +91,7 @@ const LARGEST_TEXT: u64 = 1 << 20;
 /// Tells what is right and what is wrong. The exit status is 1 if something is.
 pub(super) fn run(server: Server, facts: Facts, wish: &Wish, flags: Options) -> ExitCode {
     let told = match &wish.log {
-        Some(log) => explain::read(log).map(|report| match wish.is_json {
+        Some(log) => explained(log).map(|report| match wish.is_json {
             true => (report.json(), report.has_findings()),
             false => (report.to_string(), report.has_findings()),
         }),
@@ -106,6 +110,13 @@ pub(super) fn run(server: Server, facts: Facts, wish: &Wish, flags: Options) -> 
         },
         Err(sentence) => misused(&sentence),
     }
+}
+
+fn explained(log: &str) -> Result<explain::Report, String> {
+    let progress = Progress::new();
+    explain::read(log, |lines| {
+        progress.say(&format!("{lines} lines are read"))
+    })
 }
 
 /// The program that is looked at, and how it would be started.
@@ -175,13 +186,30 @@ impl Subject {
             (None, None) => CONCERNS,
             _ => ASKED,
         };
-        let findings = concerns.iter().flat_map(|(name, look)| {
+        let has_proc = Path::new("/proc/self").exists();
+        let told = concerns
+            .iter()
+            .filter(|(name, _)| has_proc || !OF_PROC.contains(name));
+        let findings = told.flat_map(|(name, look)| {
             let findings = look(self).into_iter();
             findings.map(|finding| (*name, finding))
         });
+        let mut findings: Vec<(&str, Finding)> = findings.collect();
+        if !has_proc {
+            findings.push((
+                "system",
+                Finding::yellow(
+                    format!(
+                        "the system has no /proc, so nothing is said of {}",
+                        OF_PROC.join(", ")
+                    ),
+                    "check where there is one: mount -t proc proc /proc",
+                ),
+            ));
+        }
         Report {
             title: self.title(),
-            findings: findings.collect(),
+            findings,
         }
     }
 

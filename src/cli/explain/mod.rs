@@ -24,16 +24,19 @@ const LONGEST_LINE: usize = 16 << 10;
 /// More objects of one rule are only counted.
 const MOST_OBJECTS: usize = 5;
 
+/// Lines, which take less than a second.
+const SAID_EVERY: u64 = 1 << 16;
+
 /// Of a line or a part of it, in characters.
 const MOST_SHOWN: usize = 300;
 
-/// What `file` says; `-` is standard input.
+/// What `file` says; `-` is standard input. `say` is told now and then how many lines have been read.
 ///
 /// # Errors
 /// One sentence.
-pub(super) fn read(file: &str) -> Result<Report, String> {
+pub(super) fn read(file: &str, say: impl Fn(u64)) -> Result<Report, String> {
     if file == "-" {
-        return Report::read(io::stdin().lock())
+        return Report::read(io::stdin().lock(), say)
             .map_err(|error| format!("cannot read standard input: {error}"));
     }
     let mut log = File::open(file)
@@ -49,7 +52,7 @@ pub(super) fn read(file: &str) -> Result<Report, String> {
             program::name()
         ));
     }
-    Report::read(log).map_err(|error| format!("cannot read the log {file}: {error}"))
+    Report::read(log, say).map_err(|error| format!("cannot read the log {file}: {error}"))
 }
 
 fn way_in(error: &io::Error) -> &'static str {
@@ -93,11 +96,14 @@ struct Finding {
 impl Report {
     /// # Errors
     /// When the log cannot be read to its end.
-    pub(super) fn read(mut log: impl BufRead) -> io::Result<Report> {
+    fn read(mut log: impl BufRead, say: impl Fn(u64)) -> io::Result<Report> {
         let mut report = Report::default();
         let mut line = Vec::new();
         while next_line(&mut log, &mut line)? {
             report.lines += 1;
+            if report.lines.is_multiple_of(SAID_EVERY) {
+                say(report.lines);
+            }
             report.take(&String::from_utf8_lossy(&line));
         }
         Ok(report)
@@ -327,7 +333,7 @@ mod tests {
     type Row = (&'static str, &'static str, &'static str, &'static str);
 
     fn told(log: &[u8]) -> Report {
-        Report::read(log).expect("a slice can be read")
+        Report::read(log, |_| {}).expect("a slice can be read")
     }
 
     fn explains(rows: &[Row]) {
@@ -1006,6 +1012,14 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("app.fcgi could not be run"), "{text}");
+    }
+
+    #[test]
+    fn who_waits_is_told_how_far_it_is() {
+        let said = std::cell::RefCell::new(Vec::new());
+        let log = "\n".repeat(2 * SAID_EVERY as usize + 1);
+        Report::read(log.as_bytes(), |lines| said.borrow_mut().push(lines)).unwrap();
+        assert_eq!(*said.borrow(), [SAID_EVERY, 2 * SAID_EVERY]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::super::Finding;
 use crate::net::{Transport, Wait};
 use crate::protocol::{HEADER_LEN, Pairs, RecordHeader, RecordType, encode_pair};
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const NAMES: [&str; 3] = ["FCGI_MAX_CONNS", "FCGI_MAX_REQS", "FCGI_MPXS_CONNS"];
 
@@ -103,8 +103,10 @@ fn hear(transport: &Transport) -> Values {
         writable: false,
     };
     let (mut bytes, mut some) = (Vec::new(), [0; 4096]);
+    let begin = Instant::now();
     loop {
-        match transport.wait(readable, LONGEST) {
+        // In all: a byte a second is no answer either.
+        match transport.wait(readable, LONGEST.saturating_sub(begin.elapsed())) {
             Ok(came) if came.readable => {}
             _ => return Values::Silent,
         }
