@@ -272,7 +272,7 @@ fn what_is_no_program_at_all_is_told_and_never_waited_for() {
     make_pipe(&path(".ht.app.fcgi"));
     let socket = format!("unix:{}", path("pipe").display());
     let report = check_file(&file, &["--listen", &socket]);
-    report.assert_has("yellow", "htaccess", "cannot be read");
+    report.assert_has("red", "htaccess", "is no file");
     report.assert_has("red", "settings", "are not a file");
     report.assert_has("red", "sockets", "is no socket");
 }
@@ -305,7 +305,13 @@ fn an_htaccess_beside_it_is_read() {
             "does not say Options +ExecCGI",
         ),
         ("+ExecCGI", "-ExecCGI", "red", "takes ExecCGI away"),
-        (".fcgi\n", ".fcg\n", "yellow", "no handler for app.fcgi"),
+        // Whether another ending has a handler is this machine's affair, too.
+        (
+            "fcgid-script",
+            "fcgi-script",
+            "yellow",
+            "the handler fcgi-script",
+        ),
         (
             " app.fcgi/",
             " ap.fcgi/",
@@ -639,18 +645,6 @@ fn what_is_no_file_is_told_and_not_opened() {
     let folder = Folder::new();
     let file = put(folder.path().join("app.fcgi"), SCRIPT);
     let htaccess = folder.path().join(".htaccess");
-    let mut pipe = testbed::command_of("mkfifo");
-    pipe.env("PATH", "/usr/bin:/bin");
-    assert_eq!(
-        told({
-            pipe.arg(&htaccess).stdout(Stdio::piped());
-            pipe
-        })
-        .code,
-        Some(0)
-    );
-    check_file(&file, &[]).assert_has("red", "htaccess", "is no file");
-    fs::remove_file(&htaccess).unwrap();
     fs::create_dir(&htaccess).unwrap();
     check_file(&file, &[]).assert_has("red", "htaccess", "is no file");
     fs::remove_dir(&htaccess).unwrap();
@@ -664,7 +658,8 @@ fn what_is_no_file_is_told_and_not_opened() {
     // As large as anybody likes, and of any bytes.
     let wild: Vec<u8> = (0..3 << 20).map(|at: usize| (at * at >> 3) as u8).collect();
     fs::write(&htaccess, wild).unwrap();
-    check_file(&file, &[]).line("htaccess", "names no handler");
+    let other = put(folder.path().join("app.other"), SCRIPT);
+    check_file(&other, &[]).line("htaccess", "names no handler");
 }
 
 /// The web server sees the folder of the link.

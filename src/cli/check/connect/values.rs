@@ -178,4 +178,22 @@ mod tests {
         assert_eq!(told(b"SSH-2.0-OpenSSH"), Some(Values::Foreign));
         assert_eq!(told(b""), None);
     }
+
+    #[test]
+    fn a_byte_now_and_then_is_silence() {
+        let (mut peer, ours) = std::os::unix::net::UnixStream::pair().unwrap();
+        let drips = std::thread::spawn(move || {
+            // Until whoever listens has gone.
+            while io::Write::write_all(&mut peer, &[1]).is_ok() {
+                std::thread::sleep(LONGEST / 20);
+            }
+        });
+        let begin = Instant::now();
+        assert_eq!(
+            hear(&Transport::from(std::os::fd::OwnedFd::from(ours))),
+            Values::Silent
+        );
+        assert!(begin.elapsed() < LONGEST * 2);
+        drips.join().unwrap();
+    }
 }
