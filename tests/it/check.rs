@@ -656,7 +656,9 @@ fn what_is_no_file_is_told_and_not_opened() {
     let below = check_file(&file.join("x"), &[]);
     below.assert_has("red", "file", "there is no");
     // As large as anybody likes, and of any bytes.
-    let wild: Vec<u8> = (0..3 << 20).map(|at: usize| (at * at >> 3) as u8).collect();
+    let wild: Vec<u8> = (0..3 << 20)
+        .map(|at: usize| ((at * at) >> 3) as u8)
+        .collect();
     fs::write(&htaccess, wild).unwrap();
     let other = put(folder.path().join("app.other"), SCRIPT);
     check_file(&other, &[]).line("htaccess", "names no handler");

@@ -61,6 +61,15 @@ pub(super) fn allow_override(text: &str, folder: &Path) -> Option<String> {
     }
 }
 
+/// Whether there is a `<Directory>` for a folder or one above it, but the root of the system.
+pub(super) fn is_named(text: &str, folder: &Path) -> bool {
+    let sections = values(text, "<Directory").into_iter();
+    let places =
+        sections.map(|name| Path::new(name.trim_end_matches('>').trim().trim_matches('"')));
+    let mut places = places.filter(|place| *place != Path::new("/"));
+    places.any(|place| is_above(place, folder))
+}
+
 /// What a directive says for a folder: the value of the nearest `<Directory>` that has it, in whose name there may be
 /// wildcards. `None` as well if one has a variable in its name: nobody knows what it stands for.
 pub(super) fn of_folder(text: &str, directive: &str, folder: &Path) -> Option<String> {
@@ -112,6 +121,7 @@ mod tests {
         assert_eq!(at("/srv/other").as_deref(), Some("FileInfo"));
         assert_eq!(at("/home").as_deref(), Some("None"));
         assert_eq!(allow_override("", Path::new("/")), None);
+        assert!(is_named(text, Path::new("/srv/www/a")) && !is_named(text, Path::new("/home")));
     }
 
     /// Debian's userdir.conf; a list of single directives; a variable; `/var/www` that is a link.

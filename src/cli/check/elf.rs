@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn what_a_file_claims_is_not_taken_into_memory() {
         let asked = std::cell::Cell::new(0);
-        let mut head = vec![0; 64];
+        let mut head = [0; 64];
         head[..6].copy_from_slice(b"\x7fELF\x02\x01");
         head[54..58].fill(0xff);
         let elf = read(&|at, len| {

@@ -60,6 +60,8 @@ pub(super) fn is_proxied(text: &str, name: &str) -> bool {
 struct Around {
     /// AllowOverride
     allowed: Option<String>,
+    /// And not by what is said of all folders.
+    is_named: bool,
     has_exec_cgi: bool,
     handler: Option<String>,
 }
@@ -71,6 +73,7 @@ impl Around {
         let handlers = handlers.map(words).filter(|words| ends_so(name, words));
         Around {
             allowed: apache::allow_override(configuration, folder),
+            is_named: apache::is_named(configuration, folder),
             has_exec_cgi: options.is_some_and(|options| {
                 let options = options.to_ascii_lowercase();
                 let mut options = options.split_whitespace();
@@ -95,11 +98,17 @@ struct Said {
     targets: Vec<String>,
     /// By something else than rewrite rules.
     leads_otherwise: bool,
+    /// FcgidWrapper … virtual, which gets what is no file; the program is one.
+    is_virtual: bool,
+    /// The file itself has a handler.
+    is_handled: bool,
+    /// Nobody gets the file by its own address.
+    is_denied: bool,
 }
 
 fn judge(text: &str, name: &str, around: &Around, exists: &dyn Fn(&str) -> bool) -> Vec<Finding> {
     let mut said = read(text, name);
-    let ignored = ignored(around.allowed.as_deref(), &said);
+    let ignored = ignored(around.allowed.as_deref(), around.is_named, &said);
     said.exec_cgi = said.exec_cgi.or(around.has_exec_cgi.then_some(true));
     if said.handler.is_none() {
         said.handler = around.handler.clone();
@@ -110,6 +119,7 @@ fn judge(text: &str, name: &str, around: &Around, exists: &dyn Fn(&str) -> bool)
         handler(&said, name),
         engine(&said),
         unled(&said, name),
+        downloaded(&said, name),
         circles::judge(text, name),
     ]
     .into_iter()
@@ -130,7 +140,7 @@ fn judge(text: &str, name: &str, around: &Around, exists: &dyn Fn(&str) -> bool)
     findings
 }
 
-fn ignored(allowed: Option<&str>, said: &Said) -> Option<Finding> {
+fn ignored(allowed: Option<&str>, is_named: bool, said: &Said) -> Option<Finding> {
     let allowed = allowed?;
     let words: Vec<String> = allowed
         .split_whitespace()
@@ -144,10 +154,18 @@ fn ignored(allowed: Option<&str>, said: &Said) -> Option<Finding> {
     if has("all") {
         return None;
     }
-    if has("none") {
+    let remedy = "in the server's configuration: AllowOverride FileInfo Options for this folder";
+    if has("none") && is_named {
         return Some(Finding::red(
             "Apache does not read it: its configuration says AllowOverride None for this folder",
-            "in the server's configuration: AllowOverride FileInfo Options for this folder",
+            remedy,
+        ));
+    }
+    // Debian's says so of all folders that it does not name, and serves none of them: another configuration may.
+    if has("none") {
+        return Some(Finding::yellow(
+            "Apache does not read it, if it serves this folder by its usual configuration: that says AllowOverride None for /",
+            remedy,
         ));
     }
     let lacks_options = said.exec_cgi.is_some() && !has("options");
@@ -234,6 +252,16 @@ fn unled(said: &Said, name: &str) -> Option<Finding> {
     })
 }
 
+/// Apache 2.4.71 sends it then: what is a file is not the wrapper's.
+fn downloaded(said: &Said, name: &str) -> Option<Finding> {
+    (said.is_virtual && !said.is_denied && !said.is_handled).then(|| {
+        Finding::red(
+            format!("FcgidWrapper is for what is no file, and {name} is one: visitors download the program at its own address"),
+            format!("move it out of what is served, or write <Files \"{name}\"> with Require all denied"),
+        )
+    })
+}
+
 fn targets(said: &Said, name: &str, exists: &dyn Fn(&str) -> bool) -> Vec<Finding> {
     let files = said.targets.iter().filter_map(|target| file_of(target));
     let mut missing: Vec<String> = files.filter(|file| !exists(file)).collect();
@@ -266,6 +294,8 @@ fn read(text: &str, name: &str) -> Said {
     let mut said = Said::default();
     // Sections of files that this one is not among.
     let mut others = 0;
+    // `<If "! -f %{REQUEST_FILENAME}">`: not for the file itself. Of other conditions nobody knows.
+    let (mut is_for_some, mut is_for_no_file) = (false, false);
     let text = text.replace("\\\r\n", " ").replace("\\\n", " ");
     for line in text.lines().map(str::trim) {
         let words = words(line);
@@ -280,11 +310,27 @@ fn read(text: &str, name: &str) -> Said {
             "</files>" | "</filesmatch>" if others > 0 => others -= 1,
             _ if others > 0 => {}
             "options" => said.options(values, line),
-            "sethandler" => said.handler = values.first().cloned(),
-            "addhandler" if ends_so(name, values) => said.handler = values.first().cloned(),
+            "<if" => {
+                is_for_some = true;
+                is_for_no_file = values.concat().replace(' ', "").starts_with("!-f");
+            }
+            "</if>" => (is_for_some, is_for_no_file) = (false, false),
+            "sethandler" => {
+                said.is_handled |= !is_for_no_file;
+                said.handler = values.first().cloned();
+            }
+            "addhandler" if ends_so(name, values) => {
+                said.is_handled |= !is_for_no_file;
+                said.handler = values.first().cloned();
+            }
+            "require" | "deny" | "redirect" if !is_for_some => {
+                said.is_denied |= is_denial(&directive, values)
+            }
             "fcgidwrapper" => {
                 said.handler = Some("fcgid-script".into());
-                said.leads_otherwise |= values.iter().any(|value| value == "virtual");
+                let is_virtual = values.iter().any(|value| value == "virtual");
+                said.leads_otherwise |= is_virtual;
+                said.is_virtual |= is_virtual;
             }
             "fallbackresource" | "directoryindex" | "action" => said.leads_otherwise = true,
             "rewriteengine" => {
@@ -297,6 +343,18 @@ fn read(text: &str, name: &str) -> Said {
         }
     }
     said
+}
+
+/// `Require all denied`, `Deny from all`, `Redirect 403 "/"`.
+fn is_denial(directive: &str, values: &[String]) -> bool {
+    let values = values.join(" ").to_ascii_lowercase();
+    match directive {
+        "require" => values == "all denied",
+        "deny" => values == "from all",
+        _ => ["403 ", "404 ", "gone "]
+            .iter()
+            .any(|status| values.starts_with(status)),
+    }
 }
 
 impl Said {
@@ -389,6 +447,7 @@ mod tests {
         let exists = |file: &str| file == "app.fcgi";
         let around = Around {
             allowed: allowed.map(str::to_owned),
+            is_named: true,
             ..Around::default()
         };
         let found = judge(text, "app.fcgi", &around, &exists);
@@ -414,7 +473,19 @@ mod tests {
         for form in ["", "addhandler", "wrapper"] {
             let printed = conf::text("htaccess", form, &site).unwrap();
             let found = judged(&printed, None);
-            assert_eq!(found[0].0, Level::Green, "{form}: {found:?}");
+            // The program has to lie elsewhere there, as it says; else Apache sends it.
+            if form == "wrapper" {
+                assert_eq!(found[0].0, Level::Red);
+                assert!(
+                    found[0].1.contains("visitors download the program"),
+                    "{found:?}"
+                );
+                let denied = format!("{printed}<Files app.fcgi>\nRequire all denied\n</Files>\n");
+                let found = judged(&denied, None);
+                assert_eq!((found.len(), found[0].0), (1, Level::Green), "{found:?}");
+            } else {
+                assert_eq!(found[0].0, Level::Green, "{form}: {found:?}");
+            }
         }
     }
 
@@ -461,6 +532,18 @@ mod tests {
             judge(rules, "app.cgi", &around, &exists)[0].level,
             Level::Yellow
         );
+    }
+
+    /// Debian's configuration serves nothing of what it only says that of.
+    #[test]
+    fn what_is_said_of_all_folders_is_no_proof() {
+        for (place, level) in [("/", Level::Yellow), ("/srv", Level::Red)] {
+            let configuration = format!("<Directory {place}>\nAllowOverride None\n</Directory>\n");
+            let around = Around::of(&configuration, Path::new("/srv/www"), "app.fcgi");
+            let found = judge(GUIDE, "app.fcgi", &around, &|_| true);
+            assert_eq!((found.len(), found[0].level), (1, level), "{found:?}");
+            assert!(found[0].what.contains("AllowOverride None"));
+        }
     }
 
     #[test]
