@@ -703,3 +703,33 @@ fn without_proc_it_says_what_it_does_not_know() {
     report.assert_has("yellow", "system", "no /proc");
     report.line("file", "mode 0755");
 }
+
+/// An old RPATH is inherited by the libraries that it finds, a RUNPATH is not: as the loader itself sees it.
+#[test]
+fn libraries_are_found_as_the_loader_finds_them() {
+    let folder = Folder::new();
+    let build = "mkdir lib && echo 'int b(void){return 0;}' >b.c && echo 'int b(void);int a(void){return b();}' >a.c && \
+                 echo 'int a(void);int main(void){return a();}' >m.c && cc -shared -fPIC -o lib/libb.so b.c && \
+                 cc -shared -fPIC -o lib/liba.so a.c -Llib -lb && \
+                 for tags in disable enable; do cc -o $tags m.c -Llib -la -Wl,--$tags-new-dtags -Wl,-rpath,'$ORIGIN/lib' \
+                 -Wl,-rpath-link,lib || exit; done";
+    let mut shell = Command::new("sh");
+    let built = shell
+        .args(["-c", build])
+        .current_dir(folder.path())
+        .stderr(Stdio::null())
+        .status();
+    if !built.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: it takes a C compiler");
+        return;
+    }
+    for name in ["disable", "enable"] {
+        let file = folder.path().join(name);
+        let report = check_file(&file, &[]);
+        let is_missing = report
+            .lines
+            .iter()
+            .any(|line| line.what.contains("libb.so is not here"));
+        assert_eq!(is_missing, !runs(&file), "{name}: {report:#?}");
+    }
+}

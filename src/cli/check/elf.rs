@@ -9,6 +9,8 @@ pub(super) struct Elf {
     pub(super) needed: Vec<String>,
     /// Where it wants its libraries to be looked for first.
     pub(super) run_path: Vec<String>,
+    /// By DT_RUNPATH, which counts for this file alone and takes the place of what others' RPATH say.
+    pub(super) has_run_path: bool,
     /// Versions of the C library that it was built against: `GLIBC_2.34`.
     pub(super) versions: Vec<String>,
 }
@@ -155,6 +157,7 @@ impl Elf {
                 NEEDED if self.needed.len() == MOST_NEEDED => return None,
                 NEEDED => self.needed.push(string(&strings, at)?),
                 RPATH | RUNPATH if self.run_path.len() < MOST_NEEDED => {
+                    self.has_run_path |= tag == RUNPATH;
                     let folders = string(&strings, at)?;
                     self.run_path.extend(folders.split(':').map(str::to_owned));
                 }
@@ -162,7 +165,10 @@ impl Elf {
             }
         }
         let names = strings.split(|&byte| byte == 0);
-        let names = names.filter(|name| name.starts_with(b"GLIBC_2.") && name.len() < LONGEST_NAME);
+        let names = names.filter(|name| {
+            (name.starts_with(b"GLIBC_2.") || name.starts_with(b"GLIBC_ABI_"))
+                && name.len() < LONGEST_NAME
+        });
         self.versions = names
             .flat_map(|name| str::from_utf8(name))
             .map(str::to_owned)
