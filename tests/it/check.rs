@@ -4,9 +4,11 @@
 use crate::cli::{Home, Told, told};
 use crate::served::{Folder, poll};
 use crate::testbed;
+use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -732,4 +734,40 @@ fn libraries_are_found_as_the_loader_finds_them() {
             .any(|line| line.what.contains("libb.so is not here"));
         assert_eq!(is_missing, !runs(&file), "{name}: {report:#?}");
     }
+}
+
+#[test]
+fn a_name_that_is_no_text_is_said_to_be_none() {
+    let mut command = testbed::command();
+    let name = OsStr::from_bytes(b"a\x1b\xff.fcgi");
+    command.arg("check").arg(name).stdout(Stdio::piped());
+    let told = told(command);
+    assert_eq!(told.code, Some(2));
+    let sentence = told.sentence();
+    assert!(
+        sentence.starts_with(r#""a\u{1b}\xFF.fcgi" is not UTF-8; "#),
+        "{sentence}"
+    );
+}
+
+/// What is in a name is neither a command to the terminal nor the end of a string.
+#[test]
+fn odd_names_are_valid_json() {
+    let folder = Folder::new();
+    let file = put(
+        folder.path().join("a\"b\\\n\u{1b}[31m\u{7f}\u{202e}.fcgi"),
+        SCRIPT,
+    );
+    let text = check_file(&file, &[]);
+    assert_eq!(text.code, Some(0));
+    let mut command = testbed::command();
+    command
+        .args(["check", "--json"])
+        .arg(&file)
+        .stdout(Stdio::piped());
+    let told = told(command);
+    assert!(
+        !told.stdout.contains('\x1b') && told.stdout.contains(r#"/a\"b\\\u000a\u001b[31m"#),
+        "{told:?}"
+    );
 }
