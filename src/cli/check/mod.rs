@@ -4,6 +4,7 @@
 //! none touches: nothing is bound, connected to, written or started, and only regular files are opened. But for what
 //! `--connect` and `--url` name: these are asked, and nobody else.
 
+mod acl;
 mod apache;
 mod base;
 mod circles;

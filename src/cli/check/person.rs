@@ -1,5 +1,6 @@
 //! Users as the kernel sees them, and what the modes of files let them do. `check` asks it with the web server's eyes.
 
+use super::acl;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -87,6 +88,10 @@ impl Person {
     pub(super) fn may(&self, wanted: u32, node: &Node) -> bool {
         if self.uid == 0 {
             return wanted & RUN == 0 || node.is_folder || node.mode & 0o111 != 0;
+        }
+        let listed = acl::lets(self, wanted, &node.path, node.uid, node.gid);
+        if let Some(is_let) = listed {
+            return is_let;
         }
         let shift = match () {
             () if self.uid == node.uid => 6,
