@@ -71,17 +71,20 @@ impl Around {
         let options = apache::of_folder(configuration, "Options", folder);
         let handlers = apache::values(configuration, "AddHandler").into_iter();
         let handlers = handlers.map(words).filter(|words| ends_so(name, words));
+        let is_named = apache::is_named(configuration, folder);
         Around {
             allowed: apache::allow_override(configuration, folder),
-            is_named: apache::is_named(configuration, folder),
+            is_named,
             has_exec_cgi: options.is_some_and(|options| {
                 let options = options.to_ascii_lowercase();
                 let mut options = options.split_whitespace();
                 options.any(|option| matches!(option, "+execcgi" | "execcgi" | "all" | "+all"))
             }),
+            // A folder that it does not name is another configuration's, if anybody's.
             handler: handlers
                 .filter_map(|words| words.first().cloned())
-                .next_back(),
+                .next_back()
+                .filter(|_| is_named),
         }
     }
 }
