@@ -493,4 +493,11 @@ fn a_program_that_answers_by_itself_shows_no_file() {
         assert!(line.what.contains(name), "{name}: {line:?}");
     }
     assert_eq!(report.code, Some(0), "{report:#?}");
+    // The stock program is no site's: what is asked for is what applications are called mostly.
+    let mut stock = command_of(env!("CARGO_BIN_EXE_fcgi"));
+    stock.args(["check", "--url", &url]).stdout(Stdio::piped());
+    let report = Report::of(told(stock));
+    let line = report.line("url", "no file comes back that nobody may read");
+    assert!(line.what.contains(" app.fcgi, "), "{line:?}");
+    assert!(!line.what.contains(" fcgi,"), "{line:?}");
 }

@@ -1,5 +1,6 @@
 //! The `.htaccess` beside the program: whether Apache reads it, runs the program by it, and sends requests there.
 
+use super::apache::Allowed;
 use super::person::{Node, READ};
 use super::{Finding, Subject, apache, text_of};
 
@@ -38,9 +39,9 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
         .file_name()
         .unwrap_or_default()
         .to_string_lossy();
-    let allowed = apache::allow_override(&apache::configuration(), subject.folder());
+    let allowed = apache::allow_override(&apache::configs(), subject.folder());
     let exists = |file: &str| subject.folder().join(file).exists();
-    findings.extend(judge(&text, &name, allowed.as_deref(), &exists));
+    findings.extend(judge(&text, &name, allowed.as_ref(), &exists));
     findings
 }
 
@@ -59,7 +60,7 @@ struct Said {
 fn judge(
     text: &str,
     name: &str,
-    allowed: Option<&str>,
+    allowed: Option<&Allowed>,
     exists: &dyn Fn(&str) -> bool,
 ) -> Vec<Finding> {
     let said = read(text, name);
@@ -83,9 +84,13 @@ fn judge(
     findings
 }
 
-fn ignored(allowed: Option<&str>, said: &Said) -> Option<Finding> {
-    let allowed = allowed?;
-    let words: Vec<String> = allowed
+fn ignored(allowed: Option<&Allowed>, said: &Said) -> Option<Finding> {
+    let Allowed {
+        value,
+        folder,
+        file,
+    } = allowed?;
+    let words: Vec<String> = value
         .split_whitespace()
         .map(str::to_ascii_lowercase)
         .collect();
@@ -97,10 +102,17 @@ fn ignored(allowed: Option<&str>, said: &Said) -> Option<Finding> {
     if has("all") {
         return None;
     }
+    let says = format!(
+        "{} says AllowOverride {value} for {}",
+        file.display(),
+        folder.display()
+    );
     if has("none") {
         return Some(Finding::red(
-            "Apache does not read it: its configuration says AllowOverride None for this folder",
-            "in the server's configuration: AllowOverride FileInfo Options for this folder",
+            format!(
+                "Apache does not read it, and visitors get 404, or the program's bytes: {says}"
+            ),
+            "there, or in a <Directory> of its own for this folder: AllowOverride FileInfo Options",
         ));
     }
     let lacks_options = said.exec_cgi.is_some() && !has("options");
@@ -112,8 +124,8 @@ fn ignored(allowed: Option<&str>, said: &Said) -> Option<Finding> {
         (true, true) => "FileInfo Options",
     };
     Some(Finding::red(
-        format!("AllowOverride {allowed} does not allow what it says: each request is a 500"),
-        format!("in the server's configuration: AllowOverride {allowed} {missing}"),
+        format!("{says}, which does not allow what stands here: each request is a 500"),
+        format!("write there: AllowOverride {value} {missing}"),
     ))
 }
 
@@ -180,7 +192,7 @@ fn targets(said: &Said, name: &str, exists: &dyn Fn(&str) -> bool) -> Vec<Findin
             format!(
                 "a rewrite rule sends requests to {file}, and there is no such file: 404, or 500 (AH00124)"
             ),
-            format!("write {name} there"),
+            format!("write {name} there, or let {name} print all of it: conf htaccess"),
         )
     };
     missing.into_iter().map(finding).collect()
@@ -321,7 +333,12 @@ mod tests {
 
     fn judged(text: &str, allowed: Option<&str>) -> Vec<(Level, String)> {
         let exists = |file: &str| file == "app.fcgi";
-        let found = judge(text, "app.fcgi", allowed, &exists);
+        let allowed = allowed.map(|value| Allowed {
+            value: value.into(),
+            folder: "/srv".into(),
+            file: "/etc/a.conf".into(),
+        });
+        let found = judge(text, "app.fcgi", allowed.as_ref(), &exists);
         found
             .into_iter()
             .map(|finding| (finding.level, finding.what))
@@ -407,8 +424,15 @@ mod tests {
     fn the_server_may_not_allow_it() {
         for (allowed, words) in [
             ("None", "does not read it"),
-            ("FileInfo", "AllowOverride FileInfo does not allow"),
-            ("Options", "AllowOverride Options does not allow"),
+            ("None", "/etc/a.conf says AllowOverride None for /srv"),
+            (
+                "FileInfo",
+                "says AllowOverride FileInfo for /srv, which does not allow",
+            ),
+            (
+                "Options",
+                "says AllowOverride Options for /srv, which does not allow",
+            ),
         ] {
             let found = judged(GUIDE, Some(allowed));
             assert_eq!(found[0].0, Level::Red);

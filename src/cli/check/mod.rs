@@ -50,7 +50,7 @@ use url::Url;
 /// One concern: its name, and what is found about it.
 type Concern = (&'static str, fn(&Subject) -> Vec<Finding>);
 
-/// In the order in which they are told.
+/// In the order in which they are told, the worst last.
 const CONCERNS: &[Concern] = &[
     ("start", start::findings),
     ("starter", starter::findings),

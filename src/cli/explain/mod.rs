@@ -187,10 +187,9 @@ impl Finding {
         filled += rest;
         filled
     }
-}
 
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+    /// `is_told`: the finding above has the same remedy.
+    fn write(&self, f: &mut fmt::Formatter, is_told: bool) -> fmt::Result {
         write!(f, "{}, line {}", self.author.name, self.first)?;
         match self.count - 1 {
             0 => {}
@@ -202,7 +201,10 @@ impl fmt::Display for Finding {
         }
         writeln!(f, ":\n  {}", self.line)?;
         writeln!(f, "  cause:  {}", self.filled(self.rule.cause))?;
-        writeln!(f, "  remedy: {}", self.filled(self.rule.remedy))?;
+        match is_told {
+            true => writeln!(f, "  remedy: the same")?,
+            false => writeln!(f, "  remedy: {}", self.filled(self.rule.remedy))?,
+        }
         match self.others {
             0 => Ok(()),
             others => writeln!(f, "  {others} more such lines are about others."),
@@ -210,10 +212,20 @@ impl fmt::Display for Finding {
     }
 }
 
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        self.write(f, false)
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let mut above = String::new();
         for finding in &self.findings {
-            writeln!(f, "{finding}")?;
+            let remedy = finding.filled(finding.rule.remedy);
+            finding.write(f, remedy == above)?;
+            writeln!(f)?;
+            above = remedy;
         }
         let (explained, passed) = (self.explained, self.lines - self.explained);
         let lines = |number: u64| match number {
@@ -386,6 +398,21 @@ mod tests {
                 "answered nothing for 30 s",
             ),
         ]);
+    }
+
+    #[test]
+    fn what_two_lines_have_in_common_is_told_once() {
+        let log = "[fcgid:warn] (104)Connection reset by peer: mod_fcgid: error reading data from FastCGI server\n\
+                   [core:error] End of script output before headers: app.fcgi\n\
+                   [core:error] /srv/.htaccess: Invalid command 'Redirect', perhaps misspelled\n";
+        let text = told(log.as_bytes()).to_string();
+        assert_eq!(
+            text.matches("fcgi check --as www-data").count(),
+            1,
+            "{text}"
+        );
+        assert_eq!(text.matches("  remedy: the same\n").count(), 1, "{text}");
+        assert!(text.contains("a2enmod alias"), "{text}");
     }
 
     /// Where somebody has copied half a line only.
@@ -562,6 +589,12 @@ mod tests {
                 "Apache",
                 "/srv/.htaccess",
                 "does not allow there, Option ExecCGI",
+            ),
+            (
+                "[core:alert] [pid 1:tid 2] [client 127.0.0.1:5] /srv/.htaccess: Options not allowed in <Files> context",
+                "Apache",
+                "/srv/.htaccess",
+                "does not allow there, Options,",
             ),
             (
                 "[core:crit] (13)Permission denied: [client 127.0.0.1:5] AH00529: /srv/.htaccess pcfg_openfile: unable to check htaccess file, ensure it is readable and that '/srv/' is executable",

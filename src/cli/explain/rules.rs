@@ -129,9 +129,9 @@ const START: &str = "start it with --listen and that address, read what it says 
      running (conf systemd, conf supervisor)";
 const SAYS_WHY: &str = "look for the program's own lines just above: what it wrote to standard error; then start it by hand as the web server's \
      user: su -s /bin/sh www-data -c '/path/to/program --http 127.0.0.1:8000'";
-const RUNS_AT_ALL: &str = "see that it can be run at all: chmod 755 it, file and ldd say whether it is for this machine, a script needs a true first \
-     line without a CR; then start it as the web server's user and read what it says: su -s /bin/sh www-data -c \
-     '/path/to/program --http 127.0.0.1:8000'; LogLevel fcgid:info tells how its processes end";
+const RUNS_AT_ALL: &str = "fcgi check --as www-data /path/to/program says whether it can be run at all: its mode, machine, libraries, first line; if it \
+     can, start it as the web server's user and read what it says: su -s /bin/sh www-data -c '/path/to/program --http \
+     127.0.0.1:8000'; LogLevel fcgid:info tells how its processes end";
 const NOT_FASTCGI: &str = "let it speak FastCGI and print to standard error only; behind a program of this crate nothing else can come, so that \
      the address is another program's: see who listens there with ss -lxtp";
 
@@ -629,10 +629,14 @@ const APACHE: &[Rule] = &[
     rule(
         &[" <object>: Invalid command '<detail>'"],
         "{object} has a directive that Apache does not know, {detail}, and every request there is a 500: its module is not loaded",
-        "have the module loaded (a2enmod rewrite, a2enmod fcgid), or put the lines into <IfModule> as conf htaccess prints them",
+        "have the module loaded (Redirect: a2enmod alias, RewriteEngine: a2enmod rewrite, FcgidWrapper: a2enmod fcgid), or leave the line out",
     ),
     rule(
-        &[" <object>: <detail> not allowed here"],
+        &[
+            " <object>: <detail> not allowed here",
+            // Within a section, Apache 2.4.71.
+            " <object>: <detail> not allowed in <> context",
+        ],
         "{object} has a line that the host does not allow there, {detail}, and every request there is a 500",
         "AllowOverride FileInfo Options in the server's configuration; on a shared host ask for it, or leave the line out",
     ),
