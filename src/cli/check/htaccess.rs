@@ -215,6 +215,7 @@ fn read(text: &str, name: &str) -> Said {
     let mut said = Said::default();
     // Sections of files that this one is not among.
     let mut others = 0;
+    let mut is_second = false;
     let text = text.replace("\\\r\n", " ").replace("\\\n", " ");
     for line in text.lines().map(str::trim) {
         let words = words(line);
@@ -229,6 +230,10 @@ fn read(text: &str, name: &str) -> Said {
             "</files>" | "</filesmatch>" if others > 0 => others -= 1,
             _ if others > 0 => {}
             "options" => said.options(values, line),
+            // `conf htaccess` has one handler for mod_fcgid and another one for where that is missing.
+            "<ifmodule" => is_second = values.first().is_some_and(|name| name.starts_with('!')),
+            "</ifmodule>" => is_second = false,
+            "sethandler" if is_second && said.handler.is_some() => {}
             "sethandler" => said.handler = values.first().cloned(),
             "addhandler" if ends_so(name, values) => said.handler = values.first().cloned(),
             "fcgidwrapper" => said.handler = Some("fcgid-script".into()),
@@ -362,6 +367,7 @@ mod tests {
             let printed = conf::text("htaccess", form, &site).unwrap();
             let found = judged(&printed, None);
             assert_eq!(found[0].0, Level::Green, "{form}: {found:?}");
+            assert!(found[0].1.contains("by fcgid-script"), "{form}: {found:?}");
         }
     }
 

@@ -149,12 +149,12 @@ impl Candidate {
                 "let the web server run it or refuse it: conf htaccess, conf nginx and the others print how; best let no program lie where it sends files"
             }
             Kind::Database => {
-                "move it out of the folder that the web server sends; else deny it: <FilesMatch> with Require all denied, as conf htaccess prints"
+                "move it out of the folder that the web server sends; else deny it, as conf htaccess prints; nginx: deny all"
             }
             Kind::Settings => {
                 "Apache refuses .ht* by itself (<FilesMatch \"^\\.ht\"> in its configuration); others: deny names with a dot, or keep the program out of the folder that they send"
             }
-            _ => "remove it, or deny it: <FilesMatch> with Require all denied; nginx: deny all",
+            _ => "remove it, or deny it, as conf htaccess prints; nginx: deny all",
         };
         Finding::red(format!("{} comes back: {what}", url.shown()), remedy)
     }
