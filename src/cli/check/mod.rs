@@ -166,9 +166,15 @@ impl Subject {
             let findings = look(self).into_iter();
             findings.map(|finding| (*name, finding))
         });
+        let mut findings: Vec<_> = findings.collect();
+        // There whoever has called it looks, and a screen may be too small for all. What was asked for step by step stays
+        // in that order: later lines speak of earlier ones.
+        if concerns == CONCERNS {
+            findings.sort_by_key(|(_, finding)| finding.level);
+        }
         Report {
             title: self.title(),
-            findings: findings.collect(),
+            findings,
         }
     }
 

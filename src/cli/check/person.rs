@@ -11,7 +11,7 @@ pub(super) const WRITE: u32 = 2;
 pub(super) const RUN: u32 = 1;
 
 /// Programs that are web servers: what Debian, Red Hat and their own builds call them.
-const WEB_SERVERS: [&str; 9] = [
+pub(super) const WEB_SERVERS: [&str; 9] = [
     "apache2",
     "httpd",
     "nginx",

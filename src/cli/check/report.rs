@@ -87,15 +87,12 @@ impl Report {
         self.count(Level::Red) > 0
     }
 
-    /// A line for each finding, and one for its remedy. The worst come last, above the counts: there whoever has called it
-    /// looks, and a screen may be too small for all.
+    /// A line for each finding, and one for its remedy.
     pub(in crate::cli) fn text(&self, has_colour: bool) -> String {
         let widest = self.findings.iter().map(|(concern, _)| concern.len()).max();
         let width = widest.unwrap_or(0);
         let mut text = format!("{}\n", plain(&self.title));
-        let mut findings: Vec<_> = self.findings.iter().collect();
-        findings.sort_by_key(|(_, finding)| finding.level);
-        for (concern, finding) in findings {
+        for (concern, finding) in &self.findings {
             let (on, off) = match has_colour {
                 true => (finding.level.colour(), "\x1b[0m"),
                 false => ("", ""),
@@ -160,8 +157,8 @@ mod tests {
         Report {
             title: "/srv/a\x1b.fcgi".into(),
             findings: vec![
-                ("limits", Finding::yellow("a \"few\"\n", "more")),
                 ("file", Finding::green("fine")),
+                ("limits", Finding::yellow("a \"few\"\n", "more")),
             ],
         }
     }
@@ -188,8 +185,8 @@ mod tests {
     #[test]
     fn json_has_the_same() {
         let expected = r#"{"program":"/srv/a\u001b.fcgi","level":"yellow","findings":[
-{"level":"yellow","about":"limits","what":"a \"few\"\u000a","remedy":"more"},
-{"level":"green","about":"file","what":"fine","remedy":""}
+{"level":"green","about":"file","what":"fine","remedy":""},
+{"level":"yellow","about":"limits","what":"a \"few\"\u000a","remedy":"more"}
 ]}
 "#;
         assert_eq!(report().json(), expected);

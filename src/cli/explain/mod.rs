@@ -241,8 +241,8 @@ impl Finding {
         filled
     }
 
-    /// `is_told`: the finding above has the same remedy.
-    fn write(&self, f: &mut fmt::Formatter, is_told: bool) -> fmt::Result {
+    /// `told`: the line of the finding above that has the same remedy.
+    fn write(&self, f: &mut fmt::Formatter, told: Option<u64>) -> fmt::Result {
         write!(f, "{}, line {}", self.author.name, self.first)?;
         match self.count - 1 {
             0 => {}
@@ -257,9 +257,9 @@ impl Finding {
             writeln!(f, "  {}", self.below)?;
         }
         writeln!(f, "  cause:  {}", self.filled(self.rule.cause))?;
-        match is_told {
-            true => writeln!(f, "  remedy: the same")?,
-            false => writeln!(f, "  remedy: {}", self.filled(self.rule.remedy))?,
+        match told {
+            Some(line) => writeln!(f, "  remedy: as for line {line}")?,
+            None => writeln!(f, "  remedy: {}", self.filled(self.rule.remedy))?,
         }
         match self.others {
             0 => Ok(()),
@@ -270,18 +270,19 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        self.write(f, false)
+        self.write(f, None)
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let mut above = String::new();
+        let mut told: Vec<(String, u64)> = Vec::new();
         for finding in &self.findings {
             let remedy = finding.filled(finding.rule.remedy);
-            finding.write(f, remedy == above)?;
+            let same = told.iter().find(|(other, _)| *other == remedy);
+            finding.write(f, same.map(|(_, line)| *line))?;
             writeln!(f)?;
-            above = remedy;
+            told.push((remedy, finding.first));
         }
         let (explained, passed) = (self.explained, self.lines - self.explained);
         let lines = |number: u64| match number {
@@ -534,7 +535,11 @@ mod tests {
             1,
             "{text}"
         );
-        assert_eq!(text.matches("  remedy: the same\n").count(), 1, "{text}");
+        assert_eq!(
+            text.matches("  remedy: as for line 1\n").count(),
+            1,
+            "{text}"
+        );
         assert!(text.contains("a2enmod alias"), "{text}");
     }
 
@@ -956,6 +961,12 @@ mod tests {
                 "HAProxy",
                 "app/one",
                 "for dead: Layer4 connection problem",
+            ),
+            (
+                "[WARNING] (7) : Server app/one is DOWN, reason: Socket error, info: \"General socket error (Connection refused)\", check duration: 0ms. 0 active",
+                "HAProxy",
+                "app/one",
+                "for dead: Socket error",
             ),
             (
                 "127.0.0.1:5 [21/Nov/2026:13:00:00.0] web app/<NOSRV> 0/-1/-1/-1/0 503 217 - - SC-- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\"",

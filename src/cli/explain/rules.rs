@@ -110,6 +110,7 @@ pub(super) static RULES: &[Author] = &[
         name: "HAProxy",
         marks: &[
             "Layer",
+            " is DOWN, reason: ",
             " SC--",
             " SH--",
             " sH--",
@@ -791,7 +792,7 @@ const NGINX: &[Rule] = &[
             "upstream timed out (<>) while <detail>, client: <>upstream: \"<object>\"",
             "upstream timed out",
         ],
-        "the program behind {object} was silent for longer than nginx waits (60 s), and the visitor got a 504",
+        "the program behind {object} was silent for longer than fastcgi_read_timeout (60 s unless set): a 504, or what the next of several servers answers",
         "make that page faster or let it write early; fastcgi_read_timeout has to be longer than --timeout; --slow names such \
          requests",
     ),
