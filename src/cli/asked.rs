@@ -362,7 +362,7 @@ fn named<'t>(flag: &str, text: &'t str) -> Result<(&'t str, &'t str), String> {
     }
 }
 
-fn name_script(params: &mut Vec<Pair>, script: &Script) {
+pub(super) fn name_script(params: &mut Vec<Pair>, script: &Script) {
     // The decoded path, all of which it is so far.
     let path = params.iter().find(|(name, _)| name == b"PATH_INFO");
     let path = path.map_or("".into(), |(_, path)| {

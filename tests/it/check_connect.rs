@@ -202,6 +202,15 @@ fn php_fpm_is_asked() {
     assert_eq!(page.level, "yellow");
     assert!(page.remedy.contains("--script-filename"), "{page:?}");
     report.assert_has("green", "connect", "it keeps a connection open");
+    let script = folder.path().join("mine.php");
+    fs::write(&script, "<?php echo 'hi';").unwrap();
+    let report = check(&[
+        "--connect",
+        &address_of(&folder.path().join("s")),
+        "--script-filename",
+        script.to_str().unwrap(),
+    ]);
+    report.assert_has("green", "connect", "GET / is answered 200, text/html");
 }
 
 #[test]
@@ -408,6 +417,10 @@ fn what_is_asked_for_must_be_an_address() {
         (
             &["--url", "example.org/x"],
             "--url: \"example.org/x\" is no page's address; write https://example.org/x",
+        ),
+        (
+            &["--script-filename", "x.php"],
+            "--script-filename is for php-fpm, and nobody is asked; write --connect and its address, too",
         ),
         (
             &["--log", "x", "--url", "http://localhost/"],

@@ -34,6 +34,7 @@ pub(super) use wish::Wish;
 use super::explain;
 use super::flags::Options;
 use super::own::Tables;
+use super::script::Script;
 use super::settings::Settings;
 use super::{misused, print, program};
 use crate::net::{Address, Facts};
@@ -115,6 +116,8 @@ struct Subject {
     people: Vec<Person>,
     /// Who is asked, of any kind.
     connect: Option<Address>,
+    /// What that is to run, if it is php-fpm.
+    script: Option<Script>,
     /// The program as visitors get it.
     url: Option<Url>,
     /// By `--as`: what these cannot do is then surely wrong.
@@ -148,6 +151,7 @@ impl Subject {
             people: people(wish.user.as_deref())?,
             is_asked: wish.user.is_some(),
             connect: wish.connect.clone(),
+            script: wish.script.as_deref().map(Script::file).transpose()?,
             url: wish.url.clone(),
             program,
             file,
@@ -218,6 +222,7 @@ and changes nothing, and connects only to what --connect and --url name.
                  web servers that run here now, else with yours
   --log FILE     not that, but what a web server's log means; -: standard input
   --connect ADDR not that, but whether any FastCGI application answers there
+  --script-filename FILE   of --connect to php-fpm: what it is to run
   --url URL      not that, but what visitors get there, private files too
   --json         for programs: an object with \"level\" and \"findings\"
   --listen ADDR  and all other flags: as {name} will be started with them

@@ -2,6 +2,8 @@
 
 use super::super::Finding;
 use super::pace;
+use crate::cli::asked::name_script;
+use crate::cli::script::Script;
 use crate::client::{Begin, Client, End, Head, HeadReader, MAX_HEAD, Part};
 use crate::net::{Address, Transport, Wait};
 use crate::testing::request;
@@ -35,17 +37,21 @@ pub(super) struct Answer {
 
 impl Answer {
     /// Asks on a connection of its own, as most web servers do: it is not to be kept.
-    pub(super) fn first(address: &Address) -> io::Result<Answer> {
+    pub(super) fn first(address: &Address, script: Option<&Script>) -> io::Result<Answer> {
         let begin = Instant::now();
         let mut client = Client::connect(address)?.timeout(LONGEST);
-        let mut asked = Answer::on(&mut client, false)?;
+        let mut asked = Answer::on(&mut client, script, false)?;
         asked.took = begin.elapsed();
         asked.is_closed = is_closed(&client);
         Ok(asked)
     }
 
     /// Asks on this connection.
-    pub(super) fn on(client: &mut Client, keep_conn: bool) -> io::Result<Answer> {
+    pub(super) fn on(
+        client: &mut Client,
+        script: Option<&Script>,
+        keep_conn: bool,
+    ) -> io::Result<Answer> {
         let begin = Instant::now();
         let (mut stdout, mut stderr, mut length) = (Vec::new(), Vec::new(), 0);
         let begun = Begin {
@@ -53,7 +59,10 @@ impl Answer {
             ..Begin::default()
         };
         let ask = request("GET", "/").header("User-Agent", AGENT);
-        let (params, _) = ask.header("Accept", "*/*").into_parts();
+        let (mut params, _) = ask.header("Accept", "*/*").into_parts();
+        if let Some(script) = script {
+            name_script(&mut params, script);
+        }
         let end = client.exchange(begun, params, io::empty(), |part| {
             match part {
                 Part::Stdout(bytes) => {
@@ -155,7 +164,7 @@ impl Answer {
                 Finding::yellow(
                     what,
                     format!(
-                        "php-fpm wants to know its script: get --connect {address} --script-filename FILE /"
+                        "php-fpm wants to know its script: check --connect {address} --script-filename FILE"
                     ),
                 )
             }
