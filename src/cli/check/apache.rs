@@ -133,10 +133,11 @@ pub(super) fn allow_override(configs: &[Config], folder: &Path) -> Option<Allowe
             } else if let (Some(place), Some(value)) =
                 (&within, values(line, "AllowOverride").first())
             {
+                let depth = |folder: &Path| folder.components().count();
                 let is_nearer = nearest
                     .as_ref()
-                    .is_none_or(|other| place.starts_with(&other.folder));
-                if folder.starts_with(place) && is_nearer {
+                    .is_none_or(|other| depth(place) >= depth(&other.folder));
+                if covers(place, folder) && is_nearer {
                     nearest = Some(Allowed {
                         value: (*value).to_owned(),
                         folder: place.clone(),
@@ -147,6 +148,26 @@ pub(super) fn allow_override(configs: &[Config], folder: &Path) -> Option<Allowe
         }
     }
     nearest
+}
+
+/// Whether a folder is `place` or lies below it; in that, `*` and `?` stand for what is no slash.
+fn covers(place: &Path, folder: &Path) -> bool {
+    let mut parts = folder.components();
+    place.components().all(|pattern| {
+        let part = parts.next().map(|part| part.as_os_str().to_string_lossy());
+        let pattern = pattern.as_os_str().to_string_lossy();
+        part.is_some_and(|part| is_like(pattern.as_bytes(), part.as_bytes()))
+    })
+}
+
+fn is_like(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern, text) {
+        ([], _) => text.is_empty(),
+        ([b'*', rest @ ..], _) => (0..=text.len()).any(|at| is_like(rest, &text[at..])),
+        ([b'?', rest @ ..], [_, text @ ..]) => is_like(rest, text),
+        ([one, rest @ ..], [other, text @ ..]) => one == other && is_like(rest, text),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -177,6 +198,14 @@ mod tests {
         );
         assert_eq!(at("/home"), found("x", "/", "/b.conf"));
         assert_eq!(allow_override(&[], Path::new("/")), None);
+        // As Debian's userdir.conf has it.
+        let users = "<Directory />\nAllowOverride None\n</Directory>\n\
+                     <Directory /home/*/public_html>\nAllowOverride FileInfo\n</Directory>\n";
+        let configs = [config("/c.conf", users)];
+        let at = |folder| allow_override(&configs, Path::new(folder)).unwrap().value;
+        assert_eq!(at("/home/ada/public_html/shop"), "FileInfo");
+        assert_eq!(at("/home/ada/public"), "None");
+        assert_eq!(at("/home/public_html"), "None");
     }
 
     #[test]
