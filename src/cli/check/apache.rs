@@ -1,5 +1,5 @@
-//! Apache's own configuration: what one that runs here was given by `-f`, else where Debian and Red Hat have it, as far as
-//! this user may read it.
+//! Apache's own configuration: where Debian and Red Hat have it, and what those that run here were given by `-f`, as far
+//! as this user may read it.
 
 use super::person::processes;
 use super::text_of;
@@ -21,6 +21,8 @@ const FILES: [&str; 7] = [
 pub(super) struct Config {
     pub(super) file: PathBuf,
     pub(super) text: String,
+    /// Another Apache's than the system's.
+    is_given: bool,
 }
 
 /// What AllowOverride says for a folder, and where that is written.
@@ -41,14 +43,16 @@ pub(super) fn has(module: &str) -> Option<bool> {
 
 /// All files that can be read, in the order in which Apache reads them.
 pub(super) fn configs() -> Vec<Config> {
-    let running: Vec<Option<PathBuf>> = processes().into_iter().filter_map(given).collect();
-    let mut given: Vec<PathBuf> = running.iter().flatten().cloned().collect();
+    let mut given: Vec<PathBuf> = processes().into_iter().filter_map(given).collect();
     given.sort();
     given.dedup();
-    let is_usual = running.is_empty() || running.contains(&None);
-    let usual = FILES.iter().filter(|_| is_usual);
-    let names: Vec<PathBuf> = usual.map(PathBuf::from).chain(given).collect();
-    configs_of(&names)
+    let usual: Vec<PathBuf> = FILES.iter().map(PathBuf::from).collect();
+    let mut configs = configs_of(&usual);
+    configs.extend(configs_of(&given).into_iter().map(|config| Config {
+        is_given: true,
+        ..config
+    }));
+    configs
 }
 
 /// All that can be read, as one text.
@@ -75,13 +79,17 @@ fn configs_of(names: &[PathBuf]) -> Vec<Config> {
     });
     let configs = files.filter_map(|file| {
         let text = text_of(&file)? + "\n";
-        Some(Config { file, text })
+        Some(Config {
+            file,
+            text,
+            is_given: false,
+        })
     });
     configs.collect()
 }
 
-/// Of a process that is an Apache: the file that it was given, if it was given one. Its children have the same arguments.
-fn given(pid: u32) -> Option<Option<PathBuf>> {
+/// Of a process that is an Apache: the file that it was given by `-f`. Its children have the same arguments.
+fn given(pid: u32) -> Option<PathBuf> {
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
     if !["apache2", "httpd"].contains(&name.trim_end()) {
         return None;
@@ -91,7 +99,7 @@ fn given(pid: u32) -> Option<Option<PathBuf>> {
         .split(|&byte| byte == 0)
         .map(|word| String::from_utf8_lossy(word).into_owned())
         .collect();
-    Some(behind_f(&words))
+    behind_f(&words)
 }
 
 /// An absolute one only: others begin where that Apache was built to look.
@@ -134,9 +142,10 @@ pub(super) fn allow_override(configs: &[Config], folder: &Path) -> Option<Allowe
                 (&within, values(line, "AllowOverride").first())
             {
                 let depth = |folder: &Path| folder.components().count();
-                let is_nearer = nearest
-                    .as_ref()
-                    .is_none_or(|other| depth(place) >= depth(&other.folder));
+                // The later one counts, if it is the same Apache's.
+                let is_nearer = nearest.as_ref().is_none_or(|other| {
+                    depth(place) >= depth(&other.folder) + usize::from(config.is_given)
+                });
                 if covers(place, folder) && is_nearer {
                     nearest = Some(Allowed {
                         value: (*value).to_owned(),
@@ -181,6 +190,7 @@ mod tests {
         let config = |file: &str, text: &str| Config {
             file: file.into(),
             text: text.into(),
+            is_given: false,
         };
         let other = "<Directory /srv/www/b/c>\nAllowOverride Limit\n</Directory>\n<Directory />\nAllowOverride x\n";
         let configs = [config("/a.conf", text), config("/b.conf", other)];
@@ -198,6 +208,13 @@ mod tests {
         );
         assert_eq!(at("/home"), found("x", "/", "/b.conf"));
         assert_eq!(allow_override(&[], Path::new("/")), None);
+        let mut configs = configs;
+        configs[1].is_given = true;
+        let at = |folder| allow_override(&configs, Path::new(folder)).unwrap().value;
+        assert_eq!(
+            (at("/home"), at("/srv/www/b/c")),
+            ("None".into(), "Limit".into())
+        );
         // As Debian's userdir.conf has it.
         let users = "<Directory />\nAllowOverride None\n</Directory>\n\
                      <Directory /home/*/public_html>\nAllowOverride FileInfo\n</Directory>\n";
