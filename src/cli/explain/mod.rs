@@ -22,6 +22,9 @@ const LONGEST_LINE: usize = 16 << 10;
 /// More objects of one rule are only counted.
 const MOST_OBJECTS: usize = 5;
 
+/// A remedy that is no longer is told again rather than looked up some lines above.
+const SHORT_REMEDY: usize = 160;
+
 /// Of a line or a part of it, in characters.
 const MOST_SHOWN: usize = 300;
 
@@ -280,7 +283,8 @@ impl fmt::Display for Report {
         let mut told: Vec<(String, u64)> = Vec::new();
         for finding in &self.findings {
             let remedy = finding.filled(finding.rule.remedy);
-            let same = told.iter().find(|(other, _)| *other == remedy);
+            let is_long = remedy.len() > SHORT_REMEDY;
+            let same = told.iter().find(|(other, _)| is_long && *other == remedy);
             finding.write(f, same.map(|(_, line)| *line))?;
             writeln!(f)?;
             told.push((remedy, finding.first));
