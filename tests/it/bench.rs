@@ -3,7 +3,7 @@
 
 use crate::served::{Folder, poll};
 use crate::testbed::{self, Testbed};
-use crate::wire::Ask;
+use crate::wire::{Ask, END_REQUEST, STDOUT, record};
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Output, Stdio};
@@ -179,6 +179,31 @@ fn a_cut_answer_is_one_in_any_place() {
         assert_eq!((json.text("errors/cut"), code), ("6", 1));
         assert_eq!(json.text("errors/all"), "6");
     }
+}
+
+#[test]
+fn a_body_of_another_length_than_announced_is_cut() {
+    let (_folder, address) = application(|mut stream| {
+        let _ = stream.read(&mut [0; 4096]);
+        let head = b"Content-Length: 9\r\n\r\nabc";
+        let _ =
+            stream.write_all(&[record(STDOUT, 1, head), record(END_REQUEST, 1, &[0; 8])].concat());
+    });
+    // The second time the head is not read anew.
+    let (json, code) = figures(&address, &["-n", "6"]);
+    assert_eq!((json.text("errors/cut"), code), ("6", 1));
+    let example = json.text("examples/cut");
+    assert_eq!(example, "Content-Length says 9 bytes, and the body has 3");
+    let (json, code) = figures(&address, &["-n", "6", "-X", "HEAD"]);
+    assert_eq!((json.text("requests"), code), ("6", 0));
+}
+
+#[test]
+fn wrong_answers_are_answers() {
+    let testbed = Testbed::listening(2);
+    let arguments = ["-s", "0.3", "--warm-up", "0", "/nowhere"];
+    let (json, code) = figures(&testbed.address().to_string(), &arguments);
+    assert_eq!((json.text("warnings"), code), ("[]", 1));
 }
 
 #[test]

@@ -1,18 +1,22 @@
 //! The command `get` as people type it: the testbed asks itself, and asks others: another testbed, applications that do all
 //! wrong, php-fpm, and a program of libfcgi.
 
-use crate::cli::Home;
+use crate::cli::{Home, told};
 use crate::served::{Folder, poll};
-use crate::testbed::{Testbed, command_of};
+use crate::testbed::{self, Testbed, command_of};
 use crate::wire::{END_REQUEST, STDERR, STDOUT, record};
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// How a `get` ended, and what it said.
 #[derive(Debug)]
@@ -488,6 +492,80 @@ fn standard_output_that_takes_nothing_is_told() {
         !stderr.contains("standard output"),
         "they have seen enough: {stderr}"
     );
+}
+
+#[test]
+fn a_content_length_that_web_servers_refuse_is_no_answer() {
+    for (head, code, words) in [
+        (
+            "Content-Length: 99999999999999999999",
+            8,
+            "which is not a number",
+        ),
+        (
+            "Content-Length: 1\r\nContent-Length: 2",
+            8,
+            "two different Content-Lengths",
+        ),
+        (
+            "Content-Length: 3",
+            18,
+            "Content-Length says 3 bytes, and 2 came",
+        ),
+        ("Content-Length: 1", 18, "too long, and web servers cut it"),
+    ] {
+        let (_folder, address) = stub(answer_of(format!("{head}\r\n\r\nab").as_bytes(), [0; 8]));
+        let got = get(&["--connect", &address, "/"]);
+        assert_eq!(got.code, Some(code), "{got:?}");
+        assert!(got.stderr.contains(words), "{got:?}");
+    }
+    let (_folder, address) = stub(answer_of(b"Content-Length: 7\r\n\r\n", [0; 8]));
+    assert_eq!(get(&["--connect", &address, "-I", "/"]).code, Some(0));
+}
+
+#[test]
+fn nothing_of_the_application_is_an_order_to_the_terminal() {
+    // U+009B begins an order as ESC [ does.
+    let head = "Status: 200 \u{9b}31mOK\r\nX: \u{9b}31m\r\n\r\n".as_bytes();
+    let answer = [
+        record(STDERR, 1, "\u{9b}31m\x1b[2J\n".as_bytes()),
+        answer_of(head, [0; 8]),
+    ];
+    let (_folder, address) = stub(answer.concat());
+    let got = get(&["--connect", &address, "-v", "/"]);
+    assert_eq!(got.code, Some(0), "{got:?}");
+    let is_order = |c: char| c.is_control() && c != '\n';
+    assert!(!got.stderr.contains(is_order), "{got:?}");
+}
+
+#[test]
+fn ctrl_c_ends_it_at_once() {
+    let home = Home::new();
+    let mut command = home.command(&["get", "/chunks?n=1000&ms=100"]);
+    let mut running = Running(command.stdout(Stdio::piped()).spawn().expect("it starts"));
+    let mut some = [0; 5];
+    let mut stdout = running.0.stdout.take().unwrap();
+    stdout.read_exact(&mut some).expect("the first chunk");
+    let since = Instant::now();
+    testbed::signal(running.0.id(), "INT");
+    let status = running.0.wait().expect("it ends");
+    assert_eq!(status.signal(), Some(2), "as every program: {status}");
+    assert!(since.elapsed() < Duration::from_secs(3), "no grace");
+}
+
+#[test]
+fn an_argument_that_is_no_text_is_said_to_be_none() {
+    let home = Home::new();
+    for place in [&["/"][..], &["/", "-H"], &["/", "--connect"]] {
+        let mut command = home.command(&[&["get"], place].concat());
+        command.arg(OsStr::from_bytes(b"a\xff"));
+        let told = told(command);
+        assert_eq!(told.code, Some(2));
+        assert!(
+            told.sentence().starts_with("\"a\\xFF\" is not UTF-8"),
+            "{told:?}"
+        );
+    }
 }
 
 #[test]

@@ -11,11 +11,10 @@ pub(super) use wish::Wish;
 use self::trace::Trace;
 use super::asked::remedy;
 use super::own::Tables;
-use super::stderr::Stderr;
+use super::stderr::{Stderr, printable};
 use super::{asked, lines, misused, own, program, read_settings, say};
 use crate::client::{Begin, Client, End, Head, HeadReader, Part, Way};
 use crate::net::Address;
-use crate::process;
 use crate::server::Server;
 use std::io::{self, ErrorKind, StdoutLock, Write};
 use std::process::ExitCode;
@@ -43,7 +42,8 @@ pub(super) fn help(name: &str) -> String {
          The body goes to standard output; to standard error what the application wrote\n\
          to stderr, and how it ended. Without --connect {name} answers by itself.\n\
          Exit status: 0, 22 for a status from 400, 7 no connection, 8 not FastCGI,\n\
-         18 cut, 28 silent for too long, 52 no answer, 23 output not taken, 2 misused.\n",
+         18 cut, 28 silent for too long, 52 no answer, 23 output not taken, 2 misused,\n\
+         1 not asked.\n",
         own::lines(wish::FLAGS),
         own::lines(asked::FLAGS)
     )
@@ -78,14 +78,12 @@ fn ask_ourselves(server: Server, wish: &Wish) -> ExitCode {
     // Nobody is behind us that sends files, and whoever reads the log counts visitors.
     server.setup.sendfile = None;
     server.access_log = None;
-    let started = server
-        .own_process()
-        .and_then(|()| server.start_on(Vec::new()));
-    let handle = match started {
+    // Whoever presses Ctrl-C has seen enough: nobody else waits for an answer.
+    server.borrow_process();
+    let handle = match server.start_on(Vec::new()) {
         Ok(handle) => handle,
         Err(error) => return failed(&error),
     };
-    process::stops(&handle.pool);
     let code = match handle.connect() {
         Ok(stream) => hear(Client::from(stream), wish),
         Err(error) => return failed(&error),
@@ -95,7 +93,6 @@ fn ask_ourselves(server: Server, wish: &Wish) -> ExitCode {
         handle.stop();
         handle.join();
     }
-    process::is_done();
     ExitCode::from(code)
 }
 
@@ -244,9 +241,13 @@ impl<'a> Hearing<'a> {
             self.body,
             self.began.elapsed().as_millis()
         ));
-        if let Some(declared) = self.missing_of(head) {
+        if let Some(declared) = self.announced(head).filter(|&length| length != self.body) {
+            let what = match self.body < declared {
+                true => "cut",
+                false => "too long, and web servers cut it",
+            };
             say(&format!(
-                "the answer is cut: Content-Length says {declared} bytes, and {} came",
+                "the answer is {what}: Content-Length says {declared} bytes, and {} came",
                 self.body
             ));
             return code::CUT;
@@ -257,16 +258,10 @@ impl<'a> Hearing<'a> {
         }
     }
 
-    /// The declared length of a body that is shorter.
-    fn missing_of(&self, head: &Head) -> Option<u64> {
-        if self.wish.asked.method == "HEAD" || [204, 304].contains(&head.status()) {
-            return None;
-        }
-        let declared = std::str::from_utf8(head.field("content-length")?).ok()?;
-        declared
-            .parse()
-            .ok()
-            .filter(|&declared| self.body < declared)
+    /// The length that its body has to have.
+    fn announced(&self, head: &Head) -> Option<u64> {
+        let has_body = self.wish.asked.method != "HEAD" && ![204, 304].contains(&head.status());
+        head.content_length().filter(|_| has_body)
     }
 
     fn broke_off(&self, error: &io::Error) -> u8 {
@@ -289,11 +284,7 @@ impl<'a> Hearing<'a> {
 }
 
 fn status(head: &Head) -> String {
-    let text = format!(
-        "{} {}",
-        head.status(),
-        String::from_utf8_lossy(head.reason())
-    );
+    let text = format!("{} {}", head.status(), printable(head.reason()));
     text.trim_end().to_owned()
 }
 
@@ -329,6 +320,7 @@ mod tests {
             code::UNWRITABLE,
             code::SILENT,
             code::NO_ANSWER,
+            code::FAILED,
         ] {
             assert!(help.contains(&format!("{code} ")), "{code}");
         }
