@@ -231,6 +231,18 @@ fn the_request_is_that_of_a_web_server_and_as_the_flags_ask() {
             &["REQUEST_METHOD=PATCH", "CONTENT_LENGTH=0"],
         ),
         (
+            &["-b", "a=1", "-b", "b=2; c=3"],
+            &["HTTP_COOKIE=a=1; b=2; c=3"],
+        ),
+        (
+            &["-G", "-d", "a=1", "--data-urlencode", "b=ü &", "-d", "c"],
+            &[
+                "REQUEST_METHOD=GET",
+                "QUERY_STRING=x=1&a=1&b=%C3%BC+%26&c",
+                "REQUEST_URI=/env?x=1&a=1&b=%C3%BC+%26&c",
+            ],
+        ),
+        (
             &["--script-filename", "/srv/www/env"],
             &[
                 "SCRIPT_FILENAME=/srv/www/env",
@@ -271,6 +283,12 @@ fn bodies_come_from_arguments_files_and_standard_input() {
         (&["-d", "@-"], b"x\ny\n", b"xy"),
         (&["--data-binary", "@-"], b"x\ny\n", b"x\ny\n"),
         (&["-d", "a", "-d", "@-"], b"b", b"a&b"),
+        (&["--data-raw", "@a", "-d", "b"], b"", b"@a&b"),
+        (
+            &["--data-urlencode", "n@-", "--data-binary", "b\n"],
+            b"a\nb",
+            b"n=a%0Ab&b\n",
+        ),
     ] {
         let got = get_with(&home, &[&["/echo"], flags].concat(), input);
         assert_eq!((got.code, &got.stdout[..]), (Some(0), wanted), "{flags:?}");
@@ -295,6 +313,14 @@ fn bodies_come_from_arguments_files_and_standard_input() {
         .map(|&byte| u32::from(byte))
         .sum();
     let wanted = format!("query q=1\nfield name=Ada L\nfile up=body:11:{sum}\n");
+    let part = get_with(
+        &home,
+        &["/echo", "-F", &format!("a=@{file};type=x/y;filename=b")],
+        b"",
+    );
+    let part = String::from_utf8_lossy(&part.stdout);
+    let head = "name=\"a\"; filename=\"b\"\r\nContent-Type: x/y\r\n\r\none\r\ntwo";
+    assert!(part.contains(head), "{part}");
     // Not of the body's order, which the testbed has by kind.
     assert_eq!(get_with(&home, &form, b"").text(), (Some(0), &*wanted));
 }
@@ -554,6 +580,23 @@ fn ctrl_c_ends_it_at_once() {
 }
 
 #[test]
+fn a_person_at_a_terminal_sees_that_it_waits() {
+    let home = Home::new();
+    let get = home.command(&["get", "/sleep?ms=1500"]);
+    let silent = told(home.command(&["get", "/sleep?ms=1200"]));
+    assert!(!silent.stderr.contains("waiting"), "{silent:?}");
+    let mut script = command_of("script");
+    script.stdout(Stdio::piped());
+    let program = get.get_program().to_str().unwrap();
+    let line = format!("{program} get '/sleep?ms=1500'");
+    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    let told = told(script);
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let waits = told.stdout.matches("waiting: nothing came for 1 s");
+    assert_eq!(waits.count(), 1, "{told:?}");
+}
+
+#[test]
 fn an_argument_that_is_no_text_is_said_to_be_none() {
     let home = Home::new();
     for place in [&["/"][..], &["/", "-H"], &["/", "--connect"]] {
@@ -638,7 +681,23 @@ fn misuse_is_one_sentence() {
         ),
         (
             &["/", "-F", "x=1", "-d", "y"],
-            "--data, --data-binary and --form are a body each, and a request has one; leave the others out",
+            "--form is a body, and the data of --data and the like is another, but a request has one; leave one out",
+        ),
+        (
+            &["/", "-G"],
+            "--get puts data into the query; write --data NAME=VALUE, too",
+        ),
+        (
+            &["/", "-G", "-d", "a b"],
+            "--get: the data have what no path can have; write --data-urlencode, which encodes it",
+        ),
+        (
+            &["/", "-b", "jar"],
+            "--cookie: \"jar\" is not NAME=VALUE; write both, with an equals sign between",
+        ),
+        (
+            &["/", "-d", "@/dev/zero"],
+            "\"/dev/zero\" makes the body longer than 256 MiB; write a shorter one, or upload it through serve, with curl",
         ),
         (
             &["/", "-I", "-d", "y"],

@@ -4,11 +4,13 @@
 //! The body of the answer goes to standard output as it comes; what else there is to know, to standard error.
 
 mod trace;
+mod waiting;
 mod wish;
 
 pub(super) use wish::Wish;
 
 use self::trace::Trace;
+use self::waiting::Waiting;
 use super::asked::remedy;
 use super::own::Tables;
 use super::stderr::{Stderr, printable};
@@ -58,8 +60,9 @@ pub(super) fn run(server: Server, wish: Wish) -> ExitCode {
 }
 
 fn ask_at(address: &Address, wish: &Wish) -> ExitCode {
+    let waiting = Waiting::begin();
     match Client::connect(address) {
-        Ok(client) => ExitCode::from(hear(client, wish)),
+        Ok(client) => ExitCode::from(hear(client, wish, waiting)),
         Err(error) => {
             say(&format!("{error}{}", remedy(&error)));
             ExitCode::from(code::NO_CONNECTION)
@@ -85,7 +88,7 @@ fn ask_ourselves(server: Server, wish: &Wish) -> ExitCode {
         Err(error) => return failed(&error),
     };
     let code = match handle.connect() {
-        Ok(stream) => hear(Client::from(stream), wish),
+        Ok(stream) => hear(Client::from(stream), wish, Waiting::begin()),
         Err(error) => return failed(&error),
     };
     // Whoever was silent for too long would not end now either.
@@ -102,7 +105,7 @@ fn failed(error: &io::Error) -> ExitCode {
 }
 
 /// Asks on this connection; the exit status.
-fn hear(client: Client, wish: &Wish) -> u8 {
+fn hear(client: Client, wish: &Wish, waiting: Waiting) -> u8 {
     let mut client = client.timeout(wish.timeout);
     if wish.is_verbose {
         let mut trace = Trace::default();
@@ -112,7 +115,7 @@ fn hear(client: Client, wish: &Wish) -> u8 {
         role: wish.role,
         ..Begin::default()
     };
-    let mut hearing = Hearing::new(wish);
+    let mut hearing = Hearing::new(wish, waiting);
     let params = wish.asked.params.iter().map(|(name, value)| (name, value));
     let end = client.exchange(begin, params, &wish.asked.body[..], |part| {
         hearing.take(part)
@@ -123,6 +126,7 @@ fn hear(client: Client, wish: &Wish) -> u8 {
 /// An answer on its way to whoever asked.
 struct Hearing<'a> {
     wish: &'a Wish,
+    waiting: Waiting,
     began: Instant,
     reader: HeadReader,
     head: Option<Head>,
@@ -137,9 +141,10 @@ struct Hearing<'a> {
 }
 
 impl<'a> Hearing<'a> {
-    fn new(wish: &'a Wish) -> Hearing<'a> {
+    fn new(wish: &'a Wish, waiting: Waiting) -> Hearing<'a> {
         Hearing {
             wish,
+            waiting,
             began: Instant::now(),
             reader: HeadReader::default(),
             head: None,
@@ -152,6 +157,7 @@ impl<'a> Hearing<'a> {
     }
 
     fn take(&mut self, part: Part<'_>) -> io::Result<()> {
+        self.waiting.came();
         match part {
             Part::Stdout(bytes) if self.head.is_some() => self.take_body(bytes),
             Part::Stdout(bytes) => {
