@@ -45,7 +45,7 @@ pub(super) fn help(name: &str) -> String {
          to stderr, and how it ended. Without --connect {name} answers by itself.\n\
          Exit status: 0, 22 for a status from 400, 7 no connection, 8 not FastCGI,\n\
          18 cut, 28 silent for too long, 52 no answer, 23 output not taken, 2 misused,\n\
-         1 not asked.\n",
+         1 not asked. As Apache's user: su -s /bin/sh www-data -c './{name} get /'\n",
         own::lines(wish::FLAGS),
         own::lines(asked::FLAGS)
     )
