@@ -5,6 +5,7 @@ use crate::cli::{Home, told};
 use crate::served::{Folder, poll};
 use crate::testbed::{self, Testbed, command_of};
 use crate::wire::{END_REQUEST, STDERR, STDOUT, record};
+use socket2::{Domain, SockAddr, Socket, Type};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
@@ -430,7 +431,7 @@ fn what_goes_wrong_has_an_exit_status_and_a_sentence() {
     assert!(
         get(&["--connect", &address, "/"])
             .end()
-            .ends_with("(overloaded)")
+            .ends_with(": it is overloaded (FCGI_OVERLOADED)")
     );
     let (_folder, address) = stub(answer_of(b"Content-Length: 9\r\n\r\nabc", ended(0)));
     let short = get(&["--connect", &address, "/"]);
@@ -479,6 +480,28 @@ fn nobody_there_and_nobody_who_answers_are_told_apart() {
     assert!(
         slow.failure(28).contains("sent nothing for 100ms"),
         "{slow:?}"
+    );
+}
+
+#[test]
+fn a_queue_that_stays_full_is_waited_for_as_long_as_asked() {
+    let folder = Folder::new();
+    let path = folder.path().join("s");
+    let listener = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+    listener.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+    listener.listen(0).unwrap();
+    let _only_place = UnixStream::connect(&path).unwrap();
+    let address = format!("unix:{}", path.display());
+    let since = Instant::now();
+    let full = get(&["--connect", &address, "--timeout", "0.2", "/"]);
+    let sentence = full.failure(7);
+    assert!(
+        sentence.ends_with("all of its workers are busy, or it hangs"),
+        "{full:?}"
+    );
+    assert!(
+        since.elapsed() < Duration::from_secs(5),
+        "not the usual ten"
     );
 }
 

@@ -5,7 +5,7 @@ use super::plan::Plan;
 use super::request::ID;
 use super::tally::{Kind, Tally};
 use super::{Phase, Progress, Shared};
-use crate::client::{Found, HeadReader, Records};
+use crate::client::{Found, HeadReader, Records, refusal};
 use crate::net::{Epoll, Interest, Timer, Transport, sys};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -444,9 +444,11 @@ fn read(connection: &mut Connection, input: &[u8], known: &mut Known) -> Outcome
             Ok(Some(Found::End(end))) => {
                 // Padding and management records may follow; of no request, nothing else.
                 let is_end = connection.records.next(0, input, &mut at).is_ok();
+                if let Some(refusal) = refusal(end.protocol_status) {
+                    return protocol(&format!("the application refused the request: {refusal}"));
+                }
                 return match connection.answer.status {
                     _ if !is_end => protocol("the application went on after END_REQUEST"),
-                    _ if end.protocol_status != 0 => protocol(refusal(end.protocol_status)),
                     None => protocol("the answer has no head"),
                     // What libfcgi's and our own applications end an answer with that they could not finish.
                     Some(_) if end.app_status != 0 => Outcome::Failed(
@@ -463,16 +465,6 @@ fn read(connection: &mut Connection, input: &[u8], known: &mut Known) -> Outcome
 
 fn protocol(words: &str) -> Outcome {
     Outcome::Failed(Kind::Protocol, words.to_owned())
-}
-
-/// Numbers of FCGI_END_REQUEST's protocolStatus.
-fn refusal(protocol_status: u8) -> &'static str {
-    match protocol_status {
-        1 => "the application refused a second request on the connection (FCGI_CANT_MPX_CONN)",
-        2 => "the application is overloaded (FCGI_OVERLOADED)",
-        3 => "the application is no responder (FCGI_UNKNOWN_ROLE)",
-        _ => "the application ended with a protocol status that nobody knows",
-    }
 }
 
 impl Answer {

@@ -14,6 +14,7 @@ mod tally;
 
 pub(super) use plan::Plan;
 
+use super::asked::remedy;
 use super::own::Tables;
 use super::{asked, own, print, say};
 use crate::net::Transport;
@@ -110,7 +111,8 @@ fn ask(plan: &Plan) -> Result<Done, String> {
             plan.connections
         ));
     }
-    Transport::connect(&plan.connect, plan.timeout).map_err(|error| error.to_string())?;
+    Transport::connect(&plan.connect, plan.timeout)
+        .map_err(|error| format!("{error}{}", remedy(&error)))?;
     for signal in [sys::SIGINT, sys::SIGTERM] {
         sys::on_signal(signal, interrupt).map_err(|error| error.to_string())?;
     }

@@ -211,8 +211,8 @@ impl Report<'_> {
     fn is_stuck(&self) -> bool {
         let tally = self.tally;
         let usual = Duration::from_nanos(tally.times.longest()) * 2;
-        tally.unanswered > 0
-            && (tally.statuses.is_empty() || tally.oldest > usual.max(Duration::from_secs(1)))
+        let is_alone = tally.statuses.is_empty() && tally.all_errors() == 0;
+        tally.unanswered > 0 && (is_alone || tally.oldest > usual.max(Duration::from_secs(1)))
     }
 
     fn times(&self) -> [(&'static str, u64); 6] {

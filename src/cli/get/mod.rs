@@ -61,7 +61,7 @@ pub(super) fn run(server: Server, wish: Wish) -> ExitCode {
 
 fn ask_at(address: &Address, wish: &Wish) -> ExitCode {
     let waiting = Waiting::begin();
-    match Client::connect(address) {
+    match Client::connect_within(address, wish.timeout.min(Client::CONNECT_LIMIT)) {
         Ok(client) => ExitCode::from(hear(client, wish, waiting)),
         Err(error) => {
             say(&format!("{error}{}", remedy(&error)));
@@ -218,13 +218,8 @@ impl<'a> Hearing<'a> {
             "application status {}, protocol status {}{}",
             end.app_status,
             end.protocol_status,
-            match end.protocol_status {
-                0 => "",
-                1 => " (one request at a time)",
-                2 => " (overloaded)",
-                3 => " (it does not have this role)",
-                _ => " (which nobody knows)",
-            }
+            end.refusal()
+                .map_or(String::new(), |refusal| format!(": {refusal}"))
         );
         let Some(head) = &self.head else {
             note(&format!("end: {statuses}\n"));

@@ -82,13 +82,8 @@ impl Answer {
         let Some(begun) = self.begun else {
             return Err(format!(
                 "the application ended the request without a whole head{}",
-                match end.protocol_status {
-                    0 => "",
-                    1 => ": it takes no second request on a connection",
-                    2 => ": it is overloaded",
-                    3 => ": it is no responder",
-                    _ => ", with a status that does not exist",
-                }
+                end.refusal()
+                    .map_or(String::new(), |refusal| format!(": {refusal}"))
             ));
         };
         match begun.framing {

@@ -70,7 +70,7 @@ impl Answer {
             Ok(())
         })?;
         let took = begin.elapsed();
-        if let Some(sentence) = refused(end.protocol_status) {
+        if let Some(sentence) = end.refusal() {
             return Err(io::Error::other(sentence));
         }
         let Some((head, head_len)) = HeadReader::default().read(&stdout)? else {
@@ -181,17 +181,6 @@ pub(super) fn failure(address: &Address, error: &io::Error) -> Finding {
         format!("GET / has no answer from {address}: {error}"),
         remedy,
     )
-}
-
-/// Section 5.5.
-fn refused(protocol_status: u8) -> Option<&'static str> {
-    match protocol_status {
-        0 => None,
-        1 => Some("it takes no second request (FCGI_CANT_MPX_CONN), and has none"),
-        2 => Some("it is overloaded (FCGI_OVERLOADED)"),
-        3 => Some("it is no responder (FCGI_UNKNOWN_ROLE): an authorizer or a filter"),
-        _ => Some("it ended the request with a protocol status that nobody knows"),
-    }
 }
 
 fn is_php(head: &Head) -> bool {
