@@ -39,7 +39,7 @@ pub(super) struct Asked {
 pub(super) type Pair = (Vec<u8>, Vec<u8>);
 
 impl Asked {
-    /// Of `command`, for which `target` is asked; a method, if one is needed that is not said.
+    /// What the flags ask of `target`; `method` is what another flag needs.
     ///
     /// # Errors
     /// One sentence.
@@ -52,12 +52,7 @@ impl Asked {
         if method == Some("HEAD") && !matches!(body, Body::None) {
             return Err("--head asks without a body; leave it or the body out".into());
         }
-        let method = match (matches.opt_str("request"), &body) {
-            (Some(method), _) => method_of(method)?,
-            (None, _) if method.is_some() => method.unwrap_or_default().to_owned(),
-            (None, Body::None) => "GET".to_owned(),
-            (None, _) => "POST".to_owned(),
-        };
+        let method = method_of(matches, method, &body)?;
         let mut ask = request(&method, &target);
         for (name, value) in headers(matches, &body)? {
             ask = ask.header(&name, value);
@@ -73,7 +68,7 @@ impl Asked {
         };
         let (mut params, body) = ask.into_parts();
         if let Some(file) = matches.opt_str("script-filename") {
-            name_script(&mut params, &Script::file(&file)?);
+            Script::file(&file)?.name_in(&mut params);
         }
         for text in matches.opt_strs("param") {
             let (name, value) = named("param", &text)?;
@@ -199,12 +194,16 @@ fn is_illegal(c: char) -> bool {
     c == '#' || c == ' ' || c.is_control()
 }
 
-fn method_of(method: String) -> Result<String, String> {
-    match is_token(&method) {
-        true => Ok(method),
-        false => Err(format!(
+/// `needed` is what another flag asks for.
+fn method_of(matches: &Matches, needed: Option<&str>, body: &Body) -> Result<String, String> {
+    match (matches.opt_str("request"), needed, body) {
+        (Some(method), ..) if is_token(&method) => Ok(method),
+        (Some(method), ..) => Err(format!(
             "--request: {method:?} is not legal in HTTP; write GET, POST and the like"
         )),
+        (None, Some(method), _) => Ok(method.to_owned()),
+        (None, None, Body::None) => Ok("GET".to_owned()),
+        (None, None, _) => Ok("POST".to_owned()),
     }
 }
 
@@ -283,20 +282,6 @@ fn header(text: &str) -> Result<(&str, Option<&str>), String> {
         _ => return Ok((name, value)),
     };
     Err(format!("--header: {refused}"))
-}
-
-fn name_script(params: &mut Vec<Pair>, script: &Script) {
-    // The decoded path, all of which it is so far.
-    let path = params.iter().find(|(name, _)| name == b"PATH_INFO");
-    let path = path.map_or("".into(), |(_, path)| {
-        String::from_utf8_lossy(path).into_owned()
-    });
-    for (name, value) in script.named(&path) {
-        set(params, name, &value);
-        if value.is_empty() {
-            params.pop();
-        }
-    }
 }
 
 fn set(params: &mut Vec<Pair>, name: &str, value: &str) {

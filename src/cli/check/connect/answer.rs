@@ -92,17 +92,15 @@ impl Answer {
 
     pub(super) fn findings(&self, address: &Address) -> Vec<Finding> {
         let mut findings = vec![self.page(address)];
-        if let Some(declared) = self.head.field("content-length") {
-            let declared = String::from_utf8_lossy(declared);
-            if declared.trim().parse() != Ok(self.body_len) {
-                findings.push(Finding::red(
-                    format!(
-                        "its Content-Length says {declared} bytes, and {} came",
-                        self.body_len
-                    ),
-                    "let the application count bytes and not letters, or leave Content-Length out",
-                ));
-            }
+        let declared = self.head.content_length();
+        if let Some(declared) = declared.filter(|&declared| declared != self.body_len) {
+            findings.push(Finding::red(
+                format!(
+                    "its Content-Length says {declared} bytes, and {} came",
+                    self.body_len
+                ),
+                "let the application count bytes and not letters, or leave Content-Length out",
+            ));
         }
         if self.body_len > 0 && self.head.field("content-type").is_none() {
             findings.push(Finding::yellow(
