@@ -153,7 +153,7 @@ fn an_answer_that_is_not_proper_is_told() {
         (
             record(END_REQUEST, 1, &[0, 0, 0, 0, 3, 0, 0, 0]),
             "red",
-            "it is no responder",
+            "it does not have the role",
         ),
         (
             record(END_REQUEST, 1, &COMPLETE),

@@ -4,18 +4,19 @@
 //! The body of the answer goes to standard output as it comes; what else there is to know, to standard error.
 
 mod trace;
+mod waiting;
 mod wish;
 
 pub(super) use wish::Wish;
 
 use self::trace::Trace;
+use self::waiting::Waiting;
 use super::asked::remedy;
 use super::own::Tables;
-use super::stderr::Stderr;
+use super::stderr::{Stderr, printable};
 use super::{asked, lines, misused, own, program, read_settings, say};
 use crate::client::{Begin, Client, End, Head, HeadReader, Part, Way};
 use crate::net::Address;
-use crate::process;
 use crate::server::Server;
 use std::io::{self, ErrorKind, StdoutLock, Write};
 use std::process::ExitCode;
@@ -43,8 +44,8 @@ pub(super) fn help(name: &str) -> String {
          The body goes to standard output; to standard error what the application wrote\n\
          to stderr, and how it ended. Without --connect {name} answers by itself.\n\
          Exit status: 0, 22 for a status from 400, 7 no connection, 8 not FastCGI,\n\
-         18 cut, 28 silent for too long, 52 no answer, 23 output not taken, 2 misused.\n\
-         As the web server's user: su -s /bin/sh www-data -c './{name} get /'\n",
+         18 cut, 28 silent for too long, 52 no answer, 23 output not taken, 2 misused,\n\
+         1 not asked. As Apache's user: su -s /bin/sh www-data -c './{name} get /'\n",
         own::lines(wish::FLAGS),
         own::lines(asked::FLAGS)
     )
@@ -59,8 +60,9 @@ pub(super) fn run(server: Server, wish: Wish) -> ExitCode {
 }
 
 fn ask_at(address: &Address, wish: &Wish) -> ExitCode {
-    match Client::connect(address) {
-        Ok(client) => ExitCode::from(hear(client, wish)),
+    let waiting = Waiting::begin();
+    match Client::connect_within(address, wish.timeout.min(Client::CONNECT_LIMIT)) {
+        Ok(client) => ExitCode::from(hear(client, wish, waiting)),
         Err(error) => {
             say(&format!("{error}{}", remedy(&error)));
             ExitCode::from(code::NO_CONNECTION)
@@ -79,16 +81,14 @@ fn ask_ourselves(server: Server, wish: &Wish) -> ExitCode {
     // Nobody is behind us that sends files, and whoever reads the log counts visitors.
     server.setup.sendfile = None;
     server.access_log = None;
-    let started = server
-        .own_process()
-        .and_then(|()| server.start_on(Vec::new()));
-    let handle = match started {
+    // Whoever presses Ctrl-C has seen enough: nobody else waits for an answer.
+    server.borrow_process();
+    let handle = match server.start_on(Vec::new()) {
         Ok(handle) => handle,
         Err(error) => return failed(&error),
     };
-    process::stops(&handle.pool);
     let code = match handle.connect() {
-        Ok(stream) => hear(Client::from(stream), wish),
+        Ok(stream) => hear(Client::from(stream), wish, Waiting::begin()),
         Err(error) => return failed(&error),
     };
     // Whoever was silent for too long would not end now either.
@@ -96,7 +96,6 @@ fn ask_ourselves(server: Server, wish: &Wish) -> ExitCode {
         handle.stop();
         handle.join();
     }
-    process::is_done();
     ExitCode::from(code)
 }
 
@@ -106,7 +105,7 @@ fn failed(error: &io::Error) -> ExitCode {
 }
 
 /// Asks on this connection; the exit status.
-fn hear(client: Client, wish: &Wish) -> u8 {
+fn hear(client: Client, wish: &Wish, waiting: Waiting) -> u8 {
     let mut client = client.timeout(wish.timeout);
     if wish.is_verbose {
         let mut trace = Trace::default();
@@ -116,7 +115,7 @@ fn hear(client: Client, wish: &Wish) -> u8 {
         role: wish.role,
         ..Begin::default()
     };
-    let mut hearing = Hearing::new(wish);
+    let mut hearing = Hearing::new(wish, waiting);
     let params = wish.asked.params.iter().map(|(name, value)| (name, value));
     let end = client.exchange(begin, params, &wish.asked.body[..], |part| {
         hearing.take(part)
@@ -127,6 +126,7 @@ fn hear(client: Client, wish: &Wish) -> u8 {
 /// An answer on its way to whoever asked.
 struct Hearing<'a> {
     wish: &'a Wish,
+    waiting: Waiting,
     began: Instant,
     reader: HeadReader,
     head: Option<Head>,
@@ -141,9 +141,10 @@ struct Hearing<'a> {
 }
 
 impl<'a> Hearing<'a> {
-    fn new(wish: &'a Wish) -> Hearing<'a> {
+    fn new(wish: &'a Wish, waiting: Waiting) -> Hearing<'a> {
         Hearing {
             wish,
+            waiting,
             began: Instant::now(),
             reader: HeadReader::default(),
             head: None,
@@ -156,6 +157,7 @@ impl<'a> Hearing<'a> {
     }
 
     fn take(&mut self, part: Part<'_>) -> io::Result<()> {
+        self.waiting.came();
         match part {
             Part::Stdout(bytes) if self.head.is_some() => self.take_body(bytes),
             Part::Stdout(bytes) => {
@@ -216,13 +218,8 @@ impl<'a> Hearing<'a> {
             "application status {}, protocol status {}{}",
             end.app_status,
             end.protocol_status,
-            match end.protocol_status {
-                0 => "",
-                1 => " (one request at a time)",
-                2 => " (overloaded)",
-                3 => " (it does not have this role)",
-                _ => " (which nobody knows)",
-            }
+            end.refusal()
+                .map_or(String::new(), |refusal| format!(": {refusal}"))
         );
         let Some(head) = &self.head else {
             note(&format!("end: {statuses}\n"));
@@ -245,9 +242,13 @@ impl<'a> Hearing<'a> {
             self.body,
             self.began.elapsed().as_millis()
         ));
-        if let Some(declared) = self.missing_of(head) {
+        if let Some(declared) = self.announced(head).filter(|&length| length != self.body) {
+            let what = match self.body < declared {
+                true => "cut",
+                false => "too long, and web servers cut it",
+            };
             say(&format!(
-                "the answer is cut: Content-Length says {declared} bytes, and {} came",
+                "the answer is {what}: Content-Length says {declared} bytes, and {} came",
                 self.body
             ));
             return code::CUT;
@@ -258,16 +259,10 @@ impl<'a> Hearing<'a> {
         }
     }
 
-    /// The declared length of a body that is shorter.
-    fn missing_of(&self, head: &Head) -> Option<u64> {
-        if self.wish.asked.method == "HEAD" || [204, 304].contains(&head.status()) {
-            return None;
-        }
-        let declared = std::str::from_utf8(head.field("content-length")?).ok()?;
-        declared
-            .parse()
-            .ok()
-            .filter(|&declared| self.body < declared)
+    /// The length that its body has to have.
+    fn announced(&self, head: &Head) -> Option<u64> {
+        let has_body = self.wish.asked.method != "HEAD" && ![204, 304].contains(&head.status());
+        head.content_length().filter(|_| has_body)
     }
 
     fn broke_off(&self, error: &io::Error) -> u8 {
@@ -290,11 +285,7 @@ impl<'a> Hearing<'a> {
 }
 
 fn status(head: &Head) -> String {
-    let text = format!(
-        "{} {}",
-        head.status(),
-        String::from_utf8_lossy(head.reason())
-    );
+    let text = format!("{} {}", head.status(), printable(head.reason()));
     text.trim_end().to_owned()
 }
 
@@ -330,6 +321,7 @@ mod tests {
             code::UNWRITABLE,
             code::SILENT,
             code::NO_ANSWER,
+            code::FAILED,
         ] {
             assert!(help.contains(&format!("{code} ")), "{code}");
         }

@@ -2,7 +2,6 @@
 
 use super::super::Finding;
 use super::pace;
-use crate::cli::asked::name_script;
 use crate::cli::script::Script;
 use crate::client::{Begin, Client, End, Head, HeadReader, MAX_HEAD, Part};
 use crate::net::{Address, Transport, Wait};
@@ -61,7 +60,7 @@ impl Answer {
         let ask = request("GET", "/").header("User-Agent", AGENT);
         let (mut params, _) = ask.header("Accept", "*/*").into_parts();
         if let Some(script) = script {
-            name_script(&mut params, script);
+            script.name_in(&mut params);
         }
         let end = client.exchange(begun, params, io::empty(), |part| {
             match part {
@@ -79,7 +78,7 @@ impl Answer {
             Ok(())
         })?;
         let took = begin.elapsed();
-        if let Some(sentence) = refused(end.protocol_status) {
+        if let Some(sentence) = end.refusal() {
             return Err(io::Error::other(sentence));
         }
         let Some((head, head_len)) = HeadReader::default().read(&stdout)? else {
@@ -101,17 +100,15 @@ impl Answer {
 
     pub(super) fn findings(&self, address: &Address) -> Vec<Finding> {
         let mut findings = vec![self.page(address)];
-        if let Some(declared) = self.head.field("content-length") {
-            let declared = String::from_utf8_lossy(declared);
-            if declared.trim().parse() != Ok(self.body_len) {
-                findings.push(Finding::red(
-                    format!(
-                        "its Content-Length says {declared} bytes, and {} came",
-                        self.body_len
-                    ),
-                    "let the application count bytes and not letters, or leave Content-Length out",
-                ));
-            }
+        let declared = self.head.content_length();
+        if let Some(declared) = declared.filter(|&declared| declared != self.body_len) {
+            findings.push(Finding::red(
+                format!(
+                    "its Content-Length says {declared} bytes, and {} came",
+                    self.body_len
+                ),
+                "let the application count bytes and not letters, or leave Content-Length out",
+            ));
         }
         if self.body_len > 0 && self.head.field("content-type").is_none() {
             findings.push(Finding::yellow(
@@ -190,17 +187,6 @@ pub(super) fn failure(address: &Address, error: &io::Error) -> Finding {
         format!("GET / has no answer from {address}: {error}"),
         remedy,
     )
-}
-
-/// Section 5.5.
-fn refused(protocol_status: u8) -> Option<&'static str> {
-    match protocol_status {
-        0 => None,
-        1 => Some("it takes no second request (FCGI_CANT_MPX_CONN), and has none"),
-        2 => Some("it is overloaded (FCGI_OVERLOADED)"),
-        3 => Some("it is no responder (FCGI_UNKNOWN_ROLE): an authorizer or a filter"),
-        _ => Some("it ended the request with a protocol status that nobody knows"),
-    }
 }
 
 fn is_php(head: &Head) -> bool {
