@@ -617,6 +617,8 @@ fn a_person_at_a_terminal_sees_that_it_waits() {
     assert_eq!(told.code, Some(0), "{told:?}");
     let waits = told.stdout.matches("waiting: nothing came for 1 s");
     assert_eq!(waits.count(), 1, "{told:?}");
+    // The body does not end its line.
+    assert!(told.stdout.contains("\r\nend: 200"), "{told:?}");
 }
 
 #[test]
@@ -762,7 +764,8 @@ pub struct Running(pub Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.0.kill();
+        // Workers of php-fpm outlive a parent that is killed.
+        testbed::signal_all(&[self.0.id()], "TERM");
         let _ = self.0.wait();
     }
 }
@@ -820,6 +823,20 @@ fn php_fpm_is_asked_for_a_script() {
     let root = folder.path().display();
     let address = format!("unix:{root}/s");
     let script = script.to_str().unwrap();
+    for (flags, remedy) in [
+        (
+            &[][..],
+            "php-fpm has to be told what to run; write --script-filename",
+        ),
+        (
+            &["--script-filename", "/no/such.php"],
+            "php-fpm does not find that file",
+        ),
+    ] {
+        let lost = get(&[&["--connect", &address, "/"], flags].concat());
+        assert_eq!(lost.code, Some(22), "{lost:?}");
+        assert!(lost.stderr.contains(remedy), "{lost:?}");
+    }
     let ask = |arguments: &[&str]| get(&[&["--connect", &address], arguments].concat());
     for (path, path_info) in [
         ("/index.php", "-"),

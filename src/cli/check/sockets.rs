@@ -213,7 +213,8 @@ pub(super) fn connects(subject: &Subject, person: &Person, socket: &Node, way: &
                 socket.described()
             ),
             format!(
-                "--socket-owner :{name}, which gives the socket to its group (php-fpm: listen.group and listen.mode)"
+                "--socket-owner :{}, which gives the socket to its group (php-fpm: listen.group and listen.mode)",
+                person.group()
             ),
         ),
     }

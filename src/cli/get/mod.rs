@@ -18,7 +18,7 @@ use super::{asked, lines, misused, own, program, read_settings, say};
 use crate::client::{Begin, Client, End, Head, HeadReader, Part, Way};
 use crate::net::Address;
 use crate::server::Server;
-use std::io::{self, ErrorKind, StdoutLock, Write};
+use std::io::{self, ErrorKind, IsTerminal, StdoutLock, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -135,7 +135,11 @@ struct Hearing<'a> {
     /// Something came on STDOUT.
     has_begun: bool,
     stderr: Stderr,
+    /// php-fpm has said that it does not find one.
+    has_no_script: bool,
     out: StdoutLock<'static>,
+    /// What was written last ended within a line.
+    is_in_line: bool,
     /// Why standard output does not take the answer.
     unwritable: Option<ErrorKind>,
 }
@@ -151,7 +155,9 @@ impl<'a> Hearing<'a> {
             body: 0,
             has_begun: false,
             stderr: Stderr::default(),
+            has_no_script: false,
             out: io::stdout().lock(),
+            is_in_line: false,
             unwritable: None,
         }
     }
@@ -171,7 +177,8 @@ impl<'a> Hearing<'a> {
                 }
             }
             Part::Stderr(bytes) => {
-                self.stderr.take(bytes, tell_stderr);
+                self.stderr
+                    .take(bytes, |line| tell_stderr(line, &mut self.has_no_script));
                 Ok(())
             }
             Part::End(_) => Ok(()),
@@ -200,16 +207,26 @@ impl<'a> Hearing<'a> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.is_in_line = bytes.last().map_or(self.is_in_line, |&last| last != b'\n');
         let written = self.out.write_all(bytes).and_then(|()| self.out.flush());
         written.inspect_err(|error| self.unwritable = Some(error.kind()))
     }
 
     /// Says how it ended; the exit status.
     fn finish(mut self, end: io::Result<End>) -> u8 {
-        self.stderr.end(tell_stderr);
+        self.stderr
+            .end(|line| tell_stderr(line, &mut self.has_no_script));
+        self.end_line();
         match end {
             Ok(end) => self.ended(end),
             Err(error) => self.broke_off(&error),
+        }
+    }
+
+    /// Who looks at a terminal has body and sentences in one place.
+    fn end_line(&mut self) {
+        if self.is_in_line && self.unwritable.is_none() && io::stdout().is_terminal() {
+            let _ = self.write(b"\n");
         }
     }
 
@@ -253,6 +270,16 @@ impl<'a> Hearing<'a> {
             ));
             return code::CUT;
         }
+        if self.has_no_script {
+            say(match self.wish.names_script {
+                true => {
+                    "php-fpm does not find that file: its user has to be able to read it, and a chroot = counts from there"
+                }
+                false => {
+                    "php-fpm has to be told what to run; write --script-filename /path/of/index.php"
+                }
+            });
+        }
         match head.status() {
             ..400 => 0,
             _ => code::STATUS,
@@ -284,12 +311,16 @@ impl<'a> Hearing<'a> {
     }
 }
 
+/// php-fpm's words, on its stderr.
+const NO_SCRIPT: &str = "Primary script unknown";
+
 fn status(head: &Head) -> String {
     let text = format!("{} {}", head.status(), printable(head.reason()));
     text.trim_end().to_owned()
 }
 
-fn tell_stderr(line: &str) {
+fn tell_stderr(line: &str, has_no_script: &mut bool) {
+    *has_no_script |= line.contains(NO_SCRIPT);
     note(&format!("stderr: {line}\n"));
 }
 

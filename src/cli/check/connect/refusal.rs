@@ -96,7 +96,7 @@ fn denied(path: &Path) -> Finding {
         format!("{} may not connect to unix:{shown}{mode}", me.name),
         format!(
             "--socket-owner :{}, which gives the socket to its group (php-fpm: listen.group); or ask as the web server's user",
-            me.name
+            me.group()
         ),
     )
 }
