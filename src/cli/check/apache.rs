@@ -1,5 +1,7 @@
-//! Apache's own configuration, as far as it lies where Debian and Red Hat have it and this user may read it.
+//! Apache's own configuration: where Debian and Red Hat have it, and what those that run here were given by `-f`, as far
+//! as this user may read it.
 
+use super::person::processes;
 use super::{shape, text_of};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -15,6 +17,23 @@ const FILES: [&str; 7] = [
     "/etc/httpd/conf.d",
 ];
 
+/// One file of it.
+pub(super) struct Config {
+    pub(super) file: PathBuf,
+    pub(super) text: String,
+    /// Another Apache's than the system's.
+    is_given: bool,
+}
+
+/// What AllowOverride says for a folder, and where that is written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Allowed {
+    pub(super) value: String,
+    /// Of the `<Directory>` in which it stands.
+    pub(super) folder: PathBuf,
+    pub(super) file: PathBuf,
+}
+
 /// Whether a module is on. `None` where nobody can tell: only Debian has a file for each.
 pub(super) fn has(module: &str) -> Option<bool> {
     let enabled = Path::new("/etc/apache2/mods-enabled");
@@ -22,24 +41,79 @@ pub(super) fn has(module: &str) -> Option<bool> {
     enabled.is_dir().then(|| file.exists())
 }
 
+/// All files that can be read, in the order in which Apache reads them.
+pub(super) fn configs() -> Vec<Config> {
+    let mut given: Vec<PathBuf> = processes().into_iter().filter_map(given).collect();
+    given.sort();
+    given.dedup();
+    let usual: Vec<PathBuf> = FILES.iter().map(PathBuf::from).collect();
+    let mut configs = configs_of(&usual);
+    configs.extend(configs_of(&given).into_iter().map(|config| Config {
+        is_given: true,
+        ..config
+    }));
+    configs
+}
+
 /// All that can be read, as one text.
 pub(super) fn configuration() -> String {
-    text_of_all(&FILES)
+    configs().into_iter().map(|config| config.text).collect()
 }
 
 /// The text of these files, and of those in these folders.
 pub(super) fn text_of_all(names: &[&str]) -> String {
+    let names: Vec<PathBuf> = names.iter().map(PathBuf::from).collect();
+    let configs = configs_of(&names).into_iter();
+    configs.map(|config| config.text).collect()
+}
+
+fn configs_of(names: &[PathBuf]) -> Vec<Config> {
     let files = names.iter().flat_map(|name| {
         let entries = fs::read_dir(name).into_iter().flatten().flatten();
         let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
         files.sort();
-        if !Path::new(name).is_dir() {
-            files.push(name.into());
+        if !name.is_dir() {
+            files.push(name.clone());
         }
         files
     });
-    let texts = files.filter_map(|file| text_of(&file));
-    texts.map(|text| text + "\n").collect()
+    let configs = files.filter_map(|file| {
+        let text = text_of(&file)? + "\n";
+        Some(Config {
+            file,
+            text,
+            is_given: false,
+        })
+    });
+    configs.collect()
+}
+
+/// Of a process that is an Apache: the file that it was given by `-f`. Its children have the same arguments.
+fn given(pid: u32) -> Option<PathBuf> {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    if !["apache2", "httpd"].contains(&name.trim_end()) {
+        return None;
+    }
+    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let words: Vec<String> = line
+        .split(|&byte| byte == 0)
+        .map(|word| String::from_utf8_lossy(word).into_owned())
+        .collect();
+    behind_f(&words)
+}
+
+/// An absolute one only: others begin where that Apache was built to look.
+fn behind_f(words: &[String]) -> Option<PathBuf> {
+    let mut words = words.iter();
+    let mut file = None;
+    while let Some(word) = words.next() {
+        match word.strip_prefix("-f") {
+            Some("") => file = words.next().map(PathBuf::from),
+            Some(joined) => file = Some(PathBuf::from(joined)),
+            None => {}
+        }
+    }
+    file.filter(|file| file.is_absolute())
 }
 
 /// The values of a directive, from all places in which it stands.
@@ -52,13 +126,49 @@ pub(super) fn values<'t>(text: &'t str, directive: &str) -> Vec<&'t str> {
     lines.collect()
 }
 
-/// What AllowOverride says for a folder. `None` also where AllowOverrideList makes exceptions, which nobody reads here.
-pub(super) fn allow_override(text: &str, folder: &Path) -> Option<String> {
-    let list = of_folder(text, "AllowOverrideList", folder);
-    match list {
-        Some(list) if !list.eq_ignore_ascii_case("none") => None,
-        _ => of_folder(text, "AllowOverride", folder),
+/// What AllowOverride says for a folder: the value of the nearest `<Directory>` that has one.
+/// `None` also where AllowOverrideList makes exceptions, which nobody reads here, and where a folder's name is a variable's.
+pub(super) fn allow_override(configs: &[Config], folder: &Path) -> Option<Allowed> {
+    let text: String = configs.iter().map(|config| config.text.as_str()).collect();
+    let list = of_folder(&text, "AllowOverrideList", folder);
+    if list.is_some_and(|list| !list.eq_ignore_ascii_case("none")) || has_variables(&text) {
+        return None;
     }
+    let mut nearest: Option<Allowed> = None;
+    for config in configs {
+        let mut within: Option<PathBuf> = None;
+        for line in config.text.lines().map(str::trim) {
+            let lower = line.to_ascii_lowercase();
+            if lower.starts_with("<directory ") {
+                let name = line["<directory ".len()..].trim_end_matches('>').trim();
+                within = Some(PathBuf::from(name.trim_matches('"')));
+            } else if lower.starts_with("</directory>") {
+                within = None;
+            } else if let (Some(place), Some(value)) =
+                (&within, values(line, "AllowOverride").first())
+            {
+                let depth = |folder: &Path| folder.components().count();
+                // The later one counts, if it is the same Apache's.
+                let is_nearer = nearest.as_ref().is_none_or(|other| {
+                    depth(place) >= depth(&other.folder) + usize::from(config.is_given)
+                });
+                if is_above(place, folder) && is_nearer {
+                    nearest = Some(Allowed {
+                        value: (*value).to_owned(),
+                        folder: place.clone(),
+                        file: config.file.clone(),
+                    });
+                }
+            }
+        }
+    }
+    nearest
+}
+
+/// Nobody knows what a variable in the name of a `<Directory>` stands for.
+fn has_variables(text: &str) -> bool {
+    let mut sections = values(text, "<Directory").into_iter();
+    sections.any(|name| name.contains("${"))
 }
 
 /// Whether there is a `<Directory>` for a folder or one above it, but the root of the system.
@@ -71,7 +181,7 @@ pub(super) fn is_named(text: &str, folder: &Path) -> bool {
 }
 
 /// What a directive says for a folder: the value of the nearest `<Directory>` that has it, in whose name there may be
-/// wildcards. `None` as well if one has a variable in its name: nobody knows what it stands for.
+/// wildcards.
 pub(super) fn of_folder(text: &str, directive: &str, folder: &Path) -> Option<String> {
     let mut within: Option<PathBuf> = None;
     let mut nearest: Option<(usize, String)> = None;
@@ -85,9 +195,6 @@ pub(super) fn of_folder(text: &str, directive: &str, folder: &Path) -> Option<St
         } else if let (Some(place), Some(value)) = (&within, values(line, directive).first()) {
             let depth = place.components().count();
             let is_nearer = nearest.as_ref().is_none_or(|(other, _)| *other <= depth);
-            if place.to_string_lossy().contains("${") {
-                return None;
-            }
             if is_above(place, folder) && is_nearer {
                 nearest = Some((depth, (*value).to_owned()));
             }
@@ -116,30 +223,62 @@ mod tests {
     fn the_nearest_folder_says_what_may_be_overridden() {
         let text = "<Directory />\n AllowOverride None\n</Directory>\n<Directory \"/srv/www\">\n\tAllowOverride  All\n\
                     </Directory>\n<Directory /srv>\nallowoverride FileInfo\n</Directory>\nAllowOverride x\n";
-        let at = |folder| allow_override(text, Path::new(folder));
-        assert_eq!(at("/srv/www/a").as_deref(), Some("All"));
-        assert_eq!(at("/srv/other").as_deref(), Some("FileInfo"));
-        assert_eq!(at("/home").as_deref(), Some("None"));
-        assert_eq!(allow_override("", Path::new("/")), None);
-        assert!(is_named(text, Path::new("/srv/www/a")) && !is_named(text, Path::new("/home")));
+        let config = |file: &str, text: &str| Config {
+            file: file.into(),
+            text: text.into(),
+            is_given: false,
+        };
+        let other = "<Directory /srv/www/b/c>\nAllowOverride Limit\n</Directory>\n<Directory />\nAllowOverride x\n";
+        let configs = [config("/a.conf", text), config("/b.conf", other)];
+        let at = |folder| {
+            let found = allow_override(&configs, Path::new(folder)).unwrap();
+            (found.value, found.folder, found.file)
+        };
+        let found =
+            |value: &str, folder: &str, file: &str| (value.into(), folder.into(), file.into());
+        assert_eq!(at("/srv/www/a"), found("All", "/srv/www", "/a.conf"));
+        assert_eq!(at("/srv/other"), found("FileInfo", "/srv", "/a.conf"));
+        assert_eq!(
+            at("/srv/www/b/c"),
+            found("Limit", "/srv/www/b/c", "/b.conf")
+        );
+        assert_eq!(at("/home"), found("x", "/", "/b.conf"));
+        assert_eq!(allow_override(&[], Path::new("/")), None);
+        let mut configs = configs;
+        configs[1].is_given = true;
+        let at = |folder| allow_override(&configs, Path::new(folder)).unwrap().value;
+        assert_eq!(
+            (at("/home"), at("/srv/www/b/c")),
+            ("None".into(), "Limit".into())
+        );
+        // As Debian's userdir.conf has it.
+        let users = "<Directory />\nAllowOverride None\n</Directory>\n\
+                     <Directory /home/*/public_html>\nAllowOverride FileInfo\n</Directory>\n";
+        let configs = [config("/c.conf", users)];
+        let at = |folder| allow_override(&configs, Path::new(folder)).unwrap().value;
+        assert_eq!(at("/home/ada/public_html/shop"), "FileInfo");
+        assert_eq!(at("/home/ada/public"), "None");
+        assert_eq!(at("/home/public_html"), "None");
     }
 
-    /// Debian's userdir.conf; a list of single directives; a variable; `/var/www` that is a link.
+    /// A list of single directives; a variable; a folder that is a link.
     #[test]
     fn a_folder_may_be_meant_without_being_named() {
         let none = "<Directory />\nAllowOverride None\n</Directory>\n";
         let of = |name: &str, line: &str, folder: &Path| {
             let text = format!("{none}<Directory {name}>\n{line}\n</Directory>\n");
-            allow_override(&text, folder)
+            let config = Config {
+                file: "/a.conf".into(),
+                text,
+                is_given: false,
+            };
+            allow_override(&[config], folder).map(|allowed| allowed.value)
         };
         let (all, ada) = ("AllowOverride All", Path::new("/home/ada/public_html/x"));
         let named = |name| of(name, all, ada);
-        assert_eq!(named("/home/*/public_html").as_deref(), Some("All"));
         assert_eq!(named("\"/home/[a-c]*/\"").as_deref(), Some("All"));
-        assert_eq!(named("/home/*/x").as_deref(), Some("None"));
         assert_eq!(named("${HOMES}"), None);
-        let list = "AllowOverrideList RewriteEngine RewriteRule";
-        assert_eq!(of("/home", list, ada), None);
+        assert_eq!(of("/home", "AllowOverrideList RewriteRule", ada), None);
         let process = fs::canonicalize("/proc/self").unwrap();
         assert_eq!(of("/proc/self", all, &process).as_deref(), Some("All"));
         let options = "<Directory /home>\nOptions +ExecCGI\n</Directory>\n";
@@ -147,6 +286,23 @@ mod tests {
             of_folder(options, "Options", ada).as_deref(),
             Some("+ExecCGI")
         );
+        assert!(is_named(options, ada) && !is_named(none, ada));
+    }
+
+    #[test]
+    fn an_apache_that_runs_says_which_file_it_reads() {
+        let behind = |line: &str| {
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            behind_f(&words)
+        };
+        assert_eq!(behind("/usr/sbin/apache2 -k start"), None);
+        assert_eq!(
+            behind("apache2 -f /a/b.conf -D FOREGROUND"),
+            Some("/a/b.conf".into())
+        );
+        assert_eq!(behind("httpd -f/a/b.conf"), Some("/a/b.conf".into()));
+        assert_eq!(behind("httpd -f conf/b.conf"), None);
+        assert_eq!(behind("httpd -f"), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The `.htaccess` beside the program: whether Apache reads it, runs the program by it, and sends requests there.
 
+use super::apache::Allowed;
 use super::person::{Node, READ};
 use super::{Finding, Subject, apache, base, circles, shape, text_of};
 use std::path::Path;
@@ -42,8 +43,10 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
         return findings;
     };
     let (name, folder) = (subject.name(), subject.site());
-    let configuration = apache::configuration();
-    let around = Around::of(&configuration, folder, &name);
+    let configs = apache::configs();
+    let allowed = apache::allow_override(&configs, folder);
+    let configuration: String = configs.into_iter().map(|config| config.text).collect();
+    let around = Around::of(&configuration, allowed, folder, &name);
     let exists = |file: &str| folder.join(file).exists();
     findings.extend(judge(&text, &name, &around, &exists));
     findings.extend(base::judge(&text, folder, &configuration));
@@ -59,22 +62,19 @@ pub(super) fn is_proxied(text: &str, name: &str) -> bool {
 #[derive(Debug, Default)]
 struct Around {
     /// AllowOverride
-    allowed: Option<String>,
-    /// And not by what is said of all folders.
-    is_named: bool,
+    allowed: Option<Allowed>,
     has_exec_cgi: bool,
     handler: Option<String>,
 }
 
 impl Around {
-    fn of(configuration: &str, folder: &Path, name: &str) -> Around {
+    fn of(configuration: &str, allowed: Option<Allowed>, folder: &Path, name: &str) -> Around {
         let options = apache::of_folder(configuration, "Options", folder);
         let handlers = apache::values(configuration, "AddHandler").into_iter();
         let handlers = handlers.map(words).filter(|words| ends_so(name, words));
         let is_named = apache::is_named(configuration, folder);
         Around {
-            allowed: apache::allow_override(configuration, folder),
-            is_named,
+            allowed,
             has_exec_cgi: options.is_some_and(|options| {
                 let options = options.to_ascii_lowercase();
                 let mut options = options.split_whitespace();
@@ -111,7 +111,7 @@ struct Said {
 
 fn judge(text: &str, name: &str, around: &Around, exists: &dyn Fn(&str) -> bool) -> Vec<Finding> {
     let mut said = read(text, name);
-    let ignored = ignored(around.allowed.as_deref(), around.is_named, &said);
+    let ignored = ignored(around.allowed.as_ref(), &said);
     said.exec_cgi = said.exec_cgi.or(around.has_exec_cgi.then_some(true));
     if said.handler.is_none() {
         said.handler = around.handler.clone();
@@ -143,9 +143,13 @@ fn judge(text: &str, name: &str, around: &Around, exists: &dyn Fn(&str) -> bool)
     findings
 }
 
-fn ignored(allowed: Option<&str>, is_named: bool, said: &Said) -> Option<Finding> {
-    let allowed = allowed?;
-    let words: Vec<String> = allowed
+fn ignored(allowed: Option<&Allowed>, said: &Said) -> Option<Finding> {
+    let Allowed {
+        value,
+        folder,
+        file,
+    } = allowed?;
+    let words: Vec<String> = value
         .split_whitespace()
         .map(str::to_ascii_lowercase)
         .collect();
@@ -157,18 +161,26 @@ fn ignored(allowed: Option<&str>, is_named: bool, said: &Said) -> Option<Finding
     if has("all") {
         return None;
     }
-    let remedy = "in the server's configuration: AllowOverride FileInfo Options for this folder";
-    if has("none") && is_named {
-        return Some(Finding::red(
-            "Apache does not read it: its configuration says AllowOverride None for this folder",
-            remedy,
+    let says = format!(
+        "{} says AllowOverride {value} for {}",
+        file.display(),
+        folder.display()
+    );
+    // Debian's says so of all folders that it does not name, and serves none of them: another configuration may.
+    if has("none") && folder == Path::new("/") {
+        return Some(Finding::yellow(
+            format!(
+                "Apache does not read it, if it serves this folder by that configuration: {says}"
+            ),
+            "there, or in a <Directory> of its own for this folder: AllowOverride FileInfo Options",
         ));
     }
-    // Debian's says so of all folders that it does not name, and serves none of them: another configuration may.
     if has("none") {
-        return Some(Finding::yellow(
-            "Apache does not read it, if it serves this folder by its usual configuration: that says AllowOverride None for /",
-            remedy,
+        return Some(Finding::red(
+            format!(
+                "Apache does not read it, and visitors get 404, or the program's bytes: {says}"
+            ),
+            "there, or in a <Directory> of its own for this folder: AllowOverride FileInfo Options",
         ));
     }
     let lacks_options = said.exec_cgi.is_some() && !has("options");
@@ -180,8 +192,8 @@ fn ignored(allowed: Option<&str>, is_named: bool, said: &Said) -> Option<Finding
         (true, true) => "FileInfo Options",
     };
     Some(Finding::red(
-        format!("AllowOverride {allowed} does not allow what it says: each request is a 500"),
-        format!("in the server's configuration: AllowOverride {allowed} {missing}"),
+        format!("{says}, which does not allow what stands here: each request is a 500"),
+        format!("write there: AllowOverride {value} {missing}"),
     ))
 }
 
@@ -274,7 +286,7 @@ fn targets(said: &Said, name: &str, exists: &dyn Fn(&str) -> bool) -> Vec<Findin
             format!(
                 "a rewrite rule sends requests to {file}, and there is no such file: 404, or 500 (AH00124)"
             ),
-            format!("write {name} there"),
+            format!("write {name} there, or let {name} print all of it: conf htaccess"),
         )
     };
     missing.into_iter().map(finding).collect()
@@ -299,6 +311,7 @@ fn read(text: &str, name: &str) -> Said {
     let mut others = 0;
     // `<If "! -f %{REQUEST_FILENAME}">`: not for the file itself. Of other conditions nobody knows.
     let (mut is_for_some, mut is_for_no_file) = (false, false);
+    let mut is_second = false;
     let text = text.replace("\\\r\n", " ").replace("\\\n", " ");
     for line in text.lines().map(str::trim) {
         let words = words(line);
@@ -313,6 +326,10 @@ fn read(text: &str, name: &str) -> Said {
             "</files>" | "</filesmatch>" if others > 0 => others -= 1,
             _ if others > 0 => {}
             "options" => said.options(values, line),
+            // `conf htaccess` has one handler for mod_fcgid and another one for where that is missing.
+            "<ifmodule" => is_second = values.first().is_some_and(|name| name.starts_with('!')),
+            "</ifmodule>" => is_second = false,
+            "sethandler" if is_second && said.handler.is_some() => {}
             "<if" => {
                 is_for_some = true;
                 is_for_no_file = values.concat().replace(' ', "").starts_with("!-f");
@@ -448,9 +465,13 @@ mod tests {
 
     fn judged(text: &str, allowed: Option<&str>) -> Vec<(Level, String)> {
         let exists = |file: &str| file == "app.fcgi";
+        let allowed = allowed.map(|value| Allowed {
+            value: value.into(),
+            folder: "/srv".into(),
+            file: "/etc/a.conf".into(),
+        });
         let around = Around {
-            allowed: allowed.map(str::to_owned),
-            is_named: true,
+            allowed,
             ..Around::default()
         };
         let found = judge(text, "app.fcgi", &around, &exists);
@@ -488,6 +509,7 @@ mod tests {
                 assert_eq!((found.len(), found[0].0), (1, Level::Green), "{found:?}");
             } else {
                 assert_eq!(found[0].0, Level::Green, "{form}: {found:?}");
+                assert!(found[0].1.contains("by fcgid-script"), "{form}: {found:?}");
             }
         }
     }
@@ -520,17 +542,21 @@ mod tests {
         );
         assert_eq!(found[0].level, Level::Green, "{found:?}");
         let configuration = "AddHandler cgi-script .cgi .pl\n<Directory /srv>\nOptions Indexes ExecCGI\n</Directory>\n";
-        let around = Around::of(configuration, Path::new("/srv/www"), "app.cgi");
+        let around = Around::of(configuration, None, Path::new("/srv/www"), "app.cgi");
         let found = judge(rules, "app.cgi", &around, &exists);
         assert_eq!(found[0].level, Level::Green, "{found:?}");
         // Where only FileInfo is allowed, as in Debian's userdir.conf, it has to come from there.
         let around = Around {
-            allowed: Some("FileInfo".into()),
+            allowed: Some(Allowed {
+                value: "FileInfo".into(),
+                folder: "/srv".into(),
+                file: "/etc/a.conf".into(),
+            }),
             ..around
         };
         let found = judge(rules, "app.cgi", &around, &exists);
         assert_eq!(found[0].level, Level::Green, "{found:?}");
-        let around = Around::of(configuration, Path::new("/home"), "app.cgi");
+        let around = Around::of(configuration, None, Path::new("/home"), "app.cgi");
         assert_eq!(
             judge(rules, "app.cgi", &around, &exists)[0].level,
             Level::Yellow
@@ -541,8 +567,14 @@ mod tests {
     #[test]
     fn what_is_said_of_all_folders_is_no_proof() {
         for (place, level) in [("/", Level::Yellow), ("/srv", Level::Red)] {
-            let configuration = format!("<Directory {place}>\nAllowOverride None\n</Directory>\n");
-            let around = Around::of(&configuration, Path::new("/srv/www"), "app.fcgi");
+            let around = Around {
+                allowed: Some(Allowed {
+                    value: "None".into(),
+                    folder: place.into(),
+                    file: "/etc/a.conf".into(),
+                }),
+                ..Around::default()
+            };
             let found = judge(GUIDE, "app.fcgi", &around, &|_| true);
             assert_eq!((found.len(), found[0].level), (1, level), "{found:?}");
             assert!(found[0].what.contains("AllowOverride None"));
@@ -608,8 +640,15 @@ mod tests {
     fn the_server_may_not_allow_it() {
         for (allowed, words) in [
             ("None", "does not read it"),
-            ("FileInfo", "AllowOverride FileInfo does not allow"),
-            ("Options", "AllowOverride Options does not allow"),
+            ("None", "/etc/a.conf says AllowOverride None for /srv"),
+            (
+                "FileInfo",
+                "says AllowOverride FileInfo for /srv, which does not allow",
+            ),
+            (
+                "Options",
+                "says AllowOverride Options for /srv, which does not allow",
+            ),
         ] {
             let found = judged(GUIDE, Some(allowed));
             assert_eq!(found[0].0, Level::Red);
