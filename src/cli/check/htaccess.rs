@@ -331,8 +331,10 @@ fn read(text: &str, name: &str) -> Said {
             "</ifmodule>" => is_second = false,
             "sethandler" if is_second && said.handler.is_some() => {}
             "<if" => {
-                is_for_some = true;
-                is_for_no_file = values.concat().replace(' ', "").starts_with("!-f");
+                let condition = values.concat().replace([' ', '"', '>'], "");
+                // The program is a file.
+                is_for_some = condition != "-f%{REQUEST_FILENAME}";
+                is_for_no_file = condition.starts_with("!-f");
             }
             "</if>" => (is_for_some, is_for_no_file) = (false, false),
             "sethandler" => {
@@ -497,21 +499,23 @@ mod tests {
         for form in ["", "addhandler", "wrapper"] {
             let printed = conf::text("htaccess", form, &site).unwrap();
             let found = judged(&printed, None);
-            // The program has to lie elsewhere there, as it says; else Apache sends it.
-            if form == "wrapper" {
-                assert_eq!(found[0].0, Level::Red);
-                assert!(
-                    found[0].1.contains("visitors download the program"),
-                    "{found:?}"
-                );
-                let denied = format!("{printed}<Files app.fcgi>\nRequire all denied\n</Files>\n");
-                let found = judged(&denied, None);
-                assert_eq!((found.len(), found[0].0), (1, Level::Green), "{found:?}");
-            } else {
-                assert_eq!(found[0].0, Level::Green, "{form}: {found:?}");
-                assert!(found[0].1.contains("by fcgid-script"), "{form}: {found:?}");
-            }
+            assert_eq!(
+                (found.len(), found[0].0),
+                (1, Level::Green),
+                "{form}: {found:?}"
+            );
+            assert!(found[0].1.contains("by fcgid-script"), "{form}: {found:?}");
         }
+        // Apache sends a program that lies there unless that is forbidden.
+        let printed = conf::text("htaccess", "wrapper", &site).unwrap();
+        let (front, rest) = printed.split_once("<Files \"app.fcgi\">").unwrap();
+        let (_, rest) = rest.split_once("</Files>").unwrap();
+        let found = judged(&format!("{front}{rest}"), None);
+        assert_eq!(found[0].0, Level::Red);
+        assert!(
+            found[0].1.contains("visitors download the program"),
+            "{found:?}"
+        );
     }
 
     /// Each of these was taken for a mistake.
