@@ -48,20 +48,23 @@ impl Testbed {
         let path = listener.local_addr().unwrap();
         let address = Address::Unix(path.as_pathname().expect("a file").to_owned());
         let socket: OwnedFd = listener.try_clone().unwrap().into();
-        Testbed::inheriting(socket, address, workers)
+        Testbed::inheriting(socket, address, workers, &[])
     }
 
     /// As [`Testbed::on_stdin`], by TCP.
     pub fn on_tcp(workers: usize) -> Testbed {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        Testbed::inheriting(listener.into(), Address::Tcp(address), workers)
+        // With many connections half of a head may wait for long where the machine is busy.
+        let flags = ["--head-timeout", "60"];
+        Testbed::inheriting(listener.into(), Address::Tcp(address), workers, &flags)
     }
 
-    fn inheriting(socket: OwnedFd, address: Address, workers: usize) -> Testbed {
+    fn inheriting(socket: OwnedFd, address: Address, workers: usize, flags: &[&str]) -> Testbed {
         let mut command = command();
         command
             .args(["--workers", &workers.to_string()])
+            .args(flags)
             .stdin(socket);
         Testbed::spawn(command, address, Folder::new())
     }
