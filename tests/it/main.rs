@@ -28,6 +28,7 @@ mod fairness;
 mod foreign;
 mod forms;
 mod get;
+mod guides;
 mod launches;
 mod layers;
 mod limits;
