@@ -43,7 +43,7 @@ use folder::Folder;
 use forms::Ways;
 use paths::{Paths, Way};
 use requests::{Asked, TABLE};
-use row::{Cut, Report, Row, Running, Traits, Work};
+use row::{Cut, Files, Report, Row, Running, Stderr, Traits, Work};
 use testbed::Testbed;
 
 /// What went wrong is a sentence.
@@ -68,7 +68,11 @@ const COMMON: Traits = Traits {
     streams: false,
     cut: Cut::Hidden,
     keeps_connections: Some(false),
-    htaccess: false,
+    files: Files::None,
+    base: "",
+    way: Way::Apache,
+    log: "log/testbed.log",
+    stderr: Stderr::Shown("log/apache-error.log"),
 };
 
 /// mod_fcgid writes the whole body before it reads the answer.
@@ -77,6 +81,7 @@ const FCGID: Traits = Traits {
     authorization: false,
     cut: Cut::Status(500),
     keeps_connections: None,
+    log: "log/apache-error.log",
     ..COMMON
 };
 
@@ -93,6 +98,8 @@ const PROXY: Traits = Traits {
 const NGINX: Traits = Traits {
     echoes_large: false,
     streams: true,
+    way: Way::Nginx,
+    stderr: Stderr::Shown("log/nginx-error.log"),
     ..COMMON
 };
 
@@ -101,16 +108,31 @@ const NGINX_KEPT: Traits = Traits {
     ..NGINX
 };
 
+const LIGHTTPD: Traits = Traits {
+    way: Way::Lighttpd,
+    stderr: Stderr::Shown("log/lighttpd-error.log"),
+    ..COMMON
+};
+
+const LIGHTTPD_SPAWNED: Traits = Traits {
+    log: "log/lighttpd-breakage.log",
+    ..LIGHTTPD
+};
+
 /// HAProxy 2.6 gathers what is small, and tells the visitor when an answer is cut.
 const HAPROXY: Traits = Traits {
     takes_chunks: false,
     cut: Cut::Noticed,
+    way: Way::HaProxy,
+    stderr: Stderr::Deadly,
     ..COMMON
 };
 
 /// Caddy 2.6 writes the whole body before it reads the answer, as mod_fcgid does.
 const CADDY: Traits = Traits {
     echoes_large: false,
+    way: Way::Caddy,
+    stderr: Stderr::Hidden,
     ..COMMON
 };
 
@@ -118,6 +140,8 @@ const CADDY: Traits = Traits {
 const H2O: Traits = Traits {
     names_cgi: false,
     streams: true,
+    way: Way::H2o,
+    stderr: Stderr::Shown("log/h2o-error.log"),
     ..COMMON
 };
 
@@ -128,7 +152,7 @@ const ROWS: &[Row] = &[
         work: Work::Table {
             start: apache::fcgid_htaccess,
             traits: Traits {
-                htaccess: true,
+                files: Files::Guarded,
                 ..FCGID
             },
         },
@@ -139,7 +163,8 @@ const ROWS: &[Row] = &[
         work: Work::Table {
             start: apache::htaccess_addhandler,
             traits: Traits {
-                htaccess: true,
+                way: Way::Twice,
+                files: Files::Guarded,
                 ..FCGID
             },
         },
@@ -150,7 +175,7 @@ const ROWS: &[Row] = &[
         work: Work::Table {
             start: apache::htaccess_wrapper,
             traits: Traits {
-                htaccess: true,
+                files: Files::Guarded,
                 ..FCGID
             },
         },
@@ -264,7 +289,8 @@ const ROWS: &[Row] = &[
                 authorization: false,
                 streams: true,
                 keeps_connections: None,
-                htaccess: true,
+                log: "log/apache-error.log",
+                files: Files::Guarded,
                 ..COMMON
             },
         },
@@ -401,7 +427,7 @@ const ROWS: &[Row] = &[
         missing: lighttpd::missing,
         work: Work::Table {
             start: lighttpd::spawned,
-            traits: COMMON,
+            traits: LIGHTTPD_SPAWNED,
         },
     },
     Row {
@@ -409,7 +435,7 @@ const ROWS: &[Row] = &[
         missing: lighttpd::missing,
         work: Work::Table {
             start: lighttpd::external_unix,
-            traits: COMMON,
+            traits: LIGHTTPD,
         },
     },
     Row {
@@ -417,7 +443,7 @@ const ROWS: &[Row] = &[
         missing: lighttpd::missing,
         work: Work::Table {
             start: lighttpd::external_tcp,
-            traits: COMMON,
+            traits: LIGHTTPD,
         },
     },
     Row {
@@ -473,7 +499,10 @@ const ROWS: &[Row] = &[
         missing: h2o::missing,
         work: Work::Table {
             start: h2o::spawned,
-            traits: H2O,
+            traits: Traits {
+                log: "log/h2o.out",
+                ..H2O
+            },
         },
     },
     Row {
@@ -1490,6 +1519,7 @@ fn table(report: &mut Report, folder: &Folder, running: Running, traits: &Traits
         http: running.http,
         traits,
         upstream: running.upstream.as_ref(),
+        folder,
     };
     for (name, check) in TABLE {
         report.check(name, || check(&asked));
