@@ -166,7 +166,7 @@ url.rewrite-once = (
         differs: &[
             BIN_PATH,
             differs("alias.url = (", "", STATIC),
-            differs("/static/ => /path/to/your/static", "", STATIC),
+            differs("/static/ => /path/to/your/static", "", ALIAS),
             differs("^(/static($|/.*))$ => $1", "", STATIC),
         ],
     },
@@ -195,7 +195,7 @@ url.rewrite-once = (
         differs: &[
             BIN_PATH,
             differs("alias.url = (", "", STATIC),
-            differs("/static/ => /path/to/your/static", "", STATIC),
+            differs("/static/ => /path/to/your/static", "", ALIAS),
             differs(
                 "^(/static.*)$ => $1",
                 "",
@@ -432,6 +432,7 @@ const BIN_PATH: Differs = differs(
     "lighttpd sends a process several requests at once; the number is the program's own default, shown to be changed",
 );
 const STATIC: &str = "files of the site's own: ours has the rule for them as a comment";
+const ALIAS: &str = "a mistake of the guide: without a slash behind it lighttpd looks for /path/to/your/staticstyle.css";
 const AT_MOUNT: &str = "location ^~ /yourapplication/";
 const LONGER_NAMES: &str = "the guide's takes /yourapplicationxyz too";
 

@@ -1115,52 +1115,170 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "apache-guides-htaccess",
+        missing: apache::missing_fcgid,
+        work: Work::Table {
+            start: apache::guides_shared,
+            traits: Traits {
+                files: Files::Open,
+                way: Way::Twice,
+                ..FCGID
+            },
+        },
+    },
+    Row {
+        name: "apache-guides-scriptalias",
+        missing: apache::missing_fcgid,
+        work: Work::Table {
+            start: apache::guides_script_alias,
+            traits: FCGID,
+        },
+    },
+    Row {
+        name: "apache-guides-scriptalias-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::guides_script_alias,
+            paths: Paths::root(Way::Apache),
+        },
+    },
+    Row {
+        name: "apache-guides-files",
+        missing: apache::missing_fcgid,
+        work: Work::Table {
+            start: apache::guides_files,
+            traits: Traits {
+                base: "/app.py",
+                ..FCGID
+            },
+        },
+    },
+    Row {
+        name: "apache-guides-files-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::guides_files,
+            paths: Paths::mounted(Way::Apache, ["|/app.py", "/app.py|/"]).below("/app.py"),
+        },
+    },
+    Row {
+        name: "nginx-guides-root",
+        missing: nginx::missing,
+        work: Work::Table {
+            start: nginx::guides_root,
+            traits: NGINX,
+        },
+    },
+    Row {
         name: "nginx-guides-root-paths",
         missing: nginx::missing,
         work: Work::Paths {
-            start: nginx::guides,
+            start: nginx::guides_root,
             paths: Paths::root(Way::Nginx),
+        },
+    },
+    Row {
+        name: "nginx-guides-mount",
+        missing: nginx::missing,
+        work: Work::Table {
+            start: nginx::guides_mount,
+            traits: Traits {
+                base: guides::PLACE,
+                ..NGINX
+            },
         },
     },
     Row {
         name: "nginx-guides-mount-paths",
         missing: nginx::missing,
         work: Work::Paths {
-            start: nginx::guides,
-            // The pattern does not fit a line break; and it takes longer names.
-            paths: Paths::mounted(Way::Nginx, ["/app|/", "/app|/"])
+            start: nginx::guides_mount,
+            paths: Paths::mounted(Way::Nginx, ["/yourapplication|/", "/yourapplication|/"])
+                .below(guides::PLACE)
+                // The pattern does not fit a line break; and it takes longer names.
                 .longer("|/xyz/b")
-                .odd(&[("/a%0Ab", r"|/app/a\nb")]),
+                .odd(&[("/a%0Ab", r"|/yourapplication/a\nb")]),
+        },
+    },
+    Row {
+        name: "nginx-guides-older",
+        missing: nginx::missing,
+        work: Work::Table {
+            start: nginx::guides_older,
+            traits: Traits {
+                base: guides::PLACE,
+                ..NGINX
+            },
         },
     },
     Row {
         name: "nginx-guides-older-paths",
         missing: nginx::missing,
         work: Work::Paths {
-            start: nginx::guides,
-            paths: Paths::mounted(Way::Nginx, ["301", "/older|/"])
-                .below("/older")
-                .longer("|/olderxyz/b"),
+            start: nginx::guides_older,
+            paths: Paths::mounted(Way::Nginx, ["301", "/yourapplication|/"]).below(guides::PLACE),
+        },
+    },
+    Row {
+        name: "nginx-guides-fourth-told",
+        missing: nginx::missing,
+        work: Work::Table {
+            start: nginx::guides_fourth_told,
+            traits: Traits {
+                base: guides::PLACE,
+                ..NGINX
+            },
         },
     },
     Row {
         name: "nginx-guides-fourth-paths",
         missing: nginx::missing,
         work: Work::Paths {
-            start: nginx::guides,
-            paths: Paths::unknown(Way::Nginx, ["301", "|/fourth/"])
-                .below("/fourth")
-                .longer("|/fourthxyz/b"),
+            start: nginx::guides_fourth,
+            paths: Paths::unknown(Way::Nginx, ["301", "|/yourapplication/"]).below(guides::PLACE),
         },
     },
     Row {
         name: "nginx-guides-fourth-told-paths",
         missing: nginx::missing,
         work: Work::Paths {
-            start: nginx::guides_told,
-            paths: Paths::mounted(Way::Nginx, ["301", "/fourth|/"])
-                .below("/fourth")
-                .longer("|/fourthxyz/b"),
+            start: nginx::guides_fourth_told,
+            paths: Paths::mounted(Way::Nginx, ["301", "/yourapplication|/"]).below(guides::PLACE),
+        },
+    },
+    Row {
+        name: "lighttpd-guides-rewrite",
+        missing: lighttpd::missing,
+        work: Work::Table {
+            start: lighttpd::guides_rewrite,
+            traits: LIGHTTPD_SPAWNED,
+        },
+    },
+    Row {
+        name: "lighttpd-guides-rewrite-paths",
+        missing: lighttpd::missing,
+        work: Work::Paths {
+            start: lighttpd::guides_rewrite,
+            paths: Paths::root(Way::Lighttpd),
+        },
+    },
+    Row {
+        name: "lighttpd-guides-rewrite-older-paths",
+        missing: lighttpd::missing,
+        work: Work::Paths {
+            start: lighttpd::guides_rewrite_older,
+            paths: Paths::root(Way::Lighttpd),
+        },
+    },
+    Row {
+        name: "lighttpd-guides-prefix",
+        missing: lighttpd::missing,
+        work: Work::Table {
+            start: lighttpd::guides_prefix,
+            traits: Traits {
+                base: guides::PLACE,
+                ..LIGHTTPD_SPAWNED
+            },
         },
     },
     Row {
@@ -1168,8 +1286,20 @@ const ROWS: &[Row] = &[
         missing: lighttpd::missing,
         work: Work::Paths {
             start: lighttpd::guides_prefix,
-            paths: Paths::mounted(Way::Lighttpd, ["|/app", "/app|/"]).longer("/appxyz|/b"),
+            paths: Paths::mounted(Way::Lighttpd, ["|/yourapplication", "/yourapplication|/"])
+                .below(guides::PLACE)
+                .longer("/yourapplicationxyz|/b"),
         },
+    },
+    Row {
+        name: "guides-mistakes",
+        missing: || [apache::missing_fcgid(), lighttpd::missing()].concat(),
+        work: Work::Story(guides::mistakes),
+    },
+    Row {
+        name: "lighttpd-guides-static",
+        missing: lighttpd::missing,
+        work: Work::Story(guides::statics),
     },
     Row {
         name: "apache-guides-sethandler-paths",
