@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::behind::{self, Way};
 use crate::folder::Folder;
 use crate::guides;
 use crate::http::Http;
@@ -210,6 +211,7 @@ pub fn guides_shared(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
 }
 
 fn guides_folders(folder: &Folder, testbed: &Testbed) -> Outcome {
+    folder.notes().guide(Way::Started);
     for (place, base) in [("www", "/"), ("www/sub", "/sub/")] {
         testbed.install(folder, &format!("{place}/app.fcgi"))?;
         folder.write(&format!("{place}/.htaccess"), &guides::htaccess(base))?;
@@ -218,6 +220,7 @@ fn guides_folders(folder: &Folder, testbed: &Testbed) -> Outcome {
 }
 
 pub fn guides_user(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    folder.notes().guide(Way::Started);
     testbed.install(folder, "www/sub/app.fcgi")?;
     folder.write("www/sub/.htaccess", &guides::htaccess("/~sub/"))?;
     user(folder)
@@ -225,6 +228,7 @@ pub fn guides_user(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
 
 /// mod_fastcgi's block of the guides, by mod_fcgid.
 pub fn guides_script_alias(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    folder.notes().guide(Way::Started);
     let program = testbed.install(folder, "www/app.fcgi")?;
     let block = guides::script_alias(&program.path.display().to_string());
     start(folder, &FCGID, &format!("{block}\n{LARGE_BODIES}"))
@@ -232,6 +236,7 @@ pub fn guides_script_alias(folder: &Folder, testbed: &Testbed) -> Outcome<Runnin
 
 /// A file of the site, as the other guide has it: `/app.py`.
 pub fn guides_files(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    folder.notes().guide(Way::Started);
     testbed.install(folder, "www/app.py")?;
     let block = guides::files();
     start(folder, &FCGID, &format!("{block}\n{LARGE_BODIES}"))
@@ -536,11 +541,27 @@ fn start_with(folder: &Folder, modules: &[&str], lines: &str, host: &str) -> Out
     command.arg("-f").arg(conf).args(["-D", "FOREGROUND"]);
     let mut process = Process::start("Apache", &mut command, &folder.path("log/apache.out"))?;
     process.await_ready(|| TcpStream::connect(at).is_ok())?;
+    note(folder, modules)?;
     Ok(Running {
         http: Http { at },
         upstream: None,
         processes: vec![process],
     })
+}
+
+/// What Apache says of itself once it serves: its own version, and mod_fcgid's.
+fn note(folder: &Folder, modules: &[&str]) -> Outcome {
+    let file = "log/apache-error.log";
+    let said = behind::logged(folder, file, "Apache/", " configured -- resuming")?;
+    let words = said.split(' ').filter(|word| !word.starts_with('('));
+    let version: Vec<String> = words.map(|word| word.replace('/', " ")).collect();
+    let connects = ["fcgid", "proxy_fcgi", "cgid", "authnz_fcgi"];
+    let name = match connects.into_iter().find(|name| modules.contains(name)) {
+        Some(name) => format!("Apache, mod_{name}"),
+        None => "Apache".to_owned(),
+    };
+    folder.notes().server(&name, version.join(", "));
+    Ok(())
 }
 
 fn outer(folder: &Folder, at: SocketAddr, modules: &[&str], lines: &str, host: &str) -> String {

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 
+use crate::behind::{self, Way};
 use crate::folder::Folder;
 use crate::guides;
 use crate::http::Http;
@@ -118,12 +119,14 @@ pub fn guides_rewrite_older(folder: &Folder, testbed: &Testbed) -> Outcome<Runni
 
 /// A block as the guides have it.
 pub fn guided(folder: &Folder, testbed: &Testbed, name: &str) -> Outcome<Running> {
+    folder.notes().guide(Way::Started);
     testbed.install(folder, "www/app.fcgi")?;
     start_with(folder, &guides::lighttpd(name, folder))
 }
 
 /// The guides' prefix, with its mistake mended.
 pub fn guides_prefix(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    folder.notes().guide(Way::Started);
     testbed.install(folder, "www/app.fcgi")?;
     start_with(folder, &guides::lighttpd_mended("lighttpd-prefix", folder))
 }
@@ -229,6 +232,9 @@ fn start_with(folder: &Folder, conf: &str) -> Outcome<Running> {
     command.arg("-D").arg("-f").arg(conf);
     let mut process = Process::start("lighttpd", &mut command, &folder.path("log/lighttpd.out"))?;
     process.await_ready(|| TcpStream::connect(at).is_ok())?;
+    let file = "log/lighttpd-error.log";
+    let version = behind::logged(folder, file, "server started (lighttpd/", ")")?;
+    folder.notes().server("lighttpd", version);
     Ok(Running {
         http: Http { at },
         upstream: None,

@@ -4,6 +4,7 @@
 
 mod access;
 mod apache;
+mod behind;
 mod browser;
 mod caddy;
 mod deploy;
@@ -37,8 +38,12 @@ mod uploads;
 
 use std::env;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 
+use behind::Noted;
 use folder::Folder;
 use forms::Ways;
 use paths::{Paths, Way};
@@ -1302,6 +1307,69 @@ const ROWS: &[Row] = &[
         work: Work::Story(guides::statics),
     },
     Row {
+        name: "apache-fcgid-addhandler",
+        missing: apache::missing_fcgid,
+        work: Work::Table {
+            start: apache::addhandler,
+            traits: Traits {
+                base: "/app.fcgi",
+                ..FCGID
+            },
+        },
+    },
+    Row {
+        name: "apache-fcgid-wrapper",
+        missing: apache::missing_fcgid,
+        work: Work::Table {
+            start: apache::wrapper,
+            traits: Traits {
+                base: "/app",
+                ..FCGID
+            },
+        },
+    },
+    Row {
+        name: "nginx-location",
+        missing: nginx::missing,
+        work: Work::Table {
+            start: nginx::location,
+            traits: Traits {
+                base: "/app",
+                ..NGINX
+            },
+        },
+    },
+    Row {
+        name: "nginx-if",
+        missing: nginx::missing,
+        work: Work::Table {
+            start: nginx::by_if,
+            traits: Traits {
+                base: "/app",
+                ..NGINX
+            },
+        },
+    },
+    Row {
+        name: "lighttpd-prefix",
+        missing: lighttpd::missing,
+        work: Work::Table {
+            start: lighttpd::prefix_told,
+            traits: Traits {
+                base: "/app",
+                ..LIGHTTPD_SPAWNED
+            },
+        },
+    },
+    Row {
+        name: "lighttpd-root",
+        missing: lighttpd::missing,
+        work: Work::Table {
+            start: lighttpd::root,
+            traits: LIGHTTPD_SPAWNED,
+        },
+    },
+    Row {
         name: "apache-guides-sethandler-paths",
         missing: apache::missing_proxy,
         work: Work::Paths {
@@ -1510,8 +1578,9 @@ fn main() -> ExitCode {
     }
     // Flags of the standard runner, as in `cargo test -- --nocapture`, mean nothing here.
     let wanted: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
-    let chosen = |row: &&Row| wanted.is_empty() || wanted.iter().any(|w| row.name.contains(*w));
-    let rows: Vec<&Row> = ROWS.iter().filter(chosen).collect();
+    let chosen =
+        |row: &&'static Row| wanted.is_empty() || wanted.iter().any(|w| row.name.contains(*w));
+    let rows: Vec<&'static Row> = ROWS.iter().filter(chosen).collect();
     println!("\nrunning {} web servers", rows.len());
     match Testbed::find() {
         Ok(testbed) => Tally::of(&rows, &testbed).close(),
@@ -1529,48 +1598,68 @@ struct Tally {
     failed: Vec<&'static str>,
     skipped: Vec<String>,
     checks: usize,
+    noted: Vec<(&'static Row, Noted)>,
+}
+
+/// What became of one.
+enum Verdict {
+    Run(Report, Noted),
+    Missing(Vec<String>),
 }
 
 impl Tally {
-    fn of(rows: &[&Row], testbed: &Testbed) -> Tally {
-        let mut tally = Tally::default();
-        for row in rows {
-            let missing = (row.missing)();
-            if !missing.is_empty() {
-                println!(
-                    "test {} ... skipped: there is no {}",
-                    row.name,
-                    missing.join(", ")
-                );
-                tally
-                    .skipped
-                    .push(format!("{} (without {})", row.name, missing.join(", ")));
-                continue;
+    /// As many side by side as the machine has processors, and one: most of the time a row waits.
+    fn of(rows: &[&'static Row], testbed: &Testbed) -> Tally {
+        let next = AtomicUsize::new(0);
+        let verdicts: Vec<Mutex<Option<Verdict>>> = rows.iter().map(|_| Mutex::default()).collect();
+        let side_by_side = thread::available_parallelism().map_or(1, usize::from) + 1;
+        thread::scope(|scope| {
+            for _ in 0..side_by_side.min(rows.len()) {
+                scope.spawn(|| {
+                    loop {
+                        let at = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(row) = rows.get(at) else { break };
+                        let verdict = Some(judged(row, testbed));
+                        *verdicts[at].lock().unwrap_or_else(PoisonError::into_inner) = verdict;
+                    }
+                });
             }
-            let begin = Instant::now();
-            let report = run(row, testbed);
-            tally.checks += report.passed;
-            let verdict = if report.failed == 0 { "ok" } else { "FAILED" };
-            println!(
-                "test {} ... {verdict} ({} checks, {:.1} s)",
-                row.name,
-                report.passed,
-                begin.elapsed().as_secs_f32()
-            );
-            let list = if report.failed == 0 {
-                &mut tally.passed
-            } else {
-                &mut tally.failed
-            };
-            list.push(row.name);
+        });
+        let verdicts = verdicts.into_iter().map(|verdict| {
+            let verdict = verdict.into_inner();
+            verdict.unwrap_or_else(PoisonError::into_inner)
+        });
+        let mut tally = Tally::default();
+        for (&row, verdict) in rows.iter().zip(verdicts) {
+            tally.add(row, verdict);
         }
         tally
     }
 
+    fn add(&mut self, row: &'static Row, verdict: Option<Verdict>) {
+        match verdict {
+            Some(Verdict::Run(report, noted)) if report.failed == 0 => {
+                self.passed.push(row.name);
+                self.checks += report.passed;
+                self.noted.push((row, noted));
+            }
+            Some(Verdict::Run(report, _)) => {
+                self.failed.push(row.name);
+                self.checks += report.passed;
+            }
+            Some(Verdict::Missing(what)) => {
+                let what = what.join(", ");
+                self.skipped.push(format!("{} (without {what})", row.name));
+            }
+            None => self.failed.push(row.name),
+        }
+    }
+
     fn close(self) -> ExitCode {
         let required = env::var("REQUIRE_SERVERS").is_ok_and(|value| value == "1");
-        let good = self.failed.is_empty() && (self.skipped.is_empty() || !required);
         println!();
+        let settled = self.settle();
+        let good = settled && self.failed.is_empty() && (self.skipped.is_empty() || !required);
         print_names("run", &self.passed);
         print_names("failed", &self.failed);
         print_names("skipped", &self.skipped);
@@ -1591,6 +1680,45 @@ impl Tally {
             ExitCode::FAILURE
         }
     }
+
+    /// Whether the README says what was run. Only all of the rows together can tell.
+    fn settle(&self) -> bool {
+        if self.passed.len() < ROWS.len() {
+            println!(
+                "README.md's table of what the program runs behind was not looked at: not all rows were good"
+            );
+            return true;
+        }
+        let lines = behind::lines(self.noted.iter().cloned());
+        match behind::settle(&lines) {
+            Ok(()) => true,
+            Err(why) => {
+                println!("FAILED: {why}");
+                false
+            }
+        }
+    }
+}
+
+/// Runs a row, and says at its end what there is to say.
+fn judged(row: &Row, testbed: &Testbed) -> Verdict {
+    let missing = (row.missing)();
+    if !missing.is_empty() {
+        let what = missing.join(", ");
+        println!("test {} ... skipped: there is no {what}", row.name);
+        return Verdict::Missing(missing);
+    }
+    let begin = Instant::now();
+    let (report, noted) = run(row, testbed);
+    let verdict = if report.failed == 0 { "ok" } else { "FAILED" };
+    println!(
+        "{}test {} ... {verdict} ({} checks, {:.1} s)",
+        report.said,
+        row.name,
+        report.passed,
+        begin.elapsed().as_secs_f32()
+    );
+    Verdict::Run(report, noted)
 }
 
 fn print_names(what: &str, names: &[impl AsRef<str>]) {
@@ -1600,10 +1728,10 @@ fn print_names(what: &str, names: &[impl AsRef<str>]) {
     }
 }
 
-fn run(row: &Row, testbed: &Testbed) -> Report {
+fn run(row: &Row, testbed: &Testbed) -> (Report, Noted) {
     let mut report = Report::default();
     let Some(mut folder) = report.check("folder", || Folder::new(row.name)) else {
-        return report;
+        return (report, Noted::default());
     };
     match &row.work {
         Work::Table { start, traits } => {
@@ -1629,10 +1757,10 @@ fn run(row: &Row, testbed: &Testbed) -> Report {
     }
     if report.failed > 0 {
         folder.keep();
-        print!("{}", folder.tails());
-        println!("  kept: {}", folder.text(""));
+        report.said.push_str(&folder.tails());
+        report.say(&format!("kept: {}", folder.text("")));
     }
-    report
+    (report, folder.notes().take())
 }
 
 /// A web server that does not reach the program at all fails every check.
@@ -1654,7 +1782,9 @@ fn table(report: &mut Report, folder: &Folder, running: Running, traits: &Traits
     for (name, check) in TABLE {
         report.check(name, || check(&asked));
         if report.failed == ENOUGH {
-            println!("  {ENOUGH} checks failed, and the others of this row are left out");
+            report.say(&format!(
+                "{ENOUGH} checks failed, and the others of this row are left out"
+            ));
             break;
         }
     }

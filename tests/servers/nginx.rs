@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
+use crate::behind::{self, Way};
 use crate::folder::Folder;
 use crate::guides;
 use crate::http::Http;
@@ -87,6 +88,7 @@ pub fn guides_fourth_told(folder: &Folder, testbed: &Testbed) -> Outcome<Running
 /// A block as the guides have it.
 fn guided(folder: &Folder, testbed: &Testbed, name: &str, flags: &[&str]) -> Outcome<Running> {
     let program = testbed.install(folder, "www/app.fcgi")?;
+    folder.notes().guide(Way::Unix);
     let upstream = Upstream::unix(folder);
     let app = program.serve(folder, &upstream, flags)?;
     // As the guides' `apt-get install` leaves it, but for the size of a body: 1 MiB.
@@ -265,6 +267,8 @@ fn run(
     command.arg("-e").arg(folder.path("log/nginx-error.log"));
     let mut process = Process::start("nginx", &mut command, &folder.path("log/nginx.out"))?;
     process.await_ready(|| TcpStream::connect(at).is_ok())?;
+    let version = behind::logged(folder, "log/nginx-error.log", ": nginx/", "")?;
+    folder.notes().server("nginx", version);
     Ok(Running {
         http: Http { at },
         upstream: Some(upstream),

@@ -119,6 +119,8 @@ impl Running {
 pub struct Report {
     pub passed: usize,
     pub failed: usize,
+    /// What there is to say, kept until the row has ended: others run beside it.
+    pub said: String,
 }
 
 impl Report {
@@ -128,7 +130,7 @@ impl Report {
         let outcome = catch_unwind(AssertUnwindSafe(check))
             .unwrap_or_else(|_| Err("the check itself panicked".to_owned()));
         if std::env::var_os("SERVERS_TIMES").is_some() {
-            println!("  {:6} ms  {name}", begin.elapsed().as_millis());
+            self.say(&format!("{:6} ms  {name}", begin.elapsed().as_millis()));
         }
         match outcome {
             Ok(value) => {
@@ -137,9 +139,15 @@ impl Report {
             }
             Err(why) => {
                 self.failed += 1;
-                println!("  FAILED {name}: {why}");
+                self.say(&format!("FAILED {name}: {why}"));
                 None
             }
         }
+    }
+
+    pub fn say(&mut self, line: &str) {
+        self.said.push_str("  ");
+        self.said.push_str(line);
+        self.said.push('\n');
     }
 }
