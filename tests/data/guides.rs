@@ -1,5 +1,5 @@
 //! The configurations of the classic FastCGI guides, as facts: each block with its directives and values as they stand
-//! there, what `conf` prints in its place, and why where the two differ. `tests/it/guides.rs` compares what is printed with
+//! there, what `conf` prints in its place, and why where the two differ. `tests/it/directives.rs` compares what is printed with
 //! it; the server tests run the blocks as they stand, with nothing filled in but paths, ports and the names of modules.
 
 /// How a text falls into statements.

@@ -23,12 +23,13 @@ mod cli;
 mod conversations;
 mod cuts;
 mod deploy;
+#[cfg(feature = "toolbox")]
+mod directives;
 mod explain;
 mod fairness;
 mod foreign;
 mod forms;
 mod get;
-mod guides;
 mod launches;
 mod layers;
 mod limits;

@@ -3,7 +3,7 @@
 //! but paths and names; the web servers' modules run them.
 
 #[path = "../data/guides.rs"]
-#[allow(dead_code)] // tests/it/guides.rs reads the rest of it
+#[allow(dead_code)] // tests/it/directives.rs reads the rest of it
 mod data;
 
 use std::process::Command;
