@@ -26,10 +26,14 @@ mod deploy;
 #[cfg(feature = "toolbox")]
 mod directives;
 mod explain;
+#[cfg(feature = "toolbox")]
+mod eyes;
 mod fairness;
 mod foreign;
 mod forms;
 mod get;
+#[cfg(feature = "toolbox")]
+mod guides;
 mod launches;
 mod layers;
 mod limits;

@@ -1,7 +1,7 @@
 //! The `.htaccess` beside the program: whether Apache reads it, runs the program by it, and sends requests there.
 
 use super::person::{Node, READ};
-use super::{Finding, Subject, apache, text_of};
+use super::{Finding, Subject, apache, base, circles, text_of};
 
 pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     let path = subject.folder().join(".htaccess");
@@ -38,9 +38,11 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
         .file_name()
         .unwrap_or_default()
         .to_string_lossy();
-    let allowed = apache::allow_override(&apache::configuration(), subject.folder());
+    let configuration = apache::configuration();
+    let allowed = apache::allow_override(&configuration, subject.folder());
     let exists = |file: &str| subject.folder().join(file).exists();
     findings.extend(judge(&text, &name, allowed.as_deref(), &exists));
+    findings.extend(base::judge(&text, subject.folder(), &configuration));
     findings
 }
 
@@ -54,6 +56,8 @@ struct Said {
     handler: Option<String>,
     has_engine: bool,
     targets: Vec<String>,
+    /// By something else than rewrite rules.
+    leads_otherwise: bool,
 }
 
 fn judge(
@@ -68,6 +72,8 @@ fn judge(
         options(&said),
         handler(&said, name),
         engine(&said),
+        unled(&said, name),
+        circles::judge(text, name),
     ]
     .into_iter()
     .flatten()
@@ -171,6 +177,19 @@ fn engine(said: &Said) -> Option<Finding> {
     })
 }
 
+/// The guides' first trouble: `/app.fcgi/news` is an ugly address.
+fn unled(said: &Said, name: &str) -> Option<Finding> {
+    let is_led = !said.targets.is_empty() || said.leads_otherwise || said.handler.is_none();
+    (!is_led).then(|| {
+        Finding::yellow(
+            format!(
+                "no rule leads to {name}: its name stands in every address, as in /{name}/news"
+            ),
+            "take what conf htaccess prints, which has the rules",
+        )
+    })
+}
+
 fn targets(said: &Said, name: &str, exists: &dyn Fn(&str) -> bool) -> Vec<Finding> {
     let files = said.targets.iter().filter_map(|target| file_of(target));
     let mut missing: Vec<String> = files.filter(|file| !exists(file)).collect();
@@ -219,7 +238,11 @@ fn read(text: &str, name: &str) -> Said {
             "options" => said.options(values, line),
             "sethandler" => said.handler = values.first().cloned(),
             "addhandler" if ends_so(name, values) => said.handler = values.first().cloned(),
-            "fcgidwrapper" => said.handler = Some("fcgid-script".into()),
+            "fcgidwrapper" => {
+                said.handler = Some("fcgid-script".into());
+                said.leads_otherwise |= values.iter().any(|value| value == "virtual");
+            }
+            "fallbackresource" | "directoryindex" | "action" => said.leads_otherwise = true,
             "rewriteengine" => {
                 said.has_engine = values
                     .first()

@@ -5,26 +5,32 @@
 //! `--connect` and `--url` name: these are asked, and nobody else.
 
 mod apache;
+mod base;
+mod circles;
 mod connect;
 mod elf;
 mod environment;
 mod fds;
 mod file;
+mod folder;
 mod format;
 mod htaccess;
 mod libraries;
 mod limits;
 mod listening;
 mod memory;
+mod modules;
 mod person;
 mod progress;
 mod report;
 mod running;
 mod script;
+mod selinux;
 mod settings;
 mod sockets;
 mod start;
 mod starter;
+mod suexec;
 mod timeouts;
 mod url;
 mod wish;
@@ -55,14 +61,18 @@ const CONCERNS: &[Concern] = &[
     ("start", start::findings),
     ("starter", starter::findings),
     ("file", file::findings),
+    ("suexec", suexec::findings),
+    ("selinux", selinux::findings),
     ("format", format::findings),
     ("running", running::findings),
     ("htaccess", htaccess::findings),
+    ("modules", modules::findings),
     ("sockets", sockets::findings),
     ("fds", fds::findings),
     ("limits", limits::findings),
     ("memory", memory::findings),
     ("environment", environment::findings),
+    ("folder", folder::findings),
     ("settings", settings::findings),
     ("timeouts", timeouts::findings),
 ];
@@ -111,14 +121,15 @@ struct Subject {
     facts: Facts,
     /// Where the settings belong, and what is wrong with them.
     settings: Option<(PathBuf, Option<String>)>,
-    /// With whose eyes: whom `--as` names; else whom web servers run as here; else whoever asks.
+    /// With whose eyes: whom `--as` names; else those of the web server that started this; else of all that run here; else
+    /// of whoever asks.
     people: Vec<Person>,
     /// Who is asked, of any kind.
     connect: Option<Address>,
     /// The program as visitors get it.
     url: Option<Url>,
-    /// By `--as`: what these cannot do is then surely wrong.
-    is_asked: bool,
+    /// They are those who start it, or connect: what they cannot do is then surely wrong.
+    is_surely: bool,
 }
 
 impl Subject {
@@ -142,11 +153,12 @@ impl Subject {
             None => (Options::default(), None),
         };
         let options = flags.over(below);
+        let (people, is_surely) = people(wish.user.as_deref())?;
         Ok(Subject {
             server: options.apply(if is_this { server } else { Server::new() }),
             settings: beside.map(|settings| (settings.path().to_owned(), wrong)),
-            people: people(wish.user.as_deref())?,
-            is_asked: wish.user.is_some(),
+            people,
+            is_surely,
             connect: wish.connect.clone(),
             url: wish.url.clone(),
             program,
@@ -187,7 +199,7 @@ impl Subject {
 
     /// What somebody cannot do who may have to.
     fn refused(&self, what: String, remedy: String) -> Finding {
-        match self.is_asked {
+        match self.is_surely {
             true => Finding::red(what, remedy),
             false => Finding::yellow(what, remedy),
         }
@@ -208,8 +220,8 @@ who may run it; its machine and libraries; .htaccess; sockets; limits; memory;
 settings, and where each came from; the web server's time limits. It serves
 and changes nothing, and connects only to what --connect and --url name.
 
-  --as USER      with that user's eyes: www-data. Without it with those of the
-                 web servers that run here now, else with yours
+  --as USER      with that user's eyes: www-data. Without it with those of the web
+                 server that started this, or of those that run here, else yours
   --log FILE     not that, but what a web server's log means; -: standard input
   --connect ADDR not that, but whether any FastCGI application answers there
   --url URL      not that, but what visitors get there, private files too
@@ -226,14 +238,18 @@ As the web server's user, who has no shell of its own:
     )
 }
 
-fn people(named: Option<&str>) -> Result<Vec<Person>, String> {
+/// And whether it is surely they who start the program or connect to it.
+fn people(named: Option<&str>) -> Result<(Vec<Person>, bool), String> {
     if let Some(name) = named {
-        return Ok(vec![Person::named(name)?]);
+        return Ok((vec![Person::named(name)?], true));
+    }
+    if let Some(person) = starter::web_server() {
+        return Ok((vec![person], true));
     }
     let web_servers = Person::web_servers();
     match web_servers[..] {
-        [] => Ok(Person::of_process("self").into_iter().collect()),
-        _ => Ok(web_servers),
+        [] => Ok((Person::of_process("self").into_iter().collect(), false)),
+        _ => Ok((web_servers, false)),
     }
 }
 

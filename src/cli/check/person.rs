@@ -10,10 +10,11 @@ pub(super) const WRITE: u32 = 2;
 /// Of a folder: enter.
 pub(super) const RUN: u32 = 1;
 
-/// Programs that are web servers: what Debian, Red Hat and their own builds call them.
-const WEB_SERVERS: [&str; 9] = [
+/// Programs that are web servers: what Debian, Red Hat and their own builds call them; and mod_fastcgi's part of one.
+const WEB_SERVERS: [&str; 10] = [
     "apache2",
     "httpd",
+    "fcgi-pm",
     "nginx",
     "lighttpd",
     "lighttpd-angel",
@@ -70,7 +71,7 @@ impl Person {
             let Ok(name) = fs::read_to_string(format!("/proc/{process}/comm")) else {
                 continue;
             };
-            if !WEB_SERVERS.contains(&name.trim_end()) {
+            if !is_web_server(name.trim_end()) {
                 continue;
             }
             if let Some(person) = Person::of_process(&process.to_string())
@@ -132,6 +133,11 @@ pub(super) fn way_to(path: &Path) -> Vec<Node> {
         .collect();
     way.reverse();
     way
+}
+
+/// Whether a process of that name is a web server.
+pub(super) fn is_web_server(name: &str) -> bool {
+    WEB_SERVERS.contains(&name)
 }
 
 /// The numbers of all processes that can be seen.

@@ -6,6 +6,7 @@
 
 mod pattern;
 mod rules;
+mod start;
 
 use super::json::quoted;
 use super::program;
@@ -907,6 +908,71 @@ mod tests {
         );
     }
 
+    /// As the logs of Apache and lighttpd had them, but for those of GLIBC's versions and of Python.
+    #[test]
+    fn programs_that_do_not_begin() {
+        let name = "the program's start";
+        explains(&[
+            (
+                "/srv/app.fcgi: error while loading shared libraries: libx.so.6: cannot open shared object file: No such file or directory",
+                name,
+                "/srv/app.fcgi",
+                "the library libx.so.6 is not on this machine",
+            ),
+            (
+                "/srv/app.fcgi: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.99' not found (required by /srv/app.fcgi)",
+                name,
+                "/srv/app.fcgi",
+                "wants GLIBC_2.99 of the C library",
+            ),
+            (
+                "thread 'main' (7) panicked at src/main.rs:3:9:",
+                name,
+                "",
+                "before it served, or outside of a request: src/main.rs:3:9",
+            ),
+            (
+                "/usr/bin/env: 'nowhere-python': Permission denied",
+                name,
+                "",
+                "env finds no 'nowhere-python'",
+            ),
+            (
+                "/srv/app.cgi: 3: Syntax error: end of file unexpected (expecting \"then\")",
+                name,
+                "/srv/app.cgi",
+                "/srv/app.cgi does not begin: a syntax error",
+            ),
+            (
+                "ModuleNotFoundError: No module named 'flup'",
+                name,
+                "",
+                "finds no module 'flup'",
+            ),
+            (
+                "2026-11-21 14:48:27: (configfile.c.1289) WARNING: unknown config-key: fastcgi.server (ignored)",
+                "lighttpd",
+                "fastcgi.server",
+                "does not know fastcgi.server",
+            ),
+            (
+                "[core:info] [pid 1:tid 2] [client 127.0.0.1:5] AH00128: File does not exist: /srv/www/below",
+                "Apache",
+                "/srv/www/below",
+                "looked for the file /srv/www/below",
+            ),
+        ]);
+    }
+
+    /// The same words, where a web server says whose they are.
+    #[test]
+    fn a_web_servers_word_comes_before_the_programs() {
+        let line = "2026/11/21 13:24:18 [error] 1#1: *1 FastCGI sent in stderr: \"No module named x\" while reading response \
+                    header from upstream, client: 127.0.0.1, upstream: \"fastcgi://unix:/run/app.sock:\", host: \"a\"";
+        let report = told(line.as_bytes());
+        assert_eq!(report.findings[0].author.name, "nginx");
+    }
+
     #[test]
     fn a_log_that_says_nothing() {
         for (log, told_is) in [
@@ -978,7 +1044,7 @@ mod tests {
     #[test]
     fn a_referrer_explains_nothing() {
         for line in [
-            "[client 192.0.2.1:5] AH00128: File does not exist: /srv/x, referer: mod_fcgid: can't run /bin/sh",
+            "[client 192.0.2.1:5] AH00127: Cannot map GET /x HTTP/1.1 to file, referer: mod_fcgid: can't run /bin/sh",
             "*1 open() \"/srv/x\" failed (2: No such file or directory), request: \"GET /x\", referrer: \"connect() to x failed (13: \", upstream\"",
         ] {
             assert!(!told(line.as_bytes()).has_findings(), "{line}");

@@ -1,8 +1,11 @@
 //! What web servers and this crate write about a program that does not answer: the shape of each line, its cause and its
 //! remedy. `explain` goes through them in this order, and the first that fits counts.
 //!
-//! The shapes are those of Apache 2.4.71 with mod_fcgid 2.3.9, mod_fastcgi 2.4.7, nginx 1.22, lighttpd 1.4.69 (and 1.4.45,
-//! which had other words), HAProxy 2.6 and Caddy 2.6; `tests/servers` has them written by those that are installed.
+//! `tests/servers` has the commonest lines of Apache 2.4.71 with mod_fcgid 2.3.9, of nginx 1.22.1 and of lighttpd 1.4.69
+//! written by these themselves, and of HAProxy 2.6.12 and Caddy 2.6.2 what they say of a program that has ended. The guides
+//! have mod_fastcgi's. All others are shapes only, and say nothing of versions.
+
+use super::start;
 
 /// Who writes lines.
 #[derive(Debug)]
@@ -23,7 +26,7 @@ pub(super) struct Rule {
     pub(super) remedy: &'static str,
 }
 
-const fn rule(
+pub(super) const fn rule(
     patterns: &'static [&'static str],
     cause: &'static str,
     remedy: &'static str,
@@ -109,6 +112,12 @@ pub(super) static RULES: &[Author] = &[
         name: "spawn-fcgi",
         marks: &["spawn-fcgi: "],
         rules: SPAWN_FCGI,
+    },
+    // Last: where a web server says whose words they are, that is known.
+    Author {
+        name: "the program's start",
+        marks: start::MARKS,
+        rules: start::RULES,
     },
 ];
 
@@ -247,7 +256,7 @@ const OURS: &[Rule] = &[
     ),
 ];
 
-/// The guides' lines. Apache 2.4 puts `[client …]` into their middle.
+/// The guides' lines, and others. Apache 2.4 puts `[client …]` into their middle.
 const MOD_FASTCGI: &[Rule] = &[
     rule(
         &[
@@ -657,6 +666,12 @@ const APACHE: &[Rule] = &[
         "RewriteCond %{REQUEST_FILENAME} !-f in front of the rule, and the program's file where the rule leads (conf htaccess)",
     ),
     rule(
+        &["AH00128: File does not exist: <object>"],
+        "Apache looked for the file {object}: nothing in its configuration sends that address to the program",
+        "ScriptAlias /app and ProxyPass /app (without a slash behind it) take /app and /app/; ProxyPass /app/ takes only what is \
+         below; in a folder with .htaccess the rewrite rule is missing, switched off, or not read (AllowOverride)",
+    ),
+    rule(
         &["AH10508: Unsafe URL"],
         "a visitor's path has %3f in it, which Apache refuses to rewrite: a 403",
         "nothing, if it was an attack; else ScriptAlias in place of the rewrite (conf apache), or the flag UnsafeAllow3F",
@@ -823,6 +838,11 @@ const NGINX: &[Rule] = &[
 ];
 
 const LIGHTTPD: &[Rule] = &[
+    rule(
+        &["unknown config-key: <object> (ignored)"],
+        "lighttpd does not know {object}: the module of that name is not loaded, and visitors get files, or 404",
+        "server.modules += ( \"mod_fastcgi\" ), and \"mod_rewrite\" or \"mod_alias\" for url.rewrite-once and alias.url (conf lighttpd)",
+    ),
     rule(
         &[
             "connect failed: Permission denied on <object>",

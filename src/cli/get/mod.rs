@@ -43,7 +43,8 @@ pub(super) fn help(name: &str) -> String {
          The body goes to standard output; to standard error what the application wrote\n\
          to stderr, and how it ended. Without --connect {name} answers by itself.\n\
          Exit status: 0, 22 for a status from 400, 7 no connection, 8 not FastCGI,\n\
-         18 cut, 28 silent for too long, 52 no answer, 23 output not taken, 2 misused.\n",
+         18 cut, 28 silent for too long, 52 no answer, 23 output not taken, 2 misused.\n\
+         As the web server's user: su -s /bin/sh www-data -c './{name} get /'\n",
         own::lines(wish::FLAGS),
         own::lines(asked::FLAGS)
     )
