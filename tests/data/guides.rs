@@ -464,3 +464,53 @@ fn spelled(kind: Kind, piece: &str) -> String {
         Kind::Nginx => text.trim_end_matches(['{', '}', ';', ' ']).to_owned(),
     }
 }
+
+/// What the guides have typed, and what becomes of it: one sentence each.
+pub const COMMANDS: &[(&str, &str)] = &[
+    (
+        "chmod +x /var/www/yourapplication/yourapplication.fcgi",
+        EXECUTABLE,
+    ),
+    ("chmod 755 /var/www/test/htdocs/app.py", EXECUTABLE),
+    (
+        "chown www-data:www-data /var/www/test/htdocs/app.py",
+        "a web server's user has to read and execute the file, which mode 755 gives to all",
+    ),
+    (
+        "rm /tmp/fcgi.sock",
+        "a socket that nobody listens on is replaced, and none is left behind",
+    ),
+    ("apt-get install libapache2-mod-fastcgi", NO_MODULE),
+    ("a2enmod fastcgi", NO_MODULE),
+    (
+        "pip install flup",
+        "nothing is installed beside the program",
+    ),
+    ("screen", BY_HAND),
+    ("/var/www/yourapplication/yourapplication.fcgi", BY_HAND),
+    ("/var/www/test/htdocs/app.py", BY_HAND),
+    ("su www-data", AS_THE_WEB_SERVER),
+    ("su - www-data", AS_THE_WEB_SERVER),
+    ("cd /var/www/yourapplication", AS_THE_WEB_SERVER),
+    ("python application.fcgi", AS_THE_WEB_SERVER),
+    ("/etc/init.d/apache2 restart", RESTART),
+    ("/etc/init.d/apache restart", RESTART),
+    ("/etc/init.d/apache2 start", RESTART),
+    ("/etc/init.d/apache2 stop", RESTART),
+    ("ps axf", LOOK),
+    ("ps auxf", LOOK),
+    ("ps auxf | grep apache", LOOK),
+    ("ps auxf | grep app.py", LOOK),
+    ("ps auxf | grep fcgi-pm", LOOK),
+    ("ls -la /tmp/fcgi.sock", LOOK),
+];
+
+const EXECUTABLE: &str = "the same is needed, and check says when it is missing";
+const NO_MODULE: &str =
+    "no distribution has the module for Apache 2.4: mod_fcgid and mod_proxy_fcgi do the same";
+const BY_HAND: &str = "with --listen it serves in a terminal too, until that is closed; conf systemd, supervisor and init last";
+const AS_THE_WEB_SERVER: &str =
+    "su -s /bin/sh www-data -c './app.fcgi check' says what that user may not do";
+const RESTART: &str =
+    "a program that the web server only connects to may start before it or after it";
+const LOOK: &str = "check --connect says whether it answers, and whether this user may connect";

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::testbed::command;
-use data::{BLOCKS, Block, Kind, statements};
+use data::{BLOCKS, Block, COMMANDS, Kind, statements};
 
 /// The guides' text: five files, in the order of their names.
 const GUIDES: &str = "GUIDES";
@@ -98,6 +98,17 @@ fn the_data_is_what_the_guides_have() {
             .collect();
         assert!(strange.is_empty(), "only in guide {number}: {strange:#?}");
     }
+    let typed: BTreeSet<&str> = guides.iter().flat_map(|guide| typed(guide)).collect();
+    let known: BTreeSet<&str> = COMMANDS.iter().map(|(command, _)| *command).collect();
+    assert_eq!(typed, known, "what is typed");
+    assert!(COMMANDS.iter().all(|(_, why)| !why.is_empty()));
+}
+
+/// Behind a prompt, root's or somebody's.
+fn typed(guide: &str) -> Vec<&str> {
+    let lines = guide.lines().map(str::trim);
+    let prompted = lines.filter_map(|line| line.strip_prefix("$ ").or(line.strip_prefix("# ")));
+    prompted.map(str::trim).collect()
 }
 
 /// What `conf` prints, for a program that lies where the guide puts it.
