@@ -19,10 +19,22 @@ pub struct Notes(Arc<Mutex<Noted>>);
 
 #[derive(Clone, Default)]
 pub struct Noted {
-    /// Name and version.
-    server: Option<(String, String)>,
-    /// What the configuration is, and how the program is reached by it.
-    configurations: Vec<(String, Way)>,
+    server: Option<Server>,
+    configurations: Vec<Configuration>,
+}
+
+#[derive(Clone)]
+struct Server {
+    name: String,
+    version: String,
+}
+
+#[derive(Clone)]
+struct Configuration {
+    what: String,
+    way: Way,
+    /// What was started with it.
+    server: Option<Server>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,8 +65,16 @@ impl Notes {
         self.configuration("the guides' own text".to_owned(), way);
     }
 
+    /// It serves: by what was noted before it, or, of a process manager, by what comes.
     pub fn server(&self, name: &str, version: String) {
-        self.lock().server = Some((name.to_owned(), version));
+        let name = name.to_owned();
+        let server = Server { name, version };
+        let mut noted = self.lock();
+        for configuration in &mut noted.configurations {
+            let of = &mut configuration.server;
+            of.get_or_insert_with(|| server.clone());
+        }
+        noted.server = Some(server);
     }
 
     pub fn take(&self) -> Noted {
@@ -62,7 +82,10 @@ impl Notes {
     }
 
     fn configuration(&self, what: String, way: Way) {
-        self.lock().configurations.push((what, way));
+        let server = None;
+        self.lock()
+            .configurations
+            .push(Configuration { what, way, server });
     }
 
     fn lock(&self) -> MutexGuard<'_, Noted> {
@@ -75,10 +98,10 @@ pub fn logged(folder: &Folder, file: &str, before: &str, after: &str) -> Outcome
     until(&format!("{file} has its version behind {before:?}"), || {
         let bytes = fs::read(folder.path(file)).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        text.lines().find_map(|line| {
+        text.split_inclusive('\n').find_map(|line| {
             let (_, rest) = line.split_once(before)?;
-            rest.split_once(after)
-                .map(|(version, _)| version.trim().to_owned())
+            let end = rest.find(after)?;
+            Some(rest[..end].trim().to_owned())
         })
     })
 }
@@ -136,29 +159,38 @@ impl Line {
 pub fn lines<'a>(rows: impl Iterator<Item = (&'a Row, Noted)>) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for (row, noted) in rows {
-        let (Some((server, version)), Some(word)) = (noted.server, word(row)) else {
-            continue;
-        };
-        for (configuration, way) in noted.configurations {
-            let same =
-                |line: &&mut Line| line.server == server && line.configuration == configuration;
+        let Some(word) = word(row) else { continue };
+        for Configuration { what, way, server } in noted.configurations {
+            let Some(Server { name, version }) = server.or_else(|| noted.server.clone()) else {
+                continue;
+            };
+            let same = |line: &&mut Line| line.server == name && line.configuration == what;
             match lines.iter_mut().find(same) {
                 Some(line) => line.add(way, word),
                 None => lines.push(Line {
-                    server: server.clone(),
-                    version: version.clone(),
+                    server: name,
+                    version,
                     ways: vec![way],
-                    configuration,
+                    configuration: what,
                     run: vec![word],
                 }),
             }
         }
+    }
+    // What is printed for all flags at once is no configuration that anybody has.
+    lines.retain(|line| line.run != ["numbers"]);
+    for line in &mut lines {
+        let place = |word: &&str| FIRST.iter().position(|first| first == word);
+        line.run
+            .sort_by_key(|word| place(word).unwrap_or(FIRST.len()));
     }
     // The lines of a web server stand together.
     let order: Vec<String> = lines.iter().map(|line| line.server.clone()).collect();
     lines.sort_by_key(|line| order.iter().position(|server| *server == line.server));
     lines
 }
+
+const FIRST: [&str; 3] = ["requests", "paths", "forms"];
 
 impl Line {
     fn add(&mut self, way: Way, word: &'static str) {

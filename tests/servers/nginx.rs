@@ -267,7 +267,7 @@ fn run(
     command.arg("-e").arg(folder.path("log/nginx-error.log"));
     let mut process = Process::start("nginx", &mut command, &folder.path("log/nginx.out"))?;
     process.await_ready(|| TcpStream::connect(at).is_ok())?;
-    let version = behind::logged(folder, "log/nginx-error.log", ": nginx/", "")?;
+    let version = behind::logged(folder, "log/nginx-error.log", ": nginx/", "\n")?;
     folder.notes().server("nginx", version);
     Ok(Running {
         http: Http { at },
