@@ -231,14 +231,14 @@ const HTACCESS: &[Entry] = &[
         by: By::Check,
         right: |scene| scene.apache("AllowOverride All", &["fcgid", "rewrite"]),
         broken: |scene| scene.apache("AllowOverride None", &["fcgid", "rewrite"]),
-        names: &["AllowOverride None for this folder"],
+        names: &["Apache does not read it", "says AllowOverride None for "],
     },
     Entry {
         trouble: "AllowOverride has no Options, and .htaccess says ExecCGI",
         by: By::Check,
         right: |scene| scene.apache("AllowOverride All", &["fcgid", "rewrite"]),
         broken: |scene| scene.apache("AllowOverride FileInfo", &["fcgid", "rewrite"]),
-        names: &["AllowOverride FileInfo does not allow"],
+        names: &["says AllowOverride FileInfo for /, which does not allow"],
     },
     Entry {
         trouble: "the module that starts programs is not loaded",

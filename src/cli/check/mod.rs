@@ -40,6 +40,7 @@ pub(super) use wish::Wish;
 use super::explain;
 use super::flags::Options;
 use super::own::Tables;
+use super::script::Script;
 use super::settings::Settings;
 use super::{misused, print, program};
 use crate::net::{Address, Facts};
@@ -56,7 +57,7 @@ use url::Url;
 /// One concern: its name, and what is found about it.
 type Concern = (&'static str, fn(&Subject) -> Vec<Finding>);
 
-/// In the order in which they are told.
+/// In the order in which they are told, the worst last.
 const CONCERNS: &[Concern] = &[
     ("start", start::findings),
     ("starter", starter::findings),
@@ -126,6 +127,8 @@ struct Subject {
     people: Vec<Person>,
     /// Who is asked, of any kind.
     connect: Option<Address>,
+    /// What that is to run, if it is php-fpm.
+    script: Option<Script>,
     /// The program as visitors get it.
     url: Option<Url>,
     /// They are those who start it, or connect: what they cannot do is then surely wrong.
@@ -160,6 +163,7 @@ impl Subject {
             people,
             is_surely,
             connect: wish.connect.clone(),
+            script: wish.script.as_deref().map(Script::file).transpose()?,
             url: wish.url.clone(),
             program,
             file,
@@ -178,9 +182,15 @@ impl Subject {
             let findings = look(self).into_iter();
             findings.map(|finding| (*name, finding))
         });
+        let mut findings: Vec<_> = findings.collect();
+        // There whoever has called it looks, and a screen may be too small for all. What was asked for step by step stays
+        // in that order: later lines speak of earlier ones.
+        if concerns == CONCERNS {
+            findings.sort_by_key(|(_, finding)| finding.level);
+        }
         Report {
             title: self.title(),
-            findings: findings.collect(),
+            findings,
         }
     }
 
@@ -224,6 +234,7 @@ and changes nothing, and connects only to what --connect and --url name.
                  server that started this, or of those that run here, else yours
   --log FILE     not that, but what a web server's log means; -: standard input
   --connect ADDR not that, but whether any FastCGI application answers there
+  --script-filename FILE   of --connect to php-fpm: what it is to run
   --url URL      not that, but what visitors get there, private files too
   --json         for programs: an object with \"level\" and \"findings\"
   --listen ADDR  and all other flags: as {name} will be started with them

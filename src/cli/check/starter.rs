@@ -70,13 +70,13 @@ fn kind(name: &str) -> &'static str {
     }
 }
 
-fn parent_of(process: &str) -> Option<u32> {
+pub(super) fn parent_of(process: &str) -> Option<u32> {
     let status = text_of(Path::new(&format!("/proc/{process}/status")))?;
     let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
     line.trim().parse().ok()
 }
 
-fn name(pid: u32) -> String {
+pub(super) fn name(pid: u32) -> String {
     let name = text_of(Path::new(&format!("/proc/{pid}/comm"))).unwrap_or_default();
     match name.trim_end() {
         "" => "?".into(),

@@ -24,6 +24,8 @@ pub(super) struct Rule {
     /// With `{object}` and `{detail}` of the line.
     pub(super) cause: &'static str,
     pub(super) remedy: &'static str,
+    /// Apache writes it, too, when the line in front has told why.
+    pub(super) follows: bool,
 }
 
 pub(super) const fn rule(
@@ -35,8 +37,23 @@ pub(super) const fn rule(
         patterns,
         cause,
         remedy,
+        follows: false,
     }
 }
+
+const fn following(
+    patterns: &'static [&'static str],
+    cause: &'static str,
+    remedy: &'static str,
+) -> Rule {
+    Rule {
+        follows: true,
+        ..rule(patterns, cause, remedy)
+    }
+}
+
+/// Lines of servers on which all is well: whoever asks for `.htaccess` is refused.
+pub(super) const HARMLESS: &[&str] = &["AH01630: client denied by server configuration: <>/.ht<>"];
 
 pub(super) static RULES: &[Author] = &[
     Author {
@@ -96,6 +113,7 @@ pub(super) static RULES: &[Author] = &[
         name: "HAProxy",
         marks: &[
             "Layer",
+            " is DOWN, reason: ",
             " SC--",
             " SH--",
             " sH--",
@@ -138,9 +156,9 @@ const START: &str = "start it with --listen and that address, read what it says 
      running (conf systemd, conf supervisor)";
 const SAYS_WHY: &str = "look for the program's own lines just above: what it wrote to standard error; then start it by hand as the web server's \
      user: su -s /bin/sh www-data -c '/path/to/program --http 127.0.0.1:8000'";
-const RUNS_AT_ALL: &str = "see that it can be run at all: chmod 755 it, file and ldd say whether it is for this machine, a script needs a true first \
-     line without a CR; then start it as the web server's user and read what it says: su -s /bin/sh www-data -c \
-     '/path/to/program --http 127.0.0.1:8000'; LogLevel fcgid:info tells how its processes end";
+const RUNS_AT_ALL: &str = "see that it can be run at all (chmod 755, machine, libraries, first line): fcgi check --as www-data /path/to/program says; \
+     if it can, start it as the web server's user and read what it says: su -s /bin/sh www-data -c '/path/to/program --http \
+     127.0.0.1:8000'; LogLevel fcgid:info tells how its processes end";
 const NOT_FASTCGI: &str = "let it speak FastCGI and print to standard error only; behind a program of this crate nothing else can come, so that \
      the address is another program's: see who listens there with ss -lxtp";
 
@@ -430,14 +448,14 @@ const MOD_FCGID: &[Rule] = &[
         "{object} is started and ends too often ({detail}), so that mod_fcgid waits",
         SAYS_WHY,
     ),
-    rule(
+    following(
         &[
             "mod_fcgid: error reading data, FastCGI server closed connection",
             "mod_fcgid: error reading data from FastCGI server",
             "mod_fcgid: can't read data from fcgid handler",
             "mod_fcgid: error writing data to FastCGI server",
         ],
-        "the program could not be run, or ended, or closed the connection before it had answered; the line below may name it",
+        "{object} could not be run, or ended, or closed the connection before it had answered",
         RUNS_AT_ALL,
     ),
     rule(
@@ -478,7 +496,7 @@ const MOD_FCGID: &[Rule] = &[
         "mod_fcgid cannot make its sockets in {object}",
         "FcgidIPCDir has to be a folder that Apache's user may write to; that is the server's administrator's to mend",
     ),
-    rule(
+    following(
         &["mod_fcgid: ap_pass_brigade failed in handle_request_ipc function"],
         "the visitor left before the answer was through",
         "nothing, unless there are many: then the pages are too slow",
@@ -603,7 +621,7 @@ const APACHE: &[Rule] = &[
         "{object} cannot be run",
         "the line begins with the system's reason; try it: su -s /bin/sh www-data -c '{object} --version'",
     ),
-    rule(
+    following(
         &[
             "remature end of script headers: <object>",
             "nd of script output before headers: <object>",
@@ -611,7 +629,7 @@ const APACHE: &[Rule] = &[
             "nd of script output before headers",
             "remature end of headers",
         ],
-        "{object} could not be run, or ended or was given up before it answered; the line above may say more",
+        "{object} could not be run, or ended or was given up before it answered",
         RUNS_AT_ALL,
     ),
     rule(
@@ -638,10 +656,14 @@ const APACHE: &[Rule] = &[
     rule(
         &[" <object>: Invalid command '<detail>'"],
         "{object} has a directive that Apache does not know, {detail}, and every request there is a 500: its module is not loaded",
-        "have the module loaded (a2enmod rewrite, a2enmod fcgid), or put the lines into <IfModule> as conf htaccess prints them",
+        "have the module loaded (Redirect: a2enmod alias, RewriteEngine: a2enmod rewrite, FcgidWrapper: a2enmod fcgid), or leave the line out",
     ),
     rule(
-        &[" <object>: <detail> not allowed here"],
+        &[
+            " <object>: <detail> not allowed here",
+            // Within a section, Apache 2.4.71.
+            " <object>: <detail> not allowed in <> context",
+        ],
         "{object} has a line that the host does not allow there, {detail}, and every request there is a 500",
         "AllowOverride FileInfo Options in the server's configuration; on a shared host ask for it, or leave the line out",
     ),
@@ -679,7 +701,7 @@ const APACHE: &[Rule] = &[
     rule(
         &["AH01630: client denied by server configuration: <object>"],
         "Apache's configuration refuses {object}",
-        "as it should, if that is .ht-something or a file beside the program; else Require all granted in <Directory>",
+        "as it should, if that is a file beside the program; else Require all granted in <Directory>",
     ),
     rule(
         &["AH00132: file permissions deny server access: <object>"],
@@ -785,7 +807,7 @@ const NGINX: &[Rule] = &[
             "upstream timed out (<>) while <detail>, client: <>upstream: \"<object>\"",
             "upstream timed out",
         ],
-        "the program behind {object} was silent for longer than nginx waits (60 s), and the visitor got a 504",
+        "the program behind {object} was silent for longer than fastcgi_read_timeout (60 s unless set): a 504, or what the next of several servers answers",
         "make that page faster or let it write early; fastcgi_read_timeout has to be longer than --timeout; --slow names such \
          requests",
     ),
