@@ -1,6 +1,7 @@
 //! Real web servers, each with exactly the configuration that the program prints for it, and one table of requests for
 //! all of them. Run by `cargo test`; words after `--` choose rows by parts of their names. A web server that is not
-//! installed is a row skipped, by name in the last lines; with `REQUIRE_SERVERS=1` it is a failure.
+//! installed is a row skipped, by name in the last lines; with `REQUIRE_SERVERS=1` it is a failure. Rows run side by side,
+//! `SERVERS_JOBS` of them; when all were good, the README has to say so (`behind.rs`).
 
 mod access;
 mod apache;
@@ -1638,9 +1639,11 @@ impl Tally {
     fn of(rows: &[&'static Row], testbed: &Testbed) -> Tally {
         let next = AtomicUsize::new(0);
         let verdicts: Vec<Mutex<Option<Verdict>>> = rows.iter().map(|_| Mutex::default()).collect();
-        let side_by_side = thread::available_parallelism().map_or(1, usize::from) + 1;
+        let asked = env::var("SERVERS_JOBS").ok().and_then(|n| n.parse().ok());
+        let processors = || thread::available_parallelism().map_or(1, usize::from);
+        let side_by_side: usize = asked.unwrap_or_else(|| processors() + 1);
         thread::scope(|scope| {
-            for _ in 0..side_by_side.min(rows.len()) {
+            for _ in 0..side_by_side.clamp(1, rows.len().max(1)) {
                 scope.spawn(|| {
                     loop {
                         let at = next.fetch_add(1, Ordering::Relaxed);
