@@ -38,6 +38,7 @@
 //! | any, in the role filter | | the data, each ASCII letter in upper case |
 //! | any, while a file `away` lies in the folder `files` beside the program when it starts | | 503: the start-up fails |
 //! | any, with the header `X-Show: place` | | mount and path, a `|` between them, as the library sees them; then, each a line, the path as sent, the URL, and the address of a page `/login` |
+//! | any, with the header `X-Show: headers` | the header `X-Rep` and the cookies `x` and `y` as the library sees them, a line each; and the header `X-Rep` twice, `c` and `d` |
 
 use fcgi::{Access, Error, Request, Response, Server};
 use std::io::{BufRead, Write};
@@ -49,8 +50,10 @@ use std::time::Duration;
 static BYTES: [u8; 256 << 10] = [b'x'; 256 << 10];
 
 fn app(req: &mut Request, res: Response) -> fcgi::Result {
-    if req.header("X-Show") == Some("place") {
-        return place(req, res);
+    match req.header("X-Show") {
+        Some("place") => return place(req, res),
+        Some("headers") => return headers(req, res),
+        _ => {}
     }
     let query = req.query();
     match req.path() {
@@ -145,6 +148,18 @@ fn app(req: &mut Request, res: Response) -> fcgi::Result {
         path if path.starts_with("/fail/") => Err(Error::new(500, format!("no way to {path}"))),
         _ => plain(res).status(404).send("not found"),
     }
+}
+
+fn headers(req: &mut Request, res: Response) -> fcgi::Result {
+    let seen = [req.header("X-Rep"), req.cookie("x"), req.cookie("y")];
+    let seen: String = seen
+        .iter()
+        .map(|value| format!("{}\n", value.unwrap_or("-")))
+        .collect();
+    plain(res)
+        .header("X-Rep", "c")
+        .header("X-Rep", "d")
+        .send(seen)
 }
 
 fn place(req: &mut Request, res: Response) -> fcgi::Result {

@@ -738,6 +738,47 @@ fn conf_prints_the_path_as_it_was_typed_and_the_addresses_in_full() {
     }
 }
 
+/// The table is made by the server tests; a form that none of them runs has to be named as such.
+#[test]
+fn each_form_of_conf_is_in_the_readmes_table_of_what_was_run_or_named_below_it() {
+    const NOT_RUN: [&str; 4] = [
+        "conf apache static",
+        "conf apache dynamic",
+        "conf apache external",
+        "conf cherokee",
+    ];
+    let readme = include_str!("../../README.md");
+    let section = readme.split("### Runs behind").nth(1).unwrap();
+    let table: Vec<&str> = section
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .collect();
+    let help = Home::new().run(&["help", "conf"]).stdout;
+    let mut server = "";
+    let mut forms = Vec::new();
+    for line in help
+        .lines()
+        .skip(1)
+        .take_while(|line| line.starts_with("  "))
+    {
+        match line.strip_prefix("    or ") {
+            Some(more) => {
+                forms.extend(more.split(", ").map(|form| format!("conf {server} {form}")))
+            }
+            None => {
+                server = line.split_whitespace().next().unwrap();
+                forms.push(format!("conf {server}"));
+            }
+        }
+    }
+    assert!(forms.len() > 25, "{forms:?}");
+    for form in forms {
+        let cell = format!("| `{form}` |");
+        let is_run = table.iter().any(|line| line.contains(&cell));
+        assert_eq!(is_run, !NOT_RUN.contains(&form.as_str()), "{form}");
+    }
+}
+
 #[test]
 fn conf_asks_the_settings_file_too() {
     let home = Home::with("listen unix:s\nworkers 9\n");

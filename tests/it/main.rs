@@ -23,6 +23,8 @@ mod cli;
 mod conversations;
 mod cuts;
 mod deploy;
+#[cfg(feature = "toolbox")]
+mod directives;
 mod explain;
 #[cfg(feature = "toolbox")]
 mod eyes;

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::behind::{self, Way};
 use crate::folder::Folder;
 use crate::guides;
 use crate::http::Http;
@@ -81,10 +82,12 @@ pub fn htaccess_wrapper(folder: &Folder, testbed: &Testbed) -> Outcome<Running> 
 const HTACCESS: [(&str, &[&str]); 2] = [("www", &[]), ("www/sub", &["--mount", "/sub"])];
 
 fn shared_host(folder: &Folder) -> Outcome<Running> {
-    // The default, 131072, cannot be raised in .htaccess.
-    let host = format!("{}\nFcgidMaxRequestLen 20000000", allow_override(folder));
+    let host = format!("{}\n{LARGE_BODIES}", allow_override(folder));
     start(folder, &FCGID, &host)
 }
+
+/// The default, 131072, cannot be raised in .htaccess.
+const LARGE_BODIES: &str = "FcgidMaxRequestLen 20000000";
 
 /// A folder that nothing is in yet.
 pub fn fcgid_empty(folder: &Folder) -> Outcome<Running> {
@@ -201,17 +204,53 @@ pub fn wrapper_with(folder: &Folder, testbed: &Testbed, flags: &str) -> Outcome<
 
 /// The guides' own `.htaccess`: at the root, in a folder, and in that of the user `sub`.
 pub fn guides_htaccess(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    guides_folders(folder, testbed)?;
+    start(folder, &FCGID, &allow_override(folder))
+}
+
+/// The same on a host that takes large bodies.
+pub fn guides_shared(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    guides_folders(folder, testbed)?;
+    shared_host(folder)
+}
+
+fn guides_folders(folder: &Folder, testbed: &Testbed) -> Outcome {
+    folder.notes().guide(Way::Started);
     for (place, base) in [("www", "/"), ("www/sub", "/sub/")] {
         testbed.install(folder, &format!("{place}/app.fcgi"))?;
         folder.write(&format!("{place}/.htaccess"), &guides::htaccess(base))?;
     }
-    start(folder, &FCGID, &allow_override(folder))
+    Ok(())
 }
 
 pub fn guides_user(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    folder.notes().guide(Way::Started);
     testbed.install(folder, "www/sub/app.fcgi")?;
     folder.write("www/sub/.htaccess", &guides::htaccess("/~sub/"))?;
     user(folder)
+}
+
+/// mod_fastcgi's block of the guides, by mod_fcgid.
+pub fn guides_script_alias(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    folder.notes().guide(Way::Started);
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let block = guides::script_alias(&program.path.display().to_string());
+    start(folder, &FCGID, &format!("{block}\n{LARGE_BODIES}"))
+}
+
+/// A file of the site, as the other guide has it: `/app.py`.
+pub fn guides_files(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    folder.notes().guide(Way::Started);
+    testbed.install(folder, "www/app.py")?;
+    let block = guides::files();
+    start(folder, &FCGID, &format!("{block}\n{LARGE_BODIES}"))
+}
+
+/// What Apache says of these lines.
+pub fn refusal(folder: &Folder, host: &str) -> Outcome<String> {
+    let text = outer(folder, free_address()?, &[], "", host);
+    let conf = folder.write("etc/refused.conf", &text)?;
+    guides::refused(&APACHE, &["-t", "-f"], &conf.display().to_string())
 }
 
 pub fn guides_fcgid(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
@@ -516,11 +555,27 @@ fn start_with(folder: &Folder, modules: &[&str], lines: &str, host: &str) -> Out
     command.arg("-f").arg(conf).args(["-D", "FOREGROUND"]);
     let mut process = Process::start("Apache", &mut command, &folder.path("log/apache.out"))?;
     process.await_ready(|| TcpStream::connect(at).is_ok())?;
+    note(folder, modules)?;
     Ok(Running {
         http: Http { at },
         upstream: None,
         processes: vec![process],
     })
+}
+
+/// What Apache says of itself once it serves: its own version, and mod_fcgid's.
+fn note(folder: &Folder, modules: &[&str]) -> Outcome {
+    let file = "log/apache-error.log";
+    let said = behind::logged(folder, file, "Apache/", " configured -- resuming")?;
+    let words = said.split(' ').filter(|word| !word.starts_with('('));
+    let version: Vec<String> = words.map(|word| word.replace('/', " ")).collect();
+    let connects = ["fcgid", "proxy_fcgi", "cgid", "authnz_fcgi"];
+    let name = match connects.into_iter().find(|name| modules.contains(name)) {
+        Some(name) => format!("Apache, mod_{name}"),
+        None => "Apache".to_owned(),
+    };
+    folder.notes().server(&name, version.join(", "));
+    Ok(())
 }
 
 fn outer(folder: &Folder, at: SocketAddr, modules: &[&str], lines: &str, host: &str) -> String {

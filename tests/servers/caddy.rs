@@ -4,6 +4,7 @@ use std::net::TcpStream;
 use std::process::Command;
 
 use crate::Outcome;
+use crate::behind;
 use crate::folder::Folder;
 use crate::http::Http;
 use crate::process::Process;
@@ -107,6 +108,9 @@ fn start_within(
     );
     let conf = folder.write("etc/Caddyfile", &outer)?;
     let binary = installed(&["caddy"]).ok_or("Caddy is not installed")?;
+    folder
+        .notes()
+        .server("Caddy", behind::said(&binary, "version")?);
     let mut command = Command::new(binary);
     command
         .args(["run", "--adapter", "caddyfile", "--config"])

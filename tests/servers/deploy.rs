@@ -62,7 +62,7 @@ pub fn story(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
         deploy(testbed.built(), folder)?;
         http.get(PAGE)?.expect(OLD.0, OLD.1)?;
         thread::scope(|scope| {
-            let slow = scope.spawn(|| http.get("/chunks?n=8&ms=250"));
+            let slow = scope.spawn(|| http.get("/chunks?n=20&ms=250"));
             // Deployed while it runs: a process of the old one is at it.
             let is_busy = || slow.is_finished() || open_connections(folder) > 0;
             until("the slow request runs", || is_busy().then_some(()))?;
@@ -70,7 +70,7 @@ pub fn story(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
             http.get(PAGE)?.expect(NEW.0, NEW.1)?;
             ensure!(!slow.is_finished(), "it was not slow");
             let answer = slow.join().map_err(|_| "the visitor panicked")??;
-            let chunks: String = (0..8).map(|i| format!("chunk {i}\n")).collect();
+            let chunks: String = (0..20).map(|i| format!("chunk {i}\n")).collect();
             answer.expect(200, &chunks)
         })
     });

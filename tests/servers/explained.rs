@@ -374,7 +374,9 @@ pub fn ask(
 ) {
     for (target, wanted) in cases {
         if target.starts_with("/closed") && folder.user().is_none() && !target.ends_with(".fcgi") {
-            println!("  SKIPPED {target}: only root can start the web server as another user");
+            report.say(&format!(
+                "SKIPPED {target}: only root can start the web server as another user"
+            ));
             continue;
         }
         report.check(target, || {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 
 use crate::Outcome;
+use crate::behind::Notes;
 
 /// Who the web servers and the program run as, when root runs the tests.
 #[derive(Clone, Debug)]
@@ -22,6 +23,7 @@ pub struct Folder {
     path: PathBuf,
     user: Option<User>,
     keep: bool,
+    notes: Notes,
 }
 
 impl Folder {
@@ -33,6 +35,7 @@ impl Folder {
             path,
             user: unprivileged(),
             keep: false,
+            notes: Notes::default(),
         };
         folder.make("")?;
         for name in [
@@ -64,6 +67,11 @@ impl Folder {
         self.user.as_ref()
     }
 
+    /// What the row that has this folder notes of itself.
+    pub fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
     /// For a server that does not give up root by itself.
     pub fn give_up_root(&self, command: &mut Command) {
         if let Some(user) = self.user() {
@@ -78,18 +86,25 @@ impl Folder {
         Ok(path)
     }
 
-    /// Puts a copy of an executable there.
+    /// Puts a copy of an executable there. By another process: a file that is open for writing in this one, and so for a
+    /// moment in whatever a row beside this one starts, cannot be executed.
     pub fn install(&self, program: &Path, name: &str) -> Outcome<PathBuf> {
         let path = self.path(name);
-        fs::copy(program, &path)
-            .and_then(|_| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)))
-            .map_err(|e| {
-                format!(
-                    "cannot copy {} to {}: {e}",
-                    program.display(),
-                    path.display()
-                )
-            })?;
+        let cannot = |why: String| {
+            let (from, to) = (program.display(), path.display());
+            format!("cannot copy {from} to {to}: {why}")
+        };
+        let copied = Command::new("cp")
+            .arg("--")
+            .arg(program)
+            .arg(&path)
+            .status();
+        let copied = copied.map_err(|e| cannot(e.to_string()))?;
+        if !copied.success() {
+            return Err(cannot(copied.to_string()));
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
+            .map_err(|e| cannot(e.to_string()))?;
         self.own(&path)?;
         Ok(path)
     }

@@ -4,6 +4,7 @@ use std::net::TcpStream;
 use std::process::Command;
 
 use crate::Outcome;
+use crate::behind;
 use crate::folder::Folder;
 use crate::http::Http;
 use crate::process::Process;
@@ -78,6 +79,7 @@ fn start(folder: &Folder, program: &Program, flags: &[&str]) -> Outcome<Running>
     );
     let conf = folder.write("etc/h2o.conf", &outer)?;
     let binary = installed(&["h2o"]).ok_or("h2o is not installed")?;
+    folder.notes().server("h2o", behind::said(&binary, "-v")?);
     let mut command = Command::new(binary);
     command.arg("-c").arg(conf);
     let mut process = Process::start("h2o", &mut command, &folder.path("log/h2o.out"))?;

@@ -4,6 +4,7 @@ use std::net::TcpStream;
 use std::process::Command;
 
 use crate::Outcome;
+use crate::behind;
 use crate::folder::Folder;
 use crate::http::Http;
 use crate::process::Process;
@@ -76,6 +77,9 @@ fn start(
     );
     let conf = folder.write("etc/haproxy.cfg", &outer)?;
     let binary = installed(&["haproxy"]).ok_or("HAProxy is not installed")?;
+    folder
+        .notes()
+        .server("HAProxy", behind::said(&binary, "-v")?);
     let mut command = Command::new(binary);
     command.arg("-db").arg("-f").arg(conf);
     let mut process = Process::start("HAProxy", &mut command, &folder.path("log/haproxy.out"))?;

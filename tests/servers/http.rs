@@ -248,6 +248,12 @@ impl Stream {
         }
     }
 
+    /// Whether that has come already, behind what was asked for.
+    pub fn has(&self, text: &str) -> bool {
+        let mut places = self.rest.windows(text.len());
+        places.any(|window| window == text.as_bytes())
+    }
+
     fn read(&mut self) -> io::Result<()> {
         if self.chunked {
             return match read_chunk(&mut self.reader, &mut self.rest)? {

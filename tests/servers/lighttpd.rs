@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 
+use crate::behind::{self, Way};
 use crate::folder::Folder;
 use crate::guides;
 use crate::http::Http;
@@ -108,14 +109,35 @@ pub fn root_without_fix_told(folder: &Folder, testbed: &Testbed) -> Outcome<Runn
     start_with(folder, &without_fix(&program)?)
 }
 
-/// The guides' prefix, as it stands there.
+pub fn guides_rewrite(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    guided(folder, testbed, "lighttpd-rewrite")
+}
+
+pub fn guides_rewrite_older(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    guided(folder, testbed, "lighttpd-rewrite-older")
+}
+
+/// A block as the guides have it.
+pub fn guided(folder: &Folder, testbed: &Testbed, name: &str) -> Outcome<Running> {
+    folder.notes().guide(Way::Started);
+    testbed.install(folder, "www/app.fcgi")?;
+    start_with(folder, &guides::lighttpd(name, folder))
+}
+
+/// The guides' prefix, with its mistake mended.
 pub fn guides_prefix(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
-    let program = testbed.install(folder, "www/app.fcgi")?;
-    let path = program.path.display().to_string();
-    start_with(
-        folder,
-        &guides::lighttpd(&path, &folder.text("run/guide.sock")),
-    )
+    folder.notes().guide(Way::Started);
+    testbed.install(folder, "www/app.fcgi")?;
+    start_with(folder, &guides::lighttpd_mended("lighttpd-prefix", folder))
+}
+
+/// What lighttpd says of these lines.
+pub fn refusal(folder: &Folder, conf: &str) -> Outcome<String> {
+    folder.write("etc/app.conf", conf)?;
+    let conf = folder.write("etc/refused.conf", &outer(folder, free_address()?))?;
+    let said = guides::refused(&["lighttpd"], &["-tt", "-f"], &conf.display().to_string())?;
+    let log = std::fs::read_to_string(folder.path("log/lighttpd-error.log"));
+    Ok(said + &log.unwrap_or_default())
 }
 
 fn without_fix(program: &Program) -> Outcome<String> {
@@ -210,6 +232,9 @@ fn start_with(folder: &Folder, conf: &str) -> Outcome<Running> {
     command.arg("-D").arg("-f").arg(conf);
     let mut process = Process::start("lighttpd", &mut command, &folder.path("log/lighttpd.out"))?;
     process.await_ready(|| TcpStream::connect(at).is_ok())?;
+    let file = "log/lighttpd-error.log";
+    let version = behind::logged(folder, file, "server started (lighttpd/", ")")?;
+    folder.notes().server("lighttpd", version);
     Ok(Running {
         http: Http { at },
         upstream: None,

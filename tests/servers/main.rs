@@ -1,9 +1,11 @@
 //! Real web servers, each with exactly the configuration that the program prints for it, and one table of requests for
 //! all of them. Run by `cargo test`; words after `--` choose rows by parts of their names. A web server that is not
-//! installed is a row skipped, by name in the last lines; with `REQUIRE_SERVERS=1` it is a failure.
+//! installed is a row skipped, by name in the last lines; with `REQUIRE_SERVERS=1` it is a failure. Rows run side by side,
+//! `SERVERS_JOBS` of them; when all were good, the README has to say so (`behind.rs`).
 
 mod access;
 mod apache;
+mod behind;
 mod browser;
 mod caddy;
 mod deploy;
@@ -38,13 +40,17 @@ mod uploads;
 
 use std::env;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 
+use behind::Noted;
 use folder::Folder;
 use forms::Ways;
 use paths::{Paths, Way};
 use requests::{Asked, TABLE};
-use row::{Cut, Report, Row, Running, Traits, Work};
+use row::{Cut, Files, Report, Row, Running, Stderr, Traits, Work};
 use testbed::Testbed;
 
 /// What went wrong is a sentence.
@@ -69,7 +75,11 @@ const COMMON: Traits = Traits {
     streams: false,
     cut: Cut::Hidden,
     keeps_connections: Some(false),
-    htaccess: false,
+    files: Files::None,
+    base: "",
+    way: Way::Apache,
+    log: "log/testbed.log",
+    stderr: Stderr::Shown("log/apache-error.log"),
 };
 
 /// mod_fcgid writes the whole body before it reads the answer.
@@ -78,6 +88,7 @@ const FCGID: Traits = Traits {
     authorization: false,
     cut: Cut::Status(500),
     keeps_connections: None,
+    log: "log/apache-error.log",
     ..COMMON
 };
 
@@ -94,6 +105,8 @@ const PROXY: Traits = Traits {
 const NGINX: Traits = Traits {
     echoes_large: false,
     streams: true,
+    way: Way::Nginx,
+    stderr: Stderr::Shown("log/nginx-error.log"),
     ..COMMON
 };
 
@@ -102,16 +115,31 @@ const NGINX_KEPT: Traits = Traits {
     ..NGINX
 };
 
+const LIGHTTPD: Traits = Traits {
+    way: Way::Lighttpd,
+    stderr: Stderr::Shown("log/lighttpd-error.log"),
+    ..COMMON
+};
+
+const LIGHTTPD_SPAWNED: Traits = Traits {
+    log: "log/lighttpd-breakage.log",
+    ..LIGHTTPD
+};
+
 /// HAProxy 2.6 gathers what is small, and tells the visitor when an answer is cut.
 const HAPROXY: Traits = Traits {
     takes_chunks: false,
     cut: Cut::Noticed,
+    way: Way::HaProxy,
+    stderr: Stderr::Deadly,
     ..COMMON
 };
 
 /// Caddy 2.6 writes the whole body before it reads the answer, as mod_fcgid does.
 const CADDY: Traits = Traits {
     echoes_large: false,
+    way: Way::Caddy,
+    stderr: Stderr::Hidden,
     ..COMMON
 };
 
@@ -119,6 +147,8 @@ const CADDY: Traits = Traits {
 const H2O: Traits = Traits {
     names_cgi: false,
     streams: true,
+    way: Way::H2o,
+    stderr: Stderr::Shown("log/h2o-error.log"),
     ..COMMON
 };
 
@@ -129,7 +159,7 @@ const ROWS: &[Row] = &[
         work: Work::Table {
             start: apache::fcgid_htaccess,
             traits: Traits {
-                htaccess: true,
+                files: Files::Guarded,
                 ..FCGID
             },
         },
@@ -140,7 +170,8 @@ const ROWS: &[Row] = &[
         work: Work::Table {
             start: apache::htaccess_addhandler,
             traits: Traits {
-                htaccess: true,
+                way: Way::Twice,
+                files: Files::Guarded,
                 ..FCGID
             },
         },
@@ -151,7 +182,7 @@ const ROWS: &[Row] = &[
         work: Work::Table {
             start: apache::htaccess_wrapper,
             traits: Traits {
-                htaccess: true,
+                files: Files::Guarded,
                 ..FCGID
             },
         },
@@ -265,7 +296,8 @@ const ROWS: &[Row] = &[
                 authorization: false,
                 streams: true,
                 keeps_connections: None,
-                htaccess: true,
+                log: "log/apache-error.log",
+                files: Files::Guarded,
                 ..COMMON
             },
         },
@@ -427,7 +459,7 @@ const ROWS: &[Row] = &[
         missing: lighttpd::missing,
         work: Work::Table {
             start: lighttpd::spawned,
-            traits: COMMON,
+            traits: LIGHTTPD_SPAWNED,
         },
     },
     Row {
@@ -435,7 +467,7 @@ const ROWS: &[Row] = &[
         missing: lighttpd::missing,
         work: Work::Table {
             start: lighttpd::external_unix,
-            traits: COMMON,
+            traits: LIGHTTPD,
         },
     },
     Row {
@@ -443,7 +475,7 @@ const ROWS: &[Row] = &[
         missing: lighttpd::missing,
         work: Work::Table {
             start: lighttpd::external_tcp,
-            traits: COMMON,
+            traits: LIGHTTPD,
         },
     },
     Row {
@@ -499,7 +531,10 @@ const ROWS: &[Row] = &[
         missing: h2o::missing,
         work: Work::Table {
             start: h2o::spawned,
-            traits: H2O,
+            traits: Traits {
+                log: "log/h2o.out",
+                ..H2O
+            },
         },
     },
     Row {
@@ -1112,52 +1147,170 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "apache-guides-htaccess",
+        missing: apache::missing_fcgid,
+        work: Work::Table {
+            start: apache::guides_shared,
+            traits: Traits {
+                files: Files::Open,
+                way: Way::Twice,
+                ..FCGID
+            },
+        },
+    },
+    Row {
+        name: "apache-guides-scriptalias",
+        missing: apache::missing_fcgid,
+        work: Work::Table {
+            start: apache::guides_script_alias,
+            traits: FCGID,
+        },
+    },
+    Row {
+        name: "apache-guides-scriptalias-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::guides_script_alias,
+            paths: Paths::root(Way::Apache),
+        },
+    },
+    Row {
+        name: "apache-guides-files",
+        missing: apache::missing_fcgid,
+        work: Work::Table {
+            start: apache::guides_files,
+            traits: Traits {
+                base: "/app.py",
+                ..FCGID
+            },
+        },
+    },
+    Row {
+        name: "apache-guides-files-paths",
+        missing: apache::missing_fcgid,
+        work: Work::Paths {
+            start: apache::guides_files,
+            paths: Paths::mounted(Way::Apache, ["|/app.py", "/app.py|/"]).below("/app.py"),
+        },
+    },
+    Row {
+        name: "nginx-guides-root",
+        missing: nginx::missing,
+        work: Work::Table {
+            start: nginx::guides_root,
+            traits: NGINX,
+        },
+    },
+    Row {
         name: "nginx-guides-root-paths",
         missing: nginx::missing,
         work: Work::Paths {
-            start: nginx::guides,
+            start: nginx::guides_root,
             paths: Paths::root(Way::Nginx),
+        },
+    },
+    Row {
+        name: "nginx-guides-mount",
+        missing: nginx::missing,
+        work: Work::Table {
+            start: nginx::guides_mount,
+            traits: Traits {
+                base: guides::PLACE,
+                ..NGINX
+            },
         },
     },
     Row {
         name: "nginx-guides-mount-paths",
         missing: nginx::missing,
         work: Work::Paths {
-            start: nginx::guides,
-            // The pattern does not fit a line break; and it takes longer names.
-            paths: Paths::mounted(Way::Nginx, ["/app|/", "/app|/"])
+            start: nginx::guides_mount,
+            paths: Paths::mounted(Way::Nginx, ["/yourapplication|/", "/yourapplication|/"])
+                .below(guides::PLACE)
+                // The pattern does not fit a line break; and it takes longer names.
                 .longer("|/xyz/b")
-                .odd(&[("/a%0Ab", r"|/app/a\nb")]),
+                .odd(&[("/a%0Ab", r"|/yourapplication/a\nb")]),
+        },
+    },
+    Row {
+        name: "nginx-guides-older",
+        missing: nginx::missing,
+        work: Work::Table {
+            start: nginx::guides_older,
+            traits: Traits {
+                base: guides::PLACE,
+                ..NGINX
+            },
         },
     },
     Row {
         name: "nginx-guides-older-paths",
         missing: nginx::missing,
         work: Work::Paths {
-            start: nginx::guides,
-            paths: Paths::mounted(Way::Nginx, ["301", "/older|/"])
-                .below("/older")
-                .longer("|/olderxyz/b"),
+            start: nginx::guides_older,
+            paths: Paths::mounted(Way::Nginx, ["301", "/yourapplication|/"]).below(guides::PLACE),
+        },
+    },
+    Row {
+        name: "nginx-guides-fourth-told",
+        missing: nginx::missing,
+        work: Work::Table {
+            start: nginx::guides_fourth_told,
+            traits: Traits {
+                base: guides::PLACE,
+                ..NGINX
+            },
         },
     },
     Row {
         name: "nginx-guides-fourth-paths",
         missing: nginx::missing,
         work: Work::Paths {
-            start: nginx::guides,
-            paths: Paths::unknown(Way::Nginx, ["301", "|/fourth/"])
-                .below("/fourth")
-                .longer("|/fourthxyz/b"),
+            start: nginx::guides_fourth,
+            paths: Paths::unknown(Way::Nginx, ["301", "|/yourapplication/"]).below(guides::PLACE),
         },
     },
     Row {
         name: "nginx-guides-fourth-told-paths",
         missing: nginx::missing,
         work: Work::Paths {
-            start: nginx::guides_told,
-            paths: Paths::mounted(Way::Nginx, ["301", "/fourth|/"])
-                .below("/fourth")
-                .longer("|/fourthxyz/b"),
+            start: nginx::guides_fourth_told,
+            paths: Paths::mounted(Way::Nginx, ["301", "/yourapplication|/"]).below(guides::PLACE),
+        },
+    },
+    Row {
+        name: "lighttpd-guides-rewrite",
+        missing: lighttpd::missing,
+        work: Work::Table {
+            start: lighttpd::guides_rewrite,
+            traits: LIGHTTPD_SPAWNED,
+        },
+    },
+    Row {
+        name: "lighttpd-guides-rewrite-paths",
+        missing: lighttpd::missing,
+        work: Work::Paths {
+            start: lighttpd::guides_rewrite,
+            paths: Paths::root(Way::Lighttpd),
+        },
+    },
+    Row {
+        name: "lighttpd-guides-rewrite-older-paths",
+        missing: lighttpd::missing,
+        work: Work::Paths {
+            start: lighttpd::guides_rewrite_older,
+            paths: Paths::root(Way::Lighttpd),
+        },
+    },
+    Row {
+        name: "lighttpd-guides-prefix",
+        missing: lighttpd::missing,
+        work: Work::Table {
+            start: lighttpd::guides_prefix,
+            traits: Traits {
+                base: guides::PLACE,
+                ..LIGHTTPD_SPAWNED
+            },
         },
     },
     Row {
@@ -1165,7 +1318,82 @@ const ROWS: &[Row] = &[
         missing: lighttpd::missing,
         work: Work::Paths {
             start: lighttpd::guides_prefix,
-            paths: Paths::mounted(Way::Lighttpd, ["|/app", "/app|/"]).longer("/appxyz|/b"),
+            paths: Paths::mounted(Way::Lighttpd, ["|/yourapplication", "/yourapplication|/"])
+                .below(guides::PLACE)
+                .longer("/yourapplicationxyz|/b"),
+        },
+    },
+    Row {
+        name: "guides-mistakes",
+        missing: || [apache::missing_fcgid(), lighttpd::missing()].concat(),
+        work: Work::Story(guides::mistakes),
+    },
+    Row {
+        name: "lighttpd-guides-static",
+        missing: lighttpd::missing,
+        work: Work::Story(guides::statics),
+    },
+    Row {
+        name: "apache-fcgid-addhandler",
+        missing: apache::missing_fcgid,
+        work: Work::Table {
+            start: apache::addhandler,
+            traits: Traits {
+                base: "/app.fcgi",
+                ..FCGID
+            },
+        },
+    },
+    Row {
+        name: "apache-fcgid-wrapper",
+        missing: apache::missing_fcgid,
+        work: Work::Table {
+            start: apache::wrapper,
+            traits: Traits {
+                base: "/app",
+                ..FCGID
+            },
+        },
+    },
+    Row {
+        name: "nginx-location",
+        missing: nginx::missing,
+        work: Work::Table {
+            start: nginx::location,
+            traits: Traits {
+                base: "/app",
+                ..NGINX
+            },
+        },
+    },
+    Row {
+        name: "nginx-if",
+        missing: nginx::missing,
+        work: Work::Table {
+            start: nginx::by_if,
+            traits: Traits {
+                base: "/app",
+                ..NGINX
+            },
+        },
+    },
+    Row {
+        name: "lighttpd-prefix",
+        missing: lighttpd::missing,
+        work: Work::Table {
+            start: lighttpd::prefix_told,
+            traits: Traits {
+                base: "/app",
+                ..LIGHTTPD_SPAWNED
+            },
+        },
+    },
+    Row {
+        name: "lighttpd-root",
+        missing: lighttpd::missing,
+        work: Work::Table {
+            start: lighttpd::root,
+            traits: LIGHTTPD_SPAWNED,
         },
     },
     Row {
@@ -1377,8 +1605,9 @@ fn main() -> ExitCode {
     }
     // Flags of the standard runner, as in `cargo test -- --nocapture`, mean nothing here.
     let wanted: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
-    let chosen = |row: &&Row| wanted.is_empty() || wanted.iter().any(|w| row.name.contains(*w));
-    let rows: Vec<&Row> = ROWS.iter().filter(chosen).collect();
+    let chosen =
+        |row: &&'static Row| wanted.is_empty() || wanted.iter().any(|w| row.name.contains(*w));
+    let rows: Vec<&'static Row> = ROWS.iter().filter(chosen).collect();
     println!("\nrunning {} web servers", rows.len());
     match Testbed::find() {
         Ok(testbed) => Tally::of(&rows, &testbed).close(),
@@ -1396,48 +1625,70 @@ struct Tally {
     failed: Vec<&'static str>,
     skipped: Vec<String>,
     checks: usize,
+    noted: Vec<(&'static Row, Noted)>,
+}
+
+/// What became of one.
+enum Verdict {
+    Run(Report, Noted),
+    Missing(Vec<String>),
 }
 
 impl Tally {
-    fn of(rows: &[&Row], testbed: &Testbed) -> Tally {
-        let mut tally = Tally::default();
-        for row in rows {
-            let missing = (row.missing)();
-            if !missing.is_empty() {
-                println!(
-                    "test {} ... skipped: there is no {}",
-                    row.name,
-                    missing.join(", ")
-                );
-                tally
-                    .skipped
-                    .push(format!("{} (without {})", row.name, missing.join(", ")));
-                continue;
+    /// As many side by side as the machine has processors, and one: most of the time a row waits.
+    fn of(rows: &[&'static Row], testbed: &Testbed) -> Tally {
+        let next = AtomicUsize::new(0);
+        let verdicts: Vec<Mutex<Option<Verdict>>> = rows.iter().map(|_| Mutex::default()).collect();
+        let asked = env::var("SERVERS_JOBS").ok().and_then(|n| n.parse().ok());
+        let processors = || thread::available_parallelism().map_or(1, usize::from);
+        let side_by_side: usize = asked.unwrap_or_else(|| processors() + 1);
+        thread::scope(|scope| {
+            for _ in 0..side_by_side.clamp(1, rows.len().max(1)) {
+                scope.spawn(|| {
+                    loop {
+                        let at = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(row) = rows.get(at) else { break };
+                        let verdict = Some(judged(row, testbed));
+                        *verdicts[at].lock().unwrap_or_else(PoisonError::into_inner) = verdict;
+                    }
+                });
             }
-            let begin = Instant::now();
-            let report = run(row, testbed);
-            tally.checks += report.passed;
-            let verdict = if report.failed == 0 { "ok" } else { "FAILED" };
-            println!(
-                "test {} ... {verdict} ({} checks, {:.1} s)",
-                row.name,
-                report.passed,
-                begin.elapsed().as_secs_f32()
-            );
-            let list = if report.failed == 0 {
-                &mut tally.passed
-            } else {
-                &mut tally.failed
-            };
-            list.push(row.name);
+        });
+        let verdicts = verdicts.into_iter().map(|verdict| {
+            let verdict = verdict.into_inner();
+            verdict.unwrap_or_else(PoisonError::into_inner)
+        });
+        let mut tally = Tally::default();
+        for (&row, verdict) in rows.iter().zip(verdicts) {
+            tally.add(row, verdict);
         }
         tally
     }
 
+    fn add(&mut self, row: &'static Row, verdict: Option<Verdict>) {
+        match verdict {
+            Some(Verdict::Run(report, noted)) if report.failed == 0 => {
+                self.passed.push(row.name);
+                self.checks += report.passed;
+                self.noted.push((row, noted));
+            }
+            Some(Verdict::Run(report, _)) => {
+                self.failed.push(row.name);
+                self.checks += report.passed;
+            }
+            Some(Verdict::Missing(what)) => {
+                let what = what.join(", ");
+                self.skipped.push(format!("{} (without {what})", row.name));
+            }
+            None => self.failed.push(row.name),
+        }
+    }
+
     fn close(self) -> ExitCode {
         let required = env::var("REQUIRE_SERVERS").is_ok_and(|value| value == "1");
-        let good = self.failed.is_empty() && (self.skipped.is_empty() || !required);
         println!();
+        let settled = self.settle();
+        let good = settled && self.failed.is_empty() && (self.skipped.is_empty() || !required);
         print_names("run", &self.passed);
         print_names("failed", &self.failed);
         print_names("skipped", &self.skipped);
@@ -1458,6 +1709,45 @@ impl Tally {
             ExitCode::FAILURE
         }
     }
+
+    /// Whether the README says what was run. Only all of the rows together can tell.
+    fn settle(&self) -> bool {
+        if self.passed.len() < ROWS.len() {
+            println!(
+                "README.md's table of what the program runs behind is looked at when all rows were run and were good"
+            );
+            return true;
+        }
+        let lines = behind::lines(self.noted.iter().cloned());
+        match behind::settle(&lines) {
+            Ok(()) => true,
+            Err(why) => {
+                println!("FAILED: {why}");
+                false
+            }
+        }
+    }
+}
+
+/// Runs a row, and says at its end what there is to say.
+fn judged(row: &Row, testbed: &Testbed) -> Verdict {
+    let missing = (row.missing)();
+    if !missing.is_empty() {
+        let what = missing.join(", ");
+        println!("test {} ... skipped: there is no {what}", row.name);
+        return Verdict::Missing(missing);
+    }
+    let begin = Instant::now();
+    let (report, noted) = run(row, testbed);
+    let verdict = if report.failed == 0 { "ok" } else { "FAILED" };
+    println!(
+        "{}test {} ... {verdict} ({} checks, {:.1} s)",
+        report.said,
+        row.name,
+        report.passed,
+        begin.elapsed().as_secs_f32()
+    );
+    Verdict::Run(report, noted)
 }
 
 fn print_names(what: &str, names: &[impl AsRef<str>]) {
@@ -1467,10 +1757,10 @@ fn print_names(what: &str, names: &[impl AsRef<str>]) {
     }
 }
 
-fn run(row: &Row, testbed: &Testbed) -> Report {
+fn run(row: &Row, testbed: &Testbed) -> (Report, Noted) {
     let mut report = Report::default();
     let Some(mut folder) = report.check("folder", || Folder::new(row.name)) else {
-        return report;
+        return (report, Noted::default());
     };
     match &row.work {
         Work::Table { start, traits } => {
@@ -1496,10 +1786,10 @@ fn run(row: &Row, testbed: &Testbed) -> Report {
     }
     if report.failed > 0 {
         folder.keep();
-        print!("{}", folder.tails());
-        println!("  kept: {}", folder.text(""));
+        report.said.push_str(&folder.tails());
+        report.say(&format!("kept: {}", folder.text("")));
     }
-    report
+    (report, folder.notes().take())
 }
 
 /// A web server that does not reach the program at all fails every check.
@@ -1516,11 +1806,14 @@ fn table(report: &mut Report, folder: &Folder, running: Running, traits: &Traits
         http: running.http,
         traits,
         upstream: running.upstream.as_ref(),
+        folder,
     };
     for (name, check) in TABLE {
         report.check(name, || check(&asked));
         if report.failed == ENOUGH {
-            println!("  {ENOUGH} checks failed, and the others of this row are left out");
+            report.say(&format!(
+                "{ENOUGH} checks failed, and the others of this row are left out"
+            ));
             break;
         }
     }

@@ -3,13 +3,14 @@
 //! known by the path of its program, which lies in the row's own folder.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use fcgi::Address;
 use fcgi::client::{Begin, Client, Part};
 
+use crate::behind;
 use crate::folder::Folder;
 use crate::process::{Process, signal, until};
 use crate::row::Report;
@@ -50,6 +51,9 @@ pub fn missing_multiwatch() -> Vec<String> {
 
 /// systemd's own checks of the two units, with a path that has to be escaped.
 pub fn systemd(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    report.check("version", || {
+        version(folder, "systemd", "systemd-analyze", "--version")
+    });
     let place = "www/100% $HOME; #1";
     report.check("folder", || folder.make(place));
     let name = format!("{place}/guest book.fcgi");
@@ -92,6 +96,9 @@ pub fn systemd(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
 
 /// systemd's own tool for trying a service: it makes the socket, and becomes the program when somebody connects.
 pub fn systemd_activate(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    report.check("version", || {
+        version(folder, "systemd", "systemd-analyze", "--version")
+    });
     for upstream in [Some(Upstream::unix(folder)), Upstream::tcp().ok()] {
         let Some(upstream) = upstream else { continue };
         let started = report.check("start", || {
@@ -128,10 +135,20 @@ pub fn systemd_activate(report: &mut Report, folder: &mut Folder, testbed: &Test
 }
 
 pub fn supervisor(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    report.check("version", || {
+        version(folder, "supervisor", "supervisord", "--version")
+    });
     for upstream in [Some(Upstream::unix(folder)), Upstream::tcp().ok()] {
         let Some(upstream) = upstream else { continue };
         supervised(report, folder, testbed, &upstream);
     }
+}
+
+/// What a process manager says of itself.
+fn version(folder: &Folder, name: &str, program: &str, flag: &str) -> Outcome {
+    let binary = installed(&[program]).ok_or_else(|| format!("{program} is not installed"))?;
+    folder.notes().server(name, behind::said(&binary, flag)?);
+    Ok(())
 }
 
 fn supervised(report: &mut Report, folder: &Folder, testbed: &Testbed, upstream: &Upstream) {
@@ -223,6 +240,14 @@ fn supervisord(folder: &Folder) -> String {
 
 /// As root, by start-stop-daemon.
 pub fn init(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    report.check("version", || {
+        version(
+            folder,
+            "init script, start-stop-daemon",
+            "start-stop-daemon",
+            "--version",
+        )
+    });
     let path = std::env::var("PATH").unwrap_or_default();
     init_by(report, folder, testbed, |command| {
         command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
@@ -282,9 +307,8 @@ fn init_by(report: &mut Report, folder: &Folder, testbed: &Testbed, set: impl Fn
             "log=/var/log/",
             &format!("log={}/", folder.text("log")),
         )?;
-        let path = folder.write("etc/app", &here)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(|e| e.to_string())?;
-        Ok(path)
+        let text = folder.write("etc/app.text", &here)?;
+        folder.install(&text, "etc/app")
     });
     let Some(script) = printed else { return };
     let call = |word: &str| {
@@ -412,6 +436,9 @@ fn init_by(report: &mut Report, folder: &Folder, testbed: &Testbed, set: impl Fn
 }
 
 pub fn spawn_fcgi(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    report.check("version", || {
+        version(folder, "spawn-fcgi", "spawn-fcgi", "-v")
+    });
     for upstream in [Some(Upstream::unix(folder)), Upstream::tcp().ok()] {
         let Some(upstream) = upstream else { continue };
         spawned(report, folder, testbed, ("spawn-fcgi", 1), &upstream);
@@ -419,6 +446,9 @@ pub fn spawn_fcgi(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
 }
 
 pub fn multiwatch(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    report.check("version", || {
+        version(folder, "multiwatch", "multiwatch", "--version")
+    });
     let upstream = Upstream::unix(folder);
     spawned(report, folder, testbed, ("multiwatch", 2), &upstream);
 }

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
+use crate::behind::{self, Way};
 use crate::folder::Folder;
 use crate::guides;
 use crate::http::Http;
@@ -64,20 +65,35 @@ pub fn beside(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     start_as(folder, testbed, upstream, &[], &[], &printed)
 }
 
-/// The guides' four blocks.
-pub fn guides(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
-    guided(folder, testbed, &[])
+pub fn guides_root(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    guided(folder, testbed, "nginx-root", &[])
 }
 
-pub fn guides_told(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
-    guided(folder, testbed, &["--mount", "/fourth"])
+pub fn guides_mount(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    guided(folder, testbed, "nginx-mount", &[])
 }
 
-fn guided(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
+pub fn guides_older(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    guided(folder, testbed, "nginx-older", &[])
+}
+
+pub fn guides_fourth(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    guided(folder, testbed, "nginx-fourth", &[])
+}
+
+pub fn guides_fourth_told(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    guided(folder, testbed, "nginx-fourth", &["--mount", guides::PLACE])
+}
+
+/// A block as the guides have it.
+fn guided(folder: &Folder, testbed: &Testbed, name: &str, flags: &[&str]) -> Outcome<Running> {
     let program = testbed.install(folder, "www/app.fcgi")?;
+    folder.notes().guide(Way::Unix);
     let upstream = Upstream::unix(folder);
     let app = program.serve(folder, &upstream, flags)?;
-    let blocks = guides::nginx(&folder.text("run/testbed.sock"));
+    // As the guides' `apt-get install` leaves it, but for the size of a body: 1 MiB.
+    let blocks = guides::nginx(name, &folder.text("run/testbed.sock"));
+    let blocks = format!("client_max_body_size 20m;\n{blocks}");
     run(folder, "", &blocks, upstream, vec![app])
 }
 
@@ -251,6 +267,8 @@ fn run(
     command.arg("-e").arg(folder.path("log/nginx-error.log"));
     let mut process = Process::start("nginx", &mut command, &folder.path("log/nginx.out"))?;
     process.await_ready(|| TcpStream::connect(at).is_ok())?;
+    let version = behind::logged(folder, "log/nginx-error.log", ": nginx/", "\n")?;
+    folder.notes().server("nginx", version);
     Ok(Running {
         http: Http { at },
         upstream: Some(upstream),

@@ -195,6 +195,17 @@ pub fn check(http: Http, paths: &Paths) -> Vec<(String, Outcome)> {
     outcomes
 }
 
+/// Asks one of the table, below a mount that is found, or at the root.
+pub fn check_one(http: Http, base: &str, way: Way, below: &str) -> Outcome {
+    let column = WAYS.iter().position(|&known| known == way).unwrap_or(0);
+    let row = TABLE.iter().find(|(path, _)| *path == below);
+    let wanted = match row.ok_or("the table has no such path")?.1[column] {
+        path if path.starts_with('/') => format!("{base}|{path}"),
+        as_it_is => as_it_is.to_owned(),
+    };
+    ask(http, &format!("{base}{below}"), &wanted)
+}
+
 /// What only a mount can get wrong.
 fn around_a_mount(http: Http, paths: &Paths, outcomes: &mut Vec<(String, Outcome)>) {
     let Paths {

@@ -8,7 +8,7 @@ use crate::Outcome;
 use crate::folder::Folder;
 use crate::forms::Ways;
 use crate::http::Http;
-use crate::paths::Paths;
+use crate::paths::{Paths, Way};
 use crate::process::Process;
 use crate::testbed::{Testbed, Upstream};
 
@@ -59,8 +59,35 @@ pub struct Traits {
     pub cut: Cut,
     /// Whether the web server keeps its connections to the program; `None` where there is none or none to be seen.
     pub keeps_connections: Option<bool>,
-    /// Whether the program stands behind an `.htaccess`: files beside it are served.
-    pub htaccess: bool,
+    pub files: Files,
+    /// What stands in front of each path in the URL.
+    pub base: &'static str,
+    pub way: Way,
+    /// The file in the row's folder where the program's own events are found.
+    pub log: &'static str,
+    pub stderr: Stderr,
+}
+
+/// Files beside the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Files {
+    /// None is served.
+    None,
+    /// Those that are nobody's business are a 403.
+    Guarded,
+    /// As by the guides' `.htaccess`, all are but those that Apache itself keeps back.
+    Open,
+}
+
+/// What becomes of FastCGI's stream for errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stderr {
+    /// The web server writes it to this file of the row's folder.
+    Shown(&'static str),
+    /// Caddy 2.6 shows it nowhere.
+    Hidden,
+    /// HAProxy 2.6.12 ends, all of it, when a program uses it: seven of seven were seen to.
+    Deadly,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +119,8 @@ impl Running {
 pub struct Report {
     pub passed: usize,
     pub failed: usize,
+    /// What there is to say, kept until the row has ended: others run beside it.
+    pub said: String,
 }
 
 impl Report {
@@ -101,7 +130,7 @@ impl Report {
         let outcome = catch_unwind(AssertUnwindSafe(check))
             .unwrap_or_else(|_| Err("the check itself panicked".to_owned()));
         if std::env::var_os("SERVERS_TIMES").is_some() {
-            println!("  {:6} ms  {name}", begin.elapsed().as_millis());
+            self.say(&format!("{:6} ms  {name}", begin.elapsed().as_millis()));
         }
         match outcome {
             Ok(value) => {
@@ -110,9 +139,15 @@ impl Report {
             }
             Err(why) => {
                 self.failed += 1;
-                println!("  FAILED {name}: {why}");
+                self.say(&format!("FAILED {name}: {why}"));
                 None
             }
         }
+    }
+
+    pub fn say(&mut self, line: &str) {
+        self.said.push_str("  ");
+        self.said.push_str(line);
+        self.said.push('\n');
     }
 }

@@ -34,9 +34,7 @@ pub fn fcgid(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     let Some(running) = begun else {
         return;
     };
-    let program = Program {
-        path: folder.path("www/app.fcgi"),
-    };
+    let program = Program::at(folder.path("www/app.fcgi"), folder);
     let ask = |report: &mut Report, running: &Running, target: &str, code, wanted: &[Wanted]| {
         asked(report, &program, running.http, target, code, wanted);
     };
@@ -173,9 +171,7 @@ pub fn nginx(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     let Some(mut running) = begun else {
         return;
     };
-    let program = Program {
-        path: folder.path("www/app.fcgi"),
-    };
+    let program = Program::at(folder.path("www/app.fcgi"), folder);
     let all_is_well = [
         ("green", "/hello is answered 200, text/plain"),
         ("green", "all addresses lead to it"),

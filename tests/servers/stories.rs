@@ -34,7 +34,7 @@ pub fn arguments(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
 /// group, or to all.
 pub fn permissions(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     let Some(user) = folder.user().cloned() else {
-        println!("  SKIPPED: only root can start the web server as another user");
+        report.say("SKIPPED: only root can start the web server as another user");
         return;
     };
     let Some(mut running) = report.check("start", || nginx::unix(folder, testbed)) else {

@@ -1,6 +1,7 @@
 //! The program behind every web server here: the example `testbed`, built by cargo, copied into the row's folder, and
 //! asked there for the configuration that the row runs.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,8 +9,10 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use crate::Outcome;
+use crate::behind::Notes;
 use crate::folder::Folder;
 use crate::process::Process;
 
@@ -68,15 +71,20 @@ impl Testbed {
 
     pub fn install(&self, folder: &Folder, name: &str) -> Outcome<Program> {
         let path = folder.install(&self.built, name)?;
-        Ok(Program { path })
+        Ok(Program::at(path, folder))
     }
 }
 
 /// `cargo test --test servers` builds no example. Where cargo has built it already this changes nothing.
 fn build(profile: &Path, example: &str) -> Outcome {
+    static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     let (Some(cargo), Some(name)) = (env::var_os("CARGO"), profile.file_name()) else {
         return Ok(());
     };
+    if built.contains(example) {
+        return Ok(());
+    }
     let mut command = Command::new(cargo);
     command.args(["build", "--quiet", "--example", example]);
     if name == "release" {
@@ -90,21 +98,31 @@ fn build(profile: &Path, example: &str) -> Outcome {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()
         .map_err(|e| format!("cannot run cargo: {e}"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("cargo build --example {example} failed"))
+    if !status.success() {
+        return Err(format!("cargo build --example {example} failed"));
     }
+    built.insert(example.to_owned());
+    Ok(())
 }
 
 /// The copy in a row's folder.
 pub struct Program {
     pub path: PathBuf,
+    notes: Notes,
 }
 
 impl Program {
+    /// One that lies in the row's folder already.
+    pub fn at(path: PathBuf, folder: &Folder) -> Program {
+        Program {
+            path,
+            notes: folder.notes().clone(),
+        }
+    }
+
     /// What `PROGRAM conf SERVER FLAGS` prints, byte for byte.
     pub fn conf(&self, server: &str, flags: &[&str]) -> Outcome<String> {
+        self.notes.conf(server, flags);
         let what = format!("{} conf {server} {}", self.path.display(), flags.join(" "));
         let output = Command::new(&self.path)
             .args(["conf", server])
@@ -203,11 +221,17 @@ impl Upstream {
     }
 }
 
-/// An address of loopback that nobody listens on.
+/// An address of loopback that nobody listens on, and that no other row was given.
 pub fn free_address() -> Outcome<SocketAddr> {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .map_err(|e| format!("cannot get a free port: {e}"))
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let free = free.map_err(|e| format!("cannot get a free port: {e}"))?;
+        if given.insert(free.port()) {
+            return Ok(free);
+        }
+    }
 }
 
 /// The first of these programs that is installed. Web servers lie where an ordinary user's PATH does not look.

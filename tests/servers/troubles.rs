@@ -420,9 +420,7 @@ fn gone(
     let Some(running) = report.check("start, and the program ends", begin) else {
         return;
     };
-    let app = Program {
-        path: folder.path("www/app.fcgi"),
-    };
+    let app = Program::at(folder.path("www/app.fcgi"), folder);
     let log = folder.path(&format!("log/{log}"));
     all(entries, report, folder, &app, &log, running.http);
     report.check("stop", || running.stop());
@@ -496,7 +494,7 @@ fn stock(folder: &Folder) -> Outcome<Process> {
     let built = PathBuf::from(env!("CARGO_BIN_EXE_fcgi"));
     let path = folder.install(&built, "www/fcgi")?;
     let upstream = Upstream::Unix(folder.path("run/page.sock"));
-    Program { path }.serve(folder, &upstream, &[])
+    Program::at(path, folder).serve(folder, &upstream, &[])
 }
 
 fn with(mut running: Running, process: Process) -> Running {

@@ -83,7 +83,7 @@ fn story(
 
 fn start(folder: &Folder, testbed: &Testbed, gathers: bool) -> Outcome<Running> {
     let path = folder.install(testbed.example("upload")?.built(), "www/app.fcgi")?;
-    let program = Program { path };
+    let program = Program::at(path, folder);
     let upstream = Upstream::unix(folder);
     let app = program.serve(folder, &upstream, &[])?;
     nginx::uploads(folder, &program, upstream, gathers, app)
