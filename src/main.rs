@@ -32,8 +32,11 @@ fn page(req: &mut Request, res: Response) -> fcgi::Result {
     res.content_type("text/html; charset=utf-8").send(format!(
         "<!DOCTYPE html>\n<html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\n\
          <title>It works</title>\n\
-         <style>body {{ font: 16px sans-serif; margin: 2em }} th {{ text-align: left; padding-right: 2em }} \
-         td {{ overflow-wrap: anywhere }}</style>\n\
+         <style>body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 44rem; margin: 2rem auto; padding: 0 1rem; color: #223 }}\n\
+         table {{ border-collapse: collapse; width: 100%; margin: 0 0 1.5rem }}\n\
+         th, td {{ text-align: left; padding: .2rem .5rem; border-bottom: 1px solid #dde; overflow-wrap: anywhere }}\n\
+         th {{ width: 9rem; font-weight: normal; color: #667 }}\n\
+         code {{ background: #f0f0f5; padding: .1em .3em }}</style>\n\
          <h1>It works</h1>\n\
          <p>This is the program <code>fcgi</code>. What it sees of your request:\n{request}\
          <p>And of the server that passed it on:\n{server}\
@@ -49,8 +52,12 @@ fn length(req: &Request) -> String {
 }
 
 fn table(rows: &[(&str, String)]) -> String {
-    let rows = rows
-        .iter()
-        .map(|(name, value)| format!("<tr><th>{name}<td>{}\n", fcgi::html_escape(value)));
+    let rows = rows.iter().map(|(name, value)| {
+        let value = match &**value {
+            "" => "&ndash;".into(),
+            value => fcgi::html_escape(value),
+        };
+        format!("<tr><th>{name}<td>{value}\n")
+    });
     format!("<table>\n{}</table>\n", rows.collect::<String>())
 }

@@ -1,7 +1,9 @@
 //! A real browser, Chromium, that fills in and sends forms through Apache: what the application reads is what the browser
-//! meant. `main.rs` runs it as a row.
+//! meant. And what its visitor sees. `main.rs` runs it as a row.
 
+use std::env;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use percent_encoding::percent_decode_str;
@@ -66,13 +68,14 @@ const FILES: &[(&str, usize)] = &[
 pub fn story(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     let start = || {
         folder.write("www/page.html", &page())?;
+        folder.write("www/upload.html", UPLOAD)?;
         apache::fcgid_htaccess(folder, testbed)
     };
     let Some(running) = report.check("start", start) else {
         return;
     };
     let seen = report.check("the browser sends all three", || {
-        browse(folder, running.http)
+        browse(folder, running.http, "page.html")
     });
     let Some(seen) = seen else { return };
     let mut answers = seen.split('\0');
@@ -91,7 +94,58 @@ pub fn story(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     ] {
         report.check(name, || same(next(), &expected));
     }
+    // Each next program takes the last one's place, as a new version does.
+    let http = running.http;
+    report.check("an upload form, filled in by hand", || {
+        let program = testbed.example("upload")?;
+        replace(folder, program.built())?;
+        let shown = browse(folder, running.http, "upload.html")?;
+        ensure!(
+            shown.trim() == "page.html: 300000 bytes",
+            "the frame shows {shown:?}"
+        );
+        Ok(())
+    });
+    report.check("the built-in page, and its picture", || {
+        replace(folder, Path::new(env!("CARGO_BIN_EXE_fcgi")))?;
+        picture(folder, http)
+    });
     report.check("stop", || running.stop());
+}
+
+/// By one rename, so that nobody meets half of it.
+fn replace(folder: &Folder, program: &Path) -> Outcome {
+    let new = folder.install(program, "www/.ht.new")?;
+    fs::rename(&new, folder.path("www/app.fcgi")).map_err(|e| format!("cannot rename: {e}"))
+}
+
+/// What the browser makes of the stock program's page, and how that looks: the README's picture is made here.
+fn picture(folder: &Folder, http: Http) -> Outcome {
+    let page = "caf%C3%A9?table=4";
+    let shown = chromium(folder, http, page, &["--dump-dom"])?;
+    for row in [
+        "<h1>It works</h1>",
+        "path</th><td>/caf\u{e9}",
+        "query</th><td>table=4",
+        "web server</th><td>Apache/",
+        "protocol</th><td>HTTP/1.1",
+    ] {
+        ensure!(shown.contains(row), "no {row:?} in {shown}");
+    }
+    let file = folder.path("browser/page.png");
+    let shot = format!("--screenshot={}", file.display());
+    let look = ["--window-size=800,820", "--hide-scrollbars", &shot];
+    chromium(folder, http, page, &look)?;
+    let picture = fs::read(&file).map_err(|e| format!("no picture: {e}"))?;
+    ensure!(
+        picture.starts_with(b"\x89PNG") && picture.len() > 10_000,
+        "{} bytes are no picture of it",
+        picture.len()
+    );
+    match env::var_os("PICTURE") {
+        Some(kept) => fs::write(kept, picture).map_err(|e| format!("cannot keep it: {e}")),
+        None => Ok(()),
+    }
 }
 
 fn fields(kind: &str) -> Vec<String> {
@@ -139,8 +193,20 @@ fn same(answer: &str, expected: &[String]) -> Outcome {
     Ok(())
 }
 
-/// The three answers, each behind a NUL but for the first.
-fn browse(folder: &Folder, http: Http) -> Outcome<String> {
+/// What the page's script found out.
+fn browse(folder: &Folder, http: Http, page: &str) -> Outcome<String> {
+    let dom = chromium(folder, http, page, &["--dump-dom"])?;
+    let seen = dom
+        .split_once("<output>")
+        .and_then(|(_, rest)| rest.split_once("</output>"));
+    let (seen, _) = seen.ok_or_else(|| format!("the page is not as it should be: {dom:?}"))?;
+    let seen = percent_decode_str(seen).decode_utf8();
+    seen.map(|seen| seen.into_owned())
+        .map_err(|e| format!("the page has no text: {e}"))
+}
+
+/// Opens the page; what the browser says of it.
+fn chromium(folder: &Folder, http: Http, page: &str, flags: &[&str]) -> Outcome<String> {
     let binary = installed(&CHROMIUM).ok_or("chromium is not installed")?;
     folder.make("browser")?;
     let home = folder.text("browser");
@@ -166,10 +232,11 @@ fn browse(folder: &Folder, http: Http) -> Outcome<String> {
         "--no-proxy-server",
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
         "--virtual-time-budget=60000",
-        "--dump-dom",
     ]);
-    command.arg(format!("--user-data-dir={home}"));
-    command.arg(format!("http://{}/page.html", http.at));
+    command
+        .args(flags)
+        .arg(format!("--user-data-dir={home}"))
+        .arg(format!("http://{}/{page}", http.at));
     command.env("HOME", &home).env("TMPDIR", &home);
     command.current_dir(&home);
     folder.give_up_root(&mut command);
@@ -180,15 +247,27 @@ fn browse(folder: &Folder, http: Http) -> Outcome<String> {
     process.stop()?;
     ensure!(ended.success(), "chromium ended with {ended}");
     let dom = fs::read(&dom).map_err(|e| format!("cannot read {}: {e}", dom.display()))?;
-    let dom = String::from_utf8_lossy(&dom);
-    let seen = dom
-        .split_once("<output>")
-        .and_then(|(_, rest)| rest.split_once("</output>"));
-    let (seen, _) = seen.ok_or_else(|| format!("the page is not as it should be: {dom:?}"))?;
-    let seen = percent_decode_str(seen).decode_utf8();
-    seen.map(|seen| seen.into_owned())
-        .map_err(|e| format!("the page has no text: {e}"))
+    Ok(String::from_utf8_lossy(&dom).into_owned())
 }
+
+/// The example's own form, filled in by a visitor; what the page behind it shows.
+const UPLOAD: &str = r#"<!doctype html><meta charset=utf-8><title>Upload</title>
+<iframe src=/></iframe><output></output>
+<script>
+const frame = document.querySelector('iframe');
+frame.onload = () => {
+    const form = frame.contentDocument.forms[0];
+    frame.onload = () => {
+        const text = frame.contentDocument.documentElement.textContent;
+        document.querySelector('output').textContent = encodeURIComponent(text);
+    };
+    const chosen = new DataTransfer();
+    chosen.items.add(new File([new Uint8Array(300000)], 'page.html'));
+    form.elements.file.files = chosen.files;
+    form.querySelector('button').click();
+};
+</script>
+"#;
 
 /// It puts files into the form as a visitor's hand does, and sends it in three ways, each into a frame of its own. What the
 /// frames show stands in `<output>` in the end, escaped.
