@@ -180,11 +180,17 @@ impl Listener {
     /// now tries again in a second, and finds the next process or nobody. Who was let in before has to have come all the way
     /// into the backlog: at once on this machine, a round trip later from another one.
     pub(crate) fn admit_nobody(&self) {
-        if !self.is_ours {
-            return;
+        match self.address {
+            Address::Unix(_) => self.end(),
+            _ => self.admit_nobody_by_tcp(),
         }
-        if let Address::Unix(_) = self.address {
-            return self.end();
+    }
+
+    /// The same for a parent, whose children accept what is in the backlog. A unix socket has lost its path by then; to
+    /// shut it would be an error to them.
+    pub(crate) fn admit_nobody_by_tcp(&self) {
+        if !self.is_ours || matches!(self.address, Address::Unix(_)) {
+            return;
         }
         // Where filters are forbidden (seccomp), the few that come until `end` are reset.
         if self.socket.attach_filter(&NO_SYN).is_ok() {

@@ -50,6 +50,16 @@ fn start(
     let listen = upstream.listen();
     let flags = [&["--listen", listen.as_str(), "--workers", WORKERS], flags].concat();
     let sections = program.conf("haproxy", &flags)?;
+    printed(folder, &sections, upstream, vec![app])
+}
+
+/// With what was printed, in front of programs that are served already.
+pub fn printed(
+    folder: &Folder,
+    sections: &str,
+    upstream: Upstream,
+    apps: Vec<Process>,
+) -> Outcome<Running> {
     // What the frontend needs stands there behind a `#`.
     let rule = sections
         .lines()
@@ -83,6 +93,6 @@ fn start(
     Ok(Running {
         http: Http { at },
         upstream: Some(upstream),
-        processes: vec![process, app],
+        processes: [vec![process], apps].into_iter().flatten().collect(),
     })
 }

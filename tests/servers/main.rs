@@ -9,8 +9,10 @@ mod caddy;
 mod deploy;
 mod events;
 mod explained;
+mod family;
 mod folder;
 mod forms;
+mod growth;
 mod guides;
 mod h2o;
 mod haproxy;
@@ -325,6 +327,16 @@ const ROWS: &[Row] = &[
         name: "nginx-stops-tcp",
         missing: nginx::missing,
         work: Work::Story(stops::tcp),
+    },
+    Row {
+        name: "nginx-growth",
+        missing: nginx::missing,
+        work: Work::Story(growth::nginx),
+    },
+    Row {
+        name: "haproxy-growth",
+        missing: haproxy::missing,
+        work: Work::Story(growth::haproxy),
     },
     Row {
         name: "nginx-logs",
