@@ -31,6 +31,7 @@ mod get;
 mod launches;
 mod layers;
 mod limits;
+mod mod_fastcgi;
 mod pages;
 mod panics;
 mod parent;
