@@ -35,6 +35,7 @@ mod shown;
 mod stops;
 mod stories;
 mod testbed;
+mod turns;
 mod uploads;
 
 use std::env;
@@ -377,6 +378,51 @@ const ROWS: &[Row] = &[
         name: "haproxy-growth",
         missing: haproxy::missing,
         work: Work::Story(growth::haproxy),
+    },
+    Row {
+        name: "apache-proxy-turns",
+        missing: apache::missing_proxy,
+        work: Work::Story(turns::apache_proxy),
+    },
+    Row {
+        name: "nginx-turns",
+        missing: nginx::missing,
+        work: Work::Story(turns::nginx),
+    },
+    Row {
+        name: "nginx-keepalive-turns",
+        missing: nginx::missing,
+        work: Work::Story(turns::nginx_keepalive),
+    },
+    Row {
+        name: "lighttpd-external-turns",
+        missing: lighttpd::missing,
+        work: Work::Story(turns::lighttpd_external),
+    },
+    Row {
+        name: "haproxy-turns",
+        missing: haproxy::missing,
+        work: Work::Story(turns::haproxy),
+    },
+    Row {
+        name: "caddy-turns",
+        missing: caddy::missing,
+        work: Work::Story(turns::caddy),
+    },
+    Row {
+        name: "h2o-turns",
+        missing: h2o::missing,
+        work: Work::Story(turns::h2o),
+    },
+    Row {
+        name: "apache-fcgid-turns",
+        missing: apache::missing_fcgid,
+        work: Work::Story(turns::apache_fcgid),
+    },
+    Row {
+        name: "lighttpd-spawned-turns",
+        missing: lighttpd::missing,
+        work: Work::Story(turns::lighttpd_spawned),
     },
     Row {
         name: "nginx-logs",

@@ -1,0 +1,308 @@
+//! Who comes first and who goes first: the web server stops gracefully and reloads while a request runs, so does the
+//! program, and either of them is started before the other. `main.rs` runs each web server as a row.
+
+use std::fs;
+use std::sync::atomic::Ordering;
+use std::thread;
+
+use crate::family::Family;
+use crate::folder::Folder;
+use crate::http::{Answer, Http};
+use crate::load::under_load;
+use crate::process::{signal, until};
+use crate::row::{Report, Running};
+use crate::testbed::{Program, Testbed, WORKERS};
+use crate::{Outcome, apache, caddy, ensure, h2o, haproxy, lighttpd, nginx};
+
+/// A web server, and the signals by which it is asked to finish what runs.
+#[derive(Clone, Copy)]
+struct Front {
+    start: fn(&Folder, &Testbed) -> Outcome<Running>,
+    /// `None`: there is none, or it is no signal.
+    reload: Option<&'static str>,
+    stop: &'static str,
+    /// What a visitor gets while the program is not there.
+    absent: u16,
+    /// What is asked for while the web server stops, and its answer.
+    last: (&'static str, &'static str),
+}
+
+const PIECES: (&str, &str) = (
+    "/chunks?n=8&ms=200",
+    "chunk 0\nchunk 1\nchunk 2\nchunk 3\nchunk 4\nchunk 5\nchunk 6\nchunk 7\n",
+);
+
+pub fn apache_proxy(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    let front = Front {
+        start: apache::proxy_unix,
+        reload: Some("USR1"),
+        stop: "WINCH",
+        absent: 503,
+        last: PIECES,
+    };
+    connected(report, folder, testbed, front);
+}
+
+pub fn nginx(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    let front = Front {
+        start: nginx::unix,
+        ..NGINX
+    };
+    connected(report, folder, testbed, front);
+}
+
+pub fn nginx_keepalive(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    let front = Front {
+        start: nginx::tcp_kept,
+        ..NGINX
+    };
+    connected(report, folder, testbed, front);
+}
+
+const NGINX: Front = Front {
+    start: nginx::unix,
+    reload: Some("HUP"),
+    stop: "QUIT",
+    absent: 502,
+    last: PIECES,
+};
+
+pub fn lighttpd_external(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    let front = Front {
+        start: lighttpd::external_unix,
+        ..LIGHTTPD
+    };
+    connected(report, folder, testbed, front);
+}
+
+const LIGHTTPD: Front = Front {
+    start: lighttpd::external_unix,
+    reload: Some("USR1"),
+    stop: "INT",
+    absent: 503,
+    last: PIECES,
+};
+
+pub fn haproxy(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    let front = Front {
+        start: haproxy::reloadable,
+        reload: Some("USR2"),
+        stop: "USR1",
+        absent: 503,
+        // HAProxy 2.6.12 sends ABORT_REQUEST then for an answer of which another piece comes, and ends it as if it were
+        // whole. One that comes at once is finished.
+        last: ("/sleep?ms=1500", "slept"),
+    };
+    connected(report, folder, testbed, front);
+}
+
+/// Caddy reloads by its admin address, which is off here.
+pub fn caddy(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    let front = Front {
+        start: caddy::unix,
+        reload: None,
+        stop: "TERM",
+        absent: 502,
+        last: PIECES,
+    };
+    connected(report, folder, testbed, front);
+}
+
+/// h2o reloads only under its start_server.
+pub fn h2o(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    let front = Front {
+        start: h2o::unix,
+        reload: None,
+        stop: "TERM",
+        absent: 503,
+        last: PIECES,
+    };
+    connected(report, folder, testbed, front);
+}
+
+/// mod_fcgid ends its processes at each reload, 3 s after it has asked them to: a request of that time is finished.
+pub fn apache_fcgid(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    let front = Front {
+        start: apache::fcgid_script_alias,
+        reload: Some("USR1"),
+        stop: "WINCH",
+        absent: 500,
+        last: PIECES,
+    };
+    spawned(report, folder, testbed, front);
+}
+
+pub fn lighttpd_spawned(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    let front = Front {
+        start: lighttpd::spawned,
+        ..LIGHTTPD
+    };
+    spawned(report, folder, testbed, front);
+}
+
+/// The program is the web server's.
+fn spawned(report: &mut Report, folder: &Folder, testbed: &Testbed, front: Front) {
+    let Some(mut running) = report.check("start", || (front.start)(folder, testbed)) else {
+        return;
+    };
+    let http = running.http;
+    let busy = || connections_below(folder) > 0;
+    if let Some(name) = front.reload {
+        let pid = running.processes[0].pid();
+        report.check("the web server reloads during a request", || {
+            during_a_request(http, busy, || {
+                signal(name, pid);
+                Ok(())
+            })?;
+            serves(http)
+        });
+    }
+    report.check("the web server stops during a request", || {
+        during(http, front.last, busy, || {
+            signal(front.stop, running.processes[0].pid());
+            Ok(())
+        })?;
+        running.processes[0].end().map(drop)
+    });
+    report.check("stop", || running.stop());
+}
+
+/// Somebody else has started the program.
+fn connected(report: &mut Report, folder: &Folder, testbed: &Testbed, front: Front) {
+    let Some(mut running) = report.check("start", || (front.start)(folder, testbed)) else {
+        return;
+    };
+    let Some(upstream) = running.upstream.clone() else {
+        return;
+    };
+    let http = running.http;
+    let busy = || matches!(upstream.open_connections(), Ok(1..));
+    let web_server = running.processes[0].pid();
+    if let Some(name) = front.reload {
+        report.check("the web server reloads during a request", || {
+            during_a_request(http, busy, || {
+                signal(name, web_server);
+                Ok(())
+            })?;
+            serves(http)
+        });
+        report.check("the web server reloads under load", || {
+            repeatedly(http, || {
+                signal(name, web_server);
+                Ok(())
+            })
+        });
+    }
+    report.check("the program stops during a request", || {
+        let mut app = running.processes.pop().ok_or("nothing was started")?;
+        during_a_request(http, busy, || app.stop())?;
+        let status = http.get("/hello")?.status;
+        ensure!(
+            status == front.absent,
+            "{} without a program, now {status}",
+            front.absent
+        );
+        Ok(())
+    });
+    let family = report.check("the program is started after the web server", || {
+        let program = Program {
+            path: folder.path("www/app.fcgi"),
+        };
+        let family = Family::start(folder, &program, &upstream, &["--workers", WORKERS])?;
+        serves(http)?;
+        Ok(family)
+    });
+    let Some(mut family) = family else { return };
+    report.check("the program reloads during a request", || {
+        during_a_request(http, busy, || family.reload())
+    });
+    report.check("the program reloads under load", || {
+        repeatedly(http, || family.reload())
+    });
+    report.check("the web server stops during a request", || {
+        during(http, front.last, busy, || {
+            signal(front.stop, web_server);
+            Ok(())
+        })?;
+        running.processes[0].end().map(drop)
+    });
+    report.check("the program stops after the web server", || {
+        let status = family.stop()?;
+        ensure!(status.code() == Some(0), "it ended with {status}");
+        Ok(())
+    });
+    report.check("stop", || running.stop());
+}
+
+/// Does it while a request is answered, which loses nothing by it.
+fn during_a_request(
+    http: Http,
+    busy: impl Fn() -> bool,
+    turn: impl FnOnce() -> Outcome,
+) -> Outcome {
+    during(http, PIECES, busy, turn)
+}
+
+fn during(
+    http: Http,
+    (target, expected): (&str, &str),
+    busy: impl Fn() -> bool,
+    turn: impl FnOnce() -> Outcome,
+) -> Outcome {
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| http.get(target));
+        until("a request runs", || {
+            (busy() || slow.is_finished()).then_some(())
+        })?;
+        let begun_in_time = !slow.is_finished();
+        let turned = turn();
+        let answer: Answer = slow.join().map_err(|_| "the visitor panicked")??;
+        turned?;
+        ensure!(
+            begun_in_time,
+            "the request was over before anything happened"
+        );
+        answer.expect(200, expected)
+    })
+}
+
+/// Visitors that ask meanwhile, and some of them in between.
+fn repeatedly(http: Http, turn: impl Fn() -> Outcome + Sync) -> Outcome {
+    const VISITORS: [&str; 4] = [
+        "/hello",
+        "/sleep?ms=20",
+        "/bytes?n=300000",
+        "/chunks?n=3&ms=10",
+    ];
+    under_load(http, &VISITORS, |answered| {
+        for _ in 0..5 {
+            let enough = answered.load(Ordering::Relaxed) + 20;
+            until("20 more answers", || {
+                (answered.load(Ordering::Relaxed) >= enough).then_some(())
+            })?;
+            turn()?;
+        }
+        let enough = answered.load(Ordering::Relaxed) + 50;
+        until("50 more answers", || {
+            (answered.load(Ordering::Relaxed) >= enough).then_some(())
+        })
+    })
+}
+
+/// Soon: a web server may leave a program alone for a while that was not there.
+fn serves(http: Http) -> Outcome {
+    until("a visitor is answered", || {
+        let answer = http.get("/hello").ok()?;
+        answer.expect(200, "Hello, world!").ok()
+    })
+}
+
+/// Connections to sockets in the row's folder: 03 is connected.
+fn connections_below(folder: &Folder) -> usize {
+    let place = folder.text("");
+    let table = fs::read_to_string("/proc/net/unix").unwrap_or_default();
+    let lines = table.lines().filter(|line| line.contains(&place));
+    lines
+        .filter(|line| line.split_whitespace().nth(5) == Some("03"))
+        .count()
+}
