@@ -89,12 +89,22 @@ impl Family {
 
     /// As a machine that loses its power: parent and children at once.
     pub fn kill(&mut self) -> Outcome<ExitStatus> {
-        let all: Vec<u32> = [self.parent.id()]
-            .into_iter()
-            .chain(self.children())
-            .collect();
-        signal_all("KILL", &all);
+        signal_all("KILL", &self.pids());
         self.end()
+    }
+
+    /// As a machine that stands still: its kernel takes connections, and nobody answers.
+    pub fn freeze(&self) {
+        signal_all("STOP", &self.pids());
+    }
+
+    pub fn thaw(&self) {
+        signal_all("CONT", &self.pids());
+    }
+
+    fn pids(&self) -> Vec<u32> {
+        let parent = [self.parent.id()].into_iter();
+        parent.chain(self.children()).collect()
     }
 
     fn end(&mut self) -> Outcome<ExitStatus> {
@@ -106,6 +116,7 @@ impl Drop for Family {
     /// Nothing of it has been reaped unless it has ended.
     fn drop(&mut self) {
         if let Ok(None) = self.parent.try_wait() {
+            self.thaw();
             signal("TERM", self.parent.id());
             let _ = self.parent.wait();
         }

@@ -41,6 +41,7 @@ const VISITORS: [(&str, &str); 8] = [
 pub fn nginx(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     let front = Front {
         name: "nginx",
+        change: Ok,
         start: |folder, text, first| {
             nginx::printed(folder, text, "", Upstream::Tcp(first), Vec::new())
         },
@@ -53,22 +54,55 @@ pub fn nginx(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
 }
 
 pub fn haproxy(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    told(report, folder, testbed, HAPROXY);
+}
+
+const HAPROXY: Front = Front {
+    name: "haproxy",
+    change: Ok,
+    start: |folder, text, first| haproxy::printed(folder, text, Upstream::Tcp(first), Vec::new()),
+    log: "log/haproxy.out",
+    gone: |instance| format!("Server app/app{} is DOWN", instance.number),
+    back: Some(|instance| format!("Server app/app{} is UP", instance.number)),
+};
+
+/// With the printed line active that asks for a page, and not only for a connection.
+pub fn haproxy_asking(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     let front = Front {
-        name: "haproxy",
-        start: |folder, text, first| {
-            haproxy::printed(folder, text, Upstream::Tcp(first), Vec::new())
+        change: |text| {
+            // The testbed has no page at its root.
+            let asked = text.replace(
+                "    #option httpchk GET /\n",
+                "    option httpchk GET /hello\n",
+            );
+            ensure!(asked != text, "conf haproxy prints no line with httpchk");
+            Ok(asked)
         },
-        log: "log/haproxy.out",
-        gone: |instance| format!("Server app/app{} is DOWN", instance.number),
-        back: Some(|instance| format!("Server app/app{} is UP", instance.number)),
+        ..HAPROXY
     };
-    told(report, folder, testbed, front);
+    let Some((mut site, running)) = report.check("start", || Site::start(folder, testbed, front))
+    else {
+        return;
+    };
+    report.check("each instance is asked for the page", || {
+        (0..site.instances.len()).try_for_each(|i| site.answers(i))
+    });
+    report.check(
+        "one that stands still is left out, and nothing is lost",
+        || site.frozen(2),
+    );
+    report.check("stop", || {
+        site.instances.iter_mut().try_for_each(Instance::stop)?;
+        running.stop()
+    });
 }
 
 /// A web server in front of several instances.
 #[derive(Clone, Copy)]
 struct Front {
     name: &'static str,
+    /// What a person changes of what was printed.
+    change: fn(String) -> Outcome<String>,
     /// With what was printed. The address is the first one's.
     start: fn(&Folder, &str, SocketAddr) -> Outcome<Running>,
     log: &'static str,
@@ -129,7 +163,7 @@ impl<'t> Site<'t> {
         for address in &listen {
             flags.extend(["--listen", address]);
         }
-        let text = program.conf(front.name, &flags)?;
+        let text = (front.change)(program.conf(front.name, &flags)?)?;
         let mut instances = Vec::new();
         for (number, address) in (1..).zip(listen) {
             let flags = printed_flags(&text, &program, &address)?;
@@ -238,6 +272,24 @@ impl<'t> Site<'t> {
             ensure!(runs == file, "process {child} runs another file");
         }
         Ok(())
+    }
+
+    fn frozen(&mut self, i: usize) -> Outcome {
+        let load = Load::default();
+        load.during(self.http, || {
+            load.more()?;
+            let family = self.instances[i].family()?;
+            family.freeze();
+            let noticed = self.is_said(i, self.front.gone).and_then(|()| load.more());
+            // Whoever waits for it is answered then, whatever became of the rest.
+            family.thaw();
+            noticed?;
+            self.front
+                .back
+                .map_or(Ok(()), |back| self.is_said(i, back))?;
+            load.more()
+        })?;
+        load.nothing_is_lost()
     }
 
     /// As whoever deploys does it: a copy, renamed into its place.

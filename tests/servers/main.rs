@@ -380,6 +380,11 @@ const ROWS: &[Row] = &[
         work: Work::Story(growth::haproxy),
     },
     Row {
+        name: "haproxy-growth-asking",
+        missing: haproxy::missing,
+        work: Work::Story(growth::haproxy_asking),
+    },
+    Row {
         name: "apache-proxy-turns",
         missing: apache::missing_proxy,
         work: Work::Story(turns::apache_proxy),

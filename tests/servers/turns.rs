@@ -56,7 +56,7 @@ pub fn nginx(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
 
 pub fn nginx_keepalive(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     let front = Front {
-        start: nginx::tcp_kept,
+        start: nginx::unix_kept,
         ..NGINX
     };
     connected(report, folder, testbed, front);
