@@ -24,6 +24,8 @@
 //! | `/chunks` | `n`, `ms` | N times `chunk I`, flushed each, M ms apart |
 //! | `/finish` | `ms` | `finished`, then goes on for M ms |
 //! | `/file` | `name` | the file of that name in the folder `files` beside the program |
+//! | `/relative` | `name` | the file of that name in the current folder |
+//! | `/variable` | `name` | that variable of the environment |
 //! | `/panic` | | panics: a 500 |
 //! | `/panic-late` | | flushes `part`, then panics: the answer is cut |
 //! | `/path` | | mount, path and query as the library sees them |
@@ -113,6 +115,14 @@ fn app(req: &mut Request, res: Response) -> fcgi::Result {
             let name = String::from_utf8(argument(query, "name")?)?;
             res.content_type("text/x-file")
                 .send_file(fcgi::home().join("files").join(name))
+        }
+        "/relative" => {
+            let name = String::from_utf8(argument(query, "name")?)?;
+            plain(res).send(std::fs::read_to_string(name)?)
+        }
+        "/variable" => {
+            let name = String::from_utf8(argument(query, "name")?)?;
+            plain(res).send(std::env::var(name)?)
         }
         "/panic" => panic!("as asked"),
         "/panic-late" => {

@@ -13,6 +13,7 @@ use crate::cgi::{Known, reason};
 use crate::error::Error;
 use crate::exchange::{Exchange, Home, Shared};
 use crate::front::{Front, Frozen};
+use crate::hint::{explained, of_panic};
 use crate::limits::Limits;
 use crate::link::{Head, Kind, Link, Waiting};
 use crate::net::Pipes;
@@ -665,7 +666,7 @@ fn answer(
         let error = failure.into_error();
         let paged = page(&shared, &error, handler, &request, response, &name);
         standing = paged.unwrap_or_else(|| {
-            let details = around.setup.debug.then(|| error.to_string());
+            let details = around.setup.debug.then(|| explained(&error));
             let accept = front.params.header("accept");
             built_in_page(&shared, &error, details.as_deref(), accept, &name)
         });
@@ -901,7 +902,7 @@ impl Failure {
     fn into_error(self) -> Error {
         match self {
             Failure::Error(error) => error,
-            Failure::Panic(panic) => Error::new(500, format!("panicked{panic}")),
+            Failure::Panic(panic) => Error::new(500, format!("panicked{}", of_panic(&panic))),
         }
     }
 }
@@ -910,8 +911,8 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             // An application may quote what a visitor sent.
-            Failure::Error(error) => f.write_str(&one_line(&error.to_string())),
-            Failure::Panic(panic) => write!(f, "panicked{}", one_line(panic)),
+            Failure::Error(error) => f.write_str(&one_line(&explained(error))),
+            Failure::Panic(panic) => write!(f, "panicked{}", one_line(&of_panic(panic))),
         }
     }
 }

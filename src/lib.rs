@@ -52,6 +52,7 @@ mod front;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod hint;
 mod limits;
 mod link;
 mod listeners;

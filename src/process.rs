@@ -93,10 +93,7 @@ pub(crate) fn own(grace: Duration, is_child: bool) -> io::Result<()> {
         ));
     }
     set_grace(grace);
-    sys::raise_descriptor_limit();
-    sys::ignore_sigpipe();
-    sys::ignore_sigxfsz();
-    sys::heed_sigchld();
+    endure();
     for signal in [sys::SIGTERM, sys::SIGINT, sys::SIGUSR1] {
         sys::on_signal(signal, stop)?;
     }
@@ -105,6 +102,14 @@ pub(crate) fn own(grace: Duration, is_child: bool) -> io::Result<()> {
         sys::on_signal(sys::SIGHUP, hang_up)?;
     }
     sys::on_signal(sys::SIGALRM, deadline)
+}
+
+/// Makes the process one that no full file or closed pipe ends. Its signals stay as they are.
+pub(crate) fn endure() {
+    sys::raise_descriptor_limit();
+    sys::ignore_sigpipe();
+    sys::ignore_sigxfsz();
+    sys::heed_sigchld();
 }
 
 /// These files go when the process ends at the deadline.

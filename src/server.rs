@@ -679,6 +679,13 @@ impl Server {
         Ok(())
     }
 
+    /// As [`own_process`](Server::own_process), but that a signal ends the process at once, as it does every program.
+    #[cfg(feature = "toolbox")]
+    pub(crate) fn borrow_process(&self) {
+        process::endure();
+        own_panics();
+    }
+
     /// Answers the one request of a CGI process.
     pub(crate) fn serve_cgi(self) -> io::Result<()> {
         sys::ignore_sigpipe();

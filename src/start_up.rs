@@ -6,6 +6,7 @@
 //! each would wait as long as the failure takes, and say the same to the log.
 
 use crate::error::{Error, Result};
+use crate::hint::explained;
 use crate::net::sys::now_ms;
 use crate::protocol::Role;
 use crate::slot::one_line;
@@ -80,13 +81,13 @@ impl StartUp {
             trouble.failures = trouble.failures.saturating_add(1);
             trouble.next_try = now + wait(trouble.failures);
             trouble.is_tried = false;
-            (trouble.status, trouble.why) = (error.status(), error.to_string());
+            (trouble.status, trouble.why) = (error.status(), explained(&error));
         }
         let answer = trouble.error(now);
         drop(trouble);
         log::error!(
             "{}; requests are answered {}, and the next try is in {} s",
-            one_line(&error.to_string()),
+            one_line(&explained(&error)),
             answer.status(),
             answer.retry_after().unwrap_or_default()
         );

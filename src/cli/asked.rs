@@ -1,44 +1,28 @@
 //! The request that a command asks by itself: `get` once, `bench` again and again. Their parsers call it.
 
 use super::flags::{self, LEAST_WAIT};
-use super::own::{self, Own, many, text};
+use super::own::{self, Own, many, switch, text};
 use super::script::Script;
+use super::sent::{Body, named};
 use crate::net::Address;
 use crate::testing::request;
 use getopts::Matches;
-use std::fs;
-use std::io::{self, ErrorKind, Read};
-use std::path::Path;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 /// What the request is. As curl calls them, where curl has them.
+#[rustfmt::skip]
 pub(super) const FLAGS: &[Own] = &[
     text("X", "request", "METHOD", "[GET; POST with a body]"),
     many("H", "header", "\"NAME: VALUE\"", "NAME: takes one away"),
-    many(
-        "d",
-        "data",
-        "DATA",
-        "a body: a form's; @FILE, @-: without line ends",
-    ),
-    text(
-        "",
-        "data-binary",
-        "DATA",
-        "a body as it is; @FILE, @- (standard input)",
-    ),
-    many(
-        "F",
-        "form",
-        "NAME=VALUE",
-        "a field of a multipart form; NAME=@FILE uploads",
-    ),
-    many(
-        "",
-        "param",
-        "NAME=VALUE",
-        "a CGI parameter: REMOTE_USER=ada, HTTPS=on",
-    ),
+    many("b", "cookie", "NAME=VALUE", "as --header Cookie has it"),
+    many("d", "data", "DATA", "a body: a form's; @FILE, @-: without line ends"),
+    many("", "data-binary", "DATA", "as it is; @FILE, @- (standard input)"),
+    many("", "data-raw", "DATA", "as it is, with an @ in front, too"),
+    many("", "data-urlencode", "TEXT", "NAME=VALUE, NAME@FILE: encoded for a form"),
+    switch("G", "get", "puts the data into the query"),
+    many("F", "form", "NAME=VALUE", "a field of a multipart form; NAME=@FILE uploads"),
+    many("", "param", "NAME=VALUE", "a CGI parameter: REMOTE_USER=ada, HTTPS=on"),
     text("", "script-filename", "FILE", "the script, for php-fpm"),
 ];
 
@@ -55,7 +39,7 @@ pub(super) struct Asked {
 pub(super) type Pair = (Vec<u8>, Vec<u8>);
 
 impl Asked {
-    /// Of `command`, for which `target` is asked; a method, if one is needed that is not said.
+    /// What the flags ask of `target`; `method` is what another flag needs.
     ///
     /// # Errors
     /// One sentence.
@@ -64,31 +48,27 @@ impl Asked {
         target: &str,
         method: Option<&str>,
     ) -> Result<Asked, String> {
-        let body = Body::of(matches)?;
+        let (target, body) = with_query(matches, target, Body::of(matches)?)?;
         if method == Some("HEAD") && !matches!(body, Body::None) {
             return Err("--head asks without a body; leave it or the body out".into());
         }
-        let method = match (matches.opt_str("request"), &body) {
-            (Some(method), _) => method_of(method)?,
-            (None, _) if method.is_some() => method.unwrap_or_default().to_owned(),
-            (None, Body::None) => "GET".to_owned(),
-            (None, _) => "POST".to_owned(),
-        };
-        let mut ask = request(&method, target);
+        let method = method_of(matches, method, &body)?;
+        let mut ask = request(&method, &target);
         for (name, value) in headers(matches, &body)? {
             ask = ask.header(&name, value);
         }
         ask = match body {
             Body::None => ask,
             Body::Data(data) => ask.body(data),
-            Body::Form(fields) => fields.into_iter().fold(ask, |ask, field| match field {
-                Field::Text(name, value) => ask.field(&name, &value),
-                Field::File(name, file, content) => ask.file(&name, &file, content),
+            Body::Form(fields) => fields.iter().fold(ask, |ask, field| {
+                let (file_name, content_type) = (&field.file_name, &field.content_type);
+                let (file_name, content_type) = (file_name.as_deref(), content_type.as_deref());
+                ask.part(&field.name, file_name, content_type, &field.content)
             }),
         };
         let (mut params, body) = ask.into_parts();
         if let Some(file) = matches.opt_str("script-filename") {
-            name_script(&mut params, &Script::file(&file)?);
+            Script::file(&file)?.name_in(&mut params);
         }
         for text in matches.opt_strs("param") {
             let (name, value) = named("param", &text)?;
@@ -96,7 +76,7 @@ impl Asked {
         }
         Ok(Asked {
             method,
-            target: target.to_owned(),
+            target,
             params,
             body,
         })
@@ -135,10 +115,7 @@ pub(super) fn target<'m>(
             "{word:?} is no path, which begins with a slash; write /{word}"
         ));
     }
-    match word
-        .chars()
-        .find(|&c| c == '#' || c == ' ' || c.is_control())
-    {
+    match word.chars().find(|&c| is_illegal(c)) {
         Some('#') => Err(format!(
             "{word:?} has a #, and no browser sends what stands behind it; leave it out, or write %23"
         )),
@@ -191,50 +168,42 @@ pub(super) fn remedy(error: &io::Error) -> &'static str {
     }
 }
 
-/// What goes behind the headers.
-enum Body {
-    None,
-    Data(Vec<u8>),
-    Form(Vec<Field>),
-}
-
-enum Field {
-    Text(String, String),
-    /// With its name and its content.
-    File(String, String, Vec<u8>),
-}
-
-impl Body {
-    fn of(matches: &Matches) -> Result<Body, String> {
-        let (data, binary) = (matches.opt_strs("data"), matches.opt_str("data-binary"));
-        let form = matches.opt_strs("form");
-        let kinds = [!data.is_empty(), binary.is_some(), !form.is_empty()];
-        if kinds.into_iter().filter(|&is_given| is_given).count() > 1 {
-            return Err(
-                "--data, --data-binary and --form are a body each, and a request has one; leave the others out".into(),
-            );
+/// With `--get`, the data go behind the path's question mark, and there is no body.
+fn with_query(matches: &Matches, target: &str, body: Body) -> Result<(String, Body), String> {
+    let data = match (matches.opt_present("get"), body) {
+        (false, body) => return Ok((target.to_owned(), body)),
+        (true, Body::Data(data)) => data,
+        (true, Body::None | Body::Form(_)) => {
+            return Err("--get puts data into the query; write --data NAME=VALUE, too".into());
         }
-        if let Some(binary) = binary {
-            return bytes(&binary).map(Body::Data);
+    };
+    let between = if target.contains('?') { '&' } else { '?' };
+    match String::from_utf8(data) {
+        Ok(data) if !data.contains(is_illegal) => {
+            Ok((format!("{target}{between}{data}"), Body::None))
         }
-        if !form.is_empty() {
-            let fields: Result<Vec<Field>, String> = form.iter().map(|text| field(text)).collect();
-            return fields.map(Body::Form);
-        }
-        if data.is_empty() {
-            return Ok(Body::None);
-        }
-        let pieces: Result<Vec<Vec<u8>>, String> = data.iter().map(|text| piece(text)).collect();
-        pieces.map(|pieces| Body::Data(pieces.join(&b'&')))
+        _ => Err(
+            "--get: the data have what no path can have; write --data-urlencode, which encodes it"
+                .into(),
+        ),
     }
 }
 
-fn method_of(method: String) -> Result<String, String> {
-    match is_token(&method) {
-        true => Ok(method),
-        false => Err(format!(
+/// In a path or a query.
+fn is_illegal(c: char) -> bool {
+    c == '#' || c == ' ' || c.is_control()
+}
+
+/// `needed` is what another flag asks for.
+fn method_of(matches: &Matches, needed: Option<&str>, body: &Body) -> Result<String, String> {
+    match (matches.opt_str("request"), needed, body) {
+        (Some(method), ..) if is_token(&method) => Ok(method),
+        (Some(method), ..) => Err(format!(
             "--request: {method:?} is not legal in HTTP; write GET, POST and the like"
         )),
+        (None, Some(method), _) => Ok(method.to_owned()),
+        (None, None, Body::None) => Ok("GET".to_owned()),
+        (None, None, _) => Ok("POST".to_owned()),
     }
 }
 
@@ -249,7 +218,12 @@ fn headers(matches: &Matches, body: &Body) -> Result<Vec<(String, String)>, Stri
         headers.push(own("Content-Type", "application/x-www-form-urlencoded"));
     }
     let ours = headers.len();
-    for text in matches.opt_strs("header") {
+    let mut texts = matches.opt_strs("header");
+    for cookie in matches.opt_strs("cookie") {
+        named("cookie", &cookie)?;
+        texts.push(format!("Cookie: {cookie}"));
+    }
+    for text in texts {
         let (name, value) = header(&text)?;
         if name.eq_ignore_ascii_case("content-type") && matches!(body, Body::Form(_)) {
             return Err(
@@ -308,72 +282,6 @@ fn header(text: &str) -> Result<(&str, Option<&str>), String> {
         _ => return Ok((name, value)),
     };
     Err(format!("--header: {refused}"))
-}
-
-/// A piece of `--data`: of a file without line ends and NULs, as curl has it.
-fn piece(text: &str) -> Result<Vec<u8>, String> {
-    let mut piece = bytes(text)?;
-    if text.starts_with('@') {
-        piece.retain(|byte| !b"\r\n\0".contains(byte));
-    }
-    Ok(piece)
-}
-
-/// The text itself, or what it names behind an `@`.
-fn bytes(text: &str) -> Result<Vec<u8>, String> {
-    match text.strip_prefix('@') {
-        Some(file) => read(file),
-        None => Ok(text.as_bytes().to_vec()),
-    }
-}
-
-fn read(file: &str) -> Result<Vec<u8>, String> {
-    let mut content = Vec::new();
-    let read = match file {
-        "-" => io::stdin().lock().read_to_end(&mut content).map(drop),
-        _ => fs::read(file).map(|found| content = found),
-    };
-    match (read, file) {
-        (Ok(()), _) => Ok(content),
-        (Err(error), "-") => Err(format!("cannot read standard input for the body: {error}")),
-        (Err(error), _) => Err(format!(
-            "cannot read {file:?} for the body: {error}; name a file that is there"
-        )),
-    }
-}
-
-/// `NAME=VALUE`, `NAME=@FILE`.
-fn field(text: &str) -> Result<Field, String> {
-    let (name, value) = named("form", text)?;
-    let Some(file) = value.strip_prefix('@') else {
-        return Ok(Field::Text(name.to_owned(), value.to_owned()));
-    };
-    let last = Path::new(file).file_name();
-    let last = last.map_or("-".into(), |last| last.to_string_lossy().into_owned());
-    Ok(Field::File(name.to_owned(), last, read(file)?))
-}
-
-fn named<'t>(flag: &str, text: &'t str) -> Result<(&'t str, &'t str), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name, value)),
-        _ => Err(format!(
-            "--{flag}: {text:?} is not NAME=VALUE; write both, with an equals sign between"
-        )),
-    }
-}
-
-fn name_script(params: &mut Vec<Pair>, script: &Script) {
-    // The decoded path, all of which it is so far.
-    let path = params.iter().find(|(name, _)| name == b"PATH_INFO");
-    let path = path.map_or("".into(), |(_, path)| {
-        String::from_utf8_lossy(path).into_owned()
-    });
-    for (name, value) in script.named(&path) {
-        set(params, name, &value);
-        if value.is_empty() {
-            params.pop();
-        }
-    }
 }
 
 fn set(params: &mut Vec<Pair>, name: &str, value: &str) {

@@ -948,9 +948,13 @@ pub(super) fn http(value: &str) -> Result<SocketAddr, String> {
     if let Ok(port) = value.parse() {
         return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     }
-    match address(value)? {
-        Address::Tcp(address) => Ok(address),
-        _ => Err(format!("{value:?} is no TCP address; write 127.0.0.1:8000")),
+    match address(value) {
+        Ok(Address::Tcp(address)) => Ok(address),
+        // Without a port it is a path or a word, and what is said of those is not meant for this one.
+        Err(reason) if value.contains(':') => Err(reason),
+        _ => Err(format!(
+            "{value:?} is no TCP address; write 8000, 127.0.0.1:8000 or [::1]:8000"
+        )),
     }
 }
 

@@ -28,6 +28,8 @@ mod own;
 mod program;
 #[cfg(feature = "toolbox")]
 mod script;
+#[cfg(feature = "toolbox")]
+mod sent;
 #[cfg(all(feature = "toolbox", feature = "dev"))]
 mod serve;
 mod settings;

@@ -67,6 +67,15 @@ pub(super) fn parse(
     let mut grammar = getopts::Options::new();
     grammar.optflag("h", "help", "");
     add(&mut grammar, tables);
+    let arguments: Vec<OsString> = arguments.collect();
+    if let Some(argument) = arguments
+        .iter()
+        .find(|argument| argument.to_str().is_none())
+    {
+        return Err(format!(
+            "{argument:?} is not UTF-8, as arguments have to be; in a path write such a byte as %FF"
+        ));
+    }
     let matches = grammar
         .parse(arguments)
         .map_err(|fail| explain(command, tables, false, fail))?;

@@ -13,7 +13,7 @@ pub(super) enum Script {
 }
 
 /// Parameters that take the place of those of the same name. One without a value is not sent.
-pub(super) type Named = [(&'static str, String); 5];
+type Named = [(&'static str, String); 5];
 
 impl Script {
     /// What `--script-filename` says.
@@ -41,8 +41,22 @@ impl Script {
         Ok(Script::Below(folder.trim_end_matches('/').to_owned()))
     }
 
-    /// The parameters by which php-fpm finds it, for a request of this decoded path.
-    pub(super) fn named(&self, path: &str) -> Named {
+    /// Sets the parameters by which php-fpm finds it. So far PATH_INFO is the whole decoded path.
+    pub(super) fn name_in<N>(&self, params: &mut Vec<(N, Vec<u8>)>)
+    where
+        N: AsRef<[u8]> + From<&'static str>,
+    {
+        let path = params
+            .iter()
+            .find(|(name, _)| name.as_ref() == b"PATH_INFO");
+        let path = path.map_or("".into(), |(_, path)| String::from_utf8_lossy(path));
+        let named = self.named(&path);
+        params.retain(|(name, _)| !named.iter().any(|(own, _)| own.as_bytes() == name.as_ref()));
+        let sent = named.into_iter().filter(|(_, value)| !value.is_empty());
+        params.extend(sent.map(|(name, value)| (name.into(), value.into_bytes())));
+    }
+
+    fn named(&self, path: &str) -> Named {
         match self {
             Script::File(file) => named_of_file(file, path),
             #[cfg(feature = "dev")]

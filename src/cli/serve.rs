@@ -171,15 +171,9 @@ impl Backend for Application {
     }
 
     fn adapt(&self, params: &mut Vec<Param>) {
-        let Some(script) = &self.script else { return };
-        let path = params.iter().find(|(name, _)| name == "PATH_INFO");
-        let path = path.map_or("".into(), |(_, path)| {
-            String::from_utf8_lossy(path).into_owned()
-        });
-        let named = script.named(&path);
-        params.retain(|(name, _)| !named.iter().any(|(own, _)| own == name));
-        let sent = named.into_iter().filter(|(_, value)| !value.is_empty());
-        params.extend(sent.map(|(name, value)| (name.to_owned(), value.into_bytes())));
+        if let Some(script) = &self.script {
+            script.name_in(params);
+        }
     }
 }
 

@@ -37,7 +37,7 @@ impl Stderr {
 }
 
 /// Without what a terminal would take for an order.
-fn printable(line: &[u8]) -> String {
+pub(super) fn printable(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
     let escape = |c: char| match c.is_control() && c != '\t' {
         true => c.escape_default().collect(),

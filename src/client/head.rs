@@ -11,6 +11,7 @@ pub struct Head {
     status: u16,
     reason: Vec<u8>,
     fields: Vec<(String, Vec<u8>)>,
+    content_length: Option<u64>,
 }
 
 impl Head {
@@ -29,6 +30,11 @@ impl Head {
         self.fields
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_slice()))
+    }
+
+    /// How many bytes of body it announces, if it says so.
+    pub fn content_length(&self) -> Option<u64> {
+        self.content_length
     }
 
     /// The first field of this name, upper or lower case.
@@ -86,6 +92,7 @@ fn parse(lines: &[u8]) -> io::Result<Head> {
         status: 0,
         reason: Vec::new(),
         fields: Vec::new(),
+        content_length: None,
     };
     for line in lines.split_inclusive(|&byte| byte == b'\n') {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
@@ -109,7 +116,34 @@ fn parse(lines: &[u8]) -> io::Result<Head> {
             None => 200,
         };
     }
+    head.content_length = content_length(&head)?;
     Ok(head)
+}
+
+/// Said twice it has to be the same: browser and web server could take each one of them.
+fn content_length(head: &Head) -> io::Result<Option<u64>> {
+    let mut length = None;
+    for (name, value) in head.fields() {
+        if !name.eq_ignore_ascii_case("content-length") {
+            continue;
+        }
+        let text = std::str::from_utf8(value).unwrap_or_default();
+        let this = match text.parse::<u64>() {
+            // `parse` takes a plus sign.
+            Ok(this) if text.bytes().all(|byte| byte.is_ascii_digit()) => this,
+            _ => {
+                return Err(bad(format!(
+                    "has the Content-Length {}, which is not a number",
+                    shown(value)
+                )));
+            }
+        };
+        if length.is_some_and(|length| length != this) {
+            return Err(bad("has two different Content-Lengths".into()));
+        }
+        length = Some(this);
+    }
+    Ok(length)
 }
 
 fn field(line: &[u8]) -> io::Result<(&str, &[u8])> {

@@ -102,6 +102,24 @@ pub struct End {
     pub protocol_status: u8,
 }
 
+impl End {
+    /// Why the application refused the request; `None` if it did not.
+    pub(crate) fn refusal(self) -> Option<&'static str> {
+        refusal(self.protocol_status)
+    }
+}
+
+/// What a protocol status says for the application (section 5.5 of the specification).
+pub(crate) fn refusal(protocol_status: u8) -> Option<&'static str> {
+    match protocol_status {
+        0 => None,
+        1 => Some("it takes no second request on a connection (FCGI_CANT_MPX_CONN)"),
+        2 => Some("it is overloaded (FCGI_OVERLOADED)"),
+        3 => Some("it does not have the role that it was asked in (FCGI_UNKNOWN_ROLE)"),
+        _ => Some("it ended the request with a protocol status that nobody knows"),
+    }
+}
+
 /// What [`Client::step`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step<'a> {
@@ -197,7 +215,14 @@ impl Client {
     /// Those of the system; `TimedOut` when that takes longer than 10 s (its queue is full), and `InvalidInput` for an
     /// `fd:` address, to which nobody can connect.
     pub fn connect(address: &Address) -> io::Result<Client> {
-        Transport::connect(address, Duration::from_secs(10)).map(Client::new)
+        Client::connect_within(address, Client::CONNECT_LIMIT)
+    }
+
+    pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+    /// As [`connect`](Client::connect), with another limit.
+    pub(crate) fn connect_within(address: &Address, limit: Duration) -> io::Result<Client> {
+        Transport::connect(address, limit).map(Client::new)
     }
 
     /// Sets the longest time in which nothing moves on the connection while it is waited for. Default: 60 s, as nginx's.

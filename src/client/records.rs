@@ -1,7 +1,7 @@
 //! An application's records as the web server reads them: bytes in, parts of the answer out. Pure; `Client` feeds it, and so does
 //! `bench`, with many connections in one thread.
 
-use crate::protocol::{EndRequest, RecordHeader, RecordReader, RecordType, Step};
+use crate::protocol::{EndRequest, HEADER_LEN, RecordHeader, RecordReader, RecordType, Step};
 use std::ops::Range;
 
 /// Where an answer stands.
@@ -12,7 +12,13 @@ pub(crate) struct Records {
     /// END_REQUEST's content; `fixed_len` bytes of it have come.
     fixed: [u8; EndRequest::LEN],
     fixed_len: usize,
+    /// Of management records, since the last answer. At most `MAX_UNASKED`.
+    unasked: usize,
 }
+
+/// The most bytes of management records with an answer, of which none is part: an application that sends nothing else
+/// would never be silent, and never answer.
+const MAX_UNASKED: usize = 1 << 20;
 
 /// What the content of the current record is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,7 +57,12 @@ impl Records {
                         "the application sent a record of version {version}, not 1: that is not FastCGI"
                     ));
                 }
-                Step::Header(header) => self.purpose = purpose(request_id, header)?,
+                Step::Header(header) => {
+                    self.purpose = purpose(request_id, header)?;
+                    if self.purpose == Purpose::Skip {
+                        self.count_unasked(header)?;
+                    }
+                }
                 Step::Content(n) => {
                     let content = *at..*at + n;
                     self.reader.take(n);
@@ -71,6 +82,16 @@ impl Records {
         }
     }
 
+    fn count_unasked(&mut self, header: RecordHeader) -> Result<(), String> {
+        self.unasked += HEADER_LEN + usize::from(header.content);
+        match self.unasked > MAX_UNASKED {
+            true => Err(format!(
+                "the application sent more than {MAX_UNASKED} bytes of management records and no answer"
+            )),
+            false => Ok(()),
+        }
+    }
+
     /// END_REQUEST, once its content is whole.
     fn gather(&mut self, content: &[u8]) -> Option<EndRequest> {
         let taken = content.len().min(EndRequest::LEN - self.fixed_len);
@@ -80,6 +101,7 @@ impl Records {
             return None;
         }
         self.fixed_len = 0;
+        self.unasked = 0;
         Some(EndRequest::decode(&self.fixed))
     }
 }
@@ -194,5 +216,20 @@ mod tests {
                 assert!(error.contains(words), "{error}");
             }
         }
+    }
+
+    #[test]
+    fn management_records_without_end_are_an_error() {
+        let record = [&[1, 10, 0, 0, 0x40, 0, 0, 0][..], &[0; 0x4000]].concat();
+        let answer = [&[1, 3, 0, 7, 0, 8, 0, 0][..], &[0; 8]].concat();
+        let mut records = Records::default();
+        for _ in 0..3 {
+            for _ in 0..MAX_UNASKED / record.len() {
+                assert_eq!(records.next(7, &record, &mut 0), Ok(None));
+            }
+            assert!(matches!(records.next(7, &answer, &mut 0), Ok(Some(_))));
+        }
+        let mut all = (0..=MAX_UNASKED / record.len()).map(|_| records.next(7, &record, &mut 0));
+        assert!(all.any(|found| found.is_err()));
     }
 }

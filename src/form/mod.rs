@@ -15,6 +15,8 @@ pub use cookie::{Cookie, SameSite};
 pub use fields::{Form, FormFile, FormLimits};
 #[cfg(feature = "multipart")]
 pub use multipart::{Multipart, Part};
+#[cfg(feature = "toolbox")]
+pub(crate) use urlencoded::encoded;
 pub(crate) use urlencoded::{query_pairs, urlencoded};
 
 use crate::error::{Error, Result};

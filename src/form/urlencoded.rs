@@ -83,6 +83,12 @@ pub(crate) fn urlencoded(fields: &[(&str, &str)]) -> String {
         .finish()
 }
 
+/// One name or value of it.
+#[cfg(feature = "toolbox")]
+pub(crate) fn encoded(value: &[u8]) -> String {
+    form_urlencoded::byte_serialize(value).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -209,7 +209,7 @@ impl<'a> Ask<'a> {
     /// If there is a body of another kind.
     #[track_caller]
     pub fn field(self, name: &str, value: &str) -> Ask<'a> {
-        self.part(&format!("name=\"{}\"", part_name(name)), value.as_bytes())
+        self.part(name, None, None, value.as_bytes())
     }
 
     /// Adds a file to a multipart/form-data body. Its name can be any that a visitor may have, `../../.htaccess` as well.
@@ -218,15 +218,26 @@ impl<'a> Ask<'a> {
     /// If there is a body of another kind.
     #[track_caller]
     pub fn file(self, name: &str, file_name: &str, content: impl AsRef<[u8]>) -> Ask<'a> {
-        let (name, file_name) = (part_name(name), part_name(file_name));
-        let names = format!(
-            "name=\"{name}\"; filename=\"{file_name}\"\r\nContent-Type: application/octet-stream"
-        );
-        self.part(&names, content.as_ref())
+        let content_type = Some("application/octet-stream");
+        self.part(name, Some(file_name), content_type, content.as_ref())
     }
 
+    /// Adds whatever may stand in a multipart/form-data body.
     #[track_caller]
-    fn part(mut self, names: &str, content: &[u8]) -> Ask<'a> {
+    pub(crate) fn part(
+        mut self,
+        name: &str,
+        file_name: Option<&str>,
+        content_type: Option<&str>,
+        content: &[u8],
+    ) -> Ask<'a> {
+        let mut names = format!("name=\"{}\"", part_name(name));
+        if let Some(file_name) = file_name {
+            names += &format!("; filename=\"{}\"", part_name(file_name));
+        }
+        if let Some(content_type) = content_type {
+            names += &format!("\r\nContent-Type: {content_type}");
+        }
         let mut body = match self.body.take() {
             None => {
                 let content_type = format!("multipart/form-data; boundary={BOUNDARY}");

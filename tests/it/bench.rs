@@ -3,11 +3,12 @@
 
 use crate::served::{Folder, poll};
 use crate::testbed::{self, Testbed};
-use crate::wire::Ask;
+use crate::wire::{Ask, END_REQUEST, STDOUT, record};
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Output, Stdio};
 use std::thread;
+use std::time::Duration;
 
 fn bench(address: &str, arguments: &[&str]) -> Output {
     let mut command = testbed::command();
@@ -182,6 +183,75 @@ fn a_cut_answer_is_one_in_any_place() {
 }
 
 #[test]
+fn a_body_of_another_length_than_announced_is_cut() {
+    let (_folder, address) = application(|mut stream| {
+        let _ = stream.read(&mut [0; 4096]);
+        let head = b"Content-Length: 9\r\n\r\nabc";
+        let _ =
+            stream.write_all(&[record(STDOUT, 1, head), record(END_REQUEST, 1, &[0; 8])].concat());
+    });
+    // The second time the head is not read anew.
+    let (json, code) = figures(&address, &["-n", "6"]);
+    assert_eq!((json.text("errors/cut"), code), ("6", 1));
+    let example = json.text("examples/cut");
+    assert_eq!(example, "Content-Length says 9 bytes, and the body has 3");
+    let (json, code) = figures(&address, &["-n", "6", "-X", "HEAD"]);
+    assert_eq!((json.text("requests"), code), ("6", 0));
+}
+
+#[test]
+fn wrong_answers_are_answers() {
+    let testbed = Testbed::listening(2);
+    let arguments = ["-s", "0.3", "--warm-up", "0", "/nowhere"];
+    let (json, code) = figures(&testbed.address().to_string(), &arguments);
+    assert_eq!((json.text("warnings"), code), ("[]", 1));
+    let (_folder, address) = application(|mut stream| {
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    });
+    let (json, code) = figures(&address, &["-s", "0.3", "--warm-up", "0"]);
+    assert_eq!((json.text("warnings"), code), ("[]", 1));
+}
+
+/// Answers so many requests, one a connection.
+fn answer(listener: &UnixListener, count: usize) {
+    let head = record(STDOUT, 1, b"Content-Length: 2\r\n\r\nok");
+    let answer = [head, record(END_REQUEST, 1, &[0; 8])].concat();
+    for stream in listener.incoming().take(count) {
+        let mut stream = stream.unwrap();
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(&answer);
+    }
+}
+
+#[test]
+fn an_application_that_is_started_again_is_asked_again() {
+    let folder = Folder::new();
+    let path = folder.path().join("s");
+    let address = format!("unix:{}", path.display());
+    let listener = UnixListener::bind(&path).unwrap();
+    let application = thread::spawn(move || {
+        // The first connection is to see whether somebody is there.
+        answer(&listener, 101);
+        drop(listener);
+        // As long as a restart may take.
+        thread::sleep(Duration::from_millis(100));
+        std::fs::remove_file(&path).unwrap();
+        answer(&UnixListener::bind(&path).unwrap(), 300);
+    });
+    let (json, code) = figures(&address, &["-n", "350", "-c", "1", "--timeout", "1"]);
+    assert_eq!(code, 1);
+    let wrong = json.number("errors/connect");
+    assert!(
+        (1.0..=30.0).contains(&wrong),
+        "a hundred times a second: {wrong}"
+    );
+    assert_eq!(json.number("requests") + wrong, 350.0);
+    assert_eq!(json.text("errors/all"), json.text("errors/connect"));
+    drop(application);
+}
+
+#[test]
 fn what_is_no_fastcgi_is_an_error_of_the_protocol() {
     let (_folder, address) = application(|mut stream| {
         let _ = stream.read(&mut [0; 4096]);
@@ -224,7 +294,8 @@ fn an_application_that_goes_away_cannot_be_connected_to() {
     let output = bench(&address, &["-n", "3"]);
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(
-        told.contains(&format!("cannot connect to {address}: ")),
+        told.contains(&format!("cannot connect to {address}: "))
+            && told.contains("nobody listens there"),
         "{told}"
     );
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));

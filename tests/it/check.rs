@@ -231,6 +231,15 @@ fn modes_and_owners_are_judged() {
     ] {
         set_mode(&file, mode);
         let report = check_file(&file, &["--as", "nobody"]);
+        let reds = report.lines.iter().filter(|line| line.level == "red");
+        assert!(reds.count() < 2, "one cause is told once: {report:#?}");
+        let rank = |line: &Line| ["green", "yellow", "red"].map(|level| level == line.level);
+        assert!(
+            report
+                .lines
+                .is_sorted_by(|one, next| rank(one) >= rank(next)),
+            "the worst comes last: {report:#?}"
+        );
         report.assert_has(level, "file", words);
         assert_eq!(report.code, Some(i32::from(level == "red")), "{report:#?}");
     }

@@ -153,7 +153,7 @@ fn an_answer_that_is_not_proper_is_told() {
         (
             record(END_REQUEST, 1, &[0, 0, 0, 0, 3, 0, 0, 0]),
             "red",
-            "it is no responder",
+            "it does not have the role",
         ),
         (
             record(END_REQUEST, 1, &COMPLETE),
@@ -202,6 +202,15 @@ fn php_fpm_is_asked() {
     assert_eq!(page.level, "yellow");
     assert!(page.remedy.contains("--script-filename"), "{page:?}");
     report.assert_has("green", "connect", "it keeps a connection open");
+    let script = folder.path().join("mine.php");
+    fs::write(&script, "<?php echo 'hi';").unwrap();
+    let report = check(&[
+        "--connect",
+        &address_of(&folder.path().join("s")),
+        "--script-filename",
+        script.to_str().unwrap(),
+    ]);
+    report.assert_has("green", "connect", "GET / is answered 200, text/html");
 }
 
 #[test]
@@ -410,6 +419,10 @@ fn what_is_asked_for_must_be_an_address() {
             "--url: \"example.org/x\" is no page's address; write https://example.org/x",
         ),
         (
+            &["--script-filename", "x.php"],
+            "--script-filename is for php-fpm, and nobody is asked; write --connect and its address, too",
+        ),
+        (
             &["--log", "x", "--url", "http://localhost/"],
             "--log explains a file, and --connect and --url ask somebody; leave one out",
         ),
@@ -493,4 +506,11 @@ fn a_program_that_answers_by_itself_shows_no_file() {
         assert!(line.what.contains(name), "{name}: {line:?}");
     }
     assert_eq!(report.code, Some(0), "{report:#?}");
+    // The stock program is no site's: what is asked for is what applications are called mostly.
+    let mut stock = command_of(env!("CARGO_BIN_EXE_fcgi"));
+    stock.args(["check", "--url", &url]).stdout(Stdio::piped());
+    let report = Report::of(told(stock));
+    let line = report.line("url", "no file comes back that nobody may read");
+    assert!(line.what.contains(" app.fcgi, "), "{line:?}");
+    assert!(!line.what.contains(" fcgi,"), "{line:?}");
 }

@@ -46,7 +46,7 @@ impl Home {
         &self.0
     }
 
-    fn program(&self) -> PathBuf {
+    pub fn program(&self) -> PathBuf {
         self.0.join("app.fcgi")
     }
 

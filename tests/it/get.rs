@@ -1,18 +1,23 @@
 //! The command `get` as people type it: the testbed asks itself, and asks others: another testbed, applications that do all
 //! wrong, php-fpm, and a program of libfcgi.
 
-use crate::cli::Home;
+use crate::cli::{Home, told};
 use crate::served::{Folder, poll};
-use crate::testbed::{Testbed, command_of};
+use crate::testbed::{self, Testbed, command_of};
 use crate::wire::{END_REQUEST, STDERR, STDOUT, record};
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// How a `get` ended, and what it said.
 #[derive(Debug)]
@@ -227,6 +232,18 @@ fn the_request_is_that_of_a_web_server_and_as_the_flags_ask() {
             &["REQUEST_METHOD=PATCH", "CONTENT_LENGTH=0"],
         ),
         (
+            &["-b", "a=1", "-b", "b=2; c=3"],
+            &["HTTP_COOKIE=a=1; b=2; c=3"],
+        ),
+        (
+            &["-G", "-d", "a=1", "--data-urlencode", "b=ü &", "-d", "c"],
+            &[
+                "REQUEST_METHOD=GET",
+                "QUERY_STRING=x=1&a=1&b=%C3%BC+%26&c",
+                "REQUEST_URI=/env?x=1&a=1&b=%C3%BC+%26&c",
+            ],
+        ),
+        (
             &["--script-filename", "/srv/www/env"],
             &[
                 "SCRIPT_FILENAME=/srv/www/env",
@@ -267,6 +284,12 @@ fn bodies_come_from_arguments_files_and_standard_input() {
         (&["-d", "@-"], b"x\ny\n", b"xy"),
         (&["--data-binary", "@-"], b"x\ny\n", b"x\ny\n"),
         (&["-d", "a", "-d", "@-"], b"b", b"a&b"),
+        (&["--data-raw", "@a", "-d", "b"], b"", b"@a&b"),
+        (
+            &["--data-urlencode", "n@-", "--data-binary", "b\n"],
+            b"a\nb",
+            b"n=a%0Ab&b\n",
+        ),
     ] {
         let got = get_with(&home, &[&["/echo"], flags].concat(), input);
         assert_eq!((got.code, &got.stdout[..]), (Some(0), wanted), "{flags:?}");
@@ -291,6 +314,14 @@ fn bodies_come_from_arguments_files_and_standard_input() {
         .map(|&byte| u32::from(byte))
         .sum();
     let wanted = format!("query q=1\nfield name=Ada L\nfile up=body:11:{sum}\n");
+    let part = get_with(
+        &home,
+        &["/echo", "-F", &format!("a=@{file};type=x/y;filename=b")],
+        b"",
+    );
+    let part = String::from_utf8_lossy(&part.stdout);
+    let head = "name=\"a\"; filename=\"b\"\r\nContent-Type: x/y\r\n\r\none\r\ntwo";
+    assert!(part.contains(head), "{part}");
     // Not of the body's order, which the testbed has by kind.
     assert_eq!(get_with(&home, &form, b"").text(), (Some(0), &*wanted));
 }
@@ -400,7 +431,7 @@ fn what_goes_wrong_has_an_exit_status_and_a_sentence() {
     assert!(
         get(&["--connect", &address, "/"])
             .end()
-            .ends_with("(overloaded)")
+            .ends_with(": it is overloaded (FCGI_OVERLOADED)")
     );
     let (_folder, address) = stub(answer_of(b"Content-Length: 9\r\n\r\nabc", ended(0)));
     let short = get(&["--connect", &address, "/"]);
@@ -453,6 +484,28 @@ fn nobody_there_and_nobody_who_answers_are_told_apart() {
 }
 
 #[test]
+fn a_queue_that_stays_full_is_waited_for_as_long_as_asked() {
+    let folder = Folder::new();
+    let path = folder.path().join("s");
+    let listener = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+    listener.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+    listener.listen(0).unwrap();
+    let _only_place = UnixStream::connect(&path).unwrap();
+    let address = format!("unix:{}", path.display());
+    let since = Instant::now();
+    let full = get(&["--connect", &address, "--timeout", "0.2", "/"]);
+    let sentence = full.failure(7);
+    assert!(
+        sentence.ends_with("all of its workers are busy, or it hangs"),
+        "{full:?}"
+    );
+    assert!(
+        since.elapsed() < Duration::from_secs(5),
+        "not the usual ten"
+    );
+}
+
+#[test]
 fn standard_output_that_takes_nothing_is_told() {
     let home = Home::new();
     let ask = |stdout: Stdio| {
@@ -488,6 +541,99 @@ fn standard_output_that_takes_nothing_is_told() {
         !stderr.contains("standard output"),
         "they have seen enough: {stderr}"
     );
+}
+
+#[test]
+fn a_content_length_that_web_servers_refuse_is_no_answer() {
+    for (head, code, words) in [
+        (
+            "Content-Length: 99999999999999999999",
+            8,
+            "which is not a number",
+        ),
+        (
+            "Content-Length: 1\r\nContent-Length: 2",
+            8,
+            "two different Content-Lengths",
+        ),
+        (
+            "Content-Length: 3",
+            18,
+            "Content-Length says 3 bytes, and 2 came",
+        ),
+        ("Content-Length: 1", 18, "too long, and web servers cut it"),
+    ] {
+        let (_folder, address) = stub(answer_of(format!("{head}\r\n\r\nab").as_bytes(), [0; 8]));
+        let got = get(&["--connect", &address, "/"]);
+        assert_eq!(got.code, Some(code), "{got:?}");
+        assert!(got.stderr.contains(words), "{got:?}");
+    }
+    let (_folder, address) = stub(answer_of(b"Content-Length: 7\r\n\r\n", [0; 8]));
+    assert_eq!(get(&["--connect", &address, "-I", "/"]).code, Some(0));
+}
+
+#[test]
+fn nothing_of_the_application_is_an_order_to_the_terminal() {
+    // U+009B begins an order as ESC [ does.
+    let head = "Status: 200 \u{9b}31mOK\r\nX: \u{9b}31m\r\n\r\n".as_bytes();
+    let answer = [
+        record(STDERR, 1, "\u{9b}31m\x1b[2J\n".as_bytes()),
+        answer_of(head, [0; 8]),
+    ];
+    let (_folder, address) = stub(answer.concat());
+    let got = get(&["--connect", &address, "-v", "/"]);
+    assert_eq!(got.code, Some(0), "{got:?}");
+    let is_order = |c: char| c.is_control() && c != '\n';
+    assert!(!got.stderr.contains(is_order), "{got:?}");
+}
+
+#[test]
+fn ctrl_c_ends_it_at_once() {
+    let home = Home::new();
+    let mut command = home.command(&["get", "/chunks?n=1000&ms=100"]);
+    let mut running = Running(command.stdout(Stdio::piped()).spawn().expect("it starts"));
+    let mut some = [0; 5];
+    let mut stdout = running.0.stdout.take().unwrap();
+    stdout.read_exact(&mut some).expect("the first chunk");
+    let since = Instant::now();
+    testbed::signal(running.0.id(), "INT");
+    let status = running.0.wait().expect("it ends");
+    assert_eq!(status.signal(), Some(2), "as every program: {status}");
+    assert!(since.elapsed() < Duration::from_secs(3), "no grace");
+}
+
+#[test]
+fn a_person_at_a_terminal_sees_that_it_waits() {
+    let home = Home::new();
+    let get = home.command(&["get", "/sleep?ms=1500"]);
+    let silent = told(home.command(&["get", "/sleep?ms=1200"]));
+    assert!(!silent.stderr.contains("waiting"), "{silent:?}");
+    let mut script = command_of("script");
+    script.stdout(Stdio::piped());
+    let program = get.get_program().to_str().unwrap();
+    let line = format!("{program} get '/sleep?ms=1500'");
+    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    let told = told(script);
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let waits = told.stdout.matches("waiting: nothing came for 1 s");
+    assert_eq!(waits.count(), 1, "{told:?}");
+    // The body does not end its line.
+    assert!(told.stdout.contains("\r\nend: 200"), "{told:?}");
+}
+
+#[test]
+fn an_argument_that_is_no_text_is_said_to_be_none() {
+    let home = Home::new();
+    for place in [&["/"][..], &["/", "-H"], &["/", "--connect"]] {
+        let mut command = home.command(&[&["get"], place].concat());
+        command.arg(OsStr::from_bytes(b"a\xff"));
+        let told = told(command);
+        assert_eq!(told.code, Some(2));
+        assert!(
+            told.sentence().starts_with("\"a\\xFF\" is not UTF-8"),
+            "{told:?}"
+        );
+    }
 }
 
 #[test]
@@ -560,7 +706,23 @@ fn misuse_is_one_sentence() {
         ),
         (
             &["/", "-F", "x=1", "-d", "y"],
-            "--data, --data-binary and --form are a body each, and a request has one; leave the others out",
+            "--form is a body, and the data of --data and the like is another, but a request has one; leave one out",
+        ),
+        (
+            &["/", "-G"],
+            "--get puts data into the query; write --data NAME=VALUE, too",
+        ),
+        (
+            &["/", "-G", "-d", "a b"],
+            "--get: the data have what no path can have; write --data-urlencode, which encodes it",
+        ),
+        (
+            &["/", "-b", "jar"],
+            "--cookie: \"jar\" is not NAME=VALUE; write both, with an equals sign between",
+        ),
+        (
+            &["/", "-d", "@/dev/zero"],
+            "\"/dev/zero\" makes the body longer than 256 MiB; write a shorter one, or upload it through serve, with curl",
         ),
         (
             &["/", "-I", "-d", "y"],
@@ -602,7 +764,8 @@ pub struct Running(pub Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.0.kill();
+        // Workers of php-fpm outlive a parent that is killed.
+        testbed::signal_all(&[self.0.id()], "TERM");
         let _ = self.0.wait();
     }
 }
@@ -660,6 +823,20 @@ fn php_fpm_is_asked_for_a_script() {
     let root = folder.path().display();
     let address = format!("unix:{root}/s");
     let script = script.to_str().unwrap();
+    for (flags, remedy) in [
+        (
+            &[][..],
+            "php-fpm has to be told what to run; write --script-filename",
+        ),
+        (
+            &["--script-filename", "/no/such.php"],
+            "php-fpm does not find that file",
+        ),
+    ] {
+        let lost = get(&[&["--connect", &address, "/"], flags].concat());
+        assert_eq!(lost.code, Some(22), "{lost:?}");
+        assert!(lost.stderr.contains(remedy), "{lost:?}");
+    }
     let ask = |arguments: &[&str]| get(&[&["--connect", &address], arguments].concat());
     for (path, path_info) in [
         ("/index.php", "-"),

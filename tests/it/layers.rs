@@ -33,6 +33,7 @@ const LAYERS: [&[&str]; 17] = [
     &[
         "buffer",
         "control",
+        "hint",
         "limits",
         "setup",
         "sendfile",

@@ -24,10 +24,14 @@ mod conversations;
 mod cuts;
 mod deploy;
 mod explain;
+#[cfg(feature = "toolbox")]
+mod eyes;
 mod fairness;
 mod foreign;
 mod forms;
 mod get;
+#[cfg(feature = "toolbox")]
+mod guides;
 mod launches;
 mod layers;
 mod limits;

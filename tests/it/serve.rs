@@ -438,7 +438,7 @@ fn what_is_no_answer_is_a_502_that_says_why() {
         (answer_of(b"<html>\n\n", 0), "without a colon"),
         (answer_of(b"A: b\n", 0), "without a whole head"),
         (answer_of(b"", 2), "it is overloaded"),
-        (answer_of(b"", 3), "it is no responder"),
+        (answer_of(b"", 3), "it does not have the role"),
     ] {
         let (_folder, address) = stub(answer);
         assert_page(&Front::new(&address, &[]), 502, words);
@@ -692,6 +692,10 @@ fn misuse_is_one_sentence() {
                 "/x",
             ],
             "--script-filename is one script for all paths, and --root has one for each; leave one out",
+        ),
+        (
+            &["--connect", "unix:/s", "--http", "here"],
+            "--http: \"here\" is no TCP address; write 8000, 127.0.0.1:8000 or [::1]:8000",
         ),
         (
             &["--connect", "unix:/s", "--timeout", "never"],

@@ -45,6 +45,10 @@ pub fn missing_fcgid_and_proxy() -> Vec<String> {
     missing(&[FCGID, PROXY].concat())
 }
 
+pub fn missing_troubles() -> Vec<String> {
+    missing(&TROUBLES)
+}
+
 pub fn missing_cgid() -> Vec<String> {
     missing(&CGID)
 }
@@ -473,6 +477,16 @@ const USER: [&str; 3] = ["rewrite", "fcgid", "userdir"];
 const REWRITE: [&str; 1] = ["rewrite"];
 const PROXY: [&str; 2] = ["proxy", "proxy_fcgi"];
 const CGID: [&str; 2] = ["rewrite", "cgid"];
+
+/// All ways to start a program or to ask one.
+pub const TROUBLES: [&str; 6] = [
+    "rewrite",
+    "fcgid",
+    "cgid",
+    "proxy",
+    "proxy_fcgi",
+    "proxy_http",
+];
 
 /// What Debian loads anyway and the printed configuration may lean on.
 const STOCK: [&str; 5] = ["mpm_event", "authz_core", "alias", "dir", "mime"];

@@ -19,7 +19,7 @@ use crate::testbed::{Program, Testbed, free_address};
 use crate::{Outcome, apache, lighttpd, nginx};
 
 /// What is asked for, and what has to be said of it: pieces of one finding.
-type Case<'a> = (&'a str, &'a [&'a str]);
+pub type Case<'a> = (&'a str, &'a [&'a str]);
 
 pub fn nginx(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     let begin = || {
@@ -364,7 +364,7 @@ pub fn lighttpd(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
 }
 
 /// Asks for each, and looks for what the log has to say of it.
-fn ask(
+pub fn ask(
     program: &Program,
     log: &Path,
     http: Http,
@@ -391,7 +391,7 @@ fn ask(
 }
 
 /// Whether one finding has all the pieces.
-fn says(program: &Program, log: &Path, wanted: &[&str]) -> bool {
+pub fn says(program: &Program, log: &Path, wanted: &[&str]) -> bool {
     let told = Command::new(&program.path)
         .args(["check", "--log"])
         .arg(log)
@@ -406,7 +406,7 @@ fn says(program: &Program, log: &Path, wanted: &[&str]) -> bool {
         && findings.any(|finding| wanted.iter().all(|piece| finding.contains(piece)))
 }
 
-fn set_mode(path: &Path, mode: u32) -> Outcome {
+pub fn set_mode(path: &Path, mode: u32) -> Outcome {
     fs::set_permissions(path, Permissions::from_mode(mode))
         .map_err(|e| format!("cannot chmod {}: {e}", path.display()))
 }

@@ -100,8 +100,8 @@ fn run(
         None => String::new(),
     };
     let outer = format!(
-        "global\n{user}\
-         defaults\n    mode http\n    timeout connect 5s\n    timeout client 60s\n    timeout server 60s\n    timeout queue 60s\n\
+        "global\n{user}    log stdout format raw local0\n\
+         defaults\n    mode http\n    log global\n    option httplog\n    timeout connect 5s\n    timeout client 60s\n    timeout server 60s\n    timeout queue 60s\n\
          frontend web\n    bind {at}\n    {rule}\n\n{sections}"
     );
     let conf = folder.write("etc/haproxy.cfg", &outer)?;

@@ -35,6 +35,7 @@ mod shown;
 mod stops;
 mod stories;
 mod testbed;
+mod troubles;
 mod turns;
 mod uploads;
 
@@ -458,6 +459,31 @@ const ROWS: &[Row] = &[
         name: "lighttpd-explained",
         missing: lighttpd::missing,
         work: Work::Story(explained::lighttpd),
+    },
+    Row {
+        name: "apache-troubles",
+        missing: apache::missing_troubles,
+        work: Work::Story(troubles::apache),
+    },
+    Row {
+        name: "nginx-troubles",
+        missing: nginx::missing,
+        work: Work::Story(troubles::nginx),
+    },
+    Row {
+        name: "haproxy-troubles",
+        missing: haproxy::missing,
+        work: Work::Story(troubles::haproxy),
+    },
+    Row {
+        name: "caddy-troubles",
+        missing: caddy::missing,
+        work: Work::Story(troubles::caddy),
+    },
+    Row {
+        name: "lighttpd-troubles",
+        missing: lighttpd::missing,
+        work: Work::Story(troubles::lighttpd),
     },
     Row {
         name: "apache-fcgid-shown",

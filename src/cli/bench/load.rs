@@ -5,7 +5,7 @@ use super::plan::Plan;
 use super::request::ID;
 use super::tally::{Kind, Tally};
 use super::{Phase, Progress, Shared};
-use crate::client::{Found, HeadReader, Records};
+use crate::client::{Found, HeadReader, Records, refusal};
 use crate::net::{Epoll, Interest, Timer, Transport, sys};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -35,9 +35,7 @@ pub(super) struct Load<'a> {
     /// Connections that have requests to ask.
     active: usize,
     input: Box<[u8]>,
-    /// The last head that came in one piece, and its status.
-    head: Vec<u8>,
-    status: u16,
+    known: Known,
     tally: Tally,
     /// When the thread saw the counted time begin, and what it had used of the processors then.
     since: Option<(Instant, Duration)>,
@@ -77,8 +75,18 @@ struct Connection {
 struct Answer {
     is_begun: bool,
     status: Option<u16>,
+    /// What its body has to have.
+    length: Option<u64>,
     head: Option<HeadReader>,
     body: u64,
+}
+
+/// The last head that came in one piece: an answer that begins alike need not be read anew.
+#[derive(Default)]
+struct Known {
+    bytes: Vec<u8>,
+    status: u16,
+    length: Option<u64>,
 }
 
 /// What the bytes that came make of a request.
@@ -108,8 +116,7 @@ impl<'a> Load<'a> {
             waiting: Vec::new(),
             active: connections,
             input: vec![0; INPUT].into(),
-            head: Vec::new(),
-            status: 0,
+            known: Known::default(),
             tally: Tally::default(),
             since: None,
         })
@@ -301,8 +308,12 @@ impl<'a> Load<'a> {
         let connection = &mut self.connections[number];
         let input = &self.input[..filled];
         connection.answer.is_begun = true;
-        match read(connection, input, &mut self.head, &mut self.status) {
+        match read(connection, input, &mut self.known) {
             Outcome::Running => {}
+            Outcome::Whole(_) if self.plan.has_bodies() && !connection.answer.is_whole() => {
+                let words = connection.answer.difference();
+                self.fail(number, Kind::Cut, || words);
+            }
             Outcome::Whole(status) => self.answered(number, status),
             Outcome::Failed(kind, words) => self.fail(number, kind, || words),
         }
@@ -417,21 +428,15 @@ impl Connection {
     }
 }
 
-/// Takes what came of an answer. `head` and `status` are those of the last answer whose head came in one piece: one that
-/// begins alike has that status.
-fn read(
-    connection: &mut Connection,
-    input: &[u8],
-    head: &mut Vec<u8>,
-    status: &mut u16,
-) -> Outcome {
+/// Takes what came of an answer.
+fn read(connection: &mut Connection, input: &[u8], known: &mut Known) -> Outcome {
     let mut at = 0;
     loop {
         match connection.records.next(ID, input, &mut at) {
             Ok(None) => return Outcome::Running,
             Ok(Some(Found::Stderr(_))) => {}
             Ok(Some(Found::Stdout(content))) => {
-                let read = connection.answer.stdout(&input[content], head, status);
+                let read = connection.answer.stdout(&input[content], known);
                 if let Err(error) = read {
                     return Outcome::Failed(Kind::Protocol, error.to_string());
                 }
@@ -439,9 +444,11 @@ fn read(
             Ok(Some(Found::End(end))) => {
                 // Padding and management records may follow; of no request, nothing else.
                 let is_end = connection.records.next(0, input, &mut at).is_ok();
+                if let Some(refusal) = refusal(end.protocol_status) {
+                    return protocol(&format!("the application refused the request: {refusal}"));
+                }
                 return match connection.answer.status {
                     _ if !is_end => protocol("the application went on after END_REQUEST"),
-                    _ if end.protocol_status != 0 => protocol(refusal(end.protocol_status)),
                     None => protocol("the answer has no head"),
                     // What libfcgi's and our own applications end an answer with that they could not finish.
                     Some(_) if end.app_status != 0 => Outcome::Failed(
@@ -460,38 +467,45 @@ fn protocol(words: &str) -> Outcome {
     Outcome::Failed(Kind::Protocol, words.to_owned())
 }
 
-/// Numbers of FCGI_END_REQUEST's protocolStatus.
-fn refusal(protocol_status: u8) -> &'static str {
-    match protocol_status {
-        1 => "the application refused a second request on the connection (FCGI_CANT_MPX_CONN)",
-        2 => "the application is overloaded (FCGI_OVERLOADED)",
-        3 => "the application is no responder (FCGI_UNKNOWN_ROLE)",
-        _ => "the application ended with a protocol status that nobody knows",
-    }
-}
-
 impl Answer {
-    fn stdout(&mut self, content: &[u8], last: &mut Vec<u8>, status: &mut u16) -> io::Result<()> {
+    fn stdout(&mut self, content: &[u8], known: &mut Known) -> io::Result<()> {
         if self.status.is_some() {
             self.body += content.len() as u64;
             return Ok(());
         }
-        if self.head.is_none() && !last.is_empty() && content.starts_with(last) {
-            self.status = Some(*status);
-            self.body = (content.len() - last.len()) as u64;
+        if self.head.is_none() && !known.bytes.is_empty() && content.starts_with(&known.bytes) {
+            self.status = Some(known.status);
+            self.length = known.length;
+            self.body = (content.len() - known.bytes.len()) as u64;
             return Ok(());
         }
         let is_first = self.head.is_none();
         let reader = self.head.get_or_insert_default();
         if let Some((head, used)) = reader.read(content)? {
             self.status = Some(head.status());
+            self.length = head
+                .content_length()
+                .filter(|_| ![204, 304].contains(&head.status()));
             self.body = (content.len() - used) as u64;
             if is_first {
-                last.clear();
-                last.extend_from_slice(&content[..used]);
-                *status = head.status();
+                known.bytes.clear();
+                known.bytes.extend_from_slice(&content[..used]);
+                (known.status, known.length) = (head.status(), self.length);
             }
         }
         Ok(())
+    }
+
+    /// A web server cuts a body that is longer than announced, and a visitor waits for the rest of a shorter one.
+    fn is_whole(&self) -> bool {
+        self.length.is_none_or(|length| length == self.body)
+    }
+
+    fn difference(&self) -> String {
+        format!(
+            "Content-Length says {} bytes, and the body has {}",
+            self.length.unwrap_or_default(),
+            self.body
+        )
     }
 }

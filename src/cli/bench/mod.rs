@@ -14,6 +14,7 @@ mod tally;
 
 pub(super) use plan::Plan;
 
+use super::asked::remedy;
 use super::own::Tables;
 use super::{asked, own, print, say};
 use crate::net::Transport;
@@ -73,8 +74,8 @@ pub(super) const FLAGS: Tables = &[plan::FLAGS, asked::FLAGS];
 pub(super) fn help(name: &str) -> String {
     format!(
         "Usage: {name} bench --connect ADDR [FLAG]... [PATH]    how fast one answers\n{}\
-         and the request, PATH [/], as get asks it: -X -H -d --data-binary -F --param\n\
-         --script-filename; see help get.\n\
+         and for the request, PATH [/], those of get: -X -H -b -d -G -F --data-binary\n\
+         --data-raw --data-urlencode --param --script-filename; see help get.\n\
          Times are to the whole answer, from connecting on. What is wrong counts as an\n\
          error only. Ctrl-C ends it with the figures so far. Exit status: 0 if all was\n\
          right, 1 if an answer was wrong or missing, 2 for a wrong command line.\n",
@@ -110,7 +111,8 @@ fn ask(plan: &Plan) -> Result<Done, String> {
             plan.connections
         ));
     }
-    Transport::connect(&plan.connect, plan.timeout).map_err(|error| error.to_string())?;
+    Transport::connect(&plan.connect, plan.timeout)
+        .map_err(|error| format!("{error}{}", remedy(&error)))?;
     for signal in [sys::SIGINT, sys::SIGTERM] {
         sys::on_signal(signal, interrupt).map_err(|error| error.to_string())?;
     }

@@ -64,6 +64,11 @@ impl Plan {
         }
     }
 
+    /// Whether answers have one.
+    pub(super) fn has_bodies(&self) -> bool {
+        self.asked.method != "HEAD"
+    }
+
     fn of(matches: &Matches) -> Result<Plan, String> {
         let requests = number(matches, "requests", MOST_REQUESTS)?;
         let connections = number(matches, "connections", 64 << 10)?.unwrap_or(8) as usize;

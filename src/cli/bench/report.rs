@@ -207,12 +207,12 @@ impl Report<'_> {
         warnings
     }
 
-    /// Some requests run at every end; but not for long.
+    /// Some requests run at every end; but not for long, and not alone.
     fn is_stuck(&self) -> bool {
         let tally = self.tally;
         let usual = Duration::from_nanos(tally.times.longest()) * 2;
-        tally.unanswered > 0
-            && (tally.right == 0 || tally.oldest > usual.max(Duration::from_secs(1)))
+        let is_alone = tally.statuses.is_empty() && tally.all_errors() == 0;
+        tally.unanswered > 0 && (is_alone || tally.oldest > usual.max(Duration::from_secs(1)))
     }
 
     fn times(&self) -> [(&'static str, u64); 6] {

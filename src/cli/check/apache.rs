@@ -1,5 +1,7 @@
-//! Apache's own configuration, as far as it lies where Debian and Red Hat have it and this user may read it.
+//! Apache's own configuration: where Debian and Red Hat have it, and what those that run here were given by `-f`, as far
+//! as this user may read it.
 
+use super::person::processes;
 use super::text_of;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,6 +17,23 @@ const FILES: [&str; 7] = [
     "/etc/httpd/conf.d",
 ];
 
+/// One file of it.
+pub(super) struct Config {
+    pub(super) file: PathBuf,
+    pub(super) text: String,
+    /// Another Apache's than the system's.
+    is_given: bool,
+}
+
+/// What AllowOverride says for a folder, and where that is written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Allowed {
+    pub(super) value: String,
+    /// Of the `<Directory>` in which it stands.
+    pub(super) folder: PathBuf,
+    pub(super) file: PathBuf,
+}
+
 /// Whether a module is on. `None` where nobody can tell: only Debian has a file for each.
 pub(super) fn has(module: &str) -> Option<bool> {
     let enabled = Path::new("/etc/apache2/mods-enabled");
@@ -22,24 +41,79 @@ pub(super) fn has(module: &str) -> Option<bool> {
     enabled.is_dir().then(|| file.exists())
 }
 
+/// All files that can be read, in the order in which Apache reads them.
+pub(super) fn configs() -> Vec<Config> {
+    let mut given: Vec<PathBuf> = processes().into_iter().filter_map(given).collect();
+    given.sort();
+    given.dedup();
+    let usual: Vec<PathBuf> = FILES.iter().map(PathBuf::from).collect();
+    let mut configs = configs_of(&usual);
+    configs.extend(configs_of(&given).into_iter().map(|config| Config {
+        is_given: true,
+        ..config
+    }));
+    configs
+}
+
 /// All that can be read, as one text.
 pub(super) fn configuration() -> String {
-    text_of_all(&FILES)
+    configs().into_iter().map(|config| config.text).collect()
 }
 
 /// The text of these files, and of those in these folders.
 pub(super) fn text_of_all(names: &[&str]) -> String {
+    let names: Vec<PathBuf> = names.iter().map(PathBuf::from).collect();
+    let configs = configs_of(&names).into_iter();
+    configs.map(|config| config.text).collect()
+}
+
+fn configs_of(names: &[PathBuf]) -> Vec<Config> {
     let files = names.iter().flat_map(|name| {
         let entries = fs::read_dir(name).into_iter().flatten().flatten();
         let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
         files.sort();
-        if !Path::new(name).is_dir() {
-            files.push(name.into());
+        if !name.is_dir() {
+            files.push(name.clone());
         }
         files
     });
-    let texts = files.filter_map(|file| text_of(&file));
-    texts.map(|text| text + "\n").collect()
+    let configs = files.filter_map(|file| {
+        let text = text_of(&file)? + "\n";
+        Some(Config {
+            file,
+            text,
+            is_given: false,
+        })
+    });
+    configs.collect()
+}
+
+/// Of a process that is an Apache: the file that it was given by `-f`. Its children have the same arguments.
+fn given(pid: u32) -> Option<PathBuf> {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    if !["apache2", "httpd"].contains(&name.trim_end()) {
+        return None;
+    }
+    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let words: Vec<String> = line
+        .split(|&byte| byte == 0)
+        .map(|word| String::from_utf8_lossy(word).into_owned())
+        .collect();
+    behind_f(&words)
+}
+
+/// An absolute one only: others begin where that Apache was built to look.
+fn behind_f(words: &[String]) -> Option<PathBuf> {
+    let mut words = words.iter();
+    let mut file = None;
+    while let Some(word) = words.next() {
+        match word.strip_prefix("-f") {
+            Some("") => file = words.next().map(PathBuf::from),
+            Some(joined) => file = Some(PathBuf::from(joined)),
+            None => {}
+        }
+    }
+    file.filter(|file| file.is_absolute())
 }
 
 /// The values of a directive, from all places in which it stands.
@@ -53,26 +127,56 @@ pub(super) fn values<'t>(text: &'t str, directive: &str) -> Vec<&'t str> {
 }
 
 /// What AllowOverride says for a folder: the value of the nearest `<Directory>` that has one.
-pub(super) fn allow_override(text: &str, folder: &Path) -> Option<String> {
-    let mut within: Option<PathBuf> = None;
-    let mut nearest: Option<(usize, String)> = None;
-    for line in text.lines().map(str::trim) {
-        let lower = line.to_ascii_lowercase();
-        if lower.starts_with("<directory ") {
-            let name = line["<directory ".len()..].trim_end_matches('>').trim();
-            within = Some(PathBuf::from(name.trim_matches('"')));
-        } else if lower.starts_with("</directory>") {
-            within = None;
-        } else if let (Some(place), Some(value)) = (&within, values(line, "AllowOverride").first())
-        {
-            let depth = place.components().count();
-            let is_nearer = nearest.as_ref().is_none_or(|(other, _)| *other <= depth);
-            if folder.starts_with(place) && is_nearer {
-                nearest = Some((depth, (*value).to_owned()));
+pub(super) fn allow_override(configs: &[Config], folder: &Path) -> Option<Allowed> {
+    let mut nearest: Option<Allowed> = None;
+    for config in configs {
+        let mut within: Option<PathBuf> = None;
+        for line in config.text.lines().map(str::trim) {
+            let lower = line.to_ascii_lowercase();
+            if lower.starts_with("<directory ") {
+                let name = line["<directory ".len()..].trim_end_matches('>').trim();
+                within = Some(PathBuf::from(name.trim_matches('"')));
+            } else if lower.starts_with("</directory>") {
+                within = None;
+            } else if let (Some(place), Some(value)) =
+                (&within, values(line, "AllowOverride").first())
+            {
+                let depth = |folder: &Path| folder.components().count();
+                // The later one counts, if it is the same Apache's.
+                let is_nearer = nearest.as_ref().is_none_or(|other| {
+                    depth(place) >= depth(&other.folder) + usize::from(config.is_given)
+                });
+                if covers(place, folder) && is_nearer {
+                    nearest = Some(Allowed {
+                        value: (*value).to_owned(),
+                        folder: place.clone(),
+                        file: config.file.clone(),
+                    });
+                }
             }
         }
     }
-    nearest.map(|(_, value)| value)
+    nearest
+}
+
+/// Whether a folder is `place` or lies below it; in that, `*` and `?` stand for what is no slash.
+fn covers(place: &Path, folder: &Path) -> bool {
+    let mut parts = folder.components();
+    place.components().all(|pattern| {
+        let part = parts.next().map(|part| part.as_os_str().to_string_lossy());
+        let pattern = pattern.as_os_str().to_string_lossy();
+        part.is_some_and(|part| is_like(pattern.as_bytes(), part.as_bytes()))
+    })
+}
+
+fn is_like(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern, text) {
+        ([], _) => text.is_empty(),
+        ([b'*', rest @ ..], _) => (0..=text.len()).any(|at| is_like(rest, &text[at..])),
+        ([b'?', rest @ ..], [_, text @ ..]) => is_like(rest, text),
+        ([one, rest @ ..], [other, text @ ..]) => one == other && is_like(rest, text),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -83,11 +187,58 @@ mod tests {
     fn the_nearest_folder_says_what_may_be_overridden() {
         let text = "<Directory />\n AllowOverride None\n</Directory>\n<Directory \"/srv/www\">\n\tAllowOverride  All\n\
                     </Directory>\n<Directory /srv>\nallowoverride FileInfo\n</Directory>\nAllowOverride x\n";
-        let at = |folder| allow_override(text, Path::new(folder));
-        assert_eq!(at("/srv/www/a").as_deref(), Some("All"));
-        assert_eq!(at("/srv/other").as_deref(), Some("FileInfo"));
-        assert_eq!(at("/home").as_deref(), Some("None"));
-        assert_eq!(allow_override("", Path::new("/")), None);
+        let config = |file: &str, text: &str| Config {
+            file: file.into(),
+            text: text.into(),
+            is_given: false,
+        };
+        let other = "<Directory /srv/www/b/c>\nAllowOverride Limit\n</Directory>\n<Directory />\nAllowOverride x\n";
+        let configs = [config("/a.conf", text), config("/b.conf", other)];
+        let at = |folder| {
+            let found = allow_override(&configs, Path::new(folder)).unwrap();
+            (found.value, found.folder, found.file)
+        };
+        let found =
+            |value: &str, folder: &str, file: &str| (value.into(), folder.into(), file.into());
+        assert_eq!(at("/srv/www/a"), found("All", "/srv/www", "/a.conf"));
+        assert_eq!(at("/srv/other"), found("FileInfo", "/srv", "/a.conf"));
+        assert_eq!(
+            at("/srv/www/b/c"),
+            found("Limit", "/srv/www/b/c", "/b.conf")
+        );
+        assert_eq!(at("/home"), found("x", "/", "/b.conf"));
+        assert_eq!(allow_override(&[], Path::new("/")), None);
+        let mut configs = configs;
+        configs[1].is_given = true;
+        let at = |folder| allow_override(&configs, Path::new(folder)).unwrap().value;
+        assert_eq!(
+            (at("/home"), at("/srv/www/b/c")),
+            ("None".into(), "Limit".into())
+        );
+        // As Debian's userdir.conf has it.
+        let users = "<Directory />\nAllowOverride None\n</Directory>\n\
+                     <Directory /home/*/public_html>\nAllowOverride FileInfo\n</Directory>\n";
+        let configs = [config("/c.conf", users)];
+        let at = |folder| allow_override(&configs, Path::new(folder)).unwrap().value;
+        assert_eq!(at("/home/ada/public_html/shop"), "FileInfo");
+        assert_eq!(at("/home/ada/public"), "None");
+        assert_eq!(at("/home/public_html"), "None");
+    }
+
+    #[test]
+    fn an_apache_that_runs_says_which_file_it_reads() {
+        let behind = |line: &str| {
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            behind_f(&words)
+        };
+        assert_eq!(behind("/usr/sbin/apache2 -k start"), None);
+        assert_eq!(
+            behind("apache2 -f /a/b.conf -D FOREGROUND"),
+            Some("/a/b.conf".into())
+        );
+        assert_eq!(behind("httpd -f/a/b.conf"), Some("/a/b.conf".into()));
+        assert_eq!(behind("httpd -f conf/b.conf"), None);
+        assert_eq!(behind("httpd -f"), None);
     }
 
     #[test]

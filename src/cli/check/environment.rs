@@ -21,9 +21,11 @@ fn judge(names: &[String], is_apache: bool, is_started_by_server: bool) -> Vec<F
         _ => format!("{} variables here", names.len()),
     };
     let there = match (is_apache, is_started_by_server) {
-        (true, _) => "mod_fcgid leaves PATH alone (and FcgidInitialEnv), CGI has the request's",
+        (true, _) => {
+            "mod_fcgid leaves nothing of it but PATH (and sets what FcgidInitialEnv says), CGI puts the request into it"
+        }
         (_, true) => {
-            "mod_fcgid leaves PATH alone, mod_fastcgi nothing, lighttpd and supervisor all of their own, systemd a bare one"
+            "mod_fcgid leaves nothing of it but PATH, mod_fastcgi nothing at all; lighttpd and supervisor give all of their own, systemd a bare one"
         }
         _ => "systemd and init scripts give a bare one, without what a shell's profile sets",
     };
@@ -53,7 +55,7 @@ mod tests {
         assert!(
             found[0]
                 .what
-                .starts_with("2 variables here; mod_fcgid leaves PATH")
+                .starts_with("2 variables here; mod_fcgid leaves nothing of it but PATH")
         );
         assert_eq!(found[1].level, Level::Yellow);
         assert_eq!(judge(&names[1..], false, false).len(), 1);

@@ -30,9 +30,13 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
         }
     }
     let mut findings = vec![runnable(&node)];
-    for person in &subject.people {
-        findings.push(reached(subject, person, &node, &way));
-    }
+    // One cause is told once: what nobody may run, each of them may not.
+    let is_run = node.mode & 0o111 != 0;
+    let reached = subject.people.iter().filter_map(|person| {
+        let is_told = is_run || person.stopped_at(&way).is_some();
+        is_told.then(|| reached(subject, person, &node, &way))
+    });
+    findings.extend(reached);
     findings.extend(writable(&node));
     findings.extend(way_to(&subject.file).last().and_then(folder_writable));
     findings.extend(mounted(&subject.file));

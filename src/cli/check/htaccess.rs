@@ -1,7 +1,8 @@
 //! The `.htaccess` beside the program: whether Apache reads it, runs the program by it, and sends requests there.
 
+use super::apache::Allowed;
 use super::person::{Node, READ};
-use super::{Finding, Subject, apache, text_of};
+use super::{Finding, Subject, apache, base, circles, text_of};
 
 pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     let path = subject.folder().join(".htaccess");
@@ -38,9 +39,12 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
         .file_name()
         .unwrap_or_default()
         .to_string_lossy();
-    let allowed = apache::allow_override(&apache::configuration(), subject.folder());
+    let configs = apache::configs();
+    let allowed = apache::allow_override(&configs, subject.folder());
     let exists = |file: &str| subject.folder().join(file).exists();
-    findings.extend(judge(&text, &name, allowed.as_deref(), &exists));
+    findings.extend(judge(&text, &name, allowed.as_ref(), &exists));
+    let configuration: String = configs.into_iter().map(|config| config.text).collect();
+    findings.extend(base::judge(&text, subject.folder(), &configuration));
     findings
 }
 
@@ -54,12 +58,14 @@ struct Said {
     handler: Option<String>,
     has_engine: bool,
     targets: Vec<String>,
+    /// By something else than rewrite rules.
+    leads_otherwise: bool,
 }
 
 fn judge(
     text: &str,
     name: &str,
-    allowed: Option<&str>,
+    allowed: Option<&Allowed>,
     exists: &dyn Fn(&str) -> bool,
 ) -> Vec<Finding> {
     let said = read(text, name);
@@ -68,6 +74,8 @@ fn judge(
         options(&said),
         handler(&said, name),
         engine(&said),
+        unled(&said, name),
+        circles::judge(text, name),
     ]
     .into_iter()
     .flatten()
@@ -83,9 +91,13 @@ fn judge(
     findings
 }
 
-fn ignored(allowed: Option<&str>, said: &Said) -> Option<Finding> {
-    let allowed = allowed?;
-    let words: Vec<String> = allowed
+fn ignored(allowed: Option<&Allowed>, said: &Said) -> Option<Finding> {
+    let Allowed {
+        value,
+        folder,
+        file,
+    } = allowed?;
+    let words: Vec<String> = value
         .split_whitespace()
         .map(str::to_ascii_lowercase)
         .collect();
@@ -97,10 +109,17 @@ fn ignored(allowed: Option<&str>, said: &Said) -> Option<Finding> {
     if has("all") {
         return None;
     }
+    let says = format!(
+        "{} says AllowOverride {value} for {}",
+        file.display(),
+        folder.display()
+    );
     if has("none") {
         return Some(Finding::red(
-            "Apache does not read it: its configuration says AllowOverride None for this folder",
-            "in the server's configuration: AllowOverride FileInfo Options for this folder",
+            format!(
+                "Apache does not read it, and visitors get 404, or the program's bytes: {says}"
+            ),
+            "there, or in a <Directory> of its own for this folder: AllowOverride FileInfo Options",
         ));
     }
     let lacks_options = said.exec_cgi.is_some() && !has("options");
@@ -112,8 +131,8 @@ fn ignored(allowed: Option<&str>, said: &Said) -> Option<Finding> {
         (true, true) => "FileInfo Options",
     };
     Some(Finding::red(
-        format!("AllowOverride {allowed} does not allow what it says: each request is a 500"),
-        format!("in the server's configuration: AllowOverride {allowed} {missing}"),
+        format!("{says}, which does not allow what stands here: each request is a 500"),
+        format!("write there: AllowOverride {value} {missing}"),
     ))
 }
 
@@ -171,6 +190,19 @@ fn engine(said: &Said) -> Option<Finding> {
     })
 }
 
+/// The guides' first trouble: `/app.fcgi/news` is an ugly address.
+fn unled(said: &Said, name: &str) -> Option<Finding> {
+    let is_led = !said.targets.is_empty() || said.leads_otherwise || said.handler.is_none();
+    (!is_led).then(|| {
+        Finding::yellow(
+            format!(
+                "no rule leads to {name}: its name stands in every address, as in /{name}/news"
+            ),
+            "take what conf htaccess prints, which has the rules",
+        )
+    })
+}
+
 fn targets(said: &Said, name: &str, exists: &dyn Fn(&str) -> bool) -> Vec<Finding> {
     let files = said.targets.iter().filter_map(|target| file_of(target));
     let mut missing: Vec<String> = files.filter(|file| !exists(file)).collect();
@@ -180,7 +212,7 @@ fn targets(said: &Said, name: &str, exists: &dyn Fn(&str) -> bool) -> Vec<Findin
             format!(
                 "a rewrite rule sends requests to {file}, and there is no such file: 404, or 500 (AH00124)"
             ),
-            format!("write {name} there"),
+            format!("write {name} there, or let {name} print all of it: conf htaccess"),
         )
     };
     missing.into_iter().map(finding).collect()
@@ -203,6 +235,7 @@ fn read(text: &str, name: &str) -> Said {
     let mut said = Said::default();
     // Sections of files that this one is not among.
     let mut others = 0;
+    let mut is_second = false;
     let text = text.replace("\\\r\n", " ").replace("\\\n", " ");
     for line in text.lines().map(str::trim) {
         let words = words(line);
@@ -217,9 +250,17 @@ fn read(text: &str, name: &str) -> Said {
             "</files>" | "</filesmatch>" if others > 0 => others -= 1,
             _ if others > 0 => {}
             "options" => said.options(values, line),
+            // `conf htaccess` has one handler for mod_fcgid and another one for where that is missing.
+            "<ifmodule" => is_second = values.first().is_some_and(|name| name.starts_with('!')),
+            "</ifmodule>" => is_second = false,
+            "sethandler" if is_second && said.handler.is_some() => {}
             "sethandler" => said.handler = values.first().cloned(),
             "addhandler" if ends_so(name, values) => said.handler = values.first().cloned(),
-            "fcgidwrapper" => said.handler = Some("fcgid-script".into()),
+            "fcgidwrapper" => {
+                said.handler = Some("fcgid-script".into());
+                said.leads_otherwise |= values.iter().any(|value| value == "virtual");
+            }
+            "fallbackresource" | "directoryindex" | "action" => said.leads_otherwise = true,
             "rewriteengine" => {
                 said.has_engine = values
                     .first()
@@ -321,7 +362,12 @@ mod tests {
 
     fn judged(text: &str, allowed: Option<&str>) -> Vec<(Level, String)> {
         let exists = |file: &str| file == "app.fcgi";
-        let found = judge(text, "app.fcgi", allowed, &exists);
+        let allowed = allowed.map(|value| Allowed {
+            value: value.into(),
+            folder: "/srv".into(),
+            file: "/etc/a.conf".into(),
+        });
+        let found = judge(text, "app.fcgi", allowed.as_ref(), &exists);
         found
             .into_iter()
             .map(|finding| (finding.level, finding.what))
@@ -345,6 +391,7 @@ mod tests {
             let printed = conf::text("htaccess", form, &site).unwrap();
             let found = judged(&printed, None);
             assert_eq!(found[0].0, Level::Green, "{form}: {found:?}");
+            assert!(found[0].1.contains("by fcgid-script"), "{form}: {found:?}");
         }
     }
 
@@ -407,8 +454,15 @@ mod tests {
     fn the_server_may_not_allow_it() {
         for (allowed, words) in [
             ("None", "does not read it"),
-            ("FileInfo", "AllowOverride FileInfo does not allow"),
-            ("Options", "AllowOverride Options does not allow"),
+            ("None", "/etc/a.conf says AllowOverride None for /srv"),
+            (
+                "FileInfo",
+                "says AllowOverride FileInfo for /srv, which does not allow",
+            ),
+            (
+                "Options",
+                "says AllowOverride Options for /srv, which does not allow",
+            ),
         ] {
             let found = judged(GUIDE, Some(allowed));
             assert_eq!(found[0].0, Level::Red);

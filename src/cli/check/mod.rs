@@ -5,26 +5,32 @@
 //! `--connect` and `--url` name: these are asked, and nobody else.
 
 mod apache;
+mod base;
+mod circles;
 mod connect;
 mod elf;
 mod environment;
 mod fds;
 mod file;
+mod folder;
 mod format;
 mod htaccess;
 mod libraries;
 mod limits;
 mod listening;
 mod memory;
+mod modules;
 mod person;
 mod progress;
 mod report;
 mod running;
 mod script;
+mod selinux;
 mod settings;
 mod sockets;
 mod start;
 mod starter;
+mod suexec;
 mod timeouts;
 mod url;
 mod wish;
@@ -34,6 +40,7 @@ pub(super) use wish::Wish;
 use super::explain;
 use super::flags::Options;
 use super::own::Tables;
+use super::script::Script;
 use super::settings::Settings;
 use super::{misused, print, program};
 use crate::net::{Address, Facts};
@@ -50,19 +57,23 @@ use url::Url;
 /// One concern: its name, and what is found about it.
 type Concern = (&'static str, fn(&Subject) -> Vec<Finding>);
 
-/// In the order in which they are told.
+/// In the order in which they are told, the worst last.
 const CONCERNS: &[Concern] = &[
     ("start", start::findings),
     ("starter", starter::findings),
     ("file", file::findings),
+    ("suexec", suexec::findings),
+    ("selinux", selinux::findings),
     ("format", format::findings),
     ("running", running::findings),
     ("htaccess", htaccess::findings),
+    ("modules", modules::findings),
     ("sockets", sockets::findings),
     ("fds", fds::findings),
     ("limits", limits::findings),
     ("memory", memory::findings),
     ("environment", environment::findings),
+    ("folder", folder::findings),
     ("settings", settings::findings),
     ("timeouts", timeouts::findings),
 ];
@@ -111,14 +122,17 @@ struct Subject {
     facts: Facts,
     /// Where the settings belong, and what is wrong with them.
     settings: Option<(PathBuf, Option<String>)>,
-    /// With whose eyes: whom `--as` names; else whom web servers run as here; else whoever asks.
+    /// With whose eyes: whom `--as` names; else those of the web server that started this; else of all that run here; else
+    /// of whoever asks.
     people: Vec<Person>,
     /// Who is asked, of any kind.
     connect: Option<Address>,
+    /// What that is to run, if it is php-fpm.
+    script: Option<Script>,
     /// The program as visitors get it.
     url: Option<Url>,
-    /// By `--as`: what these cannot do is then surely wrong.
-    is_asked: bool,
+    /// They are those who start it, or connect: what they cannot do is then surely wrong.
+    is_surely: bool,
 }
 
 impl Subject {
@@ -142,12 +156,14 @@ impl Subject {
             None => (Options::default(), None),
         };
         let options = flags.over(below);
+        let (people, is_surely) = people(wish.user.as_deref())?;
         Ok(Subject {
             server: options.apply(if is_this { server } else { Server::new() }),
             settings: beside.map(|settings| (settings.path().to_owned(), wrong)),
-            people: people(wish.user.as_deref())?,
-            is_asked: wish.user.is_some(),
+            people,
+            is_surely,
             connect: wish.connect.clone(),
+            script: wish.script.as_deref().map(Script::file).transpose()?,
             url: wish.url.clone(),
             program,
             file,
@@ -166,9 +182,15 @@ impl Subject {
             let findings = look(self).into_iter();
             findings.map(|finding| (*name, finding))
         });
+        let mut findings: Vec<_> = findings.collect();
+        // There whoever has called it looks, and a screen may be too small for all. What was asked for step by step stays
+        // in that order: later lines speak of earlier ones.
+        if concerns == CONCERNS {
+            findings.sort_by_key(|(_, finding)| finding.level);
+        }
         Report {
             title: self.title(),
-            findings: findings.collect(),
+            findings,
         }
     }
 
@@ -187,7 +209,7 @@ impl Subject {
 
     /// What somebody cannot do who may have to.
     fn refused(&self, what: String, remedy: String) -> Finding {
-        match self.is_asked {
+        match self.is_surely {
             true => Finding::red(what, remedy),
             false => Finding::yellow(what, remedy),
         }
@@ -208,10 +230,11 @@ who may run it; its machine and libraries; .htaccess; sockets; limits; memory;
 settings, and where each came from; the web server's time limits. It serves
 and changes nothing, and connects only to what --connect and --url name.
 
-  --as USER      with that user's eyes: www-data. Without it with those of the
-                 web servers that run here now, else with yours
+  --as USER      with that user's eyes: www-data. Without it with those of the web
+                 server that started this, or of those that run here, else yours
   --log FILE     not that, but what a web server's log means; -: standard input
   --connect ADDR not that, but whether any FastCGI application answers there
+  --script-filename FILE   of --connect to php-fpm: what it is to run
   --url URL      not that, but what visitors get there, private files too
   --json         for programs: an object with \"level\" and \"findings\"
   --listen ADDR  and all other flags: as {name} will be started with them
@@ -226,14 +249,18 @@ As the web server's user, who has no shell of its own:
     )
 }
 
-fn people(named: Option<&str>) -> Result<Vec<Person>, String> {
+/// And whether it is surely they who start the program or connect to it.
+fn people(named: Option<&str>) -> Result<(Vec<Person>, bool), String> {
     if let Some(name) = named {
-        return Ok(vec![Person::named(name)?]);
+        return Ok((vec![Person::named(name)?], true));
+    }
+    if let Some(person) = starter::web_server() {
+        return Ok((vec![person], true));
     }
     let web_servers = Person::web_servers();
     match web_servers[..] {
-        [] => Ok(Person::of_process("self").into_iter().collect()),
-        _ => Ok(web_servers),
+        [] => Ok((Person::of_process("self").into_iter().collect(), false)),
+        _ => Ok((web_servers, false)),
     }
 }
 

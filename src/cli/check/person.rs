@@ -10,10 +10,11 @@ pub(super) const WRITE: u32 = 2;
 /// Of a folder: enter.
 pub(super) const RUN: u32 = 1;
 
-/// Programs that are web servers: what Debian, Red Hat and their own builds call them.
-const WEB_SERVERS: [&str; 9] = [
+/// Programs that are web servers: what Debian, Red Hat and their own builds call them; and mod_fastcgi's part of one.
+pub(super) const WEB_SERVERS: [&str; 10] = [
     "apache2",
     "httpd",
+    "fcgi-pm",
     "nginx",
     "lighttpd",
     "lighttpd-angel",
@@ -70,7 +71,7 @@ impl Person {
             let Ok(name) = fs::read_to_string(format!("/proc/{process}/comm")) else {
                 continue;
             };
-            if !WEB_SERVERS.contains(&name.trim_end()) {
+            if !is_web_server(name.trim_end()) {
                 continue;
             }
             if let Some(person) = Person::of_process(&process.to_string())
@@ -81,6 +82,13 @@ impl Person {
             }
         }
         found
+    }
+
+    /// What the first of its groups is called, else its number: www-data's, but nobody's is nogroup.
+    pub(super) fn group(&self) -> String {
+        let groups = fs::read_to_string("/etc/group").unwrap_or_default();
+        let number = self.groups.first().copied().unwrap_or(self.uid);
+        group_of(number, &groups)
     }
 
     /// The classic rule: the first of owner, group and others that fits decides. Root may all but run what nobody may.
@@ -134,6 +142,11 @@ pub(super) fn way_to(path: &Path) -> Vec<Node> {
     way
 }
 
+/// Whether a process of that name is a web server.
+pub(super) fn is_web_server(name: &str) -> bool {
+    WEB_SERVERS.contains(&name)
+}
+
 /// The numbers of all processes that can be seen.
 pub(super) fn processes() -> Vec<u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -178,20 +191,27 @@ fn find(text: &str, users: &str, groups: &str) -> Option<Person> {
     })
 }
 
+/// What a group of that number is called in /etc/group's text; else the number.
+fn group_of(number: u32, groups: &str) -> String {
+    let wanted = number.to_string();
+    let found = accounts(groups).find(|group| group.get(2) == Some(&&*wanted));
+    found.map_or(wanted.clone(), |group| group[0].to_owned())
+}
+
 fn accounts(text: &str) -> impl Iterator<Item = Vec<&str>> {
     text.lines().map(|line| line.split(':').collect())
 }
 
-/// The effective user, and all groups, of a process.
+/// The effective user, and all groups, of a process: the effective one first.
 fn ids(status: &str) -> Option<(u32, Vec<u32>)> {
     let numbers = |name: &str| -> Option<Vec<u32>> {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         Some(line.split_whitespace().flat_map(str::parse).collect())
     };
     let uid = *numbers("Uid:")?.get(1)?;
-    let mut groups = numbers("Groups:")?;
-    groups.extend(numbers("Gid:")?.get(1));
-    Some((uid, groups))
+    let first = numbers("Gid:")?.get(1).copied();
+    let others = numbers("Groups:")?;
+    Some((uid, first.into_iter().chain(others).collect()))
 }
 
 #[cfg(test)]
@@ -244,9 +264,16 @@ mod tests {
     }
 
     #[test]
+    fn a_group_has_a_name_of_its_own() {
+        let groups = "www-data:x:33:\nnogroup:x:65534:\n";
+        assert_eq!(group_of(65534, groups), "nogroup");
+        assert_eq!(group_of(7, groups), "7");
+    }
+
+    #[test]
     fn a_process_tells_whose_it_is() {
         let status = "Name:\tx\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t9 10 \n";
-        assert_eq!(ids(status), Some((2, vec![9, 10, 6])));
+        assert_eq!(ids(status), Some((2, vec![6, 9, 10])));
         assert_eq!(
             Person::of_process("self").unwrap().uid,
             crate::net::sys::user()

@@ -1,7 +1,7 @@
 //! Processes that run the program now, and those among them whose file has been replaced since.
 
 use super::person::{Person, processes};
-use super::{Finding, Subject};
+use super::{Finding, Subject, starter};
 use crate::net::sys;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -15,6 +15,8 @@ struct Running {
     pid: u32,
     user: String,
     is_stale: bool,
+    /// Apache's mod_fcgid started it: it looks at the file before each request.
+    is_looked_after: bool,
 }
 
 pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
@@ -37,6 +39,8 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
             pid,
             user: Person::of_process(&pid.to_string())?.name,
             is_stale: its != now,
+            is_looked_after: starter::parent_of(&pid.to_string())
+                .is_some_and(|parent| ["apache2", "httpd"].contains(&&*starter::name(parent))),
         })
     });
     judge(&running.collect::<Vec<Running>>())
@@ -55,26 +59,36 @@ fn judge(running: &[Running]) -> Vec<Finding> {
             _ => "no process of it that this user can see; other users' are seen by root",
         })];
     }
-    let told = |is_stale| {
-        let wanted = running
-            .iter()
-            .filter(|process| process.is_stale == is_stale);
-        let told: Vec<String> = wanted
+    let (stale, now): (Vec<_>, Vec<_>) = running.iter().partition(|process| process.is_stale);
+    let (soon_gone, stale): (Vec<_>, Vec<_>) = stale
+        .into_iter()
+        .partition(|process| process.is_looked_after);
+    let told = |running: &[&Running]| {
+        let told = running.iter();
+        let told: Vec<String> = told
             .map(|process| format!("{} (of {})", process.pid, process.user))
             .collect();
         told.join(", ")
     };
     let mut findings = Vec::new();
-    if running.iter().any(|process| !process.is_stale) {
-        findings.push(Finding::green(format!("process {}", told(false))));
+    if !now.is_empty() {
+        findings.push(Finding::green(format!("process {}", told(&now))));
     }
-    let stale = running.iter().filter(|process| process.is_stale);
-    let pids: Vec<String> = stale.map(|process| process.pid.to_string()).collect();
+    if !soon_gone.is_empty() {
+        findings.push(Finding::green(format!(
+            "the file has been replaced: Apache starts the new one for the next request, and ends process {}, which idles",
+            told(&soon_gone)
+        )));
+    }
+    let pids: Vec<String> = stale
+        .iter()
+        .map(|process| process.pid.to_string())
+        .collect();
     if !pids.is_empty() {
         findings.push(Finding::yellow(
             format!(
                 "the file has been replaced, and process {} still runs the old one",
-                told(true)
+                told(&stale)
             ),
             format!(
                 "kill {}: whoever started it starts the new one",
@@ -96,6 +110,7 @@ mod tests {
             pid,
             user: "ada".into(),
             is_stale,
+            is_looked_after: false,
         };
         let found = judge(&[running(1, false), running(2, true), running(3, true)]);
         assert_eq!(found[0], Finding::green("process 1 (of ada)"));
@@ -107,6 +122,13 @@ mod tests {
         );
         assert!(found[1].remedy.starts_with("kill 2 3:"));
         assert_eq!(judge(&[]).len(), 1);
+        let by_apache = Running {
+            is_looked_after: true,
+            ..running(4, true)
+        };
+        let found = judge(&[by_apache]);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].level, Level::Green, "{found:?}");
         for (path, is_it) in [("/a/b", true), ("/a/b (deleted)", true), ("/a/bc", false)] {
             assert_eq!(is_of(Path::new(path), Path::new("/a/b")), is_it);
         }

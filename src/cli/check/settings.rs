@@ -10,7 +10,7 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     let mut findings = vec![match wrong {
         Some(sentence) => Finding::red(
             sentence.clone(),
-            "until then each request is answered 503; the defaults are shown here",
+            "mend that: until then each request is answered 503; the defaults are shown here",
         ),
         None if path.exists() => Finding::green(format!("{path_text} is right")),
         None => Finding::green(format!("there is no {path_text}: the defaults count")),

@@ -212,7 +212,10 @@ pub(super) fn connects(subject: &Subject, person: &Person, socket: &Node, way: &
                 "{name} may not connect to {path} ({}): \"Permission denied\", a 502 or 503",
                 socket.described()
             ),
-            format!("--socket-owner :{name}, which gives the socket to its group"),
+            format!(
+                "--socket-owner :{}, which gives the socket to its group (php-fpm: listen.group and listen.mode)",
+                person.group()
+            ),
         ),
     }
 }

@@ -1,6 +1,6 @@
 //! Who started this process: the parents' names and users.
 
-use super::person::Person;
+use super::person::{Person, is_web_server};
 use super::{Finding, Subject, text_of};
 use std::path::Path;
 
@@ -15,17 +15,30 @@ struct Parent {
 }
 
 pub(super) fn findings(_: &Subject) -> Vec<Finding> {
-    let mut parents = Vec::new();
+    let parents = pids().into_iter().map(|pid| Parent {
+        pid,
+        name: name(pid),
+        user: Person::of_process(&pid.to_string()).map_or("?".into(), |person| person.name),
+    });
+    vec![judge(&parents.collect::<Vec<Parent>>())]
+}
+
+/// Whom the web server runs as that started us: the nearest parent that is one. Root is nobody's eyes: it sees all.
+pub(super) fn web_server() -> Option<Person> {
+    let pid = pids().into_iter().find(|&pid| is_web_server(&name(pid)))?;
+    let person = Person::of_process(&pid.to_string())?;
+    (person.uid != 0).then_some(person)
+}
+
+/// The parents, the nearest first.
+fn pids() -> Vec<u32> {
+    let mut pids = Vec::new();
     let mut next = parent_of("self");
-    while let Some(pid) = next.filter(|&pid| pid != 0 && parents.len() < MOST) {
-        parents.push(Parent {
-            pid,
-            name: name(pid),
-            user: Person::of_process(&pid.to_string()).map_or("?".into(), |person| person.name),
-        });
+    while let Some(pid) = next.filter(|&pid| pid != 0 && pids.len() < MOST) {
+        pids.push(pid);
         next = parent_of(&pid.to_string());
     }
-    vec![judge(&parents)]
+    pids
 }
 
 fn judge(parents: &[Parent]) -> Finding {
@@ -57,13 +70,13 @@ fn kind(name: &str) -> &'static str {
     }
 }
 
-fn parent_of(process: &str) -> Option<u32> {
+pub(super) fn parent_of(process: &str) -> Option<u32> {
     let status = text_of(Path::new(&format!("/proc/{process}/status")))?;
     let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
     line.trim().parse().ok()
 }
 
-fn name(pid: u32) -> String {
+pub(super) fn name(pid: u32) -> String {
     let name = text_of(Path::new(&format!("/proc/{pid}/comm"))).unwrap_or_default();
     match name.trim_end() {
         "" => "?".into(),

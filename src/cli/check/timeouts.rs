@@ -113,7 +113,10 @@ fn judge(limits: &Limits, theirs: &Theirs) -> Finding {
                 "write-timeout {} s is not below {described}: the web server gives up first, and no line of ours says why",
                 limits.write_timeout.as_secs_f64()
             ),
-            format!("--write-timeout {}", (theirs.least() * 3 / 4).max(1)),
+            format!(
+                "write-timeout {}, as a flag or in the settings file",
+                (theirs.least() * 3 / 4).max(1)
+            ),
         ),
         Kind::Answer => Finding::green(format!(
             "write-timeout {} s is below {described}; an answer that is silent for longer is the web server's error page",

@@ -15,6 +15,7 @@ pub(super) const FLAGS: &[Own] = &[
     text("", "log", "FILE", ""),
     text("", "connect", "ADDR", ""),
     text("", "url", "URL", ""),
+    text("", "script-filename", "FILE", ""),
     switch("", "json", ""),
 ];
 
@@ -29,6 +30,8 @@ pub(in crate::cli) struct Wish {
     pub(super) log: Option<String>,
     /// An application of any kind, which is asked.
     pub(super) connect: Option<Address>,
+    /// What php-fpm is to run there.
+    pub(super) script: Option<String>,
     /// The program's page as visitors get it.
     pub(super) url: Option<Url>,
     pub(super) is_json: bool,
@@ -56,6 +59,7 @@ impl Wish {
             log: matches.opt_str("log"),
             connect: asked::connect(&matches)?
                 .map(|address| address.resolved(&env::current_dir().unwrap_or_default())),
+            script: matches.opt_str("script-filename"),
             url: own::value(&matches, "url", Url::parse)?,
             is_json: matches.opt_present("json"),
         };
@@ -69,6 +73,12 @@ impl Wish {
         if wish.log.is_some() && others.contains(&true) {
             return Err(
                 "--log explains a file, and --connect and --url ask somebody; leave one out".into(),
+            );
+        }
+        if wish.script.is_some() && wish.connect.is_none() {
+            return Err(
+                "--script-filename is for php-fpm, and nobody is asked; write --connect and its address, too"
+                    .into(),
             );
         }
         Ok(Some((wish, options)))

@@ -6,11 +6,12 @@
 
 mod pattern;
 mod rules;
+mod start;
 
 use super::json::quoted;
 use super::program;
 use crate::slot::one_line;
-use rules::{Author, RULES, Rule};
+use rules::{Author, HARMLESS, RULES, Rule};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -20,6 +21,9 @@ const LONGEST_LINE: usize = 16 << 10;
 
 /// More objects of one rule are only counted.
 const MOST_OBJECTS: usize = 5;
+
+/// A remedy that is no longer is told again rather than looked up some lines above.
+const SHORT_REMEDY: usize = 160;
 
 /// Of a line or a part of it, in characters.
 const MOST_SHOWN: usize = 300;
@@ -80,6 +84,11 @@ struct Finding {
     detail: String,
     /// The first of them, and where.
     line: String,
+    /// What the web server wrote right below of the same request, if that says no more.
+    below: String,
+    /// The last line that belongs here, 0 if none can follow any more, and by which thread of Apache's it is, if that stands there.
+    end: u64,
+    thread: Option<String>,
     first: u64,
     last: u64,
     count: u64,
@@ -123,10 +132,18 @@ impl Report {
         self.explained += 1;
         let at = self.lines;
         let object = shown(clean(taken.object.unwrap_or("")));
+        if rule.follows
+            && let Some(above) = self.above(rule, line)
+        {
+            self.join(above, author, line, object);
+            return;
+        }
         let mut known = self.findings.iter_mut();
         if let Some(known) = known.find(|known| known.is_of(rule) && known.object == object) {
             known.count += 1;
             known.last = at;
+            known.end = at;
+            known.thread = thread(line);
             return;
         }
         let mut alike = self.findings.iter_mut().filter(|known| known.is_of(rule));
@@ -140,11 +157,51 @@ impl Report {
             object,
             detail: shown(taken.detail.unwrap_or("").trim()),
             line: shown(line.trim()),
+            below: String::new(),
+            end: at,
+            thread: thread(line),
             first: at,
             last: at,
             count: 1,
             others: 0,
         });
+    }
+
+    /// Which finding the line above belongs to, if it tells why this one was written.
+    fn above(&self, rule: &Rule, line: &str) -> Option<usize> {
+        let thread = thread(line);
+        let is_above = |known: &Finding| {
+            // A program's own line has no thread of Apache's.
+            let is_of_one = known.thread.is_none() || thread.is_none() || known.thread == thread;
+            let is_cause = WITH_CAUSES.contains(&known.author.name);
+            let is_open = known.end + 1 == self.lines && !known.is_of(rule);
+            is_cause && is_of_one && is_open
+        };
+        self.findings.iter().position(is_above)
+    }
+
+    /// Adds a line that says no more than the one above, but maybe of whom.
+    fn join(&mut self, above: usize, author: &Author, line: &str, object: String) {
+        let known = &mut self.findings[above];
+        // What Apache itself writes of a request is the last.
+        let is_last = !WITH_CAUSES.contains(&author.name);
+        known.end = if is_last { 0 } else { self.lines };
+        if known.below.is_empty() {
+            known.below = shown(line.trim());
+        }
+        if !known.object.is_empty() || object.is_empty() {
+            return;
+        }
+        known.object = object;
+        let known = &self.findings[above];
+        let is_same = |other: &Finding| other.is_of(known.rule) && other.object == known.object;
+        let Some(same) = self.findings[..above].iter().position(is_same) else {
+            return;
+        };
+        let known = self.findings.remove(above);
+        let same = &mut self.findings[same];
+        same.count += known.count;
+        (same.last, same.end, same.thread) = (known.last, known.end, known.thread);
     }
 }
 
@@ -187,10 +244,9 @@ impl Finding {
         filled += rest;
         filled
     }
-}
 
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+    /// `told`: the line of the finding above that has the same remedy.
+    fn write(&self, f: &mut fmt::Formatter, told: Option<u64>) -> fmt::Result {
         write!(f, "{}, line {}", self.author.name, self.first)?;
         match self.count - 1 {
             0 => {}
@@ -201,8 +257,14 @@ impl fmt::Display for Finding {
             )?,
         }
         writeln!(f, ":\n  {}", self.line)?;
+        if !self.below.is_empty() {
+            writeln!(f, "  {}", self.below)?;
+        }
         writeln!(f, "  cause:  {}", self.filled(self.rule.cause))?;
-        writeln!(f, "  remedy: {}", self.filled(self.rule.remedy))?;
+        match told {
+            Some(line) => writeln!(f, "  remedy: as for line {line}")?,
+            None => writeln!(f, "  remedy: {}", self.filled(self.rule.remedy))?,
+        }
         match self.others {
             0 => Ok(()),
             others => writeln!(f, "  {others} more such lines are about others."),
@@ -210,10 +272,22 @@ impl fmt::Display for Finding {
     }
 }
 
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        self.write(f, None)
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let mut told: Vec<(String, u64)> = Vec::new();
         for finding in &self.findings {
-            writeln!(f, "{finding}")?;
+            let remedy = finding.filled(finding.rule.remedy);
+            let is_long = remedy.len() > SHORT_REMEDY;
+            let same = told.iter().find(|(other, _)| is_long && *other == remedy);
+            finding.write(f, same.map(|(_, line)| *line))?;
+            writeln!(f)?;
+            told.push((remedy, finding.first));
         }
         let (explained, passed) = (self.explained, self.lines - self.explained);
         let lines = |number: u64| match number {
@@ -236,9 +310,26 @@ impl fmt::Display for Report {
     }
 }
 
+/// Of whom a line is that Apache's own one may follow.
+const WITH_CAUSES: [&str; 3] = ["the program", "Apache, mod_fcgid", "Apache, mod_fastcgi"];
+
+/// `[pid 4711:tid 4712]`, as Apache begins its lines.
+fn thread(line: &str) -> Option<String> {
+    let (_, behind) = line.split_once("[pid ")?;
+    behind
+        .split_once(']')
+        .map(|(thread, _)| thread.chars().take(MOST_SHOWN).collect())
+}
+
 /// Who wrote a line and what it means.
 fn explained(line: &str) -> Option<(&'static Author, &'static Rule, pattern::Taken<'_>)> {
     let line = without_referrer(line);
+    if HARMLESS
+        .iter()
+        .any(|pattern| pattern::taken(pattern, line).is_some())
+    {
+        return None;
+    }
     let authors = RULES
         .iter()
         .filter(|author| author.marks.iter().any(|mark| line.contains(mark)));
@@ -386,6 +477,75 @@ mod tests {
                 "answered nothing for 30 s",
             ),
         ]);
+    }
+
+    /// Apache writes two lines of what mod_fcgid could not read, and of what a program has told by itself.
+    #[test]
+    fn what_two_lines_say_of_one_request_is_told_once() {
+        let pair = |thread: u32, name: &str| {
+            format!(
+                "[fcgid:warn] [pid 1:tid {thread}] (104)Connection reset by peer: [client 127.0.0.1:5] mod_fcgid: error reading data from FastCGI server\n\
+                 [core:error] [pid 1:tid {thread}] [client 127.0.0.1:5] End of script output before headers: {name}\n"
+            )
+        };
+        let late = "[fcgid:warn] [pid 1:tid 9] [client 127.0.0.1:5] mod_fcgid: read data timeout in 40 seconds\n\
+                    [core:error] [pid 1:tid 9] [client 127.0.0.1:5] End of script output before headers: a.fcgi\n";
+        let told_of = |log: &str| {
+            let report = told(log.as_bytes());
+            let findings = report.findings.iter();
+            let told = findings.map(|finding| (finding.object.clone(), finding.count));
+            (told.collect::<Vec<_>>(), report.to_string())
+        };
+        let a = |count| ("a.fcgi".to_owned(), count);
+        let (found, text) = told_of(&pair(2, "a.fcgi").repeat(3));
+        assert_eq!(found, [a(3)], "{text}");
+        assert_eq!(
+            text.matches("cause:  a.fcgi could not be run, or").count(),
+            1,
+            "{text}"
+        );
+        assert!(text.contains("before headers: a.fcgi\n  cause:"), "{text}");
+        assert!(
+            text.contains("6 lines explained, 0 lines passed over"),
+            "{text}"
+        );
+        let (found, text) = told_of(&(pair(2, "a.fcgi") + &pair(3, "b.fcgi")));
+        assert_eq!(found, [a(1), ("b.fcgi".to_owned(), 1)], "{text}");
+        let (found, text) = told_of(&late.repeat(2));
+        assert_eq!(found.len(), 1, "{text}");
+        assert!(
+            text.contains("FcgidIOTimeout") && !text.contains("could not be run"),
+            "{text}"
+        );
+        // Another thread's line is another request's, and one further down may be.
+        let (found, _) = told_of(&late.replacen("tid 9", "tid 8", 1));
+        assert_eq!(found.len(), 2);
+        let (found, _) = told_of(&format!("{late}{}", pair(9, "a.fcgi")));
+        assert_eq!(found.len(), 2);
+        let (found, _) = told_of(&late.replacen('\n', "\nanything\n", 1));
+        assert_eq!(found.len(), 2);
+    }
+
+    #[test]
+    fn what_two_kinds_of_lines_have_in_common_is_told_once() {
+        let log = "mod_fcgid: error reading data from FastCGI server\nanything\n\
+                   [core:error] End of script output before headers: app.fcgi\n\
+                   [core:error] /srv/.htaccess: Invalid command 'Redirect', perhaps misspelled\n\
+                   AH01630: client denied by server configuration: /srv/.htaccess\n";
+        let report = told(log.as_bytes());
+        assert_eq!(report.findings.len(), 3);
+        let text = report.to_string();
+        assert_eq!(
+            text.matches("fcgi check --as www-data").count(),
+            1,
+            "{text}"
+        );
+        assert_eq!(
+            text.matches("  remedy: as for line 1\n").count(),
+            1,
+            "{text}"
+        );
+        assert!(text.contains("a2enmod alias"), "{text}");
     }
 
     /// Where somebody has copied half a line only.
@@ -562,6 +722,12 @@ mod tests {
                 "Apache",
                 "/srv/.htaccess",
                 "does not allow there, Option ExecCGI",
+            ),
+            (
+                "[core:alert] [pid 1:tid 2] [client 127.0.0.1:5] /srv/.htaccess: Options not allowed in <Files> context",
+                "Apache",
+                "/srv/.htaccess",
+                "does not allow there, Options,",
             ),
             (
                 "[core:crit] (13)Permission denied: [client 127.0.0.1:5] AH00529: /srv/.htaccess pcfg_openfile: unable to check htaccess file, ensure it is readable and that '/srv/' is executable",
@@ -802,6 +968,12 @@ mod tests {
                 "for dead: Layer4 connection problem",
             ),
             (
+                "[WARNING] (7) : Server app/one is DOWN, reason: Socket error, info: \"General socket error (Connection refused)\", check duration: 0ms. 0 active",
+                "HAProxy",
+                "app/one",
+                "for dead: Socket error",
+            ),
+            (
                 "127.0.0.1:5 [21/Nov/2026:13:00:00.0] web app/<NOSRV> 0/-1/-1/-1/0 503 217 - - SC-- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\"",
                 "HAProxy",
                 "",
@@ -907,6 +1079,71 @@ mod tests {
         );
     }
 
+    /// As the logs of Apache and lighttpd had them, but for those of GLIBC's versions and of Python.
+    #[test]
+    fn programs_that_do_not_begin() {
+        let name = "the program's start";
+        explains(&[
+            (
+                "/srv/app.fcgi: error while loading shared libraries: libx.so.6: cannot open shared object file: No such file or directory",
+                name,
+                "/srv/app.fcgi",
+                "the library libx.so.6 is not on this machine",
+            ),
+            (
+                "/srv/app.fcgi: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.99' not found (required by /srv/app.fcgi)",
+                name,
+                "/srv/app.fcgi",
+                "wants GLIBC_2.99 of the C library",
+            ),
+            (
+                "thread 'main' (7) panicked at src/main.rs:3:9:",
+                name,
+                "",
+                "before it served, or outside of a request: src/main.rs:3:9",
+            ),
+            (
+                "/usr/bin/env: 'nowhere-python': Permission denied",
+                name,
+                "",
+                "env finds no 'nowhere-python'",
+            ),
+            (
+                "/srv/app.cgi: 3: Syntax error: end of file unexpected (expecting \"then\")",
+                name,
+                "/srv/app.cgi",
+                "/srv/app.cgi does not begin: a syntax error",
+            ),
+            (
+                "ModuleNotFoundError: No module named 'flup'",
+                name,
+                "",
+                "finds no module 'flup'",
+            ),
+            (
+                "2026-11-21 14:48:27: (configfile.c.1289) WARNING: unknown config-key: fastcgi.server (ignored)",
+                "lighttpd",
+                "fastcgi.server",
+                "does not know fastcgi.server",
+            ),
+            (
+                "[core:info] [pid 1:tid 2] [client 127.0.0.1:5] AH00128: File does not exist: /srv/www/below",
+                "Apache",
+                "/srv/www/below",
+                "looked for the file /srv/www/below",
+            ),
+        ]);
+    }
+
+    /// The same words, where a web server says whose they are.
+    #[test]
+    fn a_web_servers_word_comes_before_the_programs() {
+        let line = "2026/11/21 13:24:18 [error] 1#1: *1 FastCGI sent in stderr: \"No module named x\" while reading response \
+                    header from upstream, client: 127.0.0.1, upstream: \"fastcgi://unix:/run/app.sock:\", host: \"a\"";
+        let report = told(line.as_bytes());
+        assert_eq!(report.findings[0].author.name, "nginx");
+    }
+
     #[test]
     fn a_log_that_says_nothing() {
         for (log, told_is) in [
@@ -978,7 +1215,7 @@ mod tests {
     #[test]
     fn a_referrer_explains_nothing() {
         for line in [
-            "[client 192.0.2.1:5] AH00128: File does not exist: /srv/x, referer: mod_fcgid: can't run /bin/sh",
+            "[client 192.0.2.1:5] AH00127: Cannot map GET /x HTTP/1.1 to file, referer: mod_fcgid: can't run /bin/sh",
             "*1 open() \"/srv/x\" failed (2: No such file or directory), request: \"GET /x\", referrer: \"connect() to x failed (13: \", upstream\"",
         ] {
             assert!(!told(line.as_bytes()).has_findings(), "{line}");

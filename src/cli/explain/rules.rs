@@ -1,8 +1,11 @@
 //! What web servers and this crate write about a program that does not answer: the shape of each line, its cause and its
 //! remedy. `explain` goes through them in this order, and the first that fits counts.
 //!
-//! The shapes are those of Apache 2.4.71 with mod_fcgid 2.3.9, mod_fastcgi 2.4.7, nginx 1.22, lighttpd 1.4.69 (and 1.4.45,
-//! which had other words), HAProxy 2.6 and Caddy 2.6; `tests/servers` has them written by those that are installed.
+//! `tests/servers` has the commonest lines of Apache 2.4.71 with mod_fcgid 2.3.9, of nginx 1.22.1 and of lighttpd 1.4.69
+//! written by these themselves, and of HAProxy 2.6.12 and Caddy 2.6.2 what they say of a program that has ended. The guides
+//! have mod_fastcgi's. All others are shapes only, and say nothing of versions.
+
+use super::start;
 
 /// Who writes lines.
 #[derive(Debug)]
@@ -21,9 +24,11 @@ pub(super) struct Rule {
     /// With `{object}` and `{detail}` of the line.
     pub(super) cause: &'static str,
     pub(super) remedy: &'static str,
+    /// Apache writes it, too, when the line in front has told why.
+    pub(super) follows: bool,
 }
 
-const fn rule(
+pub(super) const fn rule(
     patterns: &'static [&'static str],
     cause: &'static str,
     remedy: &'static str,
@@ -32,8 +37,23 @@ const fn rule(
         patterns,
         cause,
         remedy,
+        follows: false,
     }
 }
+
+const fn following(
+    patterns: &'static [&'static str],
+    cause: &'static str,
+    remedy: &'static str,
+) -> Rule {
+    Rule {
+        follows: true,
+        ..rule(patterns, cause, remedy)
+    }
+}
+
+/// Lines of servers on which all is well: whoever asks for `.htaccess` is refused.
+pub(super) const HARMLESS: &[&str] = &["AH01630: client denied by server configuration: <>/.ht<>"];
 
 pub(super) static RULES: &[Author] = &[
     Author {
@@ -93,6 +113,7 @@ pub(super) static RULES: &[Author] = &[
         name: "HAProxy",
         marks: &[
             "Layer",
+            " is DOWN, reason: ",
             " SC--",
             " SH--",
             " sH--",
@@ -109,6 +130,12 @@ pub(super) static RULES: &[Author] = &[
         name: "spawn-fcgi",
         marks: &["spawn-fcgi: "],
         rules: SPAWN_FCGI,
+    },
+    // Last: where a web server says whose words they are, that is known.
+    Author {
+        name: "the program's start",
+        marks: start::MARKS,
+        rules: start::RULES,
     },
 ];
 
@@ -129,9 +156,9 @@ const START: &str = "start it with --listen and that address, read what it says 
      running (conf systemd, conf supervisor)";
 const SAYS_WHY: &str = "look for the program's own lines just above: what it wrote to standard error; then start it by hand as the web server's \
      user: su -s /bin/sh www-data -c '/path/to/program --http 127.0.0.1:8000'";
-const RUNS_AT_ALL: &str = "see that it can be run at all: chmod 755 it, file and ldd say whether it is for this machine, a script needs a true first \
-     line without a CR; then start it as the web server's user and read what it says: su -s /bin/sh www-data -c \
-     '/path/to/program --http 127.0.0.1:8000'; LogLevel fcgid:info tells how its processes end";
+const RUNS_AT_ALL: &str = "see that it can be run at all (chmod 755, machine, libraries, first line): fcgi check --as www-data /path/to/program says; \
+     if it can, start it as the web server's user and read what it says: su -s /bin/sh www-data -c '/path/to/program --http \
+     127.0.0.1:8000'; LogLevel fcgid:info tells how its processes end";
 const NOT_FASTCGI: &str = "let it speak FastCGI and print to standard error only; behind a program of this crate nothing else can come, so that \
      the address is another program's: see who listens there with ss -lxtp";
 
@@ -247,7 +274,7 @@ const OURS: &[Rule] = &[
     ),
 ];
 
-/// The guides' lines. Apache 2.4 puts `[client …]` into their middle.
+/// The guides' lines, and others. Apache 2.4 puts `[client …]` into their middle.
 const MOD_FASTCGI: &[Rule] = &[
     rule(
         &[
@@ -421,14 +448,14 @@ const MOD_FCGID: &[Rule] = &[
         "{object} is started and ends too often ({detail}), so that mod_fcgid waits",
         SAYS_WHY,
     ),
-    rule(
+    following(
         &[
             "mod_fcgid: error reading data, FastCGI server closed connection",
             "mod_fcgid: error reading data from FastCGI server",
             "mod_fcgid: can't read data from fcgid handler",
             "mod_fcgid: error writing data to FastCGI server",
         ],
-        "the program could not be run, or ended, or closed the connection before it had answered; the line below may name it",
+        "{object} could not be run, or ended, or closed the connection before it had answered",
         RUNS_AT_ALL,
     ),
     rule(
@@ -469,7 +496,7 @@ const MOD_FCGID: &[Rule] = &[
         "mod_fcgid cannot make its sockets in {object}",
         "FcgidIPCDir has to be a folder that Apache's user may write to; that is the server's administrator's to mend",
     ),
-    rule(
+    following(
         &["mod_fcgid: ap_pass_brigade failed in handle_request_ipc function"],
         "the visitor left before the answer was through",
         "nothing, unless there are many: then the pages are too slow",
@@ -594,7 +621,7 @@ const APACHE: &[Rule] = &[
         "{object} cannot be run",
         "the line begins with the system's reason; try it: su -s /bin/sh www-data -c '{object} --version'",
     ),
-    rule(
+    following(
         &[
             "remature end of script headers: <object>",
             "nd of script output before headers: <object>",
@@ -602,7 +629,7 @@ const APACHE: &[Rule] = &[
             "nd of script output before headers",
             "remature end of headers",
         ],
-        "{object} could not be run, or ended or was given up before it answered; the line above may say more",
+        "{object} could not be run, or ended or was given up before it answered",
         RUNS_AT_ALL,
     ),
     rule(
@@ -629,10 +656,14 @@ const APACHE: &[Rule] = &[
     rule(
         &[" <object>: Invalid command '<detail>'"],
         "{object} has a directive that Apache does not know, {detail}, and every request there is a 500: its module is not loaded",
-        "have the module loaded (a2enmod rewrite, a2enmod fcgid), or put the lines into <IfModule> as conf htaccess prints them",
+        "have the module loaded (Redirect: a2enmod alias, RewriteEngine: a2enmod rewrite, FcgidWrapper: a2enmod fcgid), or leave the line out",
     ),
     rule(
-        &[" <object>: <detail> not allowed here"],
+        &[
+            " <object>: <detail> not allowed here",
+            // Within a section, Apache 2.4.71.
+            " <object>: <detail> not allowed in <> context",
+        ],
         "{object} has a line that the host does not allow there, {detail}, and every request there is a 500",
         "AllowOverride FileInfo Options in the server's configuration; on a shared host ask for it, or leave the line out",
     ),
@@ -657,6 +688,12 @@ const APACHE: &[Rule] = &[
         "RewriteCond %{REQUEST_FILENAME} !-f in front of the rule, and the program's file where the rule leads (conf htaccess)",
     ),
     rule(
+        &["AH00128: File does not exist: <object>"],
+        "Apache looked for the file {object}: nothing in its configuration sends that address to the program",
+        "ScriptAlias /app and ProxyPass /app (without a slash behind it) take /app and /app/; ProxyPass /app/ takes only what is \
+         below; in a folder with .htaccess the rewrite rule is missing, switched off, or not read (AllowOverride)",
+    ),
+    rule(
         &["AH10508: Unsafe URL"],
         "a visitor's path has %3f in it, which Apache refuses to rewrite: a 403",
         "nothing, if it was an attack; else ScriptAlias in place of the rewrite (conf apache), or the flag UnsafeAllow3F",
@@ -664,7 +701,7 @@ const APACHE: &[Rule] = &[
     rule(
         &["AH01630: client denied by server configuration: <object>"],
         "Apache's configuration refuses {object}",
-        "as it should, if that is .ht-something or a file beside the program; else Require all granted in <Directory>",
+        "as it should, if that is a file beside the program; else Require all granted in <Directory>",
     ),
     rule(
         &["AH00132: file permissions deny server access: <object>"],
@@ -770,7 +807,7 @@ const NGINX: &[Rule] = &[
             "upstream timed out (<>) while <detail>, client: <>upstream: \"<object>\"",
             "upstream timed out",
         ],
-        "the program behind {object} was silent for longer than nginx waits (60 s), and the visitor got a 504",
+        "the program behind {object} was silent for longer than fastcgi_read_timeout (60 s unless set): a 504, or what the next of several servers answers",
         "make that page faster or let it write early; fastcgi_read_timeout has to be longer than --timeout; --slow names such \
          requests",
     ),
@@ -823,6 +860,11 @@ const NGINX: &[Rule] = &[
 ];
 
 const LIGHTTPD: &[Rule] = &[
+    rule(
+        &["unknown config-key: <object> (ignored)"],
+        "lighttpd does not know {object}: the module of that name is not loaded, and visitors get files, or 404",
+        "server.modules += ( \"mod_fastcgi\" ), and \"mod_rewrite\" or \"mod_alias\" for url.rewrite-once and alias.url (conf lighttpd)",
+    ),
     rule(
         &[
             "connect failed: Permission denied on <object>",

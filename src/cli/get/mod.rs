@@ -4,20 +4,21 @@
 //! The body of the answer goes to standard output as it comes; what else there is to know, to standard error.
 
 mod trace;
+mod waiting;
 mod wish;
 
 pub(super) use wish::Wish;
 
 use self::trace::Trace;
+use self::waiting::Waiting;
 use super::asked::remedy;
 use super::own::Tables;
-use super::stderr::Stderr;
+use super::stderr::{Stderr, printable};
 use super::{asked, lines, misused, own, program, read_settings, say};
 use crate::client::{Begin, Client, End, Head, HeadReader, Part, Way};
 use crate::net::Address;
-use crate::process;
 use crate::server::Server;
-use std::io::{self, ErrorKind, StdoutLock, Write};
+use std::io::{self, ErrorKind, IsTerminal, StdoutLock, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -43,7 +44,8 @@ pub(super) fn help(name: &str) -> String {
          The body goes to standard output; to standard error what the application wrote\n\
          to stderr, and how it ended. Without --connect {name} answers by itself.\n\
          Exit status: 0, 22 for a status from 400, 7 no connection, 8 not FastCGI,\n\
-         18 cut, 28 silent for too long, 52 no answer, 23 output not taken, 2 misused.\n",
+         18 cut, 28 silent for too long, 52 no answer, 23 output not taken, 2 misused,\n\
+         1 not asked. As Apache's user: su -s /bin/sh www-data -c './{name} get /'\n",
         own::lines(wish::FLAGS),
         own::lines(asked::FLAGS)
     )
@@ -58,8 +60,9 @@ pub(super) fn run(server: Server, wish: Wish) -> ExitCode {
 }
 
 fn ask_at(address: &Address, wish: &Wish) -> ExitCode {
-    match Client::connect(address) {
-        Ok(client) => ExitCode::from(hear(client, wish)),
+    let waiting = Waiting::begin();
+    match Client::connect_within(address, wish.timeout.min(Client::CONNECT_LIMIT)) {
+        Ok(client) => ExitCode::from(hear(client, wish, waiting)),
         Err(error) => {
             say(&format!("{error}{}", remedy(&error)));
             ExitCode::from(code::NO_CONNECTION)
@@ -78,16 +81,14 @@ fn ask_ourselves(server: Server, wish: &Wish) -> ExitCode {
     // Nobody is behind us that sends files, and whoever reads the log counts visitors.
     server.setup.sendfile = None;
     server.access_log = None;
-    let started = server
-        .own_process()
-        .and_then(|()| server.start_on(Vec::new()));
-    let handle = match started {
+    // Whoever presses Ctrl-C has seen enough: nobody else waits for an answer.
+    server.borrow_process();
+    let handle = match server.start_on(Vec::new()) {
         Ok(handle) => handle,
         Err(error) => return failed(&error),
     };
-    process::stops(&handle.pool);
     let code = match handle.connect() {
-        Ok(stream) => hear(Client::from(stream), wish),
+        Ok(stream) => hear(Client::from(stream), wish, Waiting::begin()),
         Err(error) => return failed(&error),
     };
     // Whoever was silent for too long would not end now either.
@@ -95,7 +96,6 @@ fn ask_ourselves(server: Server, wish: &Wish) -> ExitCode {
         handle.stop();
         handle.join();
     }
-    process::is_done();
     ExitCode::from(code)
 }
 
@@ -105,7 +105,7 @@ fn failed(error: &io::Error) -> ExitCode {
 }
 
 /// Asks on this connection; the exit status.
-fn hear(client: Client, wish: &Wish) -> u8 {
+fn hear(client: Client, wish: &Wish, waiting: Waiting) -> u8 {
     let mut client = client.timeout(wish.timeout);
     if wish.is_verbose {
         let mut trace = Trace::default();
@@ -115,7 +115,7 @@ fn hear(client: Client, wish: &Wish) -> u8 {
         role: wish.role,
         ..Begin::default()
     };
-    let mut hearing = Hearing::new(wish);
+    let mut hearing = Hearing::new(wish, waiting);
     let params = wish.asked.params.iter().map(|(name, value)| (name, value));
     let end = client.exchange(begin, params, &wish.asked.body[..], |part| {
         hearing.take(part)
@@ -126,6 +126,7 @@ fn hear(client: Client, wish: &Wish) -> u8 {
 /// An answer on its way to whoever asked.
 struct Hearing<'a> {
     wish: &'a Wish,
+    waiting: Waiting,
     began: Instant,
     reader: HeadReader,
     head: Option<Head>,
@@ -134,27 +135,35 @@ struct Hearing<'a> {
     /// Something came on STDOUT.
     has_begun: bool,
     stderr: Stderr,
+    /// php-fpm has said that it does not find one.
+    has_no_script: bool,
     out: StdoutLock<'static>,
+    /// What was written last ended within a line.
+    is_in_line: bool,
     /// Why standard output does not take the answer.
     unwritable: Option<ErrorKind>,
 }
 
 impl<'a> Hearing<'a> {
-    fn new(wish: &'a Wish) -> Hearing<'a> {
+    fn new(wish: &'a Wish, waiting: Waiting) -> Hearing<'a> {
         Hearing {
             wish,
+            waiting,
             began: Instant::now(),
             reader: HeadReader::default(),
             head: None,
             body: 0,
             has_begun: false,
             stderr: Stderr::default(),
+            has_no_script: false,
             out: io::stdout().lock(),
+            is_in_line: false,
             unwritable: None,
         }
     }
 
     fn take(&mut self, part: Part<'_>) -> io::Result<()> {
+        self.waiting.came();
         match part {
             Part::Stdout(bytes) if self.head.is_some() => self.take_body(bytes),
             Part::Stdout(bytes) => {
@@ -168,7 +177,8 @@ impl<'a> Hearing<'a> {
                 }
             }
             Part::Stderr(bytes) => {
-                self.stderr.take(bytes, tell_stderr);
+                self.stderr
+                    .take(bytes, |line| tell_stderr(line, &mut self.has_no_script));
                 Ok(())
             }
             Part::End(_) => Ok(()),
@@ -197,16 +207,26 @@ impl<'a> Hearing<'a> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.is_in_line = bytes.last().map_or(self.is_in_line, |&last| last != b'\n');
         let written = self.out.write_all(bytes).and_then(|()| self.out.flush());
         written.inspect_err(|error| self.unwritable = Some(error.kind()))
     }
 
     /// Says how it ended; the exit status.
     fn finish(mut self, end: io::Result<End>) -> u8 {
-        self.stderr.end(tell_stderr);
+        self.stderr
+            .end(|line| tell_stderr(line, &mut self.has_no_script));
+        self.end_line();
         match end {
             Ok(end) => self.ended(end),
             Err(error) => self.broke_off(&error),
+        }
+    }
+
+    /// Who looks at a terminal has body and sentences in one place.
+    fn end_line(&mut self) {
+        if self.is_in_line && self.unwritable.is_none() && io::stdout().is_terminal() {
+            let _ = self.write(b"\n");
         }
     }
 
@@ -215,13 +235,8 @@ impl<'a> Hearing<'a> {
             "application status {}, protocol status {}{}",
             end.app_status,
             end.protocol_status,
-            match end.protocol_status {
-                0 => "",
-                1 => " (one request at a time)",
-                2 => " (overloaded)",
-                3 => " (it does not have this role)",
-                _ => " (which nobody knows)",
-            }
+            end.refusal()
+                .map_or(String::new(), |refusal| format!(": {refusal}"))
         );
         let Some(head) = &self.head else {
             note(&format!("end: {statuses}\n"));
@@ -244,12 +259,26 @@ impl<'a> Hearing<'a> {
             self.body,
             self.began.elapsed().as_millis()
         ));
-        if let Some(declared) = self.missing_of(head) {
+        if let Some(declared) = self.announced(head).filter(|&length| length != self.body) {
+            let what = match self.body < declared {
+                true => "cut",
+                false => "too long, and web servers cut it",
+            };
             say(&format!(
-                "the answer is cut: Content-Length says {declared} bytes, and {} came",
+                "the answer is {what}: Content-Length says {declared} bytes, and {} came",
                 self.body
             ));
             return code::CUT;
+        }
+        if self.has_no_script {
+            say(match self.wish.names_script {
+                true => {
+                    "php-fpm does not find that file: its user has to be able to read it, and a chroot = counts from there"
+                }
+                false => {
+                    "php-fpm has to be told what to run; write --script-filename /path/of/index.php"
+                }
+            });
         }
         match head.status() {
             ..400 => 0,
@@ -257,16 +286,10 @@ impl<'a> Hearing<'a> {
         }
     }
 
-    /// The declared length of a body that is shorter.
-    fn missing_of(&self, head: &Head) -> Option<u64> {
-        if self.wish.asked.method == "HEAD" || [204, 304].contains(&head.status()) {
-            return None;
-        }
-        let declared = std::str::from_utf8(head.field("content-length")?).ok()?;
-        declared
-            .parse()
-            .ok()
-            .filter(|&declared| self.body < declared)
+    /// The length that its body has to have.
+    fn announced(&self, head: &Head) -> Option<u64> {
+        let has_body = self.wish.asked.method != "HEAD" && ![204, 304].contains(&head.status());
+        head.content_length().filter(|_| has_body)
     }
 
     fn broke_off(&self, error: &io::Error) -> u8 {
@@ -288,16 +311,16 @@ impl<'a> Hearing<'a> {
     }
 }
 
+/// php-fpm's words, on its stderr.
+const NO_SCRIPT: &str = "Primary script unknown";
+
 fn status(head: &Head) -> String {
-    let text = format!(
-        "{} {}",
-        head.status(),
-        String::from_utf8_lossy(head.reason())
-    );
+    let text = format!("{} {}", head.status(), printable(head.reason()));
     text.trim_end().to_owned()
 }
 
-fn tell_stderr(line: &str) {
+fn tell_stderr(line: &str, has_no_script: &mut bool) {
+    *has_no_script |= line.contains(NO_SCRIPT);
     note(&format!("stderr: {line}\n"));
 }
 
@@ -329,6 +352,7 @@ mod tests {
             code::UNWRITABLE,
             code::SILENT,
             code::NO_ANSWER,
+            code::FAILED,
         ] {
             assert!(help.contains(&format!("{code} ")), "{code}");
         }

@@ -1,6 +1,6 @@
 //! A connection's bytes as lines for a person: a record, a line. Called by `get` for `--verbose`. Pure.
 
-use crate::client::Way;
+use crate::client::{MAX_PARAMS, Way};
 use crate::protocol::{
     BeginRequest, EndRequest, Pairs, RecordHeader, RecordReader, RecordType, Role, Step,
 };
@@ -21,7 +21,7 @@ struct Side {
     header: Option<RecordHeader>,
     /// The current record's, or the front of it.
     content: Vec<u8>,
-    /// The stream of parameters, until its end.
+    /// The stream of parameters, until its end. At most `MAX_PARAMS`, whoever sends them.
     params: Vec<u8>,
     /// Something came that is no record: nothing behind it is one either.
     is_lost: bool,
@@ -73,7 +73,11 @@ impl Side {
     fn take(&mut self, content: &[u8]) {
         self.reader.take(content.len());
         match self.header.map(|header| header.record_type) {
-            Some(RecordType::Params) => self.params.extend_from_slice(content),
+            Some(RecordType::Params) => {
+                let room = MAX_PARAMS.saturating_sub(self.params.len());
+                self.params
+                    .extend_from_slice(&content[..content.len().min(room)]);
+            }
             _ => {
                 let room = SHOWN.saturating_sub(self.content.len());
                 self.content
@@ -190,6 +194,16 @@ mod tests {
                       > PARAMS 1, 3 bytes\n> PARAMS 1, 2 bytes\n> PARAMS 1, 0 bytes: its end\n>   A=b\\n\n\
                       > STDIN 1, 1 bytes: \"x\"\n> STDIN 1, 0 bytes: its end\n> ABORT_REQUEST 1, 0 bytes: \"\"\n";
         assert_eq!(lines(Way::Sent, &stream), wanted);
+    }
+
+    #[test]
+    fn parameters_without_an_end_are_not_held() {
+        let mut trace = Trace::default();
+        for _ in 0..MAX_PARAMS / 1000 {
+            trace.lines(Way::Received, &[1, 4, 0, 1, 0x07, 0xd0, 0, 0]);
+            trace.lines(Way::Received, &[b'x'; 2000]);
+        }
+        assert!(trace.received.params.len() <= MAX_PARAMS);
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(in crate::cli) struct Wish {
     /// `None`: the program's own handler.
     pub(super) connect: Option<Address>,
     pub(super) asked: Asked,
+    /// For php-fpm.
+    pub(super) names_script: bool,
     pub(super) role: Role,
     pub(super) shows_head: bool,
     pub(super) shows_body: bool,
@@ -46,6 +48,7 @@ impl Wish {
         Ok(Some(Wish {
             asked: Asked::of(&matches, target, is_head.then_some("HEAD"))?,
             connect: asked::connect(&matches)?,
+            names_script: matches.opt_present("script-filename"),
             shows_head: is_head || matches.opt_present("include"),
             shows_body: !is_head,
             is_verbose: matches.opt_present("verbose"),

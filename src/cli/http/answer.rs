@@ -82,13 +82,8 @@ impl Answer {
         let Some(begun) = self.begun else {
             return Err(format!(
                 "the application ended the request without a whole head{}",
-                match end.protocol_status {
-                    0 => "",
-                    1 => ": it takes no second request on a connection",
-                    2 => ": it is overloaded",
-                    3 => ": it is no responder",
-                    _ => ", with a status that does not exist",
-                }
+                end.refusal()
+                    .map_or(String::new(), |refusal| format!(": {refusal}"))
             ));
         };
         match begun.framing {
@@ -133,7 +128,7 @@ impl Answer {
     }
 
     fn begin(&self, head: &Head, out: &mut Vec<u8>) -> Result<Begun, String> {
-        let length = content_length(head)?;
+        let length = head.content_length();
         let framing = match length {
             _ if self.to.is_head || is_bodiless(head.status()) => Framing::None,
             Some(length) => Framing::Length(length),
@@ -258,25 +253,6 @@ fn is_passed_on(name: &str) -> bool {
         "upgrade",
     ];
     !OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours))
-}
-
-fn content_length(head: &Head) -> Result<Option<u64>, String> {
-    let mut length = None;
-    for (_, value) in head
-        .fields()
-        .filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-    {
-        let text = std::str::from_utf8(value).unwrap_or_default();
-        let this = match text.parse::<u64>() {
-            Ok(this) if text.bytes().all(|byte| byte.is_ascii_digit()) => this,
-            _ => return Err("the application's Content-Length is not a number".into()),
-        };
-        if length.is_some_and(|length| length != this) {
-            return Err("the application gave two different Content-Lengths".into());
-        }
-        length = Some(this);
-    }
-    Ok(length)
 }
 
 /// `bytes` for a log line: printable, on one line, and not too long.

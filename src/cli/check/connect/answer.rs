@@ -2,6 +2,7 @@
 
 use super::super::Finding;
 use super::pace;
+use crate::cli::script::Script;
 use crate::client::{Begin, Client, End, Head, HeadReader, MAX_HEAD, Part};
 use crate::net::{Address, Transport, Wait};
 use crate::testing::request;
@@ -35,17 +36,21 @@ pub(super) struct Answer {
 
 impl Answer {
     /// Asks on a connection of its own, as most web servers do: it is not to be kept.
-    pub(super) fn first(address: &Address) -> io::Result<Answer> {
+    pub(super) fn first(address: &Address, script: Option<&Script>) -> io::Result<Answer> {
         let begin = Instant::now();
         let mut client = Client::connect(address)?.timeout(LONGEST);
-        let mut asked = Answer::on(&mut client, false)?;
+        let mut asked = Answer::on(&mut client, script, false)?;
         asked.took = begin.elapsed();
         asked.is_closed = is_closed(&client);
         Ok(asked)
     }
 
     /// Asks on this connection.
-    pub(super) fn on(client: &mut Client, keep_conn: bool) -> io::Result<Answer> {
+    pub(super) fn on(
+        client: &mut Client,
+        script: Option<&Script>,
+        keep_conn: bool,
+    ) -> io::Result<Answer> {
         let begin = Instant::now();
         let (mut stdout, mut stderr, mut length) = (Vec::new(), Vec::new(), 0);
         let begun = Begin {
@@ -53,7 +58,10 @@ impl Answer {
             ..Begin::default()
         };
         let ask = request("GET", "/").header("User-Agent", AGENT);
-        let (params, _) = ask.header("Accept", "*/*").into_parts();
+        let (mut params, _) = ask.header("Accept", "*/*").into_parts();
+        if let Some(script) = script {
+            script.name_in(&mut params);
+        }
         let end = client.exchange(begun, params, io::empty(), |part| {
             match part {
                 Part::Stdout(bytes) => {
@@ -70,7 +78,7 @@ impl Answer {
             Ok(())
         })?;
         let took = begin.elapsed();
-        if let Some(sentence) = refused(end.protocol_status) {
+        if let Some(sentence) = end.refusal() {
             return Err(io::Error::other(sentence));
         }
         let Some((head, head_len)) = HeadReader::default().read(&stdout)? else {
@@ -92,17 +100,15 @@ impl Answer {
 
     pub(super) fn findings(&self, address: &Address) -> Vec<Finding> {
         let mut findings = vec![self.page(address)];
-        if let Some(declared) = self.head.field("content-length") {
-            let declared = String::from_utf8_lossy(declared);
-            if declared.trim().parse() != Ok(self.body_len) {
-                findings.push(Finding::red(
-                    format!(
-                        "its Content-Length says {declared} bytes, and {} came",
-                        self.body_len
-                    ),
-                    "let the application count bytes and not letters, or leave Content-Length out",
-                ));
-            }
+        let declared = self.head.content_length();
+        if let Some(declared) = declared.filter(|&declared| declared != self.body_len) {
+            findings.push(Finding::red(
+                format!(
+                    "its Content-Length says {declared} bytes, and {} came",
+                    self.body_len
+                ),
+                "let the application count bytes and not letters, or leave Content-Length out",
+            ));
         }
         if self.body_len > 0 && self.head.field("content-type").is_none() {
             findings.push(Finding::yellow(
@@ -155,7 +161,7 @@ impl Answer {
                 Finding::yellow(
                     what,
                     format!(
-                        "php-fpm wants to know its script: get --connect {address} --script-filename FILE /"
+                        "php-fpm wants to know its script: check --connect {address} --script-filename FILE"
                     ),
                 )
             }
@@ -181,17 +187,6 @@ pub(super) fn failure(address: &Address, error: &io::Error) -> Finding {
         format!("GET / has no answer from {address}: {error}"),
         remedy,
     )
-}
-
-/// Section 5.5.
-fn refused(protocol_status: u8) -> Option<&'static str> {
-    match protocol_status {
-        0 => None,
-        1 => Some("it takes no second request (FCGI_CANT_MPX_CONN), and has none"),
-        2 => Some("it is overloaded (FCGI_OVERLOADED)"),
-        3 => Some("it is no responder (FCGI_UNKNOWN_ROLE): an authorizer or a filter"),
-        _ => Some("it ended the request with a protocol status that nobody knows"),
-    }
 }
 
 fn is_php(head: &Head) -> bool {

@@ -11,6 +11,7 @@ use super::person::{Person, way_to};
 use super::progress::Progress;
 use super::sockets::{self, There};
 use super::{Finding, Subject, listening};
+use crate::cli::script::Script;
 use crate::net::{Address, Transport};
 use answer::Answer;
 pub(super) use pace::shown;
@@ -44,7 +45,7 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
                 shown(took),
                 listener(address)
             )));
-            findings.extend(conversation(address, transport));
+            findings.extend(conversation(address, subject.script.as_ref(), transport));
         }
     }
     findings
@@ -81,7 +82,7 @@ fn listener(address: &Address) -> String {
     })
 }
 
-fn conversation(address: &Address, transport: Transport) -> Vec<Finding> {
+fn conversation(address: &Address, script: Option<&Script>, transport: Transport) -> Vec<Finding> {
     let values = values::ask(&transport);
     // An application of one process has nobody else for the next connection.
     drop(transport);
@@ -89,7 +90,7 @@ fn conversation(address: &Address, transport: Transport) -> Vec<Finding> {
     if let Values::Http(_) | Values::Foreign = values {
         return findings;
     }
-    let first = match Answer::first(address) {
+    let first = match Answer::first(address, script) {
         Ok(first) => first,
         Err(error) => {
             findings.push(answer::failure(address, &error));
@@ -97,6 +98,6 @@ fn conversation(address: &Address, transport: Transport) -> Vec<Finding> {
         }
     };
     findings.extend(first.findings(address));
-    findings.extend(pace::findings(address, &first));
+    findings.extend(pace::findings(address, script, &first));
     findings
 }

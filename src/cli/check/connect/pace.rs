@@ -2,6 +2,7 @@
 
 use super::super::Finding;
 use super::answer::Answer;
+use crate::cli::script::Script;
 use crate::client::Client;
 use crate::net::Address;
 use std::io;
@@ -14,8 +15,8 @@ const LONGEST: Duration = Duration::from_secs(2);
 /// A visitor notices.
 const SLOW: Duration = Duration::from_secs(1);
 
-pub(super) fn findings(address: &Address, first: &Answer) -> Vec<Finding> {
-    match measure(address) {
+pub(super) fn findings(address: &Address, script: Option<&Script>, first: &Answer) -> Vec<Finding> {
+    match measure(address, script) {
         Ok((is_kept, times)) => vec![kept(is_kept), pace(first.took, times)],
         Err(error) => vec![Finding::red(
             format!("a further GET / has no answer: {error}"),
@@ -34,11 +35,11 @@ pub(in crate::cli::check) fn shown(time: Duration) -> String {
 }
 
 /// Whether the connection was kept, and how long each request took: on that one if it was, else on one of its own.
-fn measure(address: &Address) -> io::Result<(bool, Vec<Duration>)> {
+fn measure(address: &Address, script: Option<&Script>) -> io::Result<(bool, Vec<Duration>)> {
     let begin = Instant::now();
     let mut client = Client::connect(address)?.timeout(LONGEST * 5);
-    let mut times = vec![Answer::on(&mut client, true)?.took];
-    let is_kept = match Answer::on(&mut client, true) {
+    let mut times = vec![Answer::on(&mut client, script, true)?.took];
+    let is_kept = match Answer::on(&mut client, script, true) {
         Ok(second) => {
             times.push(second.took);
             true
@@ -47,13 +48,13 @@ fn measure(address: &Address) -> io::Result<(bool, Vec<Duration>)> {
     };
     while times.len() < MOST && begin.elapsed() < LONGEST {
         if !is_kept {
-            times.push(Answer::first(address)?.took);
+            times.push(Answer::first(address, script)?.took);
             continue;
         }
         if times.len().is_multiple_of(REQUESTS_OF_A_CONNECTION) {
             client = Client::connect(address)?.timeout(LONGEST * 5);
         }
-        times.push(Answer::on(&mut client, true)?.took);
+        times.push(Answer::on(&mut client, script, true)?.took);
     }
     Ok((is_kept, times))
 }

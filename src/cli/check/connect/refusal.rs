@@ -1,6 +1,6 @@
 //! Why nobody can be reached at an address, and who listens near it.
 
-use super::super::person::{Person, way_to};
+use super::super::person::{Person, WEB_SERVERS, way_to};
 use super::super::sockets::{self, There};
 use super::super::{Finding, listening};
 use super::LONGEST_CONNECT;
@@ -96,7 +96,7 @@ fn denied(path: &Path) -> Finding {
         format!("{} may not connect to unix:{shown}{mode}", me.name),
         format!(
             "--socket-owner :{}, which gives the socket to its group (php-fpm: listen.group); or ask as the web server's user",
-            me.name
+            me.group()
         ),
     )
 }
@@ -163,9 +163,19 @@ fn near_ports(wanted: SocketAddr) -> Vec<Finding> {
     };
     ports.retain(|(other, ..)| far(other.port()) <= 10);
     ports.sort_by_key(|(other, ..)| (far(other.port()), *other));
-    let told = ports.into_iter().take(MOST);
-    told.map(|(other, uid, inode)| neighbour(&other.to_string(), &listening::holder(inode, uid)))
+    let told = ports
+        .into_iter()
+        .map(|(other, uid, inode)| (other, listening::holder(inode, uid)));
+    told.filter(|(_, holder)| !is_web_server(holder))
+        .take(MOST)
+        .map(|(other, holder)| neighbour(&other.to_string(), &holder))
         .collect()
+}
+
+/// Those take http there.
+fn is_web_server(holder: &str) -> bool {
+    let name = holder.split(' ').next().unwrap_or("");
+    WEB_SERVERS.contains(&name)
 }
 
 fn neighbour(address: &str, holder: &str) -> Finding {
@@ -182,6 +192,13 @@ fn text(name: &std::ffi::OsStr) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_web_server_is_not_taken_for_the_application() {
+        assert!(is_web_server("nginx (process 7, of root)"));
+        assert!(!is_web_server("nginx-app (process 7, of root)"));
+        assert!(!is_web_server("a process that only ada and root may see"));
+    }
 
     #[test]
     fn names_that_are_alike_are_found() {

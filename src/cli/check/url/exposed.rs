@@ -93,6 +93,8 @@ pub(super) fn findings(
     });
     let all = candidates.len() * bases.len();
     let (mut findings, mut failed, mut asked) = (Vec::new(), None, 0);
+    // Where each answer is an error of the server's, nobody knows what comes back once that is mended.
+    let mut is_any_told = false;
     let begin = Instant::now();
     for (candidate, url) in pairs.take(MOST) {
         if begin.elapsed() > LONGEST {
@@ -101,7 +103,7 @@ pub(super) fn findings(
         progress.say(&format!("asking for files, {asked} of {all}"));
         match curl::get(&url) {
             Ok(got) if is_sent(candidate, &got) => findings.push(candidate.finding(&url)),
-            Ok(_) => {}
+            Ok(got) => is_any_told |= got.status < 500,
             Err(failure) => failed = Some((&candidate.name, failure)),
         }
         asked += 1;
@@ -118,7 +120,7 @@ pub(super) fn findings(
             "move what visitors need not have out of the folder",
         ));
     }
-    if findings.is_empty() {
+    if findings.is_empty() && is_any_told {
         let folders: Vec<String> = bases.iter().map(Url::shown).collect();
         let names = candidates.iter().map(|other| other.name.as_str());
         let mut names: Vec<&str> = names.take(MOST_SHOWN).collect();
@@ -149,12 +151,12 @@ impl Candidate {
                 "let the web server run it or refuse it: conf htaccess, conf nginx and the others print how; best let no program lie where it sends files"
             }
             Kind::Database => {
-                "move it out of the folder that the web server sends; else deny it: <FilesMatch> with Require all denied, as conf htaccess prints"
+                "move it out of the folder that the web server sends; else deny it, as conf htaccess prints; nginx: deny all"
             }
             Kind::Settings => {
                 "Apache refuses .ht* by itself (<FilesMatch \"^\\.ht\"> in its configuration); others: deny names with a dot, or keep the program out of the folder that they send"
             }
-            _ => "remove it, or deny it: <FilesMatch> with Require all denied; nginx: deny all",
+            _ => "remove it, or deny it, as conf htaccess prints; nginx: deny all",
         };
         Finding::red(format!("{} comes back: {what}", url.shown()), remedy)
     }

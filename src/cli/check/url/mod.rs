@@ -19,6 +19,12 @@ use std::path::Path;
 /// Redirects that are followed, to the same host only.
 const MOST_REDIRECTS: usize = 3;
 
+/// The program of this crate that is no application: nobody wants to know what lies beside it.
+const STOCK: &str = "fcgi";
+
+/// What the application is called most likely, if nobody has named it.
+const USUAL: &str = "app.fcgi";
+
 /// Where programs lie that no web server sends: what is beside them is not the application's.
 const NOT_SERVED: [&str; 7] = [
     "/bin",
@@ -44,6 +50,10 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     let folder = subject.program.parent().filter(|folder| is_served(folder));
     let name = folder.and_then(|_| subject.program.file_name());
     let name = name.map(|name| name.to_string_lossy().into_owned());
+    let (folder, name) = match subject.is_this && name.as_deref() == Some(STOCK) {
+        true => (None, Some(USUAL.to_owned())),
+        false => (folder, name),
+    };
     let mut findings = vec![page::finding(&url, &page, folder)];
     let folders = url.folders(name.as_deref());
     let routes = routes::ask(&folders, name.as_deref());

@@ -75,7 +75,8 @@ impl Routes {
             _ => {}
         }
         if let Some((url, direct)) = direct
-            && let Some(server) = page::own(direct).filter(|_| direct.status != 404)
+            // The same as of the page is told of that.
+            && let Some(server) = page::own(direct).filter(|_| ![404, page.status].contains(&direct.status))
         {
             findings.push(Finding::yellow(
                 format!(
@@ -131,5 +132,10 @@ mod tests {
             of(route(404, "no"), route(403, apache)),
             (vec![green, yellow], nowhere)
         );
+        let routes = Routes {
+            nowhere: route(500, apache),
+            direct: route(500, apache),
+        };
+        assert_eq!(routes.findings(&Got::of(500, "text/html", apache)), []);
     }
 }

@@ -1,0 +1,60 @@
+//! RewriteBase, where Apache's own configuration tells which address the folder has. Called by `htaccess`.
+
+use super::apache::values;
+use super::{Finding, apache};
+use std::path::Path;
+
+/// Of the text in that folder; `configuration` is Apache's.
+pub(super) fn judge(text: &str, folder: &Path, configuration: &str) -> Option<Finding> {
+    let base = *apache::values(text, "RewriteBase").first()?;
+    let address = address(folder, configuration)?;
+    let plain = |address: &str| address.trim_matches(['"', '/']).to_owned();
+    if plain(base) == plain(&address) {
+        return None;
+    }
+    Some(Finding::yellow(
+        format!(
+            "RewriteBase {base} is not the address of its folder, which is {address}: each request is a 404, unless an \
+             Alias leads there"
+        ),
+        format!("write RewriteBase {address}, or leave the line out"),
+    ))
+}
+
+/// Below the nearest of all document roots.
+fn address(folder: &Path, configuration: &str) -> Option<String> {
+    let roots = values(configuration, "DocumentRoot").into_iter();
+    let roots = roots.map(|root| Path::new(root.trim_matches('"')));
+    let below = roots.filter_map(|root| folder.strip_prefix(root).ok());
+    let nearest = below.min_by_key(|rest| rest.components().count())?;
+    Some(format!("/{}", nearest.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_the_address_of_the_folder() {
+        let configuration = "DocumentRoot /var/www\n DocumentRoot \"/var/www/html\"\n";
+        for (text, folder, wrong) in [
+            ("RewriteBase /\n", "/var/www/html", None),
+            ("RewriteBase /sub/\n", "/var/www/html/sub", None),
+            ("RewriteBase /sub\n", "/var/www/html/sub", None),
+            (
+                "RewriteBase /\n",
+                "/var/www/html/sub",
+                Some("which is /sub:"),
+            ),
+            ("RewriteBase /sub\n", "/var/www/html", Some("which is /:")),
+            ("RewriteBase /\n", "/home/ada/public_html", None),
+            ("#RewriteBase /x\n", "/var/www/html", None),
+        ] {
+            let found = judge(text, Path::new(folder), configuration);
+            match wrong {
+                None => assert_eq!(found, None, "{text}{folder}"),
+                Some(words) => assert!(found.unwrap().what.contains(words), "{text}{folder}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Rewrite rules that lead to themselves, as the guides' does where its condition was lost: Apache applies a folder's rules
+//! again to what they made. Called by `htaccess`.
+
+use super::Finding;
+
+/// Patterns that every path matches, the rewritten one too.
+const ALL: [&str; 6] = ["^(.*)$", "^.*$", "(.*)", ".*", "^(.+)$", "^"];
+
+/// Of the text beside a program of that name.
+pub(super) fn judge(text: &str, name: &str) -> Option<Finding> {
+    let mut has_condition = false;
+    for line in text.lines().map(str::trim) {
+        let mut words = line.split_whitespace();
+        match words.next().unwrap_or("").to_ascii_lowercase().as_str() {
+            "rewritecond" => has_condition = true,
+            "rewriterule" => {
+                let rule: Vec<&str> = words.map(|word| word.trim_matches('"')).collect();
+                if !has_condition && is_circle(&rule, name) {
+                    return Some(Finding::red(
+                        format!(
+                            "{line:?} has no condition, and rewrites what it has rewritten: 500, after 10 rounds (AH00124)"
+                        ),
+                        "write in front of it: RewriteCond %{REQUEST_FILENAME} !-f",
+                    ));
+                }
+                has_condition = false;
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+fn is_circle(rule: &[&str], name: &str) -> bool {
+    let [pattern, target, flags @ ..] = rule else {
+        return false;
+    };
+    let ends = flags.iter().any(|flags| {
+        let flags = flags.trim_matches(['[', ']']).split(',');
+        flags
+            .into_iter()
+            .any(|flag| flag.eq_ignore_ascii_case("END"))
+    });
+    let target = target.replace('\\', "");
+    ALL.contains(pattern) && target.contains(&format!("{name}/$")) && !ends
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_rule_without_a_condition_goes_round() {
+        let rule = "RewriteRule ^(.*)$ app.fcgi/$1 [QSA,L]\n";
+        for (text, is_circle) in [
+            (rule.to_owned(), true),
+            (
+                format!("RewriteCond %{{REQUEST_FILENAME}} !-f\n{rule}"),
+                false,
+            ),
+            (
+                format!("RewriteCond x y\nRewriteRule ^a$ - [F]\n{rule}"),
+                true,
+            ),
+            (rule.replace("L]", "END]"), false),
+            (rule.replace("^(.*)$", "^(page/.*)$"), false),
+            (rule.replace("app.fcgi", "other.fcgi"), false),
+            (rule.replace("RewriteRule", "#RewriteRule"), false),
+            (
+                rule.replace("^(.*)$ app.fcgi/$1", "\"^(.*)$\" \"/sub/app\\.fcgi/$1\""),
+                true,
+            ),
+        ] {
+            assert_eq!(judge(&text, "app.fcgi").is_some(), is_circle, "{text}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The owners of the program and of its folder: suexec starts a program only if both belong to the site's user and group.
+
+use super::person::{Node, name_of};
+use super::{Finding, Subject};
+use std::path::Path;
+
+/// Where Debian and Red Hat have it.
+const PLACES: [&str; 4] = [
+    "/usr/lib/apache2/suexec",
+    "/usr/lib/apache2/suexec-pristine",
+    "/usr/sbin/suexec",
+    "/usr/local/apache2/bin/suexec",
+];
+
+pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+    let is_here = PLACES.iter().any(|place| Path::new(place).exists());
+    // A host that lets its users write one starts their programs as them, as a rule.
+    if !is_here && !subject.folder().join(".htaccess").exists() {
+        return Vec::new();
+    }
+    match (Node::at(&subject.file), Node::at(subject.folder())) {
+        (Ok(file), Ok(folder)) if !file.is_folder => judge(&file, &folder).into_iter().collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn judge(file: &Node, folder: &Node) -> Option<Finding> {
+    if (file.uid, file.gid) == (folder.uid, folder.gid) {
+        return None;
+    }
+    let owner = |node: &Node| format!("{} (group {})", name_of(node.uid), node.gid);
+    Some(Finding::yellow(
+        format!(
+            "it belongs to {}, and its folder to {}: suexec refuses that, \"target uid/gid mismatch\"",
+            owner(file),
+            owner(folder)
+        ),
+        format!(
+            "where suexec starts it: chown {}:{} {}",
+            folder.uid,
+            folder.gid,
+            file.path.display()
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_have_to_be_of_one_user_and_group() {
+        let node = |uid, gid| Node {
+            path: "/srv/app.fcgi".into(),
+            mode: 0o755,
+            uid,
+            gid,
+            is_folder: false,
+        };
+        assert_eq!(judge(&node(1000, 1000), &node(1000, 1000)), None);
+        for (file, folder) in [
+            (node(33, 1000), node(1000, 1000)),
+            (node(1000, 33), node(1000, 1000)),
+        ] {
+            let found = judge(&file, &folder).unwrap();
+            assert!(found.what.contains("suexec refuses"), "{found:?}");
+            assert!(found.remedy.contains("chown 1000:1000 /srv/app.fcgi"));
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The body that a command line asks for, with curl's flags: `asked` puts it into the request.
+
+use crate::form;
+use getopts::Matches;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// The most bytes of a body, which is held whole: more is for `serve`, which streams.
+const MAX_BODY: usize = 256 << 20;
+
+/// What goes behind the headers.
+pub(super) enum Body {
+    None,
+    Data(Vec<u8>),
+    Form(Vec<Field>),
+}
+
+/// A part of a multipart form.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Field {
+    pub(super) name: String,
+    /// A file's.
+    pub(super) file_name: Option<String>,
+    pub(super) content_type: Option<String>,
+    pub(super) content: Vec<u8>,
+}
+
+impl Body {
+    /// # Errors
+    /// One sentence.
+    pub(super) fn of(matches: &Matches) -> Result<Body, String> {
+        let mut left = MAX_BODY;
+        let data = data(matches, &mut left)?;
+        let form = matches.opt_strs("form");
+        match (data, &form[..]) {
+            (Some(_), [_, ..]) => Err(
+                "--form is a body, and the data of --data and the like is another, but a request has one; leave one out".into(),
+            ),
+            (Some(data), []) => Ok(Body::Data(data)),
+            (None, []) => Ok(Body::None),
+            (None, form) => {
+                let fields = form.iter().map(|text| field(text, &mut left));
+                fields.collect::<Result<_, _>>().map(Body::Form)
+            }
+        }
+    }
+}
+
+/// `NAME=VALUE`.
+///
+/// # Errors
+/// One sentence.
+pub(super) fn named<'t>(flag: &str, text: &'t str) -> Result<(&'t str, &'t str), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name, value)),
+        _ => Err(format!(
+            "--{flag}: {text:?} is not NAME=VALUE; write both, with an equals sign between"
+        )),
+    }
+}
+
+/// All pieces in the order that they are given in, with `&` between.
+fn data(matches: &Matches, left: &mut usize) -> Result<Option<Vec<u8>>, String> {
+    type Reader = fn(&str, &mut usize) -> Result<Vec<u8>, String>;
+    let kinds: [(&str, Reader); 4] = [
+        ("data", without_line_ends),
+        ("data-binary", bytes),
+        ("data-raw", |text, _| Ok(text.as_bytes().to_vec())),
+        ("data-urlencode", encoded),
+    ];
+    let mut given = Vec::new();
+    for (flag, read) in kinds {
+        let texts = matches.opt_strs_pos(flag).into_iter();
+        given.extend(texts.map(|(place, text)| (place, text, read)));
+    }
+    given.sort_by_key(|(place, ..)| *place);
+    let pieces: Result<Vec<Vec<u8>>, String> = given
+        .iter()
+        .map(|(_, text, read)| read(text, left))
+        .collect();
+    Ok(Some(pieces?)
+        .filter(|pieces| !pieces.is_empty())
+        .map(|pieces| pieces.join(&b'&')))
+}
+
+/// Of a file without line ends and NULs.
+fn without_line_ends(text: &str, left: &mut usize) -> Result<Vec<u8>, String> {
+    let mut piece = bytes(text, left)?;
+    if text.starts_with('@') {
+        piece.retain(|byte| !b"\r\n\0".contains(byte));
+    }
+    Ok(piece)
+}
+
+/// The text itself, or what it names behind an `@`.
+fn bytes(text: &str, left: &mut usize) -> Result<Vec<u8>, String> {
+    match text.strip_prefix('@') {
+        Some(file) => read(file, left),
+        None => Ok(text.as_bytes().to_vec()),
+    }
+}
+
+/// `VALUE`, `=VALUE`, `NAME=VALUE`, `@FILE`, `NAME@FILE`: of the name nothing is encoded.
+fn encoded(text: &str, left: &mut usize) -> Result<Vec<u8>, String> {
+    let (name, content) = match text.find(['=', '@']) {
+        Some(at) if text[at..].starts_with('=') => (&text[..at], text[at + 1..].into()),
+        Some(at) => (&text[..at], read(&text[at + 1..], left)?),
+        None => ("", text.into()),
+    };
+    let between = if name.is_empty() { "" } else { "=" };
+    Ok(format!("{name}{between}{}", form::encoded(&content)).into_bytes())
+}
+
+/// `NAME=VALUE`, `NAME=@FILE` to upload it, `NAME=<FILE` for its content; behind them `;type=` and `;filename=`.
+fn field(text: &str, left: &mut usize) -> Result<Field, String> {
+    let (name, value) = named("form", text)?;
+    let (value, [content_type, file_name]) = options(value);
+    let (content, own_name) = match value.split_at_checked(1) {
+        Some(("@", file)) => (read(file, left)?, Some(last_name(file))),
+        Some(("<", file)) => (read(file, left)?, None),
+        _ => (value.as_bytes().to_vec(), None),
+    };
+    let file_name = file_name.map(str::to_owned).or(own_name);
+    let content_type = content_type.or(file_name.as_deref().map(usual_type));
+    Ok(Field {
+        name: name.to_owned(),
+        content_type: content_type.map(str::to_owned),
+        file_name,
+        content,
+    })
+}
+
+/// What stands behind a value, in any order: its type, and a file's name.
+fn options(mut value: &str) -> (&str, [Option<&str>; 2]) {
+    const MARKS: [&str; 2] = [";type=", ";filename="];
+    let mut options = [None; 2];
+    let last = |value: &str| MARKS.map(|mark| value.rfind(mark));
+    while let Some(at) = last(value).into_iter().flatten().max() {
+        let (front, option) = value.split_at(at);
+        for (mark, place) in MARKS.iter().zip(&mut options) {
+            *place = place.or(option.strip_prefix(mark));
+        }
+        value = front;
+    }
+    (value, options)
+}
+
+fn last_name(file: &str) -> String {
+    let last = Path::new(file).file_name();
+    last.map_or("-".into(), |last| last.to_string_lossy().into_owned())
+}
+
+/// By the ending, as curl guesses it.
+fn usual_type(file_name: &str) -> &'static str {
+    let ending = file_name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    match ending.to_ascii_lowercase().as_str() {
+        "gif" => "image/gif",
+        "jpg" | "jpeg" => "image/jpeg",
+        "png" => "image/png",
+        "svg" => "image/svg+xml",
+        "txt" => "text/plain",
+        "htm" | "html" => "text/html",
+        "pdf" => "application/pdf",
+        "xml" => "application/xml",
+        _ => "application/octet-stream",
+    }
+}
+
+/// A file, or standard input by the name `-`. `left`: how many bytes it may have, less afterwards.
+fn read(file: &str, left: &mut usize) -> Result<Vec<u8>, String> {
+    let what = match file {
+        "-" => "standard input".to_owned(),
+        _ => format!("{file:?}"),
+    };
+    let read = match file {
+        "-" => take(io::stdin().lock(), *left),
+        _ => File::open(file).and_then(|opened| take(opened, *left)),
+    };
+    let remedy = if file == "-" {
+        ""
+    } else {
+        "; name a file that is there"
+    };
+    let content =
+        read.map_err(|error| format!("cannot read {what} for the body: {error}{remedy}"))?;
+    *left = left.checked_sub(content.len()).ok_or_else(|| {
+        format!(
+            "{what} makes the body longer than {} MiB; write a shorter one, or upload it through serve, with curl",
+            MAX_BODY >> 20
+        )
+    })?;
+    Ok(content)
+}
+
+/// At most a byte more than `most`.
+fn take(from: impl Read, most: usize) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    from.take(most as u64 + 1).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn assert_field(
+        text: &str,
+        file_name: Option<&str>,
+        content_type: Option<&str>,
+        content: &str,
+    ) {
+        let found = field(text, &mut 1000).unwrap();
+        let wanted = Field {
+            name: "n".into(),
+            file_name: file_name.map(str::to_owned),
+            content_type: content_type.map(str::to_owned),
+            content: content.into(),
+        };
+        assert_eq!(found, wanted, "{text}");
+    }
+
+    #[test]
+    fn a_field_has_a_type_and_a_file_name_as_it_is_told() {
+        assert_field("n=v", None, None, "v");
+        assert_field("n=", None, None, "");
+        assert_field("n=a;b=c", None, None, "a;b=c");
+        assert_field(
+            "n={};type=application/json",
+            None,
+            Some("application/json"),
+            "{}",
+        );
+        assert_field(
+            "n=v;type=text/plain;charset=utf-8",
+            None,
+            Some("text/plain;charset=utf-8"),
+            "v",
+        );
+        let octets = Some("application/octet-stream");
+        assert_field("n=@/dev/null", Some("null"), octets, "");
+        assert_field("n=</dev/null", None, None, "");
+        assert_field(
+            "n=@/dev/null;filename=a.PNG",
+            Some("a.PNG"),
+            Some("image/png"),
+            "",
+        );
+        for text in [
+            "n=@/dev/null;filename=a b;type=x/y",
+            "n=@/dev/null;type=x/y;filename=a b",
+        ] {
+            assert_field(text, Some("a b"), Some("x/y"), "");
+        }
+        assert_field("n=v;filename=a.txt", Some("a.txt"), Some("text/plain"), "v");
+    }
+
+    #[test]
+    fn what_has_no_end_is_not_read() {
+        let mut left = 1000;
+        let sentence = read("/dev/zero", &mut left).unwrap_err();
+        assert!(
+            sentence.starts_with("\"/dev/zero\" makes the body longer than 256 MiB"),
+            "{sentence}"
+        );
+        assert_eq!(take(&b"abc"[..], 1).unwrap(), b"ab");
+    }
+
+    #[test]
+    fn a_value_is_encoded_and_its_name_is_not() {
+        for (text, wanted) in [
+            ("a b&ü", "a+b%26%C3%BC"),
+            ("=a=b", "a%3Db"),
+            ("n=a@b", "n=a%40b"),
+            ("n@/dev/null", "n="),
+            ("@/dev/null", ""),
+        ] {
+            assert_eq!(
+                encoded(text, &mut 1000).unwrap(),
+                wanted.as_bytes(),
+                "{text}"
+            );
+        }
+    }
+}
