@@ -7,7 +7,7 @@ use std::thread;
 
 use crate::family::Family;
 use crate::folder::Folder;
-use crate::http::{Answer, Http};
+use crate::http::{Answer, Http, Stream, request};
 use crate::load::under_load;
 use crate::process::{signal, until};
 use crate::row::{Report, Running};
@@ -21,12 +21,14 @@ struct Front {
     /// `None`: there is none, or it is no signal.
     reload: Option<&'static str>,
     stop: &'static str,
+    /// Idle ones say nothing of what runs. It hands on pieces as they come, then.
+    keeps_connections: bool,
     /// Whether nothing is lost when it reloads under load.
     loses_nothing: bool,
     /// What a visitor gets while the program is not there.
     absent: u16,
-    /// What is asked for while the web server stops, and its answer.
-    last: (&'static str, &'static str),
+    /// What is asked for while the web server reloads or stops, and its answer.
+    slow: (&'static str, &'static str),
 }
 
 const PIECES: (&str, &str) = (
@@ -39,9 +41,10 @@ pub fn apache_proxy(report: &mut Report, folder: &mut Folder, testbed: &Testbed)
         start: apache::proxy_unix,
         reload: Some("USR1"),
         stop: "WINCH",
+        keeps_connections: false,
         loses_nothing: true,
         absent: 503,
-        last: PIECES,
+        slow: PIECES,
     };
     connected(report, folder, testbed, front);
 }
@@ -57,6 +60,7 @@ pub fn nginx(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
 pub fn nginx_keepalive(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     let front = Front {
         start: nginx::unix_kept,
+        keeps_connections: true,
         ..NGINX
     };
     connected(report, folder, testbed, front);
@@ -66,9 +70,10 @@ const NGINX: Front = Front {
     start: nginx::unix,
     reload: Some("HUP"),
     stop: "QUIT",
+    keeps_connections: false,
     loses_nothing: true,
     absent: 502,
-    last: PIECES,
+    slow: PIECES,
 };
 
 pub fn lighttpd_external(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
@@ -83,9 +88,10 @@ const LIGHTTPD: Front = Front {
     start: lighttpd::external_unix,
     reload: Some("USR1"),
     stop: "INT",
+    keeps_connections: false,
     loses_nothing: true,
     absent: 503,
-    last: PIECES,
+    slow: PIECES,
 };
 
 pub fn haproxy(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
@@ -94,11 +100,12 @@ pub fn haproxy(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
         reload: Some("USR2"),
         stop: "USR1",
         // HAProxy 2.6.12: now and then a request that is under way is a 502.
+        keeps_connections: false,
         loses_nothing: false,
         absent: 503,
-        // HAProxy 2.6.12 sends ABORT_REQUEST then for an answer of which another piece comes, and ends it as if it were
-        // whole. One that comes at once is finished.
-        last: ("/sleep?ms=1500", "slept"),
+        // At a stop of its own, and at a reload, HAProxy 2.6.12 sends ABORT_REQUEST for an answer of which another piece
+        // comes, and ends it as if it were whole. One that comes at once is finished.
+        slow: ("/sleep?ms=1500", "slept"),
     };
     connected(report, folder, testbed, front);
 }
@@ -109,9 +116,10 @@ pub fn caddy(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
         start: caddy::unix,
         reload: None,
         stop: "TERM",
+        keeps_connections: false,
         loses_nothing: true,
         absent: 502,
-        last: PIECES,
+        slow: PIECES,
     };
     connected(report, folder, testbed, front);
 }
@@ -122,9 +130,10 @@ pub fn h2o(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
         start: h2o::unix,
         reload: None,
         stop: "TERM",
+        keeps_connections: false,
         loses_nothing: true,
         absent: 503,
-        last: PIECES,
+        slow: PIECES,
     };
     connected(report, folder, testbed, front);
 }
@@ -135,9 +144,10 @@ pub fn apache_fcgid(report: &mut Report, folder: &mut Folder, testbed: &Testbed)
         start: apache::fcgid_script_alias,
         reload: Some("USR1"),
         stop: "WINCH",
+        keeps_connections: false,
         loses_nothing: true,
         absent: 500,
-        last: PIECES,
+        slow: PIECES,
     };
     spawned(report, folder, testbed, front);
 }
@@ -157,10 +167,11 @@ fn spawned(report: &mut Report, folder: &Folder, testbed: &Testbed, front: Front
     };
     let http = running.http;
     let busy = || connections_below(folder) > 0;
+    let seen = Seen::ByConnections(&busy);
     if let Some(name) = front.reload {
         let pid = running.processes[0].pid();
         report.check("the web server reloads during a request", || {
-            during_a_request(http, busy, || {
+            during(http, front.slow, seen, || {
                 signal(name, pid);
                 Ok(())
             })?;
@@ -168,7 +179,7 @@ fn spawned(report: &mut Report, folder: &Folder, testbed: &Testbed, front: Front
         });
     }
     report.check("the web server stops during a request", || {
-        during(http, front.last, busy, || {
+        during(http, front.slow, seen, || {
             signal(front.stop, running.processes[0].pid());
             Ok(())
         })?;
@@ -187,10 +198,14 @@ fn connected(report: &mut Report, folder: &Folder, testbed: &Testbed, front: Fro
     };
     let http = running.http;
     let busy = || matches!(upstream.open_connections(), Ok(1..));
+    let seen = match front.keeps_connections {
+        true => Seen::ByPieces,
+        false => Seen::ByConnections(&busy),
+    };
     let web_server = running.processes[0].pid();
     if let Some(name) = front.reload {
         report.check("the web server reloads during a request", || {
-            during_a_request(http, busy, || {
+            during(http, front.slow, seen, || {
                 signal(name, web_server);
                 Ok(())
             })?;
@@ -207,7 +222,7 @@ fn connected(report: &mut Report, folder: &Folder, testbed: &Testbed, front: Fro
     }
     report.check("the program stops during a request", || {
         let mut app = running.processes.pop().ok_or("nothing was started")?;
-        during_a_request(http, busy, || app.stop())?;
+        during_a_request(http, seen, || app.stop())?;
         let status = http.get("/hello")?.status;
         ensure!(
             status == front.absent,
@@ -226,13 +241,13 @@ fn connected(report: &mut Report, folder: &Folder, testbed: &Testbed, front: Fro
     });
     let Some(mut family) = family else { return };
     report.check("the program reloads during a request", || {
-        during_a_request(http, busy, || family.reload())
+        during_a_request(http, seen, || family.reload())
     });
     report.check("the program reloads under load", || {
         repeatedly(http, || family.reload())
     });
     report.check("the web server stops during a request", || {
-        during(http, front.last, busy, || {
+        during(http, front.slow, seen, || {
             signal(front.stop, web_server);
             Ok(())
         })?;
@@ -246,21 +261,39 @@ fn connected(report: &mut Report, folder: &Folder, testbed: &Testbed, front: Fro
     report.check("stop", || running.stop());
 }
 
+/// Where it is seen that a request runs.
+#[derive(Clone, Copy)]
+enum Seen<'a> {
+    /// The program has a connection: where the web server keeps none.
+    ByConnections(&'a dyn Fn() -> bool),
+    /// The visitor has a piece of the answer.
+    ByPieces,
+}
+
 /// Does it while a request is answered, which loses nothing by it.
-fn during_a_request(
-    http: Http,
-    busy: impl Fn() -> bool,
-    turn: impl FnOnce() -> Outcome,
-) -> Outcome {
-    during(http, PIECES, busy, turn)
+fn during_a_request(http: Http, seen: Seen<'_>, turn: impl FnOnce() -> Outcome) -> Outcome {
+    during(http, PIECES, seen, turn)
 }
 
 fn during(
     http: Http,
     (target, expected): (&str, &str),
-    busy: impl Fn() -> bool,
+    seen: Seen<'_>,
     turn: impl FnOnce() -> Outcome,
 ) -> Outcome {
+    match seen {
+        Seen::ByConnections(busy) => during_a_connection(http, (target, expected), busy, turn),
+        Seen::ByPieces => during_a_stream(http, (target, expected), turn),
+    }
+}
+
+fn during_a_connection(
+    http: Http,
+    (target, expected): (&str, &str),
+    busy: &dyn Fn() -> bool,
+    turn: impl FnOnce() -> Outcome,
+) -> Outcome {
+    until("what ran before has ended", || (!busy()).then_some(()))?;
     thread::scope(|scope| {
         let slow = scope.spawn(|| http.get(target));
         until("a request runs", || {
@@ -277,6 +310,28 @@ fn during(
         );
         Ok(())
     })
+}
+
+fn during_a_stream(
+    http: Http,
+    (target, expected): (&str, &str),
+    turn: impl FnOnce() -> Outcome,
+) -> Outcome {
+    let mut stream = http.connect()?.open(&request("GET", target, &[], b""))?;
+    ensure!(stream.head.status == 200, "status {}", stream.head.status);
+    let mut lines = expected.split_inclusive('\n');
+    let mut next = |stream: &mut Stream| -> Outcome<bool> {
+        let Some(line) = lines.next() else {
+            return Ok(false);
+        };
+        let before = stream.until(line)?;
+        ensure!(before.is_empty(), "before {line:?} comes {before:?}");
+        Ok(true)
+    };
+    next(&mut stream)?;
+    turn()?;
+    while next(&mut stream)? {}
+    Ok(())
 }
 
 /// Visitors that ask meanwhile, and some of them in between.
