@@ -229,7 +229,7 @@ const SURPRISES: [(&str, Held); 35] = [
             &[
                 "values_are_told_at_once_wherever_they_are_asked_for",
                 "an_abort_in_the_body_is_the_readers_error_and_ends_with_end_request_alone",
-                "an_abort_after_the_head_ends_what_was_begun",
+                "an_abort_after_the_head_cuts_what_was_begun",
             ],
             &["haproxy-tcp-keepalive"],
         ),

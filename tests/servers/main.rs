@@ -411,6 +411,11 @@ const ROWS: &[Row] = &[
         work: Work::Story(turns::haproxy),
     },
     Row {
+        name: "haproxy-streams-turns",
+        missing: haproxy::missing,
+        work: Work::Story(turns::haproxy_streams),
+    },
+    Row {
         name: "caddy-turns",
         missing: caddy::missing,
         work: Work::Story(turns::caddy),

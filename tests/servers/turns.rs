@@ -104,10 +104,38 @@ pub fn haproxy(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
         loses_nothing: false,
         absent: 503,
         // At a stop of its own, and at a reload, HAProxy 2.6.12 sends ABORT_REQUEST for an answer of which another piece
-        // comes, and ends it as if it were whole. One that comes at once is finished.
+        // comes. One that comes at once is finished.
         slow: ("/sleep?ms=1500", "slept"),
     };
     connected(report, folder, testbed, front);
+}
+
+/// What HAProxy gives up when it stops, a visitor can tell from a whole answer.
+pub fn haproxy_streams(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    let Some(mut running) = report.check("start", || haproxy::unix(folder, testbed)) else {
+        return;
+    };
+    let (http, web_server) = (running.http, running.processes[0].pid());
+    let busy = connections_below;
+    report.check("a part of an answer is never a whole one", || {
+        thread::scope(|scope| {
+            let slow = scope.spawn(|| http.get(PIECES.0));
+            until("a request runs", || {
+                (busy(folder) > 0 || slow.is_finished()).then_some(())
+            })?;
+            signal("USR1", web_server);
+            let answer = slow.join().map_err(|_| "the visitor panicked")??;
+            ensure!(
+                answer.whole == (answer.text() == PIECES.1),
+                "whole: {}, {:?}",
+                answer.whole,
+                answer.text()
+            );
+            Ok(())
+        })
+    });
+    report.check("HAProxy ends", || running.processes[0].end().map(drop));
+    report.check("stop", || running.stop());
 }
 
 /// Caddy reloads by its admin address, which is off here.
