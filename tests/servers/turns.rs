@@ -116,12 +116,11 @@ pub fn haproxy_streams(report: &mut Report, folder: &mut Folder, testbed: &Testb
         return;
     };
     let (http, web_server) = (running.http, running.processes[0].pid());
-    let busy = connections_below;
     report.check("a part of an answer is never a whole one", || {
         thread::scope(|scope| {
             let slow = scope.spawn(|| http.get(PIECES.0));
             until("a request runs", || {
-                (busy(folder) > 0 || slow.is_finished()).then_some(())
+                (connections_below(folder) > 0 || slow.is_finished()).then_some(())
             })?;
             signal("USR1", web_server);
             let answer = slow.join().map_err(|_| "the visitor panicked")??;
