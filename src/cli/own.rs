@@ -107,6 +107,12 @@ pub(super) fn explain(command: &str, tables: Tables, serves: bool, fail: Fail) -
         _ => format!("--{name}"),
     };
     match fail {
+        // The parser's word for what is no UTF-8, a flag or not: the quoted argument.
+        Fail::UnrecognizedOption(name) if name.starts_with('"') && name.ends_with('"') => {
+            format!(
+                "{name} is not UTF-8; where it is a file, name it by a link: ln -s FILE app.fcgi"
+            )
+        }
         Fail::UnrecognizedOption(name) => {
             let serving = flags::names().filter(|_| serves);
             let names = known

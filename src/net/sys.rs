@@ -1,10 +1,13 @@
 //! Every unsafe line of the crate, each behind a small safe function, with the reason why it holds.
 #![allow(unsafe_code)]
 
+use std::ffi::CString;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
@@ -523,6 +526,24 @@ fn descriptor_rlimit() -> libc::rlimit {
     // SAFETY: the kernel fills `limit`; if it does not, the usual one stands there.
     unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
     limit
+}
+
+/// A file's access control list as the kernel keeps it; `None` if it has none, or there are none here.
+pub(crate) fn access_list(path: &Path) -> Option<Vec<u8>> {
+    let path = CString::new(path.as_os_str().as_bytes()).ok()?;
+    // More entries than anybody makes.
+    let mut list = vec![0; 4096];
+    // SAFETY: both strings end in NUL, and the kernel writes at most `list.len()` bytes into `list`.
+    let len = unsafe {
+        libc::getxattr(
+            path.as_ptr(),
+            c"system.posix_acl_access".as_ptr(),
+            list.as_mut_ptr().cast(),
+            list.len(),
+        )
+    };
+    list.truncate(usize::try_from(len).ok()?);
+    Some(list)
 }
 
 /// The user that this process may do things as.

@@ -4,9 +4,11 @@
 use crate::cli::{Home, Told, told};
 use crate::served::{Folder, poll};
 use crate::testbed;
+use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -281,7 +283,7 @@ fn what_is_no_program_at_all_is_told_and_never_waited_for() {
     make_pipe(&path(".ht.app.fcgi"));
     let socket = format!("unix:{}", path("pipe").display());
     let report = check_file(&file, &["--listen", &socket]);
-    report.assert_has("yellow", "htaccess", "cannot be read");
+    report.assert_has("red", "htaccess", "is no file");
     report.assert_has("red", "settings", "are not a file");
     report.assert_has("red", "sockets", "is no socket");
 }
@@ -314,7 +316,13 @@ fn an_htaccess_beside_it_is_read() {
             "does not say Options +ExecCGI",
         ),
         ("+ExecCGI", "-ExecCGI", "red", "takes ExecCGI away"),
-        (".fcgi\n", ".fcg\n", "yellow", "no handler for app.fcgi"),
+        // Whether another ending has a handler is this machine's affair, too.
+        (
+            "fcgid-script",
+            "fcgi-script",
+            "yellow",
+            "the handler fcgi-script",
+        ),
         (
             " app.fcgi/",
             " ap.fcgi/",
@@ -640,4 +648,157 @@ fn a_file_system_that_runs_nothing_is_told() {
     }
     let words = format!("nothing can be run below {}", folder.path().display());
     Report::of(told).assert_has("red", "file", &words);
+}
+
+/// Nothing that lies beside the program keeps us waiting, or is taken for what it is named like.
+#[test]
+fn what_is_no_file_is_told_and_not_opened() {
+    let folder = Folder::new();
+    let file = put(folder.path().join("app.fcgi"), SCRIPT);
+    let htaccess = folder.path().join(".htaccess");
+    fs::create_dir(&htaccess).unwrap();
+    check_file(&file, &[]).assert_has("red", "htaccess", "is no file");
+    fs::remove_dir(&htaccess).unwrap();
+    symlink("b", folder.path().join("a")).unwrap();
+    symlink("a", folder.path().join("b")).unwrap();
+    let circle = check_file(&folder.path().join("a"), &[]);
+    let line = circle.line("file", "leads to itself");
+    assert!(line.remedy.contains("ln -sf"), "{line:?}");
+    let below = check_file(&file.join("x"), &[]);
+    below.assert_has("red", "file", "there is no");
+    // As large as anybody likes, and of any bytes.
+    let wild: Vec<u8> = (0..3 << 20)
+        .map(|at: usize| ((at * at) >> 3) as u8)
+        .collect();
+    fs::write(&htaccess, wild).unwrap();
+    let other = put(folder.path().join("app.other"), SCRIPT);
+    check_file(&other, &[]).line("htaccess", "names no handler");
+}
+
+/// The web server sees the folder of the link.
+#[test]
+fn beside_a_link_is_what_counts() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    let file = put(other.path().join("real"), SCRIPT);
+    let link = folder.path().join("app.fcgi");
+    symlink(&file, &link).unwrap();
+    fs::write(
+        folder.path().join(".htaccess"),
+        HTACCESS.replace(" app.fcgi/", " nowhere.fcgi/"),
+    )
+    .unwrap();
+    check_file(&link, &[]).assert_has(
+        "red",
+        "htaccess",
+        "to nowhere.fcgi, and there is no such file",
+    );
+}
+
+#[test]
+fn without_proc_it_says_what_it_does_not_know() {
+    let folder = Folder::new();
+    let file = put(folder.path().join("app.fcgi"), SCRIPT);
+    let mut command = testbed::command_of("unshare");
+    let script = "mount -t tmpfs none /proc && exec \"$0\" check \"$1\" --listen unix:\"$1\".sock";
+    command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    command.args(["--mount", "sh", "-c", script]);
+    command.arg(testbed::example("testbed")).arg(&file);
+    command.stdout(Stdio::piped());
+    let told = told(command);
+    if told.stdout.is_empty() {
+        eprintln!("SKIPPED: it takes root, and namespaces: {told:?}");
+        return;
+    }
+    assert!(!told.stdout.contains("unlimited open files") && !told.stdout.contains("0: closed"));
+    let report = Report::of(told);
+    report.assert_has("yellow", "system", "no /proc");
+    report.line("file", "mode 0755");
+}
+
+/// An old RPATH is inherited by the libraries that it finds, a RUNPATH is not: as the loader itself sees it.
+#[test]
+fn libraries_are_found_as_the_loader_finds_them() {
+    let folder = Folder::new();
+    let build = "mkdir lib && echo 'int b(void){return 0;}' >b.c && echo 'int b(void);int a(void){return b();}' >a.c && \
+                 echo 'int a(void);int main(void){return a();}' >m.c && cc -shared -fPIC -o lib/libb.so b.c && \
+                 cc -shared -fPIC -o lib/liba.so a.c -Llib -lb && \
+                 for tags in disable enable; do cc -o $tags m.c -Llib -la -Wl,--$tags-new-dtags -Wl,-rpath,'$ORIGIN/lib' \
+                 -Wl,-rpath-link,lib || exit; done";
+    let mut shell = Command::new("sh");
+    let built = shell
+        .args(["-c", build])
+        .current_dir(folder.path())
+        .stderr(Stdio::null())
+        .status();
+    if !built.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: it takes a C compiler");
+        return;
+    }
+    for name in ["disable", "enable"] {
+        let file = folder.path().join(name);
+        let report = check_file(&file, &[]);
+        let is_missing = report
+            .lines
+            .iter()
+            .any(|line| line.what.contains("libb.so is not here"));
+        assert_eq!(is_missing, !runs(&file), "{name}: {report:#?}");
+    }
+}
+
+#[test]
+fn a_name_that_is_no_text_is_said_to_be_none() {
+    let mut command = testbed::command();
+    let name = OsStr::from_bytes(b"a\x1b\xff.fcgi");
+    command.arg("check").arg(name).stdout(Stdio::piped());
+    let told = told(command);
+    assert_eq!(told.code, Some(2));
+    let words = r#": "a\u{1b}\xFF.fcgi" is not UTF-8; "#;
+    assert!(told.stderr.contains(words), "{told:?}");
+}
+
+/// What is in a name is neither a command to the terminal nor the end of a string.
+#[test]
+fn odd_names_are_valid_json() {
+    let folder = Folder::new();
+    let file = put(
+        folder.path().join("a\"b\\\n\u{1b}[31m\u{7f}\u{202e}.fcgi"),
+        SCRIPT,
+    );
+    let text = check_file(&file, &[]);
+    assert_eq!(text.code, Some(0));
+    let mut command = testbed::command();
+    command
+        .args(["check", "--json"])
+        .arg(&file)
+        .stdout(Stdio::piped());
+    let told = told(command);
+    assert!(
+        !told.stdout.contains('\x1b') && told.stdout.contains(r#"/a\"b\\\u000a\u001b[31m"#),
+        "{told:?}"
+    );
+}
+
+/// As `setfacl -m u:65534:r-x` does; the mode alone would keep out.
+#[test]
+fn an_access_control_list_counts() {
+    let folder = Folder::new();
+    let file = put(folder.path().join("app.fcgi"), SCRIPT);
+    set_mode(&file, 0o700);
+    let list = "import os, struct, sys; every = 0xffffffff; e = lambda *a: struct.pack('<HHI', *a); \
+                os.setxattr(sys.argv[1], 'system.posix_acl_access', struct.pack('<I', 2) + e(1, 7, every) + \
+                e(2, 5, 65534) + e(4, 0, every) + e(16, 5, every) + e(32, 0, every))";
+    let report = |user: &str| check_file(&file, &["--as", user]);
+    report("65534").assert_has("red", "file", "may not run it");
+    let mut python = Command::new("python3");
+    let set = python
+        .args(["-c", list])
+        .arg(&file)
+        .stderr(Stdio::null())
+        .status();
+    if !set.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: it takes python3, and a file system with access control lists");
+        return;
+    }
+    report("65534").assert_has("green", "file", "may run it");
+    report("65533").assert_has("red", "file", "may not run it");
 }

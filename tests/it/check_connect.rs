@@ -112,6 +112,20 @@ fn a_page_is_green_and_one_that_fails_is_red() {
     assert_eq!(report.code, Some(1));
 }
 
+/// An answer that goes on for ever, and one to GET_VALUES of a byte now and then: neither keeps whoever asks.
+#[test]
+fn what_has_no_end_is_given_up() {
+    let endless = serve(|_, res| {
+        let mut body = res.content_type("text/plain").stream()?;
+        loop {
+            body.write_all(&[b'x'; 30_000])?;
+        }
+    });
+    let report = connect(&endless.address().to_string());
+    report.assert_has("red", "connect", "its answer has no end: ");
+    assert_eq!(report.code, Some(1));
+}
+
 /// What is wrong with an answer is told; all that is asked is closed without a word before.
 #[test]
 fn an_answer_that_is_not_proper_is_told() {

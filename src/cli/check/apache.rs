@@ -2,9 +2,9 @@
 //! as this user may read it.
 
 use super::person::processes;
-use super::text_of;
+use super::{shape, text_of};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// In the order in which Apache reads them; folders stand for all that is in them.
 const FILES: [&str; 7] = [
@@ -127,7 +127,13 @@ pub(super) fn values<'t>(text: &'t str, directive: &str) -> Vec<&'t str> {
 }
 
 /// What AllowOverride says for a folder: the value of the nearest `<Directory>` that has one.
+/// `None` also where AllowOverrideList makes exceptions, which nobody reads here, and where a folder's name is a variable's.
 pub(super) fn allow_override(configs: &[Config], folder: &Path) -> Option<Allowed> {
+    let text: String = configs.iter().map(|config| config.text.as_str()).collect();
+    let list = of_folder(&text, "AllowOverrideList", folder);
+    if list.is_some_and(|list| !list.eq_ignore_ascii_case("none")) || has_variables(&text) {
+        return None;
+    }
     let mut nearest: Option<Allowed> = None;
     for config in configs {
         let mut within: Option<PathBuf> = None;
@@ -146,7 +152,7 @@ pub(super) fn allow_override(configs: &[Config], folder: &Path) -> Option<Allowe
                 let is_nearer = nearest.as_ref().is_none_or(|other| {
                     depth(place) >= depth(&other.folder) + usize::from(config.is_given)
                 });
-                if covers(place, folder) && is_nearer {
+                if is_above(place, folder) && is_nearer {
                     nearest = Some(Allowed {
                         value: (*value).to_owned(),
                         folder: place.clone(),
@@ -159,24 +165,54 @@ pub(super) fn allow_override(configs: &[Config], folder: &Path) -> Option<Allowe
     nearest
 }
 
-/// Whether a folder is `place` or lies below it; in that, `*` and `?` stand for what is no slash.
-fn covers(place: &Path, folder: &Path) -> bool {
-    let mut parts = folder.components();
-    place.components().all(|pattern| {
-        let part = parts.next().map(|part| part.as_os_str().to_string_lossy());
-        let pattern = pattern.as_os_str().to_string_lossy();
-        part.is_some_and(|part| is_like(pattern.as_bytes(), part.as_bytes()))
-    })
+/// Nobody knows what a variable in the name of a `<Directory>` stands for.
+fn has_variables(text: &str) -> bool {
+    let mut sections = values(text, "<Directory").into_iter();
+    sections.any(|name| name.contains("${"))
 }
 
-fn is_like(pattern: &[u8], text: &[u8]) -> bool {
-    match (pattern, text) {
-        ([], _) => text.is_empty(),
-        ([b'*', rest @ ..], _) => (0..=text.len()).any(|at| is_like(rest, &text[at..])),
-        ([b'?', rest @ ..], [_, text @ ..]) => is_like(rest, text),
-        ([one, rest @ ..], [other, text @ ..]) => one == other && is_like(rest, text),
-        _ => false,
+/// Whether there is a `<Directory>` for a folder or one above it, but the root of the system.
+pub(super) fn is_named(text: &str, folder: &Path) -> bool {
+    let sections = values(text, "<Directory").into_iter();
+    let places =
+        sections.map(|name| Path::new(name.trim_end_matches('>').trim().trim_matches('"')));
+    let mut places = places.filter(|place| *place != Path::new("/"));
+    places.any(|place| is_above(place, folder))
+}
+
+/// What a directive says for a folder: the value of the nearest `<Directory>` that has it, in whose name there may be
+/// wildcards.
+pub(super) fn of_folder(text: &str, directive: &str, folder: &Path) -> Option<String> {
+    let mut within: Option<PathBuf> = None;
+    let mut nearest: Option<(usize, String)> = None;
+    for line in text.lines().map(str::trim) {
+        let lower = line.to_ascii_lowercase();
+        if lower.starts_with("<directory ") {
+            let name = line["<directory ".len()..].trim_end_matches('>').trim();
+            within = Some(PathBuf::from(name.trim_matches('"')));
+        } else if lower.starts_with("</directory>") {
+            within = None;
+        } else if let (Some(place), Some(value)) = (&within, values(line, directive).first()) {
+            let depth = place.components().count();
+            let is_nearer = nearest.as_ref().is_none_or(|(other, _)| *other <= depth);
+            if is_above(place, folder) && is_nearer {
+                nearest = Some((depth, (*value).to_owned()));
+            }
+        }
     }
+    nearest.map(|(_, value)| value)
+}
+
+/// A place is known by the name that Apache was told, which may be a link, and the folder by its own.
+fn is_above(place: &Path, folder: &Path) -> bool {
+    let mut parts = folder.components();
+    let is_part = |wanted: Component| {
+        let wildcards = wanted.as_os_str().to_string_lossy();
+        let part = parts.next().map(|part| part.as_os_str().to_string_lossy());
+        part.is_some_and(|part| part == wildcards || shape::fits_wildcards(&wildcards, &part))
+    };
+    place.components().all(is_part)
+        || fs::canonicalize(place).is_ok_and(|place| folder.starts_with(place))
 }
 
 #[cfg(test)]
@@ -223,6 +259,34 @@ mod tests {
         assert_eq!(at("/home/ada/public_html/shop"), "FileInfo");
         assert_eq!(at("/home/ada/public"), "None");
         assert_eq!(at("/home/public_html"), "None");
+    }
+
+    /// A list of single directives; a variable; a folder that is a link.
+    #[test]
+    fn a_folder_may_be_meant_without_being_named() {
+        let none = "<Directory />\nAllowOverride None\n</Directory>\n";
+        let of = |name: &str, line: &str, folder: &Path| {
+            let text = format!("{none}<Directory {name}>\n{line}\n</Directory>\n");
+            let config = Config {
+                file: "/a.conf".into(),
+                text,
+                is_given: false,
+            };
+            allow_override(&[config], folder).map(|allowed| allowed.value)
+        };
+        let (all, ada) = ("AllowOverride All", Path::new("/home/ada/public_html/x"));
+        let named = |name| of(name, all, ada);
+        assert_eq!(named("\"/home/[a-c]*/\"").as_deref(), Some("All"));
+        assert_eq!(named("${HOMES}"), None);
+        assert_eq!(of("/home", "AllowOverrideList RewriteRule", ada), None);
+        let process = fs::canonicalize("/proc/self").unwrap();
+        assert_eq!(of("/proc/self", all, &process).as_deref(), Some("All"));
+        let options = "<Directory /home>\nOptions +ExecCGI\n</Directory>\n";
+        assert_eq!(
+            of_folder(options, "Options", ada).as_deref(),
+            Some("+ExecCGI")
+        );
+        assert!(is_named(options, ada) && !is_named(none, ada));
     }
 
     #[test]

@@ -1,21 +1,22 @@
 //! Rewrite rules that lead to themselves, as the guides' does where its condition was lost: Apache applies a folder's rules
 //! again to what they made. Called by `htaccess`.
 
-use super::Finding;
+use super::{Finding, shape};
 
 /// Patterns that every path matches, the rewritten one too.
 const ALL: [&str; 6] = ["^(.*)$", "^.*$", "(.*)", ".*", "^(.+)$", "^"];
 
 /// Of the text beside a program of that name.
 pub(super) fn judge(text: &str, name: &str) -> Option<Finding> {
-    let mut has_condition = false;
+    let (mut has_condition, mut is_passed) = (false, false);
     for line in text.lines().map(str::trim) {
         let mut words = line.split_whitespace();
         match words.next().unwrap_or("").to_ascii_lowercase().as_str() {
             "rewritecond" => has_condition = true,
             "rewriterule" => {
                 let rule: Vec<&str> = words.map(|word| word.trim_matches('"')).collect();
-                if !has_condition && is_circle(&rule, name) {
+                is_passed |= !has_condition && passes(&rule, name);
+                if !has_condition && !is_passed && is_circle(&rule, name) {
                     return Some(Finding::red(
                         format!(
                             "{line:?} has no condition, and rewrites what it has rewritten: 500, after 10 rounds (AH00124)"
@@ -29,6 +30,20 @@ pub(super) fn judge(text: &str, name: &str) -> Option<Finding> {
         }
     }
     None
+}
+
+/// Whether what leads to the program goes no further than this rule.
+fn passes(rule: &[&str], name: &str) -> bool {
+    let [pattern, "-", flags, ..] = rule else {
+        return false;
+    };
+    let mut flags = flags.trim_matches(['[', ']']).split(',');
+    let ends = flags.any(|flag| {
+        ["L", "END"]
+            .iter()
+            .any(|end| flag.eq_ignore_ascii_case(end))
+    });
+    ends && shape::fits(pattern, &format!("{name}/x"))
 }
 
 fn is_circle(rule: &[&str], name: &str) -> bool {
@@ -63,6 +78,9 @@ mod tests {
                 true,
             ),
             (rule.replace("L]", "END]"), false),
+            (format!("RewriteRule ^app\\.fcgi - [L]\n{rule}"), false),
+            (format!("RewriteRule ^static/ - [L]\n{rule}"), true),
+            (format!("RewriteRule ^app\\.fcgi - [F]\n{rule}"), true),
             (rule.replace("^(.*)$", "^(page/.*)$"), false),
             (rule.replace("app.fcgi", "other.fcgi"), false),
             (rule.replace("RewriteRule", "#RewriteRule"), false),

@@ -9,6 +9,8 @@ pub(super) struct Elf {
     pub(super) needed: Vec<String>,
     /// Where it wants its libraries to be looked for first.
     pub(super) run_path: Vec<String>,
+    /// By DT_RUNPATH, which counts for this file alone and takes the place of what others' RPATH say.
+    pub(super) has_run_path: bool,
     /// Versions of the C library that it was built against: `GLIBC_2.34`.
     pub(super) versions: Vec<String>,
 }
@@ -16,8 +18,12 @@ pub(super) struct Elf {
 /// So many bytes of the file from there on, or fewer at its end.
 pub(super) type ReadAt<'r> = &'r dyn Fn(u64, usize) -> Vec<u8>;
 
-/// Larger tables are no program's.
+/// Larger tables are no program's. A file may say anything, and is as large as it likes where it has holes.
 const LARGEST: u64 = 16 << 20;
+
+/// More libraries and longer names are no program's.
+const MOST_NEEDED: usize = 1000;
+const LONGEST_NAME: usize = 4096;
 
 const LOAD: u64 = 1;
 const DYNAMIC: u64 = 2;
@@ -44,7 +50,7 @@ pub(super) fn read(read_at: ReadAt) -> Option<Elf> {
         true => (number(32, 8)?, number(54, 2)?, number(56, 2)?),
         false => (number(28, 4)?, number(42, 2)?, number(44, 2)?),
     };
-    let bytes = read_at(table, (size * count) as usize);
+    let bytes = read_at(table, (size * count).min(LARGEST) as usize);
     let segments: Vec<Segment> = bytes
         .chunks(size.max(1) as usize)
         .map_while(|bytes| form.segment(bytes))
@@ -148,8 +154,10 @@ impl Elf {
         let strings = read_at(offset, size.min(LARGEST) as usize);
         for (tag, at) in entries {
             match tag {
+                NEEDED if self.needed.len() == MOST_NEEDED => return None,
                 NEEDED => self.needed.push(string(&strings, at)?),
-                RPATH | RUNPATH => {
+                RPATH | RUNPATH if self.run_path.len() < MOST_NEEDED => {
+                    self.has_run_path |= tag == RUNPATH;
                     let folders = string(&strings, at)?;
                     self.run_path.extend(folders.split(':').map(str::to_owned));
                 }
@@ -157,7 +165,10 @@ impl Elf {
             }
         }
         let names = strings.split(|&byte| byte == 0);
-        let names = names.filter(|name| name.starts_with(b"GLIBC_2."));
+        let names = names.filter(|name| {
+            (name.starts_with(b"GLIBC_2.") || name.starts_with(b"GLIBC_ABI_"))
+                && name.len() < LONGEST_NAME
+        });
         self.versions = names
             .flat_map(|name| str::from_utf8(name))
             .map(str::to_owned)
@@ -169,6 +180,7 @@ impl Elf {
 /// What stands there up to a NUL.
 fn string(bytes: &[u8], at: u64) -> Option<String> {
     let bytes = bytes.get(usize::try_from(at).ok()?..)?;
+    let bytes = &bytes[..bytes.len().min(LONGEST_NAME)];
     let len = bytes.iter().position(|&byte| byte == 0)?;
     Some(String::from_utf8_lossy(&bytes[..len]).into_owned())
 }
@@ -262,5 +274,79 @@ mod tests {
                 let _ = of(&bytes);
             }
         }
+    }
+
+    /// As an upload that went wrong, or somebody who means it: neither panics, nor takes memory or time without end.
+    #[test]
+    fn ten_thousand_damaged_programs_are_read() {
+        let mut bytes = std::fs::read("/bin/true").unwrap();
+        let whole = bytes.clone();
+        let mut seed = 7_u64;
+        let mut next = |below: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 33) as usize % below
+        };
+        let mut readable = 0;
+        for round in 0..10_000 {
+            let mut touched = Vec::new();
+            for _ in 0..=next(4) {
+                // Mostly in the heads, where a byte decides.
+                let within = if round % 4 == 0 { bytes.len() } else { 0x400 };
+                let at = next(within.min(bytes.len()));
+                touched.push(at);
+                bytes[at] = [0, 0xff, 0x7f, 1, next(256) as u8][next(5)];
+            }
+            let len = if round % 8 == 0 {
+                next(bytes.len())
+            } else {
+                bytes.len()
+            };
+            readable += usize::from(of(&bytes[..len]).is_some());
+            for at in touched {
+                bytes[at] = whole[at];
+            }
+        }
+        assert!(readable > 100 && readable < 10_000, "{readable}");
+    }
+
+    /// A file of holes says that it has a table of 4 GiB, and a thousand thousand libraries whose names are of 16 MiB.
+    #[test]
+    fn what_a_file_claims_is_not_taken_into_memory() {
+        let asked = std::cell::Cell::new(0);
+        let mut head = [0; 64];
+        head[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        head[54..58].fill(0xff);
+        let elf = read(&|at, len| {
+            asked.set(asked.get().max(len));
+            match at {
+                0 => [&head[..], &vec![0; len.min(64)]].concat()[..len.min(64)].to_vec(),
+                _ => Vec::new(),
+            }
+        });
+        assert_eq!(elf, None);
+        assert!(asked.get() as u64 <= LARGEST, "{}", asked.get());
+        let mut entries: Vec<u8> = Vec::new();
+        for (tag, value) in [(STRINGS, 0), (STRINGS_SIZE, LARGEST)]
+            .into_iter()
+            .chain((0..100_000).map(|_| (NEEDED, 0)))
+        {
+            entries.extend(u64::to_le_bytes(tag));
+            entries.extend(u64::to_le_bytes(value));
+        }
+        let form = Form {
+            is_64: true,
+            is_big: false,
+        };
+        let segments = [Segment {
+            kind: LOAD,
+            offset: 0,
+            address: 0,
+            size: LARGEST,
+        }];
+        let strings = |_: u64, len: usize| [vec![b'x'; 1000], vec![0; len - 1000]].concat();
+        let mut elf = Elf::default();
+        assert_eq!(elf.add_dynamic(form, &entries, &segments, &strings), None);
+        assert_eq!(elf.needed.len(), MOST_NEEDED);
+        assert_eq!(string(&[b'x'; LONGEST_NAME + 1], 0), None);
     }
 }

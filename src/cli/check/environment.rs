@@ -11,7 +11,7 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
         .map(|(name, _)| name.to_string_lossy().into_owned())
         .collect();
     names.sort();
-    let is_apache = subject.folder().join(".htaccess").exists();
+    let is_apache = subject.site().join(".htaccess").exists();
     judge(&names, is_apache, subject.server.listen.is_empty())
 }
 

@@ -11,6 +11,9 @@ const GROUP_WRITES: u32 = 0o020;
 const STICKY: u32 = 0o1000;
 const SETS_USER_OR_GROUP: u32 = 0o6000;
 
+/// Linux's number on all machines but MIPS, Alpha and SPARC.
+const ELOOP: i32 = 40;
+
 pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     let found = match fs::metadata(&subject.program) {
         Ok(found) => found,
@@ -55,7 +58,15 @@ fn missing(path: &Path, error: &std::io::Error) -> Finding {
             format!("{} is a link that leads nowhere", path.display()),
             "make it anew: ln -sf /path/of/the/program",
         ),
-        ErrorKind::NotFound => Finding::red(
+        // Stable Rust has no name for it.
+        _ if error.raw_os_error() == Some(ELOOP) => Finding::red(
+            format!(
+                "{} is a link that leads to itself, or through too many others",
+                path.display()
+            ),
+            "make it anew: ln -sf /path/of/the/program",
+        ),
+        ErrorKind::NotFound | ErrorKind::NotADirectory => Finding::red(
             format!("there is no {}", path.display()),
             "upload it, or write its name as it is: large and small letters differ",
         ),

@@ -2,31 +2,39 @@
 
 use super::apache::Allowed;
 use super::person::{Node, READ};
-use super::{Finding, Subject, apache, base, circles, text_of};
+use super::{Finding, Subject, apache, base, circles, shape, text_of};
+use std::path::Path;
 
 pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
-    let path = subject.folder().join(".htaccess");
-    if !path.exists() {
+    let path = subject.site().join(".htaccess");
+    let Ok(node) = Node::at(&path) else {
         return Vec::new();
+    };
+    if !path.is_file() {
+        return vec![Finding::red(
+            format!(
+                "{} is no file: Apache answers each request with 403",
+                path.display()
+            ),
+            "remove it, and take what conf htaccess prints",
+        )];
     }
     let mut findings = Vec::new();
-    if let Ok(node) = Node::at(&path) {
-        let blind = subject
-            .people
-            .iter()
-            .filter(|person| !person.may(READ, &node));
-        findings.extend(blind.map(|person| {
-            subject.refused(
-                format!(
-                    "{} may not read {} ({}): Apache answers 403",
-                    person.name,
-                    path.display(),
-                    node.described()
-                ),
-                format!("chmod 644 {}", path.display()),
-            )
-        }));
-    }
+    let blind = subject
+        .people
+        .iter()
+        .filter(|person| !person.may(READ, &node));
+    findings.extend(blind.map(|person| {
+        subject.refused(
+            format!(
+                "{} may not read {} ({}): Apache answers 403",
+                person.name,
+                path.display(),
+                node.described()
+            ),
+            format!("chmod 644 {}", path.display()),
+        )
+    }));
     let Some(text) = text_of(&path) else {
         findings.push(Finding::yellow(
             format!("{} cannot be read", path.display()),
@@ -34,18 +42,51 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
         ));
         return findings;
     };
-    let name = subject
-        .file
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
+    let (name, folder) = (subject.name(), subject.site());
     let configs = apache::configs();
-    let allowed = apache::allow_override(&configs, subject.folder());
-    let exists = |file: &str| subject.folder().join(file).exists();
-    findings.extend(judge(&text, &name, allowed.as_ref(), &exists));
+    let allowed = apache::allow_override(&configs, folder);
     let configuration: String = configs.into_iter().map(|config| config.text).collect();
-    findings.extend(base::judge(&text, subject.folder(), &configuration));
+    let around = Around::of(&configuration, allowed, folder, &name);
+    let exists = |file: &str| folder.join(file).exists();
+    findings.extend(judge(&text, &name, &around, &exists));
+    findings.extend(base::judge(&text, folder, &configuration));
     findings
+}
+
+/// Whether the text in the program's folder gives it to a server of its own: `SetHandler "proxy:unix:/run/x|fcgi://y"`.
+pub(super) fn is_proxied(text: &str, name: &str) -> bool {
+    read(text, name).is_proxied()
+}
+
+/// What the server's own configuration says for the folder, as far as it could be read.
+#[derive(Debug, Default)]
+struct Around {
+    /// AllowOverride
+    allowed: Option<Allowed>,
+    has_exec_cgi: bool,
+    handler: Option<String>,
+}
+
+impl Around {
+    fn of(configuration: &str, allowed: Option<Allowed>, folder: &Path, name: &str) -> Around {
+        let options = apache::of_folder(configuration, "Options", folder);
+        let handlers = apache::values(configuration, "AddHandler").into_iter();
+        let handlers = handlers.map(words).filter(|words| ends_so(name, words));
+        let is_named = apache::is_named(configuration, folder);
+        Around {
+            allowed,
+            has_exec_cgi: options.is_some_and(|options| {
+                let options = options.to_ascii_lowercase();
+                let mut options = options.split_whitespace();
+                options.any(|option| matches!(option, "+execcgi" | "execcgi" | "all" | "+all"))
+            }),
+            // A folder that it does not name is another configuration's, if anybody's.
+            handler: handlers
+                .filter_map(|words| words.first().cloned())
+                .next_back()
+                .filter(|_| is_named),
+        }
+    }
 }
 
 /// What a `.htaccess` says for one file.
@@ -60,21 +101,28 @@ struct Said {
     targets: Vec<String>,
     /// By something else than rewrite rules.
     leads_otherwise: bool,
+    /// FcgidWrapper … virtual, which gets what is no file; the program is one.
+    is_virtual: bool,
+    /// The file itself has a handler.
+    is_handled: bool,
+    /// Nobody gets the file by its own address.
+    is_denied: bool,
 }
 
-fn judge(
-    text: &str,
-    name: &str,
-    allowed: Option<&Allowed>,
-    exists: &dyn Fn(&str) -> bool,
-) -> Vec<Finding> {
-    let said = read(text, name);
+fn judge(text: &str, name: &str, around: &Around, exists: &dyn Fn(&str) -> bool) -> Vec<Finding> {
+    let mut said = read(text, name);
+    let ignored = ignored(around.allowed.as_ref(), &said);
+    said.exec_cgi = said.exec_cgi.or(around.has_exec_cgi.then_some(true));
+    if said.handler.is_none() {
+        said.handler = around.handler.clone();
+    }
     let mut findings: Vec<Finding> = [
-        ignored(allowed, &said),
+        ignored,
         options(&said),
         handler(&said, name),
         engine(&said),
         unled(&said, name),
+        downloaded(&said, name),
         circles::judge(text, name),
     ]
     .into_iter()
@@ -83,8 +131,12 @@ fn judge(
     findings.extend(targets(&said, name, exists));
     if findings.is_empty() {
         let handler = said.handler.as_deref().unwrap_or("");
+        let how = match said.is_proxied() {
+            true => format!("it gives {name} to {handler}"),
+            false => format!("it allows {name} to run (ExecCGI) by {handler}"),
+        };
         findings.push(Finding::green(format!(
-            "it allows {name} to run (ExecCGI) by {handler}, and {} rewrite rules lead to what is there",
+            "{how}, and {} rewrite rules lead to what is there",
             said.targets.len()
         )));
     }
@@ -114,6 +166,15 @@ fn ignored(allowed: Option<&Allowed>, said: &Said) -> Option<Finding> {
         file.display(),
         folder.display()
     );
+    // Debian's says so of all folders that it does not name, and serves none of them: another configuration may.
+    if has("none") && folder == Path::new("/") {
+        return Some(Finding::yellow(
+            format!(
+                "Apache does not read it, if it serves this folder by that configuration: {says}"
+            ),
+            "there, or in a <Directory> of its own for this folder: AllowOverride FileInfo Options",
+        ));
+    }
     if has("none") {
         return Some(Finding::red(
             format!(
@@ -146,6 +207,8 @@ fn options(said: &Said) -> Option<Finding> {
         ));
     }
     match said.exec_cgi {
+        // Apache runs nothing then.
+        _ if said.is_proxied() => None,
         Some(true) => None,
         Some(false) => Some(Finding::red(
             "it takes ExecCGI away: Apache answers 403, \"Options ExecCGI is off in this directory\"",
@@ -161,6 +224,7 @@ fn options(said: &Said) -> Option<Finding> {
 fn handler(said: &Said, name: &str) -> Option<Finding> {
     match said.handler.as_deref() {
         Some("fcgid-script" | "fastcgi-script" | "cgi-script") => None,
+        _ if said.is_proxied() => None,
         Some(handler) => Some(Finding::yellow(
             format!(
                 "it gives {name} to the handler {handler}, which is none that starts FastCGI programs"
@@ -203,6 +267,16 @@ fn unled(said: &Said, name: &str) -> Option<Finding> {
     })
 }
 
+/// Apache 2.4.71 sends it then: what is a file is not the wrapper's.
+fn downloaded(said: &Said, name: &str) -> Option<Finding> {
+    (said.is_virtual && !said.is_denied && !said.is_handled).then(|| {
+        Finding::red(
+            format!("FcgidWrapper is for what is no file, and {name} is one: visitors download the program at its own address"),
+            format!("move it out of what is served, or write <Files \"{name}\"> with Require all denied"),
+        )
+    })
+}
+
 fn targets(said: &Said, name: &str, exists: &dyn Fn(&str) -> bool) -> Vec<Finding> {
     let files = said.targets.iter().filter_map(|target| file_of(target));
     let mut missing: Vec<String> = files.filter(|file| !exists(file)).collect();
@@ -235,6 +309,8 @@ fn read(text: &str, name: &str) -> Said {
     let mut said = Said::default();
     // Sections of files that this one is not among.
     let mut others = 0;
+    // `<If "! -f %{REQUEST_FILENAME}">`: not for the file itself. Of other conditions nobody knows.
+    let (mut is_for_some, mut is_for_no_file) = (false, false);
     let mut is_second = false;
     let text = text.replace("\\\r\n", " ").replace("\\\n", " ");
     for line in text.lines().map(str::trim) {
@@ -254,11 +330,29 @@ fn read(text: &str, name: &str) -> Said {
             "<ifmodule" => is_second = values.first().is_some_and(|name| name.starts_with('!')),
             "</ifmodule>" => is_second = false,
             "sethandler" if is_second && said.handler.is_some() => {}
-            "sethandler" => said.handler = values.first().cloned(),
-            "addhandler" if ends_so(name, values) => said.handler = values.first().cloned(),
+            "<if" => {
+                let condition = values.concat().replace([' ', '"', '>'], "");
+                // The program is a file.
+                is_for_some = condition != "-f%{REQUEST_FILENAME}";
+                is_for_no_file = condition.starts_with("!-f");
+            }
+            "</if>" => (is_for_some, is_for_no_file) = (false, false),
+            "sethandler" => {
+                said.is_handled |= !is_for_no_file;
+                said.handler = values.first().cloned();
+            }
+            "addhandler" if ends_so(name, values) => {
+                said.is_handled |= !is_for_no_file;
+                said.handler = values.first().cloned();
+            }
+            "require" | "deny" | "redirect" if !is_for_some => {
+                said.is_denied |= is_denial(&directive, values)
+            }
             "fcgidwrapper" => {
                 said.handler = Some("fcgid-script".into());
-                said.leads_otherwise |= values.iter().any(|value| value == "virtual");
+                let is_virtual = values.iter().any(|value| value == "virtual");
+                said.leads_otherwise |= is_virtual;
+                said.is_virtual |= is_virtual;
             }
             "fallbackresource" | "directoryindex" | "action" => said.leads_otherwise = true,
             "rewriteengine" => {
@@ -273,7 +367,24 @@ fn read(text: &str, name: &str) -> Said {
     said
 }
 
+/// `Require all denied`, `Deny from all`, `Redirect 403 "/"`.
+fn is_denial(directive: &str, values: &[String]) -> bool {
+    let values = values.join(" ").to_ascii_lowercase();
+    match directive {
+        "require" => values == "all denied",
+        "deny" => values == "from all",
+        _ => ["403 ", "404 ", "gone "]
+            .iter()
+            .any(|status| values.starts_with(status)),
+    }
+}
+
 impl Said {
+    fn is_proxied(&self) -> bool {
+        let handler = self.handler.as_deref().unwrap_or("");
+        handler.starts_with("proxy:") && handler.contains("fcgi:")
+    }
+
     fn options(&mut self, values: &[String], line: &str) {
         let signed = values
             .iter()
@@ -295,20 +406,14 @@ impl Said {
     }
 }
 
-/// Whether a section is for this file. A pattern is taken to be, as is a regular expression: reading one would need more
-/// than this is worth, and they are mostly there to deny.
+/// Whether a section is for this file.
 fn is_for(directive: &str, values: &[String], name: &str) -> bool {
-    let value = values
-        .first()
-        .map_or("", |value| value.trim_end_matches('>'));
-    let value = value.trim_matches('"');
-    match directive {
-        "<filesmatch" => value.contains("fcgi") || value.contains(name),
-        _ if value == "~" => true,
-        _ if value.contains(['*', '?', '[']) => {
-            ends_so(name, &[String::new(), value.trim_start_matches('*').into()])
-        }
-        _ => value == name,
+    let plain = |value: &str| value.trim_end_matches('>').trim_matches('"').to_owned();
+    match values {
+        [tilde, value, ..] if tilde == "~" => shape::fits(&plain(value), name),
+        [value, ..] if directive == "<filesmatch" => shape::fits(&plain(value), name),
+        [value, ..] => shape::fits_wildcards(&plain(value), name),
+        [] => false,
     }
 }
 
@@ -367,7 +472,11 @@ mod tests {
             folder: "/srv".into(),
             file: "/etc/a.conf".into(),
         });
-        let found = judge(text, "app.fcgi", allowed.as_ref(), &exists);
+        let around = Around {
+            allowed,
+            ..Around::default()
+        };
+        let found = judge(text, "app.fcgi", &around, &exists);
         found
             .into_iter()
             .map(|finding| (finding.level, finding.what))
@@ -390,8 +499,89 @@ mod tests {
         for form in ["", "addhandler", "wrapper"] {
             let printed = conf::text("htaccess", form, &site).unwrap();
             let found = judged(&printed, None);
-            assert_eq!(found[0].0, Level::Green, "{form}: {found:?}");
+            assert_eq!(
+                (found.len(), found[0].0),
+                (1, Level::Green),
+                "{form}: {found:?}"
+            );
             assert!(found[0].1.contains("by fcgid-script"), "{form}: {found:?}");
+        }
+        // Apache sends a program that lies there unless that is forbidden.
+        let printed = conf::text("htaccess", "wrapper", &site).unwrap();
+        let (front, rest) = printed.split_once("<Files \"app.fcgi\">").unwrap();
+        let (_, rest) = rest.split_once("</Files>").unwrap();
+        let found = judged(&format!("{front}{rest}"), None);
+        assert_eq!(found[0].0, Level::Red);
+        assert!(
+            found[0].1.contains("visitors download the program"),
+            "{found:?}"
+        );
+    }
+
+    /// Each of these was taken for a mistake.
+    #[test]
+    fn what_works_is_green() {
+        let rules = "RewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-f\nRewriteRule ^(.*)$ app.cgi/$1 [L]\n";
+        let exists = |file: &str| file == "app.cgi";
+        let runs = "Options +ExecCGI\nSetHandler fcgid-script\n";
+        for section in [
+            r#"FilesMatch "\.cgi$""#,
+            r"FilesMatch ^app\.(cgi|pl)$",
+            r#"Files ~ "^app\.cgi$""#,
+            "Files app.*",
+            "Files *.cg?",
+        ] {
+            let end = section.split(' ').next().unwrap();
+            let text = format!("<{section}>\n{runs}</{end}>\n{rules}");
+            let found = judge(&text, "app.cgi", &Around::default(), &exists);
+            assert_eq!(found[0].level, Level::Green, "{text}{found:?}");
+        }
+        let proxied = "SetHandler \"proxy:unix:/run/app.sock|fcgi://localhost/\"\n";
+        assert!(is_proxied(proxied, "app.cgi") && !is_proxied(runs, "app.cgi"));
+        let found = judge(
+            &format!("{proxied}{rules}"),
+            "app.cgi",
+            &Around::default(),
+            &exists,
+        );
+        assert_eq!(found[0].level, Level::Green, "{found:?}");
+        let configuration = "AddHandler cgi-script .cgi .pl\n<Directory /srv>\nOptions Indexes ExecCGI\n</Directory>\n";
+        let around = Around::of(configuration, None, Path::new("/srv/www"), "app.cgi");
+        let found = judge(rules, "app.cgi", &around, &exists);
+        assert_eq!(found[0].level, Level::Green, "{found:?}");
+        // Where only FileInfo is allowed, as in Debian's userdir.conf, it has to come from there.
+        let around = Around {
+            allowed: Some(Allowed {
+                value: "FileInfo".into(),
+                folder: "/srv".into(),
+                file: "/etc/a.conf".into(),
+            }),
+            ..around
+        };
+        let found = judge(rules, "app.cgi", &around, &exists);
+        assert_eq!(found[0].level, Level::Green, "{found:?}");
+        let around = Around::of(configuration, None, Path::new("/home"), "app.cgi");
+        assert_eq!(
+            judge(rules, "app.cgi", &around, &exists)[0].level,
+            Level::Yellow
+        );
+    }
+
+    /// Debian's configuration serves nothing of what it only says that of.
+    #[test]
+    fn what_is_said_of_all_folders_is_no_proof() {
+        for (place, level) in [("/", Level::Yellow), ("/srv", Level::Red)] {
+            let around = Around {
+                allowed: Some(Allowed {
+                    value: "None".into(),
+                    folder: place.into(),
+                    file: "/etc/a.conf".into(),
+                }),
+                ..Around::default()
+            };
+            let found = judge(GUIDE, "app.fcgi", &around, &|_| true);
+            assert_eq!((found.len(), found[0].level), (1, level), "{found:?}");
+            assert!(found[0].what.contains("AllowOverride None"));
         }
     }
 

@@ -20,12 +20,28 @@ pub(super) struct Missing {
 /// What the linker will not find, the libraries' own needs included.
 pub(super) fn missing(program: &Path, elf: &Elf) -> Vec<Missing> {
     let system = system_folders(elf.machine);
+    let is_musl = elf
+        .interpreter
+        .as_ref()
+        .is_some_and(|name| name.contains("/ld-musl"));
+    // An old RPATH counts for the libraries' own needs, too.
+    let inherited = match elf.has_run_path {
+        true => Vec::new(),
+        false => own_folders(program, &elf.run_path),
+    };
     let mut waiting = VecDeque::from([(program.to_owned(), elf.clone())]);
     let (mut seen, mut missing) = (Vec::new(), Vec::new());
     while let Some((file, elf)) = waiting.pop_front() {
         let mut folders = own_folders(&file, &elf.run_path);
+        if !elf.has_run_path {
+            folders.extend(inherited.iter().cloned());
+        }
         folders.extend(system.iter().cloned());
-        for name in &elf.needed {
+        for name in elf
+            .needed
+            .iter()
+            .filter(|name| !(is_musl && is_loaders(name)))
+        {
             if seen.contains(name) || seen.len() == MOST {
                 continue;
             }
@@ -85,18 +101,43 @@ fn library(name: &str, folders: &[PathBuf], machine: u16) -> Option<(PathBuf, El
     found.find(|(_, elf)| elf.machine == machine)
 }
 
+/// musl's loader is the C library and all its parts, whatever file has that name: Debian's libc.so is a text for ld.
+fn is_loaders(name: &str) -> bool {
+    let parts = ["c", "pthread", "rt", "m", "dl", "util", "xnet"];
+    parts
+        .iter()
+        .any(|part| name.starts_with(&format!("lib{part}.")))
+}
+
 fn own_folders(file: &Path, run_path: &[String]) -> Vec<PathBuf> {
     let origin = file
         .parent()
         .unwrap_or(Path::new("/"))
         .display()
         .to_string();
-    let folder = |path: &String| {
-        path.replace("${ORIGIN}", &origin)
+    // The linker fills in one of these for $LIB; ld.so(8) leaves open which.
+    let libs = [
+        "lib64",
+        "lib",
+        "lib/x86_64-linux-gnu",
+        "lib/aarch64-linux-gnu",
+    ];
+    let folders = |path: &String| {
+        let path = path
+            .replace("${ORIGIN}", &origin)
             .replace("$ORIGIN", &origin)
-            .into()
+            .replace("${LIB}", "$LIB");
+        let libs = if path.contains("$LIB") {
+            &libs[..]
+        } else {
+            &libs[..1]
+        };
+        let folders = libs
+            .iter()
+            .map(|lib| PathBuf::from(path.replace("$LIB", lib)));
+        folders.collect::<Vec<PathBuf>>()
     };
-    run_path.iter().map(folder).collect()
+    run_path.iter().flat_map(folders).collect()
 }
 
 fn system_folders(machine: u16) -> Vec<PathBuf> {
@@ -154,6 +195,25 @@ mod tests {
         }
     }
 
+    /// As musl-gcc links: `libc.so` is the loader itself.
+    #[test]
+    fn of_musl_its_own_parts_are_never_missing() {
+        let mut elf = Elf {
+            machine: elf::ours().unwrap_or(0),
+            interpreter: Some("/lib/ld-musl-x86_64.so.1".into()),
+            needed: vec!["libc.so".into(), "libnowhere.so".into()],
+            ..Elf::default()
+        };
+        let names = |elf: &Elf| -> Vec<String> {
+            let missing = missing(Path::new("/srv/app"), elf);
+            missing.into_iter().map(|missing| missing.name).collect()
+        };
+        assert_eq!(names(&elf), ["libnowhere.so"]);
+        elf.interpreter = Some("/lib64/ld-linux-x86-64.so.2".into());
+        elf.needed = vec!["libpthread.so".into()];
+        assert_eq!(names(&elf), ["libpthread.so"]);
+    }
+
     #[test]
     fn folders_are_read_from_the_lists() {
         let text = "# x\ninclude /etc/x/*.conf\n/opt/lib # ours\n/a:/b\n";
@@ -163,5 +223,7 @@ mod tests {
         );
         let own = own_folders(Path::new("/srv/app"), &["$ORIGIN/lib".into()]);
         assert_eq!(own, [Path::new("/srv/lib")]);
+        let own = own_folders(Path::new("/srv/app"), &["${ORIGIN}/$LIB".into()]);
+        assert!(own.contains(&"/srv/lib".into()) && own.contains(&"/srv/lib64".into()));
     }
 }

@@ -81,17 +81,44 @@ pub(super) fn limit(text: &str, name: &str) -> Limit {
     (numbers.next().flatten(), numbers.next().flatten())
 }
 
-/// The nearest control group's limit of that name, of this process's group and those above: `memory.max`.
+/// The least limit of that name, of this process's control group and those above: `memory.max`, `pids.max`.
 pub(super) fn group_limit(name: &str) -> Option<u64> {
     let text = text_of(Path::new("/proc/self/cgroup"))?;
-    let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    let root = Path::new("/sys/fs/cgroup");
-    let place: PathBuf = root.join(path);
-    let groups = place
-        .ancestors()
-        .take_while(|place| place.starts_with(root));
-    let limits = groups.filter_map(|group| text_of(&group.join(name))?.trim().parse().ok());
-    limits.min()
+    let limits = limit_files(&text, name).into_iter();
+    let limits = limits.filter_map(|file| text_of(&file)?.trim().parse().ok());
+    // cgroup v1 writes no limit as the largest number of whole pages.
+    limits.filter(|&limit| limit < 1 << 60).min()
+}
+
+/// In cgroup v2 there is one tree; in v1 one for each controller, and memory's limit has another name.
+fn limit_files(text: &str, name: &str) -> Vec<PathBuf> {
+    let controller = name.split('.').next().unwrap_or("");
+    let old_name = match name {
+        "memory.max" => "memory.limit_in_bytes",
+        other => other,
+    };
+    let of_line = |line: &str| {
+        let (_, rest) = line.split_once(':')?;
+        let (controllers, path) = rest.split_once(":/")?;
+        let root = Path::new("/sys/fs/cgroup");
+        let (root, name) = match controllers {
+            "" => (root.to_owned(), name),
+            all => {
+                all.split(',').find(|one| *one == controller)?;
+                (root.join(controller), old_name)
+            }
+        };
+        let place = root.join(path);
+        let groups = place
+            .ancestors()
+            .take_while(|place| place.starts_with(&root));
+        Some(
+            groups
+                .map(|group| group.join(name))
+                .collect::<Vec<PathBuf>>(),
+        )
+    };
+    text.lines().filter_map(of_line).flatten().collect()
 }
 
 fn of_group(server: &Server) -> Option<Finding> {
@@ -121,6 +148,29 @@ mod tests {
         assert_eq!(limit(TEXT, "Max processes"), (Some(100), Some(200)));
         assert_eq!(limit(TEXT, "Max cpu time"), (None, None));
         assert_eq!(limit("", "Max cpu time"), (None, None));
+    }
+
+    #[test]
+    fn both_kinds_of_control_groups_have_limits() {
+        let files = |text: &str, name| -> Vec<String> {
+            let files = limit_files(text, name).into_iter();
+            files.map(|file| file.display().to_string()).collect()
+        };
+        let root = "/sys/fs/cgroup";
+        assert_eq!(
+            files("0::/a/b\n", "pids.max"),
+            ["/a/b", "/a", ""].map(|group| format!("{root}{group}/pids.max"))
+        );
+        let old = "9:pids:/a\n4:cpu,memory:/\n1:name=systemd:/x\n";
+        assert_eq!(
+            files(old, "pids.max"),
+            ["/a", ""].map(|group| format!("{root}/pids{group}/pids.max"))
+        );
+        assert_eq!(
+            files(old, "memory.max"),
+            [format!("{root}/memory/memory.limit_in_bytes")]
+        );
+        assert!(files("", "pids.max").is_empty() && files("x\n0:\n", "pids.max").is_empty());
     }
 
     #[test]

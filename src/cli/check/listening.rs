@@ -26,14 +26,13 @@ pub(super) fn at_port(wanted: SocketAddr) -> Option<(u32, u64)> {
 
 /// All unix sockets with a path on which somebody listens, and their numbers.
 pub(super) fn unix() -> Vec<(u64, PathBuf)> {
-    unix_of(&text_of(Path::new("/proc/net/unix")).unwrap_or_default())
+    unix_of(&table_of("/proc/net/unix"))
 }
 
 /// All TCP addresses on which somebody listens, with user and number.
 pub(super) fn tcp() -> Vec<(SocketAddr, u32, u64)> {
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| text_of(Path::new(table)));
-    let tables = tables.iter().flatten();
-    tables.flat_map(|table| tcp_of(table)).collect()
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(table_of);
+    tables.iter().flat_map(|table| tcp_of(table)).collect()
 }
 
 /// The process that has a socket open, and its user, where this user may see it.
@@ -55,6 +54,13 @@ pub(super) fn holder(inode: u64, uid: u32) -> String {
         }
         None => format!("a process that only {} and root may see", name_of(uid)),
     }
+}
+
+/// A table of the kernel's, of any size: a busy machine has more than ten thousand sockets, which is more than what text
+/// files are read to.
+fn table_of(path: &str) -> String {
+    let bytes = fs::read(path).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The same file: its folder may be named in more than one way.
@@ -133,6 +139,15 @@ mod tests {
             let any = line.replace("0100007F", &"0".repeat(32));
             assert_eq!(tcp_of(&any), [("[::]:9000".parse().unwrap(), 33, 77)]);
         }
+    }
+
+    /// More than any text file is read to, which cut off the last of 12,000 sockets: they were taken to be nobody's.
+    #[test]
+    fn a_table_of_any_size_is_read_to_its_end() {
+        let this = "/proc/self/exe";
+        let size = fs::metadata(this).unwrap().len();
+        assert!(size > super::super::LARGEST_TEXT);
+        assert!(table_of(this).len() as u64 >= size);
     }
 
     #[test]

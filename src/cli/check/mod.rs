@@ -4,6 +4,7 @@
 //! none touches: nothing is bound, connected to, written or started, and only regular files are opened. But for what
 //! `--connect` and `--url` name: these are asked, and nobody else.
 
+mod acl;
 mod apache;
 mod base;
 mod circles;
@@ -27,6 +28,7 @@ mod running;
 mod script;
 mod selinux;
 mod settings;
+mod shape;
 mod sockets;
 mod start;
 mod starter;
@@ -46,6 +48,7 @@ use super::{misused, print, program};
 use crate::net::{Address, Facts};
 use crate::server::Server;
 use person::Person;
+use progress::Progress;
 use report::{Finding, Report, has_colour};
 use std::fs;
 use std::fs::File;
@@ -78,6 +81,9 @@ const CONCERNS: &[Concern] = &[
     ("timeouts", timeouts::findings),
 ];
 
+/// Of these nothing can be said where the system has no /proc, which is where a daemon in a bare chroot or jail lives.
+const OF_PROC: [&str; 6] = ["starter", "running", "sockets", "fds", "limits", "memory"];
+
 /// What is told instead if `--connect` or `--url` names somebody: they are not about where the program lies.
 const ASKED: &[Concern] = &[("connect", connect::findings), ("url", url::findings)];
 
@@ -87,7 +93,7 @@ const LARGEST_TEXT: u64 = 1 << 20;
 /// Tells what is right and what is wrong. The exit status is 1 if something is.
 pub(super) fn run(server: Server, facts: Facts, wish: &Wish, flags: Options) -> ExitCode {
     let told = match &wish.log {
-        Some(log) => explain::read(log).map(|report| match wish.is_json {
+        Some(log) => explained(log).map(|report| match wish.is_json {
             true => (report.json(), report.has_findings()),
             false => (report.to_string(), report.has_findings()),
         }),
@@ -106,6 +112,13 @@ pub(super) fn run(server: Server, facts: Facts, wish: &Wish, flags: Options) -> 
         },
         Err(sentence) => misused(&sentence),
     }
+}
+
+fn explained(log: &str) -> Result<explain::Report, String> {
+    let progress = Progress::new();
+    explain::read(log, |lines| {
+        progress.say(&format!("{lines} lines are read"))
+    })
 }
 
 /// The program that is looked at, and how it would be started.
@@ -178,11 +191,27 @@ impl Subject {
             (None, None) => CONCERNS,
             _ => ASKED,
         };
-        let findings = concerns.iter().flat_map(|(name, look)| {
+        let has_proc = Path::new("/proc/self").exists();
+        let told = concerns
+            .iter()
+            .filter(|(name, _)| has_proc || !OF_PROC.contains(name));
+        let findings = told.flat_map(|(name, look)| {
             let findings = look(self).into_iter();
             findings.map(|finding| (*name, finding))
         });
-        let mut findings: Vec<_> = findings.collect();
+        let mut findings: Vec<(&str, Finding)> = findings.collect();
+        if !has_proc {
+            findings.push((
+                "system",
+                Finding::yellow(
+                    format!(
+                        "the system has no /proc, so nothing is said of {}",
+                        OF_PROC.join(", ")
+                    ),
+                    "check where there is one: mount -t proc proc /proc",
+                ),
+            ));
+        }
         // There whoever has called it looks, and a screen may be too small for all. What was asked for step by step stays
         // in that order: later lines speak of earlier ones.
         if concerns == CONCERNS {
@@ -205,6 +234,21 @@ impl Subject {
 
     fn folder(&self) -> &Path {
         self.file.parent().unwrap_or(Path::new("/"))
+    }
+
+    /// The folder in which a web server sees the program: that of a link to it, if a `.htaccess` is beside the link.
+    fn site(&self) -> &Path {
+        let typed = self.program.parent();
+        let typed = typed.filter(|folder| folder.join(".htaccess").exists());
+        typed.unwrap_or(self.folder())
+    }
+
+    /// Its name there.
+    fn name(&self) -> String {
+        let is_link = self.program.parent() == Some(self.site());
+        let path = if is_link { &self.program } else { &self.file };
+        let name = path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
     }
 
     /// What somebody cannot do who may have to.

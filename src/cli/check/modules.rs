@@ -4,7 +4,7 @@
 use super::{Finding, Subject, apache, text_of};
 
 pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
-    let text = text_of(&subject.folder().join(".htaccess"));
+    let text = text_of(&subject.site().join(".htaccess"));
     let is_on = apache::has("rewrite");
     text.and_then(|text| judge(&text, is_on))
         .into_iter()

@@ -1,5 +1,6 @@
 //! Users as the kernel sees them, and what the modes of files let them do. `check` asks it with the web server's eyes.
 
+use super::acl;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -55,8 +56,7 @@ impl Person {
 
     /// A name of /etc/passwd, or a number.
     pub(super) fn named(text: &str) -> Result<Person, String> {
-        let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-        let groups = fs::read_to_string("/etc/group").unwrap_or_default();
+        let (users, groups) = (accounts_of("/etc/passwd"), accounts_of("/etc/group"));
         find(text, &users, &groups).ok_or_else(|| {
             format!(
                 "--as: there is no user {text:?} in /etc/passwd; name one that is, or write a number"
@@ -95,6 +95,10 @@ impl Person {
     pub(super) fn may(&self, wanted: u32, node: &Node) -> bool {
         if self.uid == 0 {
             return wanted & RUN == 0 || node.is_folder || node.mode & 0o111 != 0;
+        }
+        let listed = acl::lets(self, wanted, &node.path, node.uid, node.gid);
+        if let Some(is_let) = listed {
+            return is_let;
         }
         let shift = match () {
             () if self.uid == node.uid => 6,
@@ -159,16 +163,22 @@ pub(super) fn processes() -> Vec<u32> {
 
 /// The name of a user; the number, if it has none.
 pub(super) fn name_of(uid: u32) -> String {
-    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let users = accounts_of("/etc/passwd");
     let number = uid.to_string();
     let named = accounts(&users).find(|account| account.get(2) == Some(&number.as_str()));
     named.map_or(format!("user {uid}"), |account| account[0].to_owned())
 }
 
+/// A name in another encoding than UTF-8 is no reason to know nobody.
+fn accounts_of(file: &str) -> String {
+    let bytes = fs::read(file).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 fn find(text: &str, users: &str, groups: &str) -> Option<Person> {
     let number = text.parse::<u32>().ok();
     let is_wanted = |account: &Vec<&str>| match number {
-        Some(_) => account.get(2) == Some(&text),
+        Some(number) => account.get(2).and_then(|uid| uid.parse().ok()) == Some(number),
         None => account.first() == Some(&text),
     };
     let Some(account) = accounts(users).find(is_wanted) else {
@@ -258,7 +268,9 @@ mod tests {
             ..person(33, &[33, 1000])
         };
         assert_eq!(find("www-data", users, groups), Some(www.clone()));
-        assert_eq!(find("33", users, groups), Some(www));
+        for number in ["33", "033", "+33"] {
+            assert_eq!(find(number, users, groups), Some(www.clone()), "{number}");
+        }
         assert_eq!(find("nobody", users, groups), None);
         assert_eq!(find("77", users, groups).unwrap().uid, 77);
     }

@@ -29,16 +29,14 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
         // Readable are those of one's own user, and all to root.
         let link = format!("/proc/{pid}/exe");
         let path = fs::read_link(&link).ok()?;
-        if !is_of(&path, &subject.file) {
-            return None;
-        }
+        let is_deleted = is_of(&path, &subject.file)?;
         let its = fs::metadata(&link)
             .ok()
             .map(|found| (found.dev(), found.ino()));
         Some(Running {
             pid,
             user: Person::of_process(&pid.to_string())?.name,
-            is_stale: its != now,
+            is_stale: is_stale(its == now, is_deleted)?,
             is_looked_after: starter::parent_of(&pid.to_string())
                 .is_some_and(|parent| ["apache2", "httpd"].contains(&&*starter::name(parent))),
         })
@@ -46,10 +44,18 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     judge(&running.collect::<Vec<Running>>())
 }
 
-/// The kernel names a file that was replaced so.
-fn is_of(path: &Path, file: &Path) -> bool {
+/// Whether a process that runs what has this path runs a file that has been replaced: the kernel names it so.
+fn is_of(path: &Path, file: &Path) -> Option<bool> {
     let (path, file) = (path.as_os_str().as_bytes(), file.as_os_str().as_bytes());
-    path.strip_suffix(b" (deleted)").unwrap_or(path) == file
+    let without = path.strip_suffix(b" (deleted)");
+    (path == file)
+        .then_some(false)
+        .or_else(|| (without == Some(file)).then_some(true))
+}
+
+/// `None`: another file of the same path, which is there as well: that process is in a container, and no business of ours.
+fn is_stale(is_same: bool, is_deleted: bool) -> Option<bool> {
+    (is_same || is_deleted).then_some(!is_same)
 }
 
 fn judge(running: &[Running]) -> Vec<Finding> {
@@ -129,8 +135,15 @@ mod tests {
         let found = judge(&[by_apache]);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].level, Level::Green, "{found:?}");
-        for (path, is_it) in [("/a/b", true), ("/a/b (deleted)", true), ("/a/bc", false)] {
+        for (path, is_it) in [
+            ("/a/b", Some(false)),
+            ("/a/b (deleted)", Some(true)),
+            ("/a/bc", None),
+        ] {
             assert_eq!(is_of(Path::new(path), Path::new("/a/b")), is_it);
         }
+        assert_eq!(is_stale(true, false), Some(false));
+        assert_eq!(is_stale(false, true), Some(true));
+        assert_eq!(is_stale(false, false), None);
     }
 }

@@ -6,7 +6,7 @@ use super::person::{Node, Person, RUN, WRITE, name_of, way_to};
 use super::{Finding, Subject};
 use crate::net::{Address, Permit, SWEPT, refuse_public};
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
@@ -51,11 +51,9 @@ fn of_file(subject: &Subject, address: &Address) -> Vec<Finding> {
         return Vec::new();
     };
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let Ok(found) = fs::metadata(folder) else {
-        return vec![Finding::red(
-            format!("the folder {} of {address} is not there", folder.display()),
-            format!("mkdir {}; systemd: RuntimeDirectory=", folder.display()),
-        )];
+    let found = match fs::metadata(folder) {
+        Ok(found) => found,
+        Err(error) => return vec![unseen(address, folder, &error)],
     };
     let folder = Node::of(folder, &found);
     let there = look(&path);
@@ -82,6 +80,20 @@ fn of_file(subject: &Subject, address: &Address) -> Vec<Finding> {
         );
     }
     findings
+}
+
+fn unseen(address: &Address, folder: &Path, error: &io::Error) -> Finding {
+    let folder = folder.display();
+    match error.kind() {
+        ErrorKind::NotFound => Finding::red(
+            format!("the folder {folder} of {address} is not there"),
+            format!("mkdir {folder}; systemd: RuntimeDirectory="),
+        ),
+        _ => Finding::red(
+            format!("cannot look at {folder}, the folder of {address}: {error}"),
+            "check as a user who may enter it, or as root; who starts the program has to be allowed to as well",
+        ),
+    }
 }
 
 pub(super) fn look(path: &Path) -> There {
@@ -287,6 +299,14 @@ mod tests {
             state(&address, &There::Else, &node(0o755, 1), &person(1)).level,
             Level::Red
         );
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_seen_may_be_there() {
+        let address: Address = "unix:/run/x/s".parse().unwrap();
+        let of = |kind: ErrorKind| unseen(&address, Path::new("/run/x"), &kind.into()).what;
+        assert!(of(ErrorKind::NotFound).ends_with("is not there"));
+        assert!(of(ErrorKind::PermissionDenied).starts_with("cannot look at /run/x"));
     }
 
     #[test]

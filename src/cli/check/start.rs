@@ -1,7 +1,11 @@
 //! How the program would be started from here with these flags, and why so.
 
-use super::{Finding, Subject, apache};
+use super::{Finding, Subject, apache, htaccess, text_of};
 use crate::net::Origin;
+
+const PROXIED: &str = "beside it is a .htaccess by which Apache's mod_proxy_fcgi connects to it: it is started on its own, and listens";
+const MOD_FASTCGI: &str =
+    "beside it is a .htaccess, and Apache's mod_fastcgi is on, which starts it";
 
 pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -18,13 +22,21 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
             )
         }));
     }
-    if subject.folder().join(".htaccess").exists() {
-        findings.push(behind_apache(
+    let beside = subject.site().join(".htaccess");
+    if !beside.exists() {
+        return findings;
+    }
+    let text = text_of(&beside).unwrap_or_default();
+    let is_proxied = htaccess::is_proxied(&text, &subject.name());
+    findings.push(match () {
+        () if is_proxied => Finding::green(PROXIED),
+        () if apache::has("fastcgi") == Some(true) => Finding::green(MOD_FASTCGI),
+        () => behind_apache(
             apache::has("fcgid"),
             apache::has("cgid"),
             apache::has("cgi"),
-        ));
-    }
+        ),
+    });
     findings
 }
 

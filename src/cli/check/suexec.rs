@@ -15,7 +15,7 @@ const PLACES: [&str; 4] = [
 pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     let is_here = PLACES.iter().any(|place| Path::new(place).exists());
     // A host that lets its users write one starts their programs as them, as a rule.
-    if !is_here && !subject.folder().join(".htaccess").exists() {
+    if !is_here && !subject.site().join(".htaccess").exists() {
         return Vec::new();
     }
     match (Node::at(&subject.file), Node::at(subject.folder())) {

@@ -40,7 +40,7 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     let mut theirs = Vec::new();
     if subject.server.listen.is_empty() {
         let text = configuration();
-        if subject.folder().join(".htaccess").exists() || apache::has("fcgid") == Some(true) {
+        if subject.site().join(".htaccess").exists() || apache::has("fcgid") == Some(true) {
             theirs.push(Theirs::read("FcgidIOTimeout", 40, Kind::Answer, &text));
         }
     } else {

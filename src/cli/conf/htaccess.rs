@@ -120,8 +120,8 @@ pub(super) fn wrapper(site: &Site) -> String {
     let (path, name) = (site.path(), site.file_name());
     let (program, words) = (wrapped_program(site), wrapped_words(site));
     format!(
-        r#"# .htaccess of a folder whose addresses are the program's, {path}. That needs not lie in it: out of what is
-# served nobody can download it, nor what lies beside it. It has to be mod_fcgid's.
+        r#"# .htaccess of a folder whose addresses are the program's, {path}. It had better lie elsewhere: what is not
+# served nobody can download, nor what lies beside it. It has to be mod_fcgid's.
 # The server has to allow this file its directives: AllowOverride FileInfo Options (or All) for the folder; else each
 # request is a 500, and its error log names the directive.
 
@@ -144,6 +144,12 @@ Options +ExecCGI
     </If>
 </IfModule>
 
+# The program itself, should it lie here after all: Apache would send it as a file.
+<Files "{name}">
+    <If "-f %{{REQUEST_FILENAME}}">
+        Redirect 403 "/"
+    </If>
+</Files>
 {denied}{limits}# Flags of the program stand behind its name above, or as settings in a file .ht.{name} beside it: one a line
 # (max-body 1000000).
 "#,

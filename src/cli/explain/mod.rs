@@ -7,6 +7,7 @@
 mod pattern;
 mod rules;
 mod start;
+mod visitors;
 
 use super::json::quoted;
 use super::program;
@@ -15,6 +16,7 @@ use rules::{Author, HARMLESS, RULES, Rule};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
+use std::ptr;
 
 /// More of a line is not looked at. nginx cuts its own at 2 KiB, Apache at 8 KiB.
 const LONGEST_LINE: usize = 16 << 10;
@@ -22,19 +24,21 @@ const LONGEST_LINE: usize = 16 << 10;
 /// More objects of one rule are only counted.
 const MOST_OBJECTS: usize = 5;
 
+/// Lines, which take less than a second.
+const SAID_EVERY: u64 = 1 << 16;
 /// A remedy that is no longer is told again rather than looked up some lines above.
 const SHORT_REMEDY: usize = 160;
 
 /// Of a line or a part of it, in characters.
 const MOST_SHOWN: usize = 300;
 
-/// What `file` says; `-` is standard input.
+/// What `file` says; `-` is standard input. `say` is told now and then how many lines have been read.
 ///
 /// # Errors
 /// One sentence.
-pub(super) fn read(file: &str) -> Result<Report, String> {
+pub(super) fn read(file: &str, say: impl Fn(u64)) -> Result<Report, String> {
     if file == "-" {
-        return Report::read(io::stdin().lock())
+        return Report::read(io::stdin().lock(), say)
             .map_err(|error| format!("cannot read standard input: {error}"));
     }
     let mut log = File::open(file)
@@ -50,7 +54,7 @@ pub(super) fn read(file: &str) -> Result<Report, String> {
             program::name()
         ));
     }
-    Report::read(log).map_err(|error| format!("cannot read the log {file}: {error}"))
+    Report::read(log, say).map_err(|error| format!("cannot read the log {file}: {error}"))
 }
 
 fn way_in(error: &io::Error) -> &'static str {
@@ -99,11 +103,14 @@ struct Finding {
 impl Report {
     /// # Errors
     /// When the log cannot be read to its end.
-    pub(super) fn read(mut log: impl BufRead) -> io::Result<Report> {
+    fn read(mut log: impl BufRead, say: impl Fn(u64)) -> io::Result<Report> {
         let mut report = Report::default();
         let mut line = Vec::new();
         while next_line(&mut log, &mut line)? {
             report.lines += 1;
+            if report.lines.is_multiple_of(SAID_EVERY) {
+                say(report.lines);
+            }
             report.take(&String::from_utf8_lossy(&line));
         }
         Ok(report)
@@ -126,7 +133,8 @@ impl Report {
     }
 
     fn take(&mut self, line: &str) {
-        let Some((author, rule, taken)) = explained(line) else {
+        let own = visitors::without(line);
+        let Some((author, rule, taken)) = explained(&own) else {
             return;
         };
         self.explained += 1;
@@ -207,7 +215,7 @@ impl Report {
 
 impl Finding {
     fn is_of(&self, rule: &Rule) -> bool {
-        std::ptr::eq(self.rule, rule)
+        ptr::eq(self.rule, rule)
     }
 
     fn json(&self) -> String {
@@ -321,9 +329,11 @@ fn thread(line: &str) -> Option<String> {
         .map(|(thread, _)| thread.chars().take(MOST_SHOWN).collect())
 }
 
-/// Who wrote a line and what it means.
+/// Who wrote a line, which has no words of visitors any more, and what it means: the first of an author's rules that fits.
+/// Of several authors the one counts whose words come first, for the others' may be what it tells of; but what this
+/// program writes always stands behind somebody else's word.
 fn explained(line: &str) -> Option<(&'static Author, &'static Rule, pattern::Taken<'_>)> {
-    let line = without_referrer(line);
+    let latest = visitors::own_words(line).unwrap_or(line.len());
     if HARMLESS
         .iter()
         .any(|pattern| pattern::taken(pattern, line).is_some())
@@ -333,20 +343,17 @@ fn explained(line: &str) -> Option<(&'static Author, &'static Rule, pattern::Tak
     let authors = RULES
         .iter()
         .filter(|author| author.marks.iter().any(|mark| line.contains(mark)));
-    authors
-        .flat_map(|author| author.rules.iter().map(move |rule| (author, rule)))
-        .find_map(|(author, rule)| {
-            let mut patterns = rule.patterns.iter();
-            let taken = patterns.find_map(|pattern| pattern::taken(pattern, line))?;
-            Some((author, rule, taken))
+    let found = authors.filter_map(|author| {
+        let is_ours = ptr::eq(author, &RULES[0]);
+        author.rules.iter().find_map(|rule| {
+            let mut taken = rule.patterns.iter();
+            let taken = taken.find_map(|pattern| pattern::taken(pattern, line))?;
+            let rank = if is_ours { 0 } else { taken.at };
+            (rank <= latest).then_some((rank, (author, rule, taken)))
         })
-}
-
-/// What Apache and nginx put last is a visitor's own text, which may look like anything.
-fn without_referrer(line: &str) -> &str {
-    let begins = [", referer: ", ", referrer: \""];
-    let end = begins.iter().filter_map(|begin| line.find(begin)).min();
-    &line[..end.unwrap_or(line.len())]
+    });
+    let first = found.min_by_key(|(rank, _)| *rank);
+    first.map(|(_, explained)| explained)
 }
 
 /// `fastcgi://unix:/run/app.sock:` is nginx's name of a socket, and in front of a file's Apache puts
@@ -415,7 +422,7 @@ mod tests {
     type Row = (&'static str, &'static str, &'static str, &'static str);
 
     fn told(log: &[u8]) -> Report {
-        Report::read(log).expect("a slice can be read")
+        Report::read(log, |_| {}).expect("a slice can be read")
     }
 
     fn explains(rows: &[Row]) {
@@ -1178,6 +1185,14 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_is_told_how_far_it_is() {
+        let said = std::cell::RefCell::new(Vec::new());
+        let log = "\n".repeat(2 * SAID_EVERY as usize + 1);
+        Report::read(log.as_bytes(), |lines| said.borrow_mut().push(lines)).unwrap();
+        assert_eq!(*said.borrow(), [SAID_EVERY, 2 * SAID_EVERY]);
+    }
+
+    #[test]
     fn a_line_of_any_length_takes_bounded_memory() {
         let begin = &b"End of script output before headers: "[..];
         let line = [
@@ -1219,6 +1234,35 @@ mod tests {
             "*1 open() \"/srv/x\" failed (2: No such file or directory), request: \"GET /x\", referrer: \"connect() to x failed (13: \", upstream\"",
         ] {
             assert!(!told(line.as_bytes()).has_findings(), "{line}");
+        }
+    }
+
+    /// Neither is what he asks for, in any log: it would send whoever reads this after a trouble that there is not.
+    #[test]
+    fn an_address_explains_nothing() {
+        for line in [
+            "2026/11/21 13:24:18 [error] 1#1: *1 open() \"/srv/connect() to unix:/x failed (13: Permission denied) while connecting to upstream\" failed (2: No such file or directory), client: 127.0.0.1",
+            "2026/11/21 13:24:18 [error] 1#1: *1 open() \"/srv/x\" failed (2: No such file or directory), client: 127.0.0.1, request: \"GET /connect() to unix:/x failed (111: Connection refused) while connecting to upstream HTTP/1.1\", host: \"a\"",
+            "127.0.0.1 - - [21/Nov/2026:13:00:00 +0000] \"GET /mod_fcgid: can't run /bin/x HTTP/1.1\" 404 196 \"-\" \"FastCGI: failed to connect to server\"",
+        ] {
+            assert!(!told(line.as_bytes()).has_findings(), "{line}");
+        }
+        for (line, cause) in [
+            (
+                "[authz_core:error] [client 127.0.0.1:5] AH01630: client denied by server configuration: /srv/End of script output before headers: /bin/x",
+                "refuses",
+            ),
+            (
+                "[core:info] [client 127.0.0.1:5] AH00128: File does not exist: /srv/mod_fcgid: can't run /bin/x",
+                "looked for the file",
+            ),
+            (
+                "[fcgid:warn] [client 127.0.0.1:5] mod_fcgid: stderr: no page /FastCGI: server \"/bin/x\" stderr: x",
+                "wrote to its standard error: no page",
+            ),
+        ] {
+            let report = told(line.as_bytes());
+            assert!(report.to_string().contains(cause), "{report}");
         }
     }
 

@@ -11,13 +11,16 @@ pub(super) struct Taken<'l> {
     pub(super) object: Option<&'l str>,
     /// What it says of it.
     pub(super) detail: Option<&'l str>,
+    /// Where in the line the shape's first text stands.
+    pub(super) at: usize,
 }
 
 /// `None`: another line.
 pub(super) fn taken<'l>(pattern: &str, line: &'l str) -> Option<Taken<'l>> {
     let mut taken = Taken::default();
+    let whole = line.len();
     let (mut pattern, mut line) = (pattern, line);
-    let mut hole = Some("");
+    let (mut hole, mut is_first) = (Some(""), true);
     while let Some(open) = hole {
         let (text, next) = until_hole(pattern);
         let end = match (text, next) {
@@ -28,6 +31,10 @@ pub(super) fn taken<'l>(pattern: &str, line: &'l str) -> Option<Taken<'l>> {
             "object" => taken.object = Some(&line[..end]),
             "detail" => taken.detail = Some(&line[..end]),
             _ => {}
+        }
+        if is_first && !text.is_empty() {
+            taken.at = whole - line.len() + end;
+            is_first = false;
         }
         line = &line[end + text.len()..];
         hole = next.map(|(name, _)| name);
@@ -80,8 +87,20 @@ mod tests {
             ("<><object>!", "é!", Some("é"), None),
             ("says: <detail>", "says: ", None, Some("")),
         ] {
-            let wanted = Some(Taken { object, detail });
-            assert_eq!(taken(pattern, line), wanted, "{pattern} in {line}");
+            let found = taken(pattern, line).unwrap();
+            let found = (found.object, found.detail);
+            assert_eq!(found, (object, detail), "{pattern} in {line}");
+        }
+    }
+
+    #[test]
+    fn the_first_text_says_where_it_begins() {
+        for (pattern, line, at) in [
+            ("died", "it died", 3),
+            ("<object>: gone", "a b: gone: gone", 3),
+            ("<><detail>!", "!", 0),
+        ] {
+            assert_eq!(taken(pattern, line).unwrap().at, at, "{pattern} in {line}");
         }
     }
 

@@ -63,6 +63,11 @@ impl Answer {
             script.name_in(&mut params);
         }
         let end = client.exchange(begun, params, io::empty(), |part| {
+            // A page may go on for ever, and its connection is then never silent.
+            if begin.elapsed() > LONGEST {
+                let what = format!("its answer has no end: {length} bytes within {LONGEST:?}");
+                return Err(io::Error::new(io::ErrorKind::TimedOut, what));
+            }
             match part {
                 Part::Stdout(bytes) => {
                     length += bytes.len() as u64;

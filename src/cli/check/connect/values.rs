@@ -7,7 +7,7 @@ use super::super::Finding;
 use crate::net::{Transport, Wait};
 use crate::protocol::{HEADER_LEN, Pairs, RecordHeader, RecordType, encode_pair};
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const NAMES: [&str; 3] = ["FCGI_MAX_CONNS", "FCGI_MAX_REQS", "FCGI_MPXS_CONNS"];
 
@@ -103,8 +103,10 @@ fn hear(transport: &Transport) -> Values {
         writable: false,
     };
     let (mut bytes, mut some) = (Vec::new(), [0; 4096]);
+    let begin = Instant::now();
     loop {
-        match transport.wait(readable, LONGEST) {
+        // In all: a byte a second is no answer either.
+        match transport.wait(readable, LONGEST.saturating_sub(begin.elapsed())) {
             Ok(came) if came.readable => {}
             _ => return Values::Silent,
         }
@@ -175,5 +177,23 @@ mod tests {
         );
         assert_eq!(told(b"SSH-2.0-OpenSSH"), Some(Values::Foreign));
         assert_eq!(told(b""), None);
+    }
+
+    #[test]
+    fn a_byte_now_and_then_is_silence() {
+        let (mut peer, ours) = std::os::unix::net::UnixStream::pair().unwrap();
+        let drips = std::thread::spawn(move || {
+            // Until whoever listens has gone.
+            while io::Write::write_all(&mut peer, &[1]).is_ok() {
+                std::thread::sleep(LONGEST / 20);
+            }
+        });
+        let begin = Instant::now();
+        assert_eq!(
+            hear(&Transport::from(std::os::fd::OwnedFd::from(ours))),
+            Values::Silent
+        );
+        assert!(begin.elapsed() < LONGEST * 2);
+        drips.join().unwrap();
     }
 }

@@ -99,8 +99,11 @@ impl Url {
         if !next.host().eq_ignore_ascii_case(self.host()) {
             return None;
         }
-        // Whoever was let in at the first address is at the second.
-        if let (Some((user, _)), None) = (self.credentials(), next.credentials()) {
+        // Whoever was let in at the first address is at the second; but a password goes out in clear only where it did.
+        let is_clear = |url: &Url| !url.origin[..8].eq_ignore_ascii_case("https://");
+        if let (Some((user, _)), None) = (self.credentials(), next.credentials())
+            && (is_clear(self) || !is_clear(&next))
+        {
             let (scheme, rest) = next.origin.split_once("://")?;
             next.origin = format!("{scheme}://{user}@{rest}");
         }
@@ -184,6 +187,9 @@ mod tests {
         let to = |location| from.on_same_host(location).map(|url| url.text());
         assert_eq!(to("/y").unwrap(), "http://ada:key@a.org:80/y");
         assert_eq!(to("https://A.org/x").unwrap(), "https://ada:key@A.org/x");
+        let safe = url("https://ada:key@a.org/x");
+        let clear = safe.on_same_host("http://a.org/x").unwrap();
+        assert_eq!(clear.text(), "http://a.org/x", "the password stays");
         assert_eq!(to("https://www.a.org/x"), None);
         assert_eq!(to("//b.org/x"), None);
         assert_eq!(to("file:///etc/passwd"), None);
