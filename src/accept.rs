@@ -515,6 +515,9 @@ impl Accept {
     fn is_emptied(&self, i: usize) {
         if let Some(listener) = self.listeners.get(i) {
             listener.end();
+            if self.told_to_empty.load(Ordering::SeqCst) {
+                listener.end_by_tcp();
+            }
         }
         self.lock().rest.to_empty &= !(1 << i);
     }
@@ -537,6 +540,13 @@ impl Accept {
         if is_stopping && accepted.as_ref().is_err_and(is_end) {
             self.is_emptied(i);
             return None;
+        }
+        if accepted.as_ref().is_err_and(is_ended) {
+            // A sibling has ended the socket for all; the signal to stop is on its way here, too.
+            self.hear();
+            if self.told_to_empty.load(Ordering::SeqCst) {
+                return None;
+            }
         }
         if let Err(error) = &accepted
             && !is_everyday(error)
@@ -899,7 +909,11 @@ fn hurry(waiting: &mut Waiting, now: u64) -> bool {
         Kind::Idle if !waiting.has_come() => return true,
         // It has its event, and is served when a worker gets that.
         Kind::Idle => waiting.deadline = u64::MAX,
-        Kind::FirstByte | Kind::Linger => waiting.deadline = waiting.deadline.min(now + SILENT_MS),
+        Kind::FirstByte | Kind::Linger => {
+            waiting.deadline = waiting.deadline.min(now + SILENT_MS);
+            // What it has sent in vain comes again after 200 ms.
+            waiting.link.transport.hear_everything();
+        }
         Kind::Head | Kind::Ready | Kind::Ended => {}
     }
     false
@@ -931,10 +945,12 @@ fn is_everyday(error: &io::Error) -> bool {
 
 /// There is nothing to accept, or there will never be: nobody is admitted any more.
 fn is_end(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::InvalidInput
-    )
+    error.kind() == io::ErrorKind::WouldBlock || is_ended(error)
+}
+
+/// EINVAL: it does not listen any more.
+fn is_ended(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidInput
 }
 
 fn next_look(now: u64) -> u64 {

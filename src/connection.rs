@@ -753,6 +753,11 @@ fn conclude(
                 let line = format_args!("{failure}, after the web server gave the request up");
                 tell(Level::Error, name, &line);
             }
+            // HAProxy 2.6.12 gives up what streams when it reloads or stops, its visitor still there, and would end as whole
+            // what is ended here.
+            if !exchange.can_change() {
+                return Standing::Cut;
+            }
             return match exchange.complete_aborted() {
                 Ok(()) => Standing::Whole,
                 Err(_) => Standing::Cut,

@@ -369,14 +369,12 @@ impl<'buf> Exchange<'buf> {
         self.complete()
     }
 
-    /// Ends a request that the web server gave up: no page, but an end, as section 5.4 asks.
+    /// Ends a request that the web server gave up before the head has left: no page, but an end, as section 5.4 asks.
     ///
     /// An end of STDOUT without a head kills HAProxy 2.6, the one web server that was seen to give requests up.
     pub(crate) fn complete_aborted(&mut self) -> Result {
         self.pending = HEADER_LEN..HEADER_LEN;
-        if self.on_wire {
-            self.transmit(&[], true)?;
-        } else if let Some(id) = self.wire.request_id() {
+        if let Some(id) = self.wire.request_id() {
             let end = EndRequest::record(id, ProtocolStatus::RequestComplete);
             self.wire.send(&mut [IoSlice::new(&end)])?;
         }

@@ -180,14 +180,23 @@ impl Listener {
     /// now tries again in a second, and finds the next process or nobody. Who was let in before has to have come all the way
     /// into the backlog: at once on this machine, a round trip later from another one.
     pub(crate) fn admit_nobody(&self) {
-        if !self.is_ours {
+        match self.address {
+            Address::Unix(_) => self.end(),
+            _ => self.admit_nobody_by_tcp(),
+        }
+    }
+
+    /// The same for a parent, whose children accept what is in the backlog. A unix socket has lost its path by then; to
+    /// shut it would be an error to them.
+    pub(crate) fn admit_nobody_by_tcp(&self) {
+        let Address::Tcp(address) = self.address else {
             return;
-        }
-        if let Address::Unix(_) = self.address {
-            return self.end();
-        }
-        // Where filters are forbidden (seccomp), the few that come until `end` are reset.
-        if self.socket.attach_filter(&NO_SYN).is_ok() {
+        };
+        // Some kernels give a filter to root alone (EPERM for others on a 6.18 of Firecracker's). What opens a connection
+        // has a TTL of 64 as a rule, and 255 is more.
+        let is_deaf = |_| sys::set_min_ttl(self.as_fd(), address.is_ipv6(), u8::MAX);
+        // Where both are forbidden (seccomp), the few that come until `end` are reset.
+        if self.is_ours && self.socket.attach_filter(&NO_SYN).or_else(is_deaf).is_ok() {
             thread::sleep(HANDSHAKE);
         }
     }
@@ -199,13 +208,23 @@ impl Listener {
             writable: false,
         };
         let looked = sys::poll([(self.as_fd(), wait)], Some(Duration::ZERO));
-        self.is_ours && looked.is_ok_and(|[came]| came.readable)
+        // One that has ended is readable, too, and has none.
+        let listens = || self.socket.is_listener().unwrap_or(false);
+        self.is_ours && looked.is_ok_and(|[came]| came.readable) && listens()
     }
 
     /// Stops listening, for all who have the socket: if it is ours there is nobody else. A TCP socket's backlog is reset.
     pub(crate) fn end(&self) {
         if self.is_ours {
             // It fails only where it has ended already.
+            let _ = self.socket.shutdown(Shutdown::Read);
+        }
+    }
+
+    /// As [`Listener::end`], by TCP, for one that the parent made and has said that nobody else accepts from. Without it
+    /// the kernel would go on completing connections until the last sibling's last request is answered.
+    pub(crate) fn end_by_tcp(&self) {
+        if let Address::Tcp(_) = self.address {
             let _ = self.socket.shutdown(Shutdown::Read);
         }
     }
@@ -759,6 +778,7 @@ mod tests {
 
     use socket2::SockRef;
 
+    use super::super::transport::Transport;
     use super::*;
 
     /// A folder of its own for one test, gone afterwards.
@@ -1481,6 +1501,39 @@ mod tests {
         let mut came = Vec::new();
         accepted.read_to_end(&mut came).unwrap();
         assert_eq!(came, b"x");
+    }
+
+    /// What is done where filters are root's alone.
+    #[test]
+    fn a_listener_that_is_deaf_lets_nobody_in_and_its_connections_can_hear_again() {
+        for local in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(listener) = Listener::bind(&tcp(local), &Permit::default()) else {
+                eprintln!("skipped: there is no {local}");
+                continue;
+            };
+            let Address::Tcp(address) = *listener.local_addr() else {
+                panic!("not TCP");
+            };
+            let mut waiting = TcpStream::connect(address).unwrap();
+            let (accepted, _) = listener.socket().accept().unwrap();
+            for socket in [listener.as_fd(), accepted.as_fd()] {
+                sys::set_min_ttl(socket, address.is_ipv6(), u8::MAX).unwrap();
+            }
+            let late = TcpStream::connect_timeout(&address, Duration::from_millis(100));
+            assert_eq!(late.unwrap_err().kind(), ErrorKind::TimedOut);
+            waiting.write_all(b"x").unwrap();
+            let transport = Transport::new(accepted);
+            let mut came = [0; 2];
+            let nothing = transport.recv(&mut came).unwrap_err().kind();
+            assert_eq!(nothing, ErrorKind::WouldBlock);
+            transport.hear_everything();
+            let wait = Wait {
+                readable: true,
+                writable: false,
+            };
+            sys::poll([(transport.as_fd(), wait)], Some(Duration::from_secs(20))).unwrap();
+            assert_eq!(transport.recv(&mut came).unwrap(), 1);
+        }
     }
 
     #[test]

@@ -360,6 +360,29 @@ pub(crate) fn one_heap() {
     }
 }
 
+/// The least TTL (IPv6: hop limit) of what `socket` takes in; 0 takes all. Nobody needs a privilege for it.
+pub(crate) fn set_min_ttl(socket: BorrowedFd<'_>, is_ipv6: bool, ttl: u8) -> io::Result<()> {
+    let (level, name) = match is_ipv6 {
+        true => (libc::IPPROTO_IPV6, libc::IPV6_MINHOPCOUNT),
+        false => (libc::IPPROTO_IP, libc::IP_MINTTL),
+    };
+    let ttl = libc::c_int::from(ttl);
+    // SAFETY: the kernel reads one int, which lives through the call, and its length is given.
+    let done = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            (&raw const ttl).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    match done {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// A duplicate of descriptor `fd`, above the three standard ones and closed when another program is executed.
 ///
 /// The number comes from a flag or the environment, so nobody can say who owns it; a duplicate is ours for certain.

@@ -22,6 +22,14 @@ impl Transport {
         peer.as_socket().map(|address| address.ip())
     }
 
+    /// Takes in everything, however deaf the listener was at a stop when it came: a connection inherits that.
+    pub(crate) fn hear_everything(&self) {
+        for is_ipv6 in [false, true] {
+            // It is the other kind's, or no TCP at all.
+            let _ = sys::set_min_ttl(self.0.as_fd(), is_ipv6, 0);
+        }
+    }
+
     /// How connecting went that was not waited for.
     pub(crate) fn connected(&self) -> io::Result<()> {
         self.0.take_error()?.map_or(Ok(()), Err)

@@ -463,10 +463,15 @@ impl Family {
         self.stopping = true;
         self.notify.iter().for_each(Notify::stopping);
         self.unlink();
+        if self.ours {
+            // What a balancer sends on a connection that is reset later, it does not send again.
+            self.listeners
+                .iter()
+                .for_each(|listener| listener.admit_nobody_by_tcp());
+            // All of them before the first one ends: it shuts the TCP sockets of all.
+            self.children.iter().for_each(Child::say_empty);
+        }
         for child in &mut self.children {
-            if self.ours {
-                child.say_empty();
-            }
             child.end(self.plan.server.grace);
         }
     }
@@ -491,10 +496,12 @@ impl Family {
             return;
         }
         self.emptied = true;
-        if self.listeners.have_backlog() || self.retired.iter().any(Listener::has_backlog) {
-            let here = self.listeners.iter().map(|listener| listener.as_raw_fd());
-            let retired = self.retired.iter().map(AsRawFd::as_raw_fd);
-            let fds: Vec<RawFd> = here.chain(retired).collect();
+        // The children have ended the TCP sockets.
+        let here = self.listeners.iter();
+        let here = here.filter_map(|listener| listener.has_backlog().then(|| listener.as_raw_fd()));
+        let retired = self.retired.iter().filter(|retired| retired.has_backlog());
+        let fds: Vec<RawFd> = here.chain(retired.map(AsRawFd::as_raw_fd)).collect();
+        if !fds.is_empty() {
             self.answer_all(&fds);
         }
     }

@@ -6,6 +6,8 @@ use crate::wire::{Ask, END_REQUEST, Wire};
 use fcgi::Address;
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
@@ -77,6 +79,27 @@ fn children_serve_and_end_with_the_parent() {
     assert_eq!(parent.folder.names(), [""; 0]);
     assert!(!pids.into_iter().any(is_running));
     assert_eq!(parent.last_troubles(), [""; 0]);
+}
+
+/// A connection that the kernel completes behind the last child's last look is reset with the socket, and a balancer
+/// does not send again what it has sent. One that it does not complete is tried again a second later.
+#[test]
+fn at_a_stop_nobody_connects_any_more_by_tcp() {
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+    let tcp = tcp.unwrap();
+    let program = testbed::command().get_program().to_owned();
+    let flags = ["--processes", "2", "--listen", &tcp.to_string()];
+    let mut parent = family_of(Path::new(&program), Folder::new(), &flags);
+    let mut running = Wire::after(&Address::Tcp(tcp), Ask::get("/chunks?n=2&ms=500").bytes());
+    assert!(running.record().is_some() && running.record().is_some());
+    parent.signal("TERM");
+    poll("the path to go", || parent.folder.names().is_empty());
+    poll("new connections to be dropped", || {
+        let connected = TcpStream::connect_timeout(&tcp, Duration::from_millis(50));
+        connected.is_err_and(|error| error.kind() == ErrorKind::TimedOut)
+    });
+    assert!(is_answered_whole(&mut running));
+    assert_eq!(parent.wait().1.code(), Some(0));
 }
 
 #[test]

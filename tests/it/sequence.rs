@@ -394,8 +394,10 @@ fn an_abort_in_the_body_is_the_readers_error_and_ends_with_end_request_alone() {
     assert_eq!(server.lines(Level::Info), [""; 0], "it is everyday");
 }
 
+/// HAProxy 2.6.12 sends it also when it reloads, for an answer that streams to a visitor who is still there: with an end of
+/// ours that part of a page was a whole one.
 #[test]
-fn an_abort_after_the_head_ends_what_was_begun() {
+fn an_abort_after_the_head_cuts_what_was_begun() {
     let server = serve(|req, res| {
         let mut body = res.stream()?;
         body.write_all(b"begun")?;
@@ -410,14 +412,9 @@ fn an_abort_after_the_head_ends_what_was_begun() {
     let body = wire.record().unwrap();
     assert_eq!(body.content, b"begun");
     wire.write(record(ABORT_REQUEST, 1, &[]));
-    let end = Record {
-        kind: STDOUT,
-        id: 1,
-        content: Vec::new(),
-    };
-    assert_eq!(wire.record(), Some(end));
-    assert_eq!(wire.reply(1).end, End::Whole(0, REQUEST_COMPLETE));
-    assert_eq!(wire.ask(&ask).page(), (200, "begun, done"));
+    wire.assert_closed();
+    let mut next = server.connect();
+    assert_eq!(next.ask(&ask).page(), (200, "begun, done"));
 }
 
 /// An END_REQUEST that says otherwise is a 200 behind mod_proxy_fcgi: this one is for roles that we do not have.

@@ -192,12 +192,37 @@ impl Ask {
         [self.begin(), self.params()].concat()
     }
 
+    /// Each pair of its parameters, as long as their lengths are those that [`pair`] writes.
+    pub fn pairs(&self) -> Vec<Vec<u8>> {
+        let (mut pairs, mut rest) = (Vec::new(), &self.pairs[..]);
+        while !rest.is_empty() {
+            let (name, after) = length(rest);
+            let (value, content) = length(after);
+            let end = rest.len() - content.len() + name + value;
+            pairs.push(rest[..end].to_vec());
+            rest = &rest[end..];
+        }
+        pairs
+    }
+
     pub fn stdin(&self) -> Vec<u8> {
         stream(STDIN, self.id, &self.body, self.size, self.padding)
     }
 
     pub fn bytes(&self) -> Vec<u8> {
         [self.head(), self.stdin()].concat()
+    }
+}
+
+/// A length in one byte or four, and what follows it.
+fn length(bytes: &[u8]) -> (usize, &[u8]) {
+    match bytes[0] {
+        short @ 0..128 => (short.into(), &bytes[1..]),
+        _ => {
+            let (four, rest) = bytes.split_at(4);
+            let long = u32::from_be_bytes(four.try_into().unwrap()) & !(1 << 31);
+            (long as usize, rest)
+        }
     }
 }
 

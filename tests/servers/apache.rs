@@ -1,5 +1,6 @@
 //! Apache, started privately with the printed configuration: as `.htaccess`, or in the place of `<VirtualHost>`.
 
+use std::env;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -422,6 +423,60 @@ pub fn guarded_place(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
 pub fn guarded_folder(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     htaccess(folder, testbed, "app.fcgi")?;
     start(folder, &GUARDED, &allow_override(folder))
+}
+
+/// mod_fastcgi is in no registry: who has it says where, in this variable.
+pub const OLD_MODULE: &str = "MOD_FASTCGI_SO";
+
+pub fn missing_old() -> Vec<String> {
+    let named = env::var_os(OLD_MODULE).is_some_and(|file| Path::new(&file).is_file());
+    match named {
+        true => missing(&[]),
+        false => vec![format!("file that {OLD_MODULE} names")],
+    }
+}
+
+pub fn old_static(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    old(folder, &program, &["static", "--processes", "4"])
+}
+
+pub fn old_dynamic(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    old(folder, &program, &["dynamic"])
+}
+
+pub fn old_external_unix(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    old_external(folder, testbed, Upstream::unix(folder))
+}
+
+pub fn old_external_tcp(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    old_external(folder, testbed, Upstream::tcp()?)
+}
+
+fn old_external(folder: &Folder, testbed: &Testbed, upstream: Upstream) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let app = program.serve(folder, &upstream, &[])?;
+    let listen = upstream.listen();
+    let mut running = old(folder, &program, &["external", "--listen", &listen])?;
+    running.processes.push(app);
+    running.upstream = Some(upstream);
+    Ok(running)
+}
+
+fn old(folder: &Folder, program: &Program, flags: &[&str]) -> Outcome<Running> {
+    let printed = program.conf("apache", flags)?;
+    let heading = "# In <VirtualHost>";
+    let (outside, host) = printed
+        .split_once(heading)
+        .ok_or_else(|| format!("conf apache {} prints no {heading:?}", flags[0]))?;
+    let file = env::var(OLD_MODULE).map_err(|e| format!("{OLD_MODULE}: {e}"))?;
+    let lines = format!(
+        "LoadModule fastcgi_module \"{file}\"\nFastCgiIpcDir \"{}\"\n{outside}",
+        folder.text("run")
+    );
+    // The rest of the heading is a comment, too.
+    start_with(folder, &[], &lines, &format!("#{host}"))
 }
 
 /// With the program as somebody else started it, and `host` that asks the provider `guard` for permission.

@@ -51,6 +51,36 @@ fn start(
     let listen = upstream.listen();
     let flags = [&["--listen", listen.as_str(), "--workers", WORKERS], flags].concat();
     let sections = program.conf("haproxy", &flags)?;
+    printed(folder, &sections, upstream, vec![app])
+}
+
+/// With a master process, which can be told to reload.
+pub fn reloadable(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let upstream = Upstream::unix(folder);
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let app = program.serve(folder, &upstream, &[])?;
+    let listen = upstream.listen();
+    let sections = program.conf("haproxy", &["--listen", &listen, "--workers", WORKERS])?;
+    run(folder, &sections, upstream, vec![app], "-W")
+}
+
+/// With what was printed, in front of programs that are served already.
+pub fn printed(
+    folder: &Folder,
+    sections: &str,
+    upstream: Upstream,
+    apps: Vec<Process>,
+) -> Outcome<Running> {
+    run(folder, sections, upstream, apps, "-db")
+}
+
+fn run(
+    folder: &Folder,
+    sections: &str,
+    upstream: Upstream,
+    apps: Vec<Process>,
+    mode: &str,
+) -> Outcome<Running> {
     // What the frontend needs stands there behind a `#`.
     let rule = sections
         .lines()
@@ -81,12 +111,12 @@ fn start(
         .notes()
         .server("HAProxy", behind::said(&binary, "-v")?);
     let mut command = Command::new(binary);
-    command.arg("-db").arg("-f").arg(conf);
+    command.arg(mode).arg("-f").arg(conf);
     let mut process = Process::start("HAProxy", &mut command, &folder.path("log/haproxy.out"))?;
     process.await_ready(|| TcpStream::connect(at).is_ok())?;
     Ok(Running {
         http: Http { at },
         upstream: Some(upstream),
-        processes: vec![process, app],
+        processes: [vec![process], apps].into_iter().flatten().collect(),
     })
 }

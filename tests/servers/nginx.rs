@@ -230,6 +230,17 @@ fn before_as(
     // A form comes first.
     let flags = [flags, &["--listen", listen.as_str(), "--workers", WORKERS]].concat();
     let text = change(program.conf("nginx", &flags)?);
+    printed(folder, &text, more, upstream, apps)
+}
+
+/// With what was printed, and more lines for `server { }`.
+pub fn printed(
+    folder: &Folder,
+    text: &str,
+    more: &str,
+    upstream: Upstream,
+    apps: Vec<Process>,
+) -> Outcome<Running> {
     // The text's own headings say where each part belongs.
     let heading = "# Inside server { }:";
     let (http, server) = text

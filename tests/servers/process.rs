@@ -152,9 +152,14 @@ impl Watch {
 
 /// A signal by the shell's own `kill`: the standard library knows only SIGKILL.
 pub fn signal(name: &str, pid: u32) {
+    signal_all(name, &[pid]);
+}
+
+/// The same for several, as nearly at once as can be.
+pub fn signal_all(name: &str, pids: &[u32]) {
     let _ = Command::new("sh")
-        .args(["-c", r#"kill -s "$0" "$1" 2>/dev/null"#, name])
-        .arg(pid.to_string())
+        .args(["-c", r#"kill -s "$0" "$@" 2>/dev/null"#, name])
+        .args(pids.iter().map(u32::to_string))
         .status();
 }
 

@@ -2,16 +2,14 @@
 //! with a connection for each request. `main.rs` runs each as a row.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
 
+use crate::family::Family;
 use crate::folder::Folder;
 use crate::load::under_load;
-use crate::process::{signal, until};
+use crate::process::until;
 use crate::row::Report;
-use crate::testbed::{Program, Testbed, Upstream};
+use crate::testbed::{Testbed, Upstream};
 use crate::{Outcome, ensure, nginx};
 
 const RELOADS: usize = 50;
@@ -75,70 +73,4 @@ fn told(
         })
     });
     report.check("stop", || running.stop());
-}
-
-/// A parent without a terminal, at which SIGHUP would be a hang-up, and so not in a group of this process.
-struct Family {
-    parent: Child,
-    log: PathBuf,
-}
-
-impl Family {
-    fn start(
-        folder: &Folder,
-        program: &Program,
-        upstream: &Upstream,
-        flags: &[&str],
-    ) -> Outcome<Family> {
-        let log = folder.path("log/testbed.log");
-        let file =
-            File::create(&log).map_err(|e| format!("cannot write {}: {e}", log.display()))?;
-        let mut command = Command::new("setsid");
-        command
-            .arg(&program.path)
-            .args(["--listen", &upstream.listen(), "--processes", "2"])
-            .args(flags)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(file);
-        folder.give_up_root(&mut command);
-        let parent = command
-            .spawn()
-            .map_err(|e| format!("cannot start setsid: {e}"))?;
-        let family = Family { parent, log };
-        until("the children serve", || {
-            family.told("processes serve").then_some(())
-        })?;
-        Ok(family)
-    }
-
-    fn told(&self, words: &str) -> bool {
-        fs::read_to_string(&self.log).is_ok_and(|log| log.contains(words))
-    }
-
-    fn children(&self) -> BTreeSet<u32> {
-        let pid = self.parent.id();
-        let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-        text.unwrap_or_default()
-            .split_whitespace()
-            .filter_map(|pid| pid.parse().ok())
-            .collect()
-    }
-
-    /// Waits until others serve, and those before have ended.
-    fn reload(&self) -> Outcome {
-        let before = self.children();
-        signal("HUP", self.parent.id());
-        until("other children serve alone", || {
-            let now = self.children();
-            (now.len() == 2 && now.is_disjoint(&before)).then_some(())
-        })
-    }
-}
-
-impl Drop for Family {
-    fn drop(&mut self) {
-        signal("TERM", self.parent.id());
-        let _ = self.parent.wait();
-    }
 }

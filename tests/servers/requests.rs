@@ -229,6 +229,11 @@ fn count(asked: &Asked, length: usize) -> Outcome {
 
 /// Without a Content-Length: the web servers count it themselves, or leave the end to the stream.
 fn count_chunked(asked: &Asked) -> Outcome {
+    if asked.traits.refuses_chunks {
+        let status = send_chunked(asked, &body(10_000, 0))?.status;
+        ensure!(status == 411, "411 before, now {status}");
+        return Ok(());
+    }
     if !asked.traits.takes_chunks {
         let status = send_chunked(asked, &body(100_000, 0))?.status;
         ensure!(status == 400, "400 before, now {status}");

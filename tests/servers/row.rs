@@ -48,6 +48,8 @@ pub struct Traits {
     /// Whether a chunked body of 100,000 bytes arrives. HAProxy 2.6.12 refuses, with 400, one that exceeds its buffer of
     /// 16 KiB.
     pub takes_chunks: bool,
+    /// Whether any chunked body is a 411: mod_fastcgi.
+    pub refuses_chunks: bool,
     /// Whether GATEWAY_INTERFACE is sent. h2o 2.2 does not.
     pub names_cgi: bool,
     /// Whether the program sees the visitor's Authorization header. Apache 2.4 keeps it to itself unless told; HAProxy 2.6
