@@ -19,11 +19,12 @@
 //! What has connected is answered. The first worker to see the stop removes our paths, and then:
 //!
 //! - A listener that is ours alone ([`Listener::is_ours`], or whatever the parent says that nobody else accepts from) is
-//!   told to admit nobody, and emptied: accepted from until there is nothing left. By a unix socket that is exact. By TCP it
-//!   is on this machine: without the filter 1 to 3 of a hundred stops under load reset a connection that the kernel completed
-//!   behind the last look, with it none of 300 did. A web server on another machine can still come to that, if its
-//!   handshake was on the way, and everyone can where the kernel takes no filter. Whoever must not lose even these lets somebody
-//!   else own the socket (systemd, a parent).
+//!   told to admit nobody (a parent does that itself), and emptied: accepted from until there is nothing left, and then
+//!   ended, for siblings too. By a unix socket that is exact. By TCP it is on this machine: without it 1 to 3 of a hundred
+//!   stops under load reset a connection that the kernel completed behind the last look, and every stop of a parent and its
+//!   children did; with it none of 300 and of 60 did. A web server on another machine can still come to that, if its
+//!   handshake was on the way, and everyone can where the kernel refuses both ways of it. Whoever must not lose even these
+//!   lets somebody else own the socket (systemd, a parent that goes on).
 //! - A listener that was inherited is not accepted from any more: its backlog is the siblings', or the next one's.
 //! - A kept connection is served if its next request has begun to come, and else closed.
 //! - A connection that has said nothing yet gets `SILENT_MS`: a web server writes right behind its connect. So does one
