@@ -219,7 +219,7 @@ const NGINX: &[Entry] = &[
         broken: |_| Ok(()),
         target: "/app/path",
         by: By::Page,
-        names: &["<tr><th>mount<td>\n", "<tr><th>path<td>/app/path\n"],
+        names: &["<tr><th>mount<td>&ndash;\n", "<tr><th>path<td>/app/path\n"],
     },
     Entry {
         trouble: "the web server speaks http to the program",
