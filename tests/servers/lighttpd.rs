@@ -25,6 +25,16 @@ pub fn spawned(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     start(folder, &program, &["--workers", WORKERS])
 }
 
+/// Each of the four has a socket of its own.
+pub fn spawned_four(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    start(
+        folder,
+        &program,
+        &["--workers", WORKERS, "--processes", "4"],
+    )
+}
+
 pub fn external_unix(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     external(folder, testbed, Upstream::unix(folder))
 }
@@ -56,6 +66,20 @@ pub fn streaming(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
         "conf lighttpd prints no line #{line}"
     );
     start_with(folder, &printed.replace(&format!("#{line}"), line))
+}
+
+/// With both printed lines made active.
+pub fn streaming_both_ways(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let printed = program.conf("lighttpd", &["--workers", WORKERS])?;
+    ensure!(
+        printed.contains("#server.stream-request-body = 1"),
+        "conf lighttpd prints no line for bodies in pieces"
+    );
+    start_with(
+        folder,
+        &printed.replace("#server.stream-", "server.stream-"),
+    )
 }
 
 /// Rewritten below a place. The program is not told, for the rule has to find it.

@@ -571,6 +571,26 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "lighttpd-spawned-four",
+        missing: lighttpd::missing,
+        work: Work::Table {
+            start: lighttpd::spawned_four,
+            traits: LIGHTTPD_SPAWNED,
+        },
+    },
+    Row {
+        name: "lighttpd-streaming",
+        missing: lighttpd::missing,
+        work: Work::Table {
+            start: lighttpd::streaming_both_ways,
+            traits: Traits {
+                streams: true,
+                cut: Cut::Noticed,
+                ..LIGHTTPD_SPAWNED
+            },
+        },
+    },
+    Row {
         name: "lighttpd-external-unix",
         missing: lighttpd::missing,
         work: Work::Table {

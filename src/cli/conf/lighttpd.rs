@@ -76,8 +76,9 @@ fn whole(site: &Site, modules: &str, server: &str) -> String {
     format!(
         r#"{head}{loaded}
 {body}# lighttpd takes a request body of any size, and keeps it on disk (server.upload-dirs) until it is whole. It gathers an
-# answer, too, before it hands it on. For answers that come in pieces:
+# answer, too, before it hands it on. For answers that come in pieces, and for bodies that are passed on as they come:
 #server.stream-response-body = 1
+#server.stream-request-body = 1
 "#
     )
 }
