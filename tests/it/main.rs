@@ -19,6 +19,7 @@ mod body;
 mod check;
 #[cfg(feature = "toolbox")]
 mod check_connect;
+mod cherokee;
 mod cli;
 mod conversations;
 mod cuts;

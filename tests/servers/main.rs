@@ -359,6 +359,14 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "nginx-unbuffered",
+        missing: nginx::missing,
+        work: Work::Table {
+            start: nginx::unbuffered,
+            traits: NGINX,
+        },
+    },
+    Row {
         name: "nginx-unix-keepalive",
         missing: nginx::missing,
         work: Work::Table {

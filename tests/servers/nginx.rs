@@ -155,6 +155,12 @@ pub fn ungathered(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     start_as(folder, testbed, Upstream::unix(folder), &[], &[], more)
 }
 
+/// Answers and bodies both in pieces.
+pub fn unbuffered(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    let more = "fastcgi_buffering off;\nfastcgi_request_buffering off;\n";
+    start_as(folder, testbed, Upstream::unix(folder), &[], &[], more)
+}
+
 /// With an access log of the program's own.
 pub fn logged(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     let log = folder.text("log/access.log");
