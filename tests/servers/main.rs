@@ -53,7 +53,7 @@ use folder::Folder;
 use forms::Ways;
 use paths::{Paths, Way};
 use requests::{Asked, TABLE};
-use row::{Cut, Files, Report, Row, Running, Stderr, Traits, Work};
+use row::{Chunks, Cut, Files, Report, Row, Running, Stderr, Traits, Work};
 use testbed::Testbed;
 
 /// What went wrong is a sentence.
@@ -72,8 +72,7 @@ macro_rules! ensure {
 /// Most of the web servers write and read at the same time, gather an answer, and open a connection for each request.
 const COMMON: Traits = Traits {
     echoes_large: true,
-    takes_chunks: true,
-    refuses_chunks: false,
+    chunks: Chunks::All,
     names_cgi: true,
     authorization: true,
     streams: false,
@@ -105,7 +104,7 @@ const PROXY: Traits = Traits {
 
 /// mod_fastcgi answers 411 to a chunked body, and gathers an answer without `-flush`.
 const OLD: Traits = Traits {
-    refuses_chunks: true,
+    chunks: Chunks::None,
     authorization: false,
     ..COMMON
 };
@@ -139,7 +138,7 @@ const LIGHTTPD_SPAWNED: Traits = Traits {
 
 /// HAProxy 2.6 gathers what is small, and tells the visitor when an answer is cut.
 const HAPROXY: Traits = Traits {
-    takes_chunks: false,
+    chunks: Chunks::Small,
     cut: Cut::Noticed,
     way: Way::HaProxy,
     stderr: Stderr::Deadly,
@@ -593,7 +592,8 @@ const ROWS: &[Row] = &[
             start: lighttpd::streaming_both_ways,
             traits: Traits {
                 streams: true,
-                cut: Cut::Noticed,
+                chunks: Chunks::Early,
+                cut: Cut::Either,
                 ..LIGHTTPD_SPAWNED
             },
         },

@@ -45,11 +45,7 @@ pub struct Traits {
     /// Whether 10 MiB come back from `/echo`, which writes while it reads. Where they do not, only a time limit ends the
     /// request.
     pub echoes_large: bool,
-    /// Whether a chunked body of 100,000 bytes arrives. HAProxy 2.6.12 refuses, with 400, one that exceeds its buffer of
-    /// 16 KiB.
-    pub takes_chunks: bool,
-    /// Whether any chunked body is a 411: mod_fastcgi.
-    pub refuses_chunks: bool,
+    pub chunks: Chunks,
     /// Whether GATEWAY_INTERFACE is sent. h2o 2.2 does not.
     pub names_cgi: bool,
     /// Whether the program sees the visitor's Authorization header. Apache 2.4 keeps it to itself unless told; HAProxy 2.6
@@ -68,6 +64,18 @@ pub struct Traits {
     /// The file in the row's folder where the program's own events are found.
     pub log: &'static str,
     pub stderr: Stderr,
+}
+
+/// Which chunked bodies arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chunks {
+    All,
+    /// HAProxy 2.6.12 refuses, with 400, one that exceeds its buffer of 16 KiB.
+    Small,
+    /// lighttpd 1.4.69 that hands bodies on as they come refuses, with 411, one that is not whole when the head is read.
+    Early,
+    /// Any is a 411: mod_fastcgi.
+    None,
 }
 
 /// Files beside the program.
@@ -100,6 +108,9 @@ pub enum Cut {
     Noticed,
     /// The web server ends the answer as if it were whole.
     Hidden,
+    /// The one or the other: lighttpd 1.4.69 that streams breaks off what has begun to leave, and ends as whole what came to it
+    /// together with the cut.
+    Either,
 }
 
 /// A web server with the program behind it.

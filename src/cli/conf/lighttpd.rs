@@ -78,6 +78,7 @@ fn whole(site: &Site, modules: &str, server: &str) -> String {
 {body}# lighttpd takes a request body of any size, and keeps it on disk (server.upload-dirs) until it is whole. It gathers an
 # answer, too, before it hands it on. For answers that come in pieces, and for bodies that are passed on as they come:
 #server.stream-response-body = 1
+# (the next line makes most chunked bodies a 411)
 #server.stream-request-body = 1
 "#
     )
