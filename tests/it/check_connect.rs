@@ -3,14 +3,13 @@
 
 use crate::check::{Report, check};
 use crate::cli::{Home, told};
-use crate::get::{Running, libfcgi, php_fpm, skip, start_php_fpm};
+use crate::get::{Running, libfcgi, php_fpm, skip, start_libfcgi, start_php_fpm};
 use crate::served::{Folder, serve};
 use crate::testbed::{Testbed, command, command_of, example};
 use crate::wire::{END_REQUEST, STDERR, STDOUT, record};
 use std::fs::{self, Permissions};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -233,11 +232,8 @@ fn a_program_of_libfcgi_is_asked() {
     let Some(program) = libfcgi(folder.path()) else {
         return skip("libfcgi (libfcgi-dev and a C compiler)");
     };
-    let path = folder.path().join("s");
-    let socket: OwnedFd = UnixListener::bind(&path).unwrap().into();
-    let mut command = command_of(&program);
-    let _running = Running(command.stdin(socket).spawn().expect("it starts"));
-    let report = connect(&address_of(&path));
+    let (_running, address) = start_libfcgi(&program, folder.path());
+    let report = connect(&address);
     // A record without padding, as HAProxy's is too.
     report.assert_has(
         "yellow",

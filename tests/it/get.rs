@@ -901,17 +901,24 @@ pub fn libfcgi(folder: &Path) -> Option<PathBuf> {
     }
 }
 
+/// It runs until this is dropped; its address.
+pub fn start_libfcgi(program: &Path, folder: &Path) -> (Running, String) {
+    let path = folder.join("s");
+    let socket: OwnedFd = UnixListener::bind(&path).unwrap().into();
+    let running = command_of(program).stdin(socket).spawn();
+    (
+        Running(running.expect("it starts")),
+        format!("unix:{}", path.display()),
+    )
+}
+
 #[test]
 fn a_program_of_libfcgi_is_asked() {
     let folder = Folder::new();
     let Some(program) = libfcgi(folder.path()) else {
         return skip("libfcgi (libfcgi-dev and a C compiler)");
     };
-    let path = folder.path().join("s");
-    let socket: OwnedFd = UnixListener::bind(&path).unwrap().into();
-    let mut command = command_of(&program);
-    let _running = Running(command.stdin(socket).spawn().expect("it starts"));
-    let address = format!("unix:{}", path.display());
+    let (_running, address) = start_libfcgi(&program, folder.path());
     let body = "b".repeat(200_000);
     let got = get_with(
         &Home::new(),

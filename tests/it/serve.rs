@@ -2,16 +2,14 @@
 //! all wrong.
 
 use crate::cli::{Home, Http, http};
-use crate::get::{Running, libfcgi, php_fpm, skip, start_php_fpm};
+use crate::get::{libfcgi, php_fpm, skip, start_libfcgi, start_php_fpm};
 use crate::served::{Folder, poll};
-use crate::testbed::{Testbed, command, command_of};
+use crate::testbed::{Testbed, command};
 use crate::wire::{END_REQUEST, PATIENCE, STDERR, STDOUT, record};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
@@ -646,16 +644,6 @@ fn a_program_of_libfcgi_is_served() {
     let none = front.curl("/b", &[]);
     assert_eq!((none.status, none.text()), (200, "GET:"), "{none:?}");
     front.http.testbed.line("says: asked for /b");
-}
-
-fn start_libfcgi(program: &Path, folder: &Path) -> (Running, String) {
-    let path = folder.join("s");
-    let socket: OwnedFd = UnixListener::bind(&path).unwrap().into();
-    let running = command_of(program).stdin(socket).spawn();
-    (
-        Running(running.expect("it starts")),
-        format!("unix:{}", path.display()),
-    )
 }
 
 #[test]
