@@ -1,5 +1,5 @@
-//! The programs that are measured: static, as they are put on a web host. scripts/build-static makes them, and nothing
-//! anew that is up to date.
+//! The programs that are measured: static, as they are put on a web host, or linked as cargo does it. They are built first,
+//! so that no older one is measured; one that is up to date takes no time.
 
 use crate::folder::Folder;
 use crate::tools::skip;
@@ -9,6 +9,23 @@ use std::process::{Command, Stdio};
 /// What a deployed program has.
 pub const ALL: &str = "toolbox,multipart";
 pub const NOTHING: &str = "";
+
+/// An example with the default features, beside the test itself.
+pub fn linked(example: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let target = test.ancestors().nth(3).unwrap();
+    let output = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--release", "--example", example])
+        .arg("--target-dir")
+        .arg(target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    target.join("release/examples").join(example)
+}
 
 /// A copy of an example with these features, on the disk; `None`, said on the terminal, where no static program can be built.
 pub fn built(example: &str, features: &str, folder: &Folder) -> Option<PathBuf> {

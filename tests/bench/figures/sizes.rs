@@ -1,6 +1,6 @@
 //! The sizes of programs, as they are copied to a web host.
 
-use crate::built::{ALL, NOTHING, built};
+use crate::built::{ALL, NOTHING, built, linked};
 use crate::folder::Folder;
 use crate::{alone, recorded};
 
@@ -21,4 +21,12 @@ fn a_static_hello_is_small() {
         recorded::compare(&format!("bytes, static hello {name}"), size, 5);
         assert!(size <= most, "{size} bytes");
     }
+}
+
+/// With all features, and glibc's shared files.
+#[test]
+fn a_linked_hello_is_small() {
+    let _alone = alone();
+    let size = std::fs::metadata(linked("hello")).unwrap().len();
+    recorded::compare("bytes, hello with the default features", size, 5);
 }

@@ -1,5 +1,6 @@
 //! A program that serves on a unix socket, as a process of its own, and what /proc has of it.
 
+use crate::built::linked;
 use crate::folder::Folder;
 use crate::wire::{read_answer, record, request};
 use std::io::{Read, Write};
@@ -19,7 +20,7 @@ pub struct Testbed {
 
 impl Testbed {
     pub fn start(folder: &Folder, workers: usize) -> Testbed {
-        Testbed::start_program(&example("testbed"), folder, workers)
+        Testbed::start_program(&linked("testbed"), folder, workers)
     }
 
     pub fn start_program(program: &Path, folder: &Folder, workers: usize) -> Testbed {
@@ -162,10 +163,4 @@ impl Drop for Testbed {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// An example of this build, beside the test itself.
-fn example(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.ancestors().nth(2).unwrap().join("examples").join(name)
 }

@@ -17,11 +17,12 @@ pub fn request(path: &str, body: &[u8]) -> Vec<u8> {
         ("HTTP_X_TWICE", "a"),
         ("HTTP_X_TWICE", "b"),
     ];
-    let mut request = head(true, &params);
-    if !body.is_empty() {
-        request.extend(record(5, body));
-    }
-    request.extend(record(5, b""));
+    [head(true, &params), stdin(body)].concat()
+}
+
+/// The same request, after which the connection ends.
+pub fn closing(mut request: Vec<u8>) -> Vec<u8> {
+    request[8 + 2] = 0; // the flags of BEGIN_REQUEST, behind the role
     request
 }
 
@@ -69,12 +70,7 @@ pub fn request_of_nginx(target: &str, is_kept: bool, body: &[u8]) -> Vec<u8> {
             "id=0123456789abcdef0123456789abcdef; lang=de",
         ),
     ];
-    let mut request = head(is_kept, &params);
-    for piece in body.chunks(32 << 10) {
-        request.extend(record(5, piece));
-    }
-    request.extend(record(5, b""));
-    request
+    [head(is_kept, &params), stdin(body)].concat()
 }
 
 #[test]
@@ -96,6 +92,11 @@ fn head(is_kept: bool, params: &[(&str, &str)]) -> Vec<u8> {
     }
     let begin = record(1, &[0, 1, is_kept.into(), 0, 0, 0, 0, 0]);
     [begin, record(4, &pairs), record(4, b"")].concat()
+}
+
+fn stdin(body: &[u8]) -> Vec<u8> {
+    let pieces = body.chunks(32 << 10).map(|piece| record(5, piece));
+    pieces.chain([record(5, b"")]).flatten().collect()
 }
 
 pub fn record(number: u8, content: &[u8]) -> Vec<u8> {
