@@ -49,7 +49,7 @@ fn calls(program: &Path, load: &Load, requests: usize) -> Calls {
     let mut strace = Command::new("strace");
     strace.args(["-f", "-qq", "-c", "-o"]).arg(&counts);
     let server = Testbed::watched(strace, program, &folder, 4);
-    load.run(&server.socket, requests);
+    load.run(&server.socket, requests, || ());
     server.stop_watched();
     let text = std::fs::read_to_string(counts).unwrap();
     let calls: Calls = text.lines().filter_map(line).collect();

@@ -46,7 +46,8 @@ fn count(program: &Path, load: &Load, requests: usize) -> u64 {
     valgrind.arg(format!("--callgrind-out-file={}", counts.display()));
     // With several workers, who waits for whom is a matter of the scheduler.
     let server = Testbed::watched(valgrind, program, &folder, 1);
-    load.run(&server.socket, requests);
+    // In step: whether more has come when it looks again would be a matter of the scheduler too.
+    load.run(&server.socket, requests, || server.wait_until_asleep());
     server.stop_watched();
     let text = std::fs::read_to_string(counts).unwrap();
     let totals = text.lines().find_map(|line| line.strip_prefix("totals: "));

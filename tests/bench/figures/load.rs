@@ -55,15 +55,21 @@ pub const BYTES: Load = Load {
 };
 
 impl Load {
-    pub fn run(&self, socket: &Path, requests: usize) {
+    /// `wait` comes before each request and before all that is read.
+    pub fn run(&self, socket: &Path, requests: usize, wait: impl Fn()) {
         let request = request_of_nginx(self.target, self.is_kept, &vec![b'x'; self.body]);
+        let connect = || Waiting {
+            stream: UnixStream::connect(socket).unwrap(),
+            wait: &wait,
+        };
         let mut buffer = vec![0; 64 << 10];
         let mut connection = None;
         for _ in 0..requests {
-            let mut stream = connection.take().unwrap_or_else(|| {
-                BufReader::with_capacity(256 << 10, UnixStream::connect(socket).unwrap())
-            });
-            stream.get_mut().write_all(&request).unwrap();
+            wait();
+            let mut stream = connection
+                .take()
+                .unwrap_or_else(|| BufReader::with_capacity(256 << 10, connect()));
+            stream.get_mut().stream.write_all(&request).unwrap();
             let answer = read_answer(&mut stream, &mut buffer);
             assert!(answer >= self.answer, "{}: {answer} bytes", self.name);
             if self.is_kept {
@@ -73,5 +79,17 @@ impl Load {
                 assert_eq!(stream.read(&mut [0]).unwrap(), 0);
             }
         }
+    }
+}
+
+struct Waiting<F> {
+    stream: UnixStream,
+    wait: F,
+}
+
+impl<F: Fn()> Read for Waiting<F> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        (self.wait)();
+        self.stream.read(into)
     }
 }

@@ -1,10 +1,10 @@
 //! Memory: what a server has of its own, idle and after work, and that it grows with nothing that is sent to it.
 
-use crate::alone;
 use crate::built::{ALL, built};
 use crate::folder::Folder;
 use crate::testbed::Testbed;
 use crate::wire::{read_answer, record, request};
+use crate::{alone, tools};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
@@ -63,7 +63,9 @@ fn ten_thousand_parked_connections_cost_little_and_starve_nobody() {
     let server = Testbed::start(&folder, 4);
     let parked = 10_000.min(raise_descriptors() - 100);
     if parked < 10_000 {
-        println!("SKIPPED 10,000 parked: the hard limit of open files allows {parked} here");
+        tools::skip(&format!(
+            "10,000 parked, since the hard limit of open files allows {parked}"
+        ));
     }
     let hello = request("/hello", b"");
     let ask = |stream: &mut UnixStream| {

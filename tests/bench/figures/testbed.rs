@@ -122,6 +122,23 @@ impl Testbed {
         }
     }
 
+    /// Until all of its threads wait for something to happen.
+    pub fn wait_until_asleep(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.is_asleep() {
+            assert!(Instant::now() < deadline, "the program never waits");
+            std::thread::yield_now();
+        }
+    }
+
+    fn is_asleep(&self) -> bool {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
+        let mut stats =
+            tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("stat")));
+        // The state stands behind the name, which is in brackets; a thread may end meanwhile.
+        stats.all(|stat| stat.is_ok_and(|stat| stat.contains(") S ")))
+    }
+
     pub fn resident_kib(&self) -> u64 {
         self.figure("status", "VmRSS:")
     }

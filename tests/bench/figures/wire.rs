@@ -67,7 +67,7 @@ pub fn request_of_nginx(target: &str, is_kept: bool, body: &[u8]) -> Vec<u8> {
         ("HTTP_UPGRADE_INSECURE_REQUESTS", "1"),
         (
             "HTTP_COOKIE",
-            "id=0123456789abcdef0123456789abcdef; lang=de",
+            "id=0123456789abcdef0123456789abcdef; lang=de; theme=light; seen=12",
         ),
     ];
     [head(is_kept, &params), stdin(body)].concat()
