@@ -22,10 +22,10 @@ fn a_request_takes_few_system_calls() {
     };
     // How many at most, in tenths. How a MiB is cut is a matter of the scheduler.
     for (load, requests, most) in [
-        (CLOSED, 300, 61),
-        (KEPT, 300, 21),
-        (COUNTED, 40, 250),
-        (BYTES, 40, 200),
+        (CLOSED, 500, 61),
+        (KEPT, 500, 21),
+        (COUNTED, 100, 250),
+        (BYTES, 100, 200),
     ] {
         let (few, many) = (
             calls(&testbed, &load, requests),
@@ -49,7 +49,9 @@ fn calls(program: &Path, load: &Load, requests: usize) -> Calls {
     let mut strace = Command::new("strace");
     strace.args(["-f", "-qq", "-c", "-o"]).arg(&counts);
     let server = Testbed::watched(strace, program, &folder, 4);
-    load.run(&server.socket, requests, || ());
+    // A thread's start takes some too.
+    server.have_all_work(4);
+    load.run(&server.socket, requests);
     server.stop_watched();
     let text = std::fs::read_to_string(counts).unwrap();
     let calls: Calls = text.lines().filter_map(line).collect();

@@ -22,13 +22,13 @@ fn a_request_takes_few_instructions() {
 fn a_large_body_takes_few_instructions() {
     instructions(
         "testbed",
-        &[(DRAINED, Pace::Free, 40), (BYTES, Pace::InStep, 40)],
+        &[(DRAINED, Pace::InStep, 40), (BYTES, Pace::InStep, 40)],
     );
 }
 
-/// Under valgrind a program is slow enough that a request, or a piece of a body, is always there when it looks. Whether
-/// the next request of a connection is, and how much room an answer finds, would be a matter of the scheduler: these are
-/// exchanged in step, so that it always has to wait.
+/// Under valgrind a program is slow enough that a request is always there when it has a connection. Whether the next one of
+/// a connection is, how many pieces of a body are, and how much room an answer finds would be a matter of the scheduler:
+/// these are exchanged in step, so that the program always has to wait.
 #[derive(Clone, Copy)]
 enum Pace {
     Free,
@@ -61,10 +61,12 @@ fn count(program: &Path, load: &Load, pace: Pace, requests: usize) -> u64 {
     valgrind.arg(format!("--callgrind-out-file={}", counts.display()));
     // With several workers, who waits for whom is a matter of the scheduler.
     let server = Testbed::watched(valgrind, program, &folder, 1);
-    load.run(&server.socket, requests, || match pace {
-        Pace::Free => (),
-        Pace::InStep => server.wait_until_asleep(),
-    });
+    match pace {
+        Pace::Free => load.run(&server.socket, requests),
+        Pace::InStep => {
+            load.run_in_step(&server.socket, requests, || server.wait_until_asleep());
+        }
+    }
     server.stop_watched();
     let text = std::fs::read_to_string(counts).unwrap();
     let totals = text.lines().find_map(|line| line.strip_prefix("totals: "));

@@ -55,8 +55,17 @@ pub const BYTES: Load = Load {
 };
 
 impl Load {
-    /// `wait` comes before each request and before all that is read.
-    pub fn run(&self, socket: &Path, requests: usize, wait: impl Fn()) {
+    /// As fast as it goes.
+    pub fn run(&self, socket: &Path, requests: usize) {
+        self.exchange(socket, requests, usize::MAX, || ());
+    }
+
+    /// With `wait` before all that is read or written. A piece is what a socket hands over whole.
+    pub fn run_in_step(&self, socket: &Path, requests: usize, wait: impl Fn()) {
+        self.exchange(socket, requests, 32 << 10, wait);
+    }
+
+    fn exchange(&self, socket: &Path, requests: usize, piece: usize, wait: impl Fn()) {
         let request = request_of_nginx(self.target, self.is_kept, &vec![b'x'; self.body]);
         let connect = || Waiting {
             stream: UnixStream::connect(socket).unwrap(),
@@ -69,7 +78,10 @@ impl Load {
             let mut stream = connection
                 .take()
                 .unwrap_or_else(|| BufReader::with_capacity(256 << 10, connect()));
-            stream.get_mut().stream.write_all(&request).unwrap();
+            for piece in request.chunks(piece) {
+                wait();
+                stream.get_mut().stream.write_all(piece).unwrap();
+            }
             let answer = read_answer(&mut stream, &mut buffer);
             assert!(answer >= self.answer, "{}: {answer} bytes", self.name);
             if self.is_kept {

@@ -63,12 +63,7 @@ impl Testbed {
 
     /// TERM to the program, not to what watches it, which then writes what it has seen.
     pub fn stop_watched(mut self) {
-        let own = self.process.id();
-        // valgrind becomes the program; strace is its parent.
-        let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children"));
-        let child = children.unwrap_or_default();
-        let pid = child.split_whitespace().next().map(str::to_owned);
-        let pid = pid.unwrap_or(own.to_string());
+        let pid = self.pid();
         let killed = Command::new("sh")
             .args(["-c", &format!("kill -TERM {pid}")])
             .status();
@@ -78,6 +73,15 @@ impl Testbed {
             assert!(Instant::now() < deadline, "process {pid} does not stop");
             std::thread::yield_now();
         }
+    }
+
+    /// The program's own: valgrind becomes it, strace is its parent.
+    fn pid(&self) -> u32 {
+        let own = self.process.id();
+        let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children"));
+        let child = children.unwrap_or_default();
+        let child = child.split_whitespace().next();
+        child.map_or(own, |pid| pid.parse().unwrap())
     }
 
     /// One request with a body of so many bytes, looking around after each MiB of it or of the answer.
@@ -132,7 +136,7 @@ impl Testbed {
     }
 
     fn is_asleep(&self) -> bool {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
         let mut stats =
             tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("stat")));
         // The state stands behind the name, which is in brackets; a thread may end meanwhile.
@@ -148,7 +152,7 @@ impl Testbed {
     }
 
     pub fn figure(&self, file: &str, name: &str) -> u64 {
-        let text = std::fs::read_to_string(format!("/proc/{}/{file}", self.process.id())).unwrap();
+        let text = std::fs::read_to_string(format!("/proc/{}/{file}", self.pid())).unwrap();
         let line = text
             .lines()
             .find_map(|line| line.strip_prefix(name))
