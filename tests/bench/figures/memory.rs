@@ -2,9 +2,10 @@
 
 use crate::built::{ALL, built};
 use crate::folder::Folder;
+use crate::load::{BYTES, CLOSED, COUNTED, KEPT};
 use crate::testbed::Testbed;
 use crate::wire::{read_answer, record, request};
-use crate::{alone, tools};
+use crate::{alone, recorded, tools};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
@@ -53,6 +54,43 @@ fn an_idle_server_has_little_memory_of_its_own() {
     let dirty = server.figure("smaps_rollup", "Private_Dirty:");
     println!("figure: {dirty} KiB private dirty, idle, 4 workers");
     assert!(dirty <= 250, "{dirty} KiB");
+}
+
+/// As it is put on a web host. The goals are 5 MiB of address space, 1,250 KiB resident, 100 KiB of its own, 180 after work.
+#[test]
+fn a_static_server_has_as_little_memory_as_recorded() {
+    let _alone = alone();
+    let programs = Folder::new();
+    let Some(path) = built("testbed", ALL, &programs) else {
+        return;
+    };
+    let folder = Folder::new();
+    let server = Testbed::start_program(&path, &folder, 4);
+    let record = |what: &str, file, name| {
+        server.wait_until_asleep();
+        let kib = server.figure(file, name);
+        recorded::compare(&format!("KiB {what}, static, 4 workers"), kib, 10);
+    };
+    KEPT.run(&server.socket, 1);
+    record("of address space, idle", "status", "VmSize:");
+    record("resident, idle", "smaps_rollup", "Rss:");
+    record("private dirty, idle", "smaps_rollup", "Private_Dirty:");
+    server.have_all_work(4);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for (load, requests) in [(CLOSED, 200), (COUNTED, 20), (BYTES, 20)] {
+                    load.run(&server.socket, requests);
+                }
+            });
+        }
+    });
+    record("of address space, after work", "status", "VmSize:");
+    record(
+        "private dirty, after work",
+        "smaps_rollup",
+        "Private_Dirty:",
+    );
 }
 
 /// Issue a request on each of 10,000 kept connections, before and again after eight others were busy.
