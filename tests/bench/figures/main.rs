@@ -1,4 +1,4 @@
-//! The figures that are the same at every run: allocations, system calls, instructions, memory, sizes, the start. Release
+//! The figures that are the same at every run: allocations, system calls, instructions, memory, sizes. Release
 //! builds only, one after the other: `cargo test --release --test figures -- --nocapture` prints them.
 //!
 //! What the design promises is an `assert!` here. What is a matter of this compiler stands in tests/data/figures.txt,

@@ -39,7 +39,11 @@ pub fn valgrind() -> bool {
 }
 
 fn run(program: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Option<Output> {
-    match Command::new(program).args(arguments).output() {
+    match Command::new(program)
+        .args(arguments)
+        .env("LC_ALL", "C")
+        .output()
+    {
         Ok(output) => Some(output),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
         Err(e) => panic!("cannot run {program}: {e}"),
