@@ -136,24 +136,27 @@ impl Worker<'_> {
     /// Request after request. Gives another connection if that one's turn has come.
     fn requests(&mut self, waiting: Waiting) -> Option<Waiting> {
         let Waiting {
-            mut link,
+            link,
             mut head,
             mut block,
             ..
         } = waiting;
+        // Where it stays while it is ours. An answer that is finished early takes it away.
+        let mut place = Some(link);
         for turn in 1_u32.. {
             let mut refusal = None;
-            match self.read_head(&mut link, &mut head, &mut block) {
+            let link = place.as_mut()?;
+            match self.read_head(link, &mut head, &mut block) {
                 Reading::Whole if turn > 1 => self.misses = 0,
                 Reading::Whole => {}
                 Reading::Waits => {
                     self.misses += u32::from(turn > 1);
-                    self.park(link, head, block);
+                    self.park(place?, head, block);
                     return None;
                 }
                 Reading::Over => return None,
                 Reading::Refused => {
-                    self.home.linger(link);
+                    self.home.linger(place?);
                     return None;
                 }
                 Reading::TooLarge => {
@@ -171,27 +174,25 @@ impl Worker<'_> {
             }
             block = Vec::new();
             let began = Instant::now();
-            let answered = self.answer(link, &head, refusal, Ticket::draw(began));
+            let ending = self.answer(&mut place, &head, refusal, Ticket::draw(began));
             self.pace.note(began.elapsed());
-            match answered? {
+            match ending? {
                 Ending::Close => return None,
-                Ending::Linger(link) => {
-                    self.home.linger(link);
+                Ending::Linger => {
+                    self.home.linger(place?);
                     return None;
                 }
-                Ending::Keep(kept, unread) => {
-                    link = kept;
-                    head = Head::of(self.buffers.carry(unread));
-                }
+                Ending::Keep(unread) => head = Head::of(self.buffers.carry(unread)),
             }
             if head.filled == 0 && self.home.is_stopping() {
+                let link = place?;
                 if link.body_pending {
                     self.home.linger(link);
                 }
                 return None;
             }
             if head.filled == 0 && self.is_look_in_vain() {
-                self.park(link, head, block);
+                self.park(place?, head, block);
                 return None;
             }
             if turn.is_multiple_of(IN_A_ROW) && self.home.is_stopping() {
@@ -201,6 +202,7 @@ impl Worker<'_> {
             if turn.is_multiple_of(IN_A_ROW)
                 && let Some(other) = self.home.other()
             {
+                let link = place?;
                 match head.filled {
                     0 => self.park(link, head, block),
                     filled => {
@@ -297,15 +299,14 @@ impl Worker<'_> {
     }
 
     /// Answers the request whose head lies in the worker's buffer, with a `refusal` if that is what it deserves.
-    /// `None`: the handler gave the connection back.
+    /// `None`: the handler gave the connection in `place` back.
     fn answer(
         &mut self,
-        mut link: Link,
+        place: &mut Option<Link>,
         head: &Head,
         refusal: Option<(u16, String)>,
         ticket: Ticket,
     ) -> Option<Ending> {
-        link.head_since = 0;
         let Parts {
             params,
             joined,
@@ -313,7 +314,7 @@ impl Worker<'_> {
             spare,
             output,
         } = self.buffers.split(head.params.clone(), head.unread());
-        let front = Front::freeze(
+        let mut front = Front::freeze(
             params,
             joined,
             spare,
@@ -322,12 +323,16 @@ impl Worker<'_> {
             refusal,
             ticket,
         );
-        if matches!(front.request.refusal, Some((431, _))) {
+        let refusal = front.refusal.take();
+        let link = place.as_mut()?;
+        link.head_since = 0;
+        if matches!(refusal, Some((431, _))) {
             link.sequence.close_after();
         }
-        let wire = Wire::records(link, window, front.spare, self.limits, self.values);
+        let wire = Wire::records(place, window, front.spare, self.limits, self.values);
         let answered = answer(
-            front.request,
+            &front.request,
+            refusal,
             wire,
             output,
             &mut *self.handler,
@@ -425,7 +430,7 @@ pub(crate) fn serve_cgi(
         slow: limits.slow,
         overview: None,
     };
-    answer(front.request, wire, output, handler, around);
+    answer(&front.request, front.refusal, wire, output, handler, around);
 }
 
 /// CGI's connection goes nowhere.
@@ -621,7 +626,8 @@ type Page = (&'static str, String);
 
 /// Runs the handler on a request, and ends its answer.
 fn answer(
-    mut front: Frozen<'_>,
+    front: &Frozen<'_>,
+    refusal: Option<(u16, String)>,
     mut wire: Wire<'_>,
     output: &mut [u8],
     handler: &mut dyn Handle,
@@ -629,15 +635,14 @@ fn answer(
 ) -> Answered {
     let now = now_ms();
     wire.looked = now;
-    let refusal = front.refusal.take();
     let method = front.params.known(Known::RequestMethod).unwrap_or(b"GET");
     let path = front.place.path;
     let role = wire.role();
     let id = front.ticket.id;
     let shared: Shared<'_> = RefCell::new(Some(Exchange::new(wire, output, method == b"HEAD")));
-    let mut request = Request::new(role, &front, &shared, around.setup);
-    let response = || Response::new(&front, &shared, around.home, around.setup);
-    let status_page = around.status_page(role, method, &front);
+    let mut request = Request::new(role, front, &shared, around.setup);
+    let response = || Response::new(front, &shared, around.home, around.setup);
+    let status_page = around.status_page(role, method, front);
     let is_ours = refusal.is_none() && status_page.is_some();
     if !is_ours {
         around.slot.begin(now, id.number(), method, path);
@@ -690,7 +695,7 @@ fn answer(
             large_output: true,
         };
     };
-    access_line::tell(&front, around.setup, || exchange.sent());
+    access_line::tell(front, around.setup, || exchange.sent());
     let (large_input, large_output) = (exchange.wire.large, exchange.touched_much());
     Answered {
         large_input,

@@ -20,7 +20,7 @@ use crate::link::{Kind, Link, Waiting};
 use crate::protocol::{
     EndRequest, HEADER_LEN, MAX_CONTENT, ProtocolStatus, RecordHeader, RecordType,
 };
-use crate::wire::{Ending, Wire};
+use crate::wire::{Ending, Parting, Wire};
 use std::cell::RefCell;
 use std::io::{self, IoSlice, Read, Write};
 use std::ops::Range;
@@ -50,9 +50,9 @@ pub(crate) fn hand_back<'buf>(shared: &'buf Shared<'buf>, home: &'buf dyn Home) 
         return;
     };
     match exchange.wire.end_apart() {
-        (Ending::Keep(link, _), unread) => home.go_on(link, unread),
-        (Ending::Close, _) => {}
-        (Ending::Linger(link), _) => home.linger(link),
+        Parting::Keep(link, unread) => home.go_on(link, unread),
+        Parting::Close => {}
+        Parting::Linger(link) => home.linger(link),
     }
 }
 

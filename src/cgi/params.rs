@@ -38,6 +38,8 @@ pub(crate) struct Params<'buf> {
     /// Pairs whose values are joined from several of `stream`; nearly always empty.
     joined: &'buf [u8],
     known: [Option<&'buf [u8]>; KNOWN],
+    /// Which request headers there may be: one that is not asks for no walk.
+    headers: Seen,
 }
 
 impl<'buf> Params<'buf> {
@@ -52,20 +54,23 @@ impl<'buf> Params<'buf> {
             stream,
             joined: &[],
             known: [None; KNOWN],
+            headers: Seen::default(),
         };
         let mut pairs = Pairs::new(stream);
-        let (mut count, mut seen, mut suspects, mut repeated) = (0, Seen::default(), 0, false);
-        for (name, value) in pairs.by_ref() {
+        let (mut count, mut suspects, mut repeated) = (0, 0, false);
+        while let Some((name, value)) = pairs.next() {
             count += 1;
-            if let Some(header) = name.strip_prefix(b"HTTP_") {
-                if !repeated && seen.insert(header) {
-                    // A few are looked up; of many the sorting finds out.
-                    suspects += 1;
-                    repeated = suspects > MOST_SUSPECTS || is_repeated(stream, name);
-                }
-            } else if let Some(known) = known(name) {
+            match kind(name) {
+                Kind::Other => {}
                 // nginx sends SCRIPT_NAME twice in the guides' root configuration; the last one is meant.
-                params.known[known as usize] = Some(value);
+                Kind::Known(known) => params.known[known as usize] = Some(value),
+                Kind::Header(ends) => {
+                    if params.headers.insert(ends) && !repeated {
+                        // A few are looked up; of many the sorting finds out.
+                        suspects += 1;
+                        repeated = suspects > MOST_SUSPECTS || is_repeated(stream, name);
+                    }
+                }
             }
         }
         if !pairs.is_whole() {
@@ -104,6 +109,9 @@ impl<'buf> Params<'buf> {
         if name.eq_ignore_ascii_case("content-length") {
             return self.known(Known::ContentLength);
         }
+        if !self.headers.may_have(name) {
+            return None;
+        }
         self.find(|candidate| is_header(candidate, name.as_bytes()))
     }
 
@@ -122,58 +130,115 @@ impl<'buf> Params<'buf> {
 
 /// Whether `param` is the variable of the request header `name`: RFC 3875, section 4.1.18.
 fn is_header(param: &[u8], name: &[u8]) -> bool {
-    let Some(param) = param.strip_prefix(b"HTTP_") else {
+    let Some(param) = of_header(param) else {
         return false;
     };
-    param.len() == name.len()
-        && param.iter().zip(name).all(|(&p, &n)| {
-            p == if n == b'-' {
-                b'_'
-            } else {
-                n.to_ascii_uppercase()
-            }
-        })
+    param.len() == name.len() && param.iter().zip(name).all(|(&p, &n)| p == as_in_param(n))
 }
 
-/// By length first: of nginx's 29 names most are done after one comparison of numbers.
-#[inline]
-fn known(name: &[u8]) -> Option<Known> {
-    let known = match name.len() {
-        9 if name == b"PATH_INFO" => Known::PathInfo,
-        11 if name == b"REQUEST_URI" => Known::RequestUri,
-        11 if name == b"SCRIPT_NAME" => Known::ScriptName,
-        11 if name == b"REMOTE_ADDR" => Known::RemoteAddr,
-        12 if name == b"QUERY_STRING" => Known::QueryString,
-        12 if name == b"CONTENT_TYPE" => Known::ContentType,
-        14 if name == b"REQUEST_METHOD" => Known::RequestMethod,
-        14 if name == b"CONTENT_LENGTH" => Known::ContentLength,
-        25 if name == b"CONTENT_TRANSFER_ENCODING" => Known::ContentTransferEncoding,
-        _ => return None,
+/// What the variable of a request header has behind its `HTTP_`.
+#[inline(always)]
+fn of_header(param: &[u8]) -> Option<&[u8]> {
+    match param {
+        [b'H', b'T', b'T', b'P', b'_', header @ ..] => Some(header),
+        _ => None,
+    }
+}
+
+/// A byte of a header's name, as its variable has it.
+fn as_in_param(byte: u8) -> u8 {
+    match byte {
+        b'-' => b'_',
+        byte => byte.to_ascii_uppercase(),
+    }
+}
+
+/// What the one walk has to know of a name.
+enum Kind {
+    Known(Known),
+    /// Of a request header: how it ends.
+    Header(u64),
+    Other,
+}
+
+/// The first and the last eight bytes, as one number each, tell all names apart that are looked for: of nginx's 29 most
+/// are done after three comparisons.
+#[inline(always)]
+fn kind(name: &[u8]) -> Kind {
+    const CONTENT: u64 = word(b"CONTENT_");
+    const PATH: u64 = word(b"PATH_INF");
+    const QUERY: u64 = word(b"QUERY_ST");
+    const REMOTE: u64 = word(b"REMOTE_A");
+    const REQUEST: u64 = word(b"REQUEST_");
+    const SCRIPT: u64 = word(b"SCRIPT_N");
+    let (Some(head), Some(tail)) = (name.first_chunk(), name.last_chunk()) else {
+        // `HTTP_TE`; none that is known is as short.
+        return match of_header(name) {
+            Some(header) => Kind::Header(Seen::ends(header, |byte| byte)),
+            None => Kind::Other,
+        };
     };
-    Some(known)
+    let (head, tail, len) = (word(head), word(tail), name.len());
+    if head << 24 == word(b"HTTP_\0\0\0") << 24 {
+        return Kind::Header(tail ^ len as u64);
+    }
+    Kind::Known(match head {
+        CONTENT if len == 12 && tail == word(b"ENT_TYPE") => Known::ContentType,
+        CONTENT if len == 14 && tail == word(b"T_LENGTH") => Known::ContentLength,
+        CONTENT if name == b"CONTENT_TRANSFER_ENCODING" => Known::ContentTransferEncoding,
+        PATH if len == 9 && tail == word(b"ATH_INFO") => Known::PathInfo,
+        QUERY if len == 12 && tail == word(b"Y_STRING") => Known::QueryString,
+        REMOTE if len == 11 && tail == word(b"OTE_ADDR") => Known::RemoteAddr,
+        REQUEST if len == 11 && tail == word(b"UEST_URI") => Known::RequestUri,
+        REQUEST if len == 14 && tail == word(b"T_METHOD") => Known::RequestMethod,
+        SCRIPT if len == 11 && tail == word(b"IPT_NAME") => Known::ScriptName,
+        _ => return Kind::Other,
+    })
+}
+
+const fn word(bytes: &[u8; 8]) -> u64 {
+    u64::from_le_bytes(*bytes)
 }
 
 /// How many names that may be repeated are looked up one by one.
 const MOST_SUSPECTS: u32 = 16;
 
-/// A small set of names that may say "seen before" of one that was not, never the other way round.
-#[derive(Default)]
-struct Seen([u64; 4]);
+/// A small set of variables of headers that may say "seen before" of one that was not, never the other way round. How a
+/// variable ends, and its length, tell the usual ones apart.
+#[derive(Clone, Debug, Default)]
+struct Seen([u64; 8]);
 
 impl Seen {
-    /// Whether a name like this was here before. Length, first, middle and last byte tell the usual names apart.
-    #[inline]
-    fn insert(&mut self, header: &[u8]) -> bool {
-        let len = header.len();
-        let (Some(&first), Some(&last)) = (header.first(), header.last()) else {
-            return true;
-        };
-        let key = u32::from(first) | u32::from(last) << 8 | u32::from(header[len / 2]) << 16;
-        let hash = (key ^ (len as u32) << 20).wrapping_mul(0x9e37_79b1) >> 24;
-        let (word, bit) = (hash as usize / 64, 1 << (hash % 64));
+    /// Whether a name that ends so was here before.
+    #[inline(always)]
+    fn insert(&mut self, ends: u64) -> bool {
+        let (word, bit) = Seen::place(ends);
         let seen = self.0[word] & bit != 0;
         self.0[word] |= bit;
         seen
+    }
+
+    /// Whether the variable of a header of this name, as it is in HTTP, may have been here.
+    fn may_have(&self, name: &str) -> bool {
+        let (word, bit) = Seen::place(Seen::ends(name.as_bytes(), as_in_param));
+        self.0[word] & bit != 0
+    }
+
+    /// The last eight bytes of what is behind `HTTP_` as a number, with the length.
+    fn ends(header: &[u8], as_in_param: impl Fn(u8) -> u8) -> u64 {
+        let mut whole = *b"   HTTP_";
+        for &byte in header {
+            whole.rotate_left(1);
+            whole[7] = as_in_param(byte);
+        }
+        word(&whole) ^ (header.len() as u64 + 5)
+    }
+
+    #[inline(always)]
+    fn place(ends: u64) -> (usize, u64) {
+        // The golden ratio's bits; the upper ones of the product depend on all of them.
+        let hash = ends.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 55;
+        (hash as usize / 64, 1 << (hash % 64))
     }
 }
 
@@ -285,7 +350,7 @@ fn header_offsets(stream: &[u8]) -> impl Iterator<Item = [u8; 4]> {
         loop {
             let offset = (stream.len() - pairs.rest().len()) as u32;
             let (name, _) = pairs.next()?;
-            if name.starts_with(b"HTTP_") {
+            if of_header(name).is_some() {
                 return Some(offset.to_be_bytes());
             }
         }
