@@ -15,7 +15,7 @@ use crate::exchange::{Exchange, Home, Shared};
 use crate::front::{Front, Frozen};
 use crate::hint::{explained, of_panic};
 use crate::limits::Limits;
-use crate::link::{Head, Kind, Link, Waiting};
+use crate::link::{Head, Kind, Link, TooLarge, Waiting};
 use crate::net::Pipes;
 use crate::net::sys::now_ms;
 use crate::page::{TEXT, error_page};
@@ -490,10 +490,18 @@ impl Room<'_> {
 impl HeadReader<'_> {
     fn read(&self, link: &mut Link, head: &mut Head, room: &mut Room<'_>) -> Reading {
         let mut came = 0;
+        let max_params = self.limits.max_params;
+        let is_responder = self.handler.has_role(Role::Responder);
         loop {
-            let Ok(event) = head.next(&mut link.sequence, room.bytes(), self.limits.max_params)
-            else {
-                return Reading::TooLarge;
+            if is_responder && head.is_whole(&mut link.sequence, room.bytes(), max_params) {
+                return Reading::Whole;
+            }
+            let event = match head.filled {
+                0 => Event::More,
+                _ => match head.next(&mut link.sequence, room.bytes(), max_params) {
+                    Ok(event) => event,
+                    Err(TooLarge) => return Reading::TooLarge,
+                },
             };
             let sent = match event {
                 Event::Head => return Reading::Whole,

@@ -42,19 +42,12 @@ impl<'buf> Front<'buf> {
     ) -> Front<'buf> {
         let desk = std::mem::take(&mut spare.bytes);
         let mut scratch = Scratch::new(joined, desk);
-        let (params, refusal) = match (
-            Params::new(stream, limits.max_pairs, limits.max_pair, &mut scratch),
-            refusal,
-        ) {
-            (Ok(params), None) => {
-                let refusal = refuse(&params);
-                (params, refusal)
-            }
-            (Ok(params), refusal) => (params, refusal),
-            (Err(error), refusal) => (
-                Params::default(),
-                refusal.or_else(|| Some(refuse_stream(error, limits))),
-            ),
+        let mut params = Params::default();
+        let read = params.read(stream, limits.max_pairs, limits.max_pair, &mut scratch);
+        let refusal = match (refusal, read) {
+            (Some(refusal), _) => Some(refusal),
+            (None, Ok(())) => refuse(&params),
+            (None, Err(error)) => Some(refuse_stream(error, limits)),
         };
         let known = |known| params.known(known).unwrap_or_default();
         let target = Target {

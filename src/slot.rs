@@ -183,6 +183,13 @@ impl fmt::Display for Seconds {
 
 /// Writes `METHOD path`, as much as there is room for. Returns its length.
 fn line(method: &[u8], path: &[u8], into: &mut [u8]) -> usize {
+    let plain = method.len() + 1 + path.len();
+    if method.len() <= 16 && plain <= into.len() && is_plain(method) && is_plain(path) {
+        into[..method.len()].copy_from_slice(method);
+        into[method.len()] = b' ';
+        into[method.len() + 1..plain].copy_from_slice(path);
+        return plain;
+    }
     let mut len = 0;
     for &byte in method.iter().take(16).chain(b" ").chain(path) {
         let escape = escaped(byte);
@@ -196,6 +203,13 @@ fn line(method: &[u8], path: &[u8], into: &mut [u8]) -> usize {
         len += bytes.len();
     }
     len
+}
+
+/// Whether nothing of it has to be escaped.
+fn is_plain(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .all(|&byte| matches!(byte, 0x20..0x7f) && byte != b'\\')
 }
 
 /// `\xNN` for a byte that is not printable ASCII.

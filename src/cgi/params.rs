@@ -43,19 +43,36 @@ pub(crate) struct Params<'buf> {
 }
 
 impl<'buf> Params<'buf> {
-    /// Walks `stream`, and writes what has to be joined to `scratch`.
-    pub(crate) fn new(
+    /// Walks `stream`, and writes what has to be joined to `scratch`. Of an empty one; in place, since it is large.
+    ///
+    /// # Errors
+    /// What the stream is refused for: then it is empty still.
+    #[inline]
+    pub(crate) fn read(
+        &mut self,
         stream: &'buf [u8],
         max_pairs: usize,
         max_pair: usize,
         scratch: &mut Scratch<'buf>,
-    ) -> Result<Params<'buf>, ParamsError> {
-        let mut params = Params {
-            stream,
-            joined: &[],
-            known: [None; KNOWN],
-            headers: Seen::default(),
-        };
+    ) -> Result<(), ParamsError> {
+        let refused = self.walk(stream, max_pairs, max_pair, scratch).err();
+        match refused {
+            None => Ok(()),
+            Some(error) => {
+                *self = Params::default();
+                Err(error)
+            }
+        }
+    }
+
+    fn walk(
+        &mut self,
+        stream: &'buf [u8],
+        max_pairs: usize,
+        max_pair: usize,
+        scratch: &mut Scratch<'buf>,
+    ) -> Result<(), ParamsError> {
+        self.stream = stream;
         let mut pairs = Pairs::new(stream);
         let (mut count, mut suspects, mut repeated) = (0, 0, false);
         while let Some((name, value)) = pairs.next() {
@@ -63,9 +80,9 @@ impl<'buf> Params<'buf> {
             match kind(name) {
                 Kind::Other => {}
                 // nginx sends SCRIPT_NAME twice in the guides' root configuration; the last one is meant.
-                Kind::Known(known) => params.known[known as usize] = Some(value),
+                Kind::Known(known) => self.known[known as usize] = Some(value),
                 Kind::Header(ends) => {
-                    if params.headers.insert(ends) && !repeated {
+                    if self.headers.insert(ends) && !repeated {
                         // A few are looked up; of many the sorting finds out.
                         suspects += 1;
                         repeated = suspects > MOST_SUSPECTS || is_repeated(stream, name);
@@ -86,9 +103,9 @@ impl<'buf> Params<'buf> {
             return Err(ParamsError::PairTooLarge);
         }
         if repeated {
-            params.joined = join(stream, scratch);
+            self.joined = join(stream, scratch);
         }
-        Ok(params)
+        Ok(())
     }
 
     #[inline]
@@ -224,14 +241,13 @@ impl Seen {
         self.0[word] & bit != 0
     }
 
-    /// The last eight bytes of what is behind `HTTP_` as a number, with the length.
+    /// The last eight bytes of `HTTP_` and `header` as a number, with the length of both.
     fn ends(header: &[u8], as_in_param: impl Fn(u8) -> u8) -> u64 {
-        let mut whole = *b"   HTTP_";
-        for &byte in header {
-            whole.rotate_left(1);
-            whole[7] = as_in_param(byte);
+        let (mut tail, len) = (word(b"\0\0\0HTTP_"), header.len());
+        for &byte in &header[len.saturating_sub(8)..] {
+            tail = tail >> 8 | u64::from(as_in_param(byte)) << 56;
         }
-        word(&whole) ^ (header.len() as u64 + 5)
+        tail ^ (len as u64 + 5)
     }
 
     #[inline(always)]
@@ -398,7 +414,11 @@ mod tests {
         let (mut room, mut desk) = (vec![0; 1 << 16], vec![0; 1 << 16]);
         let bytes = stream(pairs);
         let mut scratch = Scratch::new(&mut room, &mut desk);
-        look(&Params::new(&bytes, 4096, 224 << 10, &mut scratch).unwrap())
+        let mut params = Params::default();
+        params
+            .read(&bytes, 4096, 224 << 10, &mut scratch)
+            .unwrap();
+        look(&params)
     }
 
     #[test]
@@ -472,7 +492,10 @@ mod tests {
     fn streams_that_are_broken_or_over_a_limit_are_refused() {
         let whole = stream(&[("A", "1"), ("B", "2")]);
         let refused = |bytes: &[u8], max_pairs, max_pair| {
-            Params::new(bytes, max_pairs, max_pair, &mut Scratch::default()).err()
+            let mut params = Params::default();
+            params
+                .read(bytes, max_pairs, max_pair, &mut Scratch::default())
+                .err()
         };
         assert_eq!(refused(&whole, 2, 2), None);
         assert_eq!(refused(&whole, 1, 2), Some(ParamsError::TooMany));

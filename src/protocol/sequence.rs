@@ -5,6 +5,10 @@
 
 use super::bodies::BeginRequest;
 use super::record::{HEADER_LEN, RecordHeader, RecordReader, RecordType, Role, Step};
+use std::ops::Range;
+
+/// The number of the role that nearly every request asks for.
+const RESPONDER: u8 = 1;
 
 /// The most bytes of one GET_VALUES record that are looked at. The three names that exist take 59.
 const MANAGEMENT_LIMIT: usize = 1024;
@@ -128,6 +132,46 @@ impl Sequence {
                 return event;
             }
         }
+    }
+
+    /// The head of a request as every web server sends it, in one look: BEGIN_REQUEST of a responder, one record of PARAMS,
+    /// their end, whole from `at` on. Then it is as if [`Sequence::next`] had seen them all: the place of the params.
+    ///
+    /// Anything else is for `next`, and nothing is changed.
+    #[inline]
+    pub(crate) fn whole_head(&mut self, bytes: &[u8], at: &mut usize) -> Option<Range<usize>> {
+        if self.phase != Phase::Idle || self.fault.is_some() || !self.reader.at_boundary() {
+            return None;
+        }
+        let front = bytes.get(*at..)?.first_chunk::<{ 3 * HEADER_LEN }>()?;
+        // What is as it must be: version and type, length and padding, the high byte of the role, version and type.
+        let [1, 1, id1, id0, 0, 8, 0, _, 0, RESPONDER, flags, .., 1, 4, params_id1, params_id0, n1, n0, padding, _] =
+            *front
+        else {
+            return None;
+        };
+        let id = [id1, id0];
+        let start = *at + front.len();
+        let end = start + usize::from(u16::from_be_bytes([n1, n0]));
+        let last = end + usize::from(padding);
+        let [1, 4, end_id1, end_id0, 0, 0, 0, _] = *bytes.get(last..)?.first_chunk::<HEADER_LEN>()?
+        else {
+            return None;
+        };
+        let is_one = id == [params_id1, params_id0] && id == [end_id1, end_id0];
+        if !is_one || id == [0, 0] || start == end {
+            return None;
+        }
+        self.phase = Phase::Stdin;
+        self.request_id = u16::from_be_bytes(id);
+        self.begin = Some(BeginRequest {
+            role: RESPONDER.into(),
+            keep_conn: flags & 1 != 0,
+        });
+        self.purpose = Purpose::Skip;
+        self.speaks_fastcgi = true;
+        *at = last + HEADER_LEN;
+        Some(start..end)
     }
 
     /// `n` bytes of PARAMS, STDIN or DATA were used.
