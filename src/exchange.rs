@@ -12,7 +12,7 @@
 //! leaves in one write, its end included.
 
 use crate::access_line::Sent;
-use crate::cgi::{Illegal, check_field, is_bodiless, reason};
+use crate::cgi::{Illegal, check_field, check_value, is_bodiless, reason};
 use crate::decimal::Decimal;
 use crate::error::{Error, Result};
 use crate::limits::{LARGE_RESPONSE_HEAD, MAX_FIELDS, MAX_RESPONSE_HEAD};
@@ -141,6 +141,14 @@ impl<'buf> Exchange<'buf> {
             return self.declare(value);
         }
         self.push_field(name.as_bytes(), value);
+    }
+
+    /// Adds a field whose name is the library's own, and whose value is not.
+    pub(crate) fn add_known_field(&mut self, name: &str, value: &[u8]) {
+        match check_value(value) {
+            Ok(()) => self.push_field(name.as_bytes(), value),
+            Err(why) => self.refuse_field(name, why),
+        }
     }
 
     pub(crate) fn status(&self) -> u16 {
@@ -578,9 +586,16 @@ const END_LEN: usize = HEADER_LEN + EndRequest::RECORD_LEN;
 
 /// The empty STDOUT record and END_REQUEST.
 fn end_records(id: u16) -> [u8; END_LEN] {
-    let mut records = [0; END_LEN];
-    records[..HEADER_LEN].copy_from_slice(&RecordHeader::new(RecordType::Stdout, id, 0).encode());
-    records[HEADER_LEN..].copy_from_slice(&EndRequest::record(id, ProtocolStatus::RequestComplete));
+    let mut records = const {
+        let mut records = [0; END_LEN];
+        let (stdout, end) = records.split_at_mut(HEADER_LEN);
+        stdout.copy_from_slice(&RecordHeader::new(RecordType::Stdout, 0, 0).encode());
+        end.copy_from_slice(&EndRequest::record(0, ProtocolStatus::RequestComplete));
+        records
+    };
+    for start in [0, HEADER_LEN] {
+        records[start + 2..start + 4].copy_from_slice(&id.to_be_bytes());
+    }
     records
 }
 

@@ -188,14 +188,15 @@ fn kind(name: &[u8]) -> Kind {
     const REMOTE: u64 = word(b"REMOTE_A");
     const REQUEST: u64 = word(b"REQUEST_");
     const SCRIPT: u64 = word(b"SCRIPT_N");
-    let (Some(head), Some(tail)) = (name.first_chunk(), name.last_chunk()) else {
-        // `HTTP_TE`; none that is known is as short.
-        return match of_header(name) {
-            Some(header) => Kind::Header(Seen::ends(header, |byte| byte)),
-            None => Kind::Other,
-        };
+    let len = name.len();
+    if len < 8 {
+        return short(name);
+    }
+    let number = |at: usize| {
+        let bytes = name[at..].first_chunk();
+        bytes.map_or(0, word)
     };
-    let (head, tail, len) = (word(head), word(tail), name.len());
+    let (head, tail) = (number(0), number(len - 8));
     if head << 24 == word(b"HTTP_\0\0\0") << 24 {
         return Kind::Header(tail ^ len as u64);
     }
@@ -211,6 +212,15 @@ fn kind(name: &[u8]) -> Kind {
         SCRIPT if len == 11 && tail == word(b"IPT_NAME") => Known::ScriptName,
         _ => return Kind::Other,
     })
+}
+
+/// `HTTP_TE`; none that is known is as short.
+#[cold]
+fn short(name: &[u8]) -> Kind {
+    match of_header(name) {
+        Some(header) => Kind::Header(Seen::ends(header, |byte| byte)),
+        None => Kind::Other,
+    }
 }
 
 const fn word(bytes: &[u8; 8]) -> u64 {

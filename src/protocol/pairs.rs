@@ -22,17 +22,6 @@ impl<'a> Pairs<'a> {
     pub(crate) fn is_whole(&self) -> bool {
         self.rest.is_empty()
     }
-
-    /// A pair with a length of four bytes, or none that is whole.
-    #[inline(never)]
-    fn long(&mut self) -> Option<(&'a [u8], &'a [u8])> {
-        let (name_len, rest) = length(self.rest)?;
-        let (value_len, rest) = length(rest)?;
-        let (name, rest) = rest.split_at_checked(name_len)?;
-        let (value, rest) = rest.split_at_checked(value_len)?;
-        self.rest = rest;
-        Some((name, value))
-    }
 }
 
 impl<'a> Iterator for Pairs<'a> {
@@ -41,16 +30,28 @@ impl<'a> Iterator for Pairs<'a> {
     // Every request walks through all of its pairs: a call for each would cost more than the pair.
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        match *self.rest {
+        let (name, value, rest) = match *self.rest {
             // Nearly every pair of every web server has two short lengths.
             [n, v, ref pair @ ..] if (n | v) < 0x80 && n as usize + v as usize <= pair.len() => {
-                let (n, end) = (n as usize, n as usize + v as usize);
-                self.rest = &pair[end..];
-                Some((&pair[..n], &pair[n..end]))
+                let (name, rest) = pair.split_at(n as usize);
+                let (value, rest) = rest.split_at(v as usize);
+                (name, value, rest)
             }
-            _ => self.long(),
-        }
+            _ => long(self.rest)?,
+        };
+        self.rest = rest;
+        Some((name, value))
     }
+}
+
+/// A pair with a length of four bytes, or none that is whole. By value: a walk whose place is in memory is slower.
+#[inline(never)]
+fn long(stream: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let (name_len, rest) = length(stream)?;
+    let (value_len, rest) = length(rest)?;
+    let (name, rest) = rest.split_at_checked(name_len)?;
+    let (value, rest) = rest.split_at_checked(value_len)?;
+    Some((name, value, rest))
 }
 
 /// Appends a pair, each length in one byte below 128 and in four from there.
