@@ -17,7 +17,7 @@ use crate::hint::{explained, of_panic};
 use crate::limits::Limits;
 use crate::link::{Head, Kind, Link, TooLarge, Waiting};
 use crate::net::Pipes;
-use crate::net::sys::now_ms;
+use crate::net::sys::{now_ms, now_ns};
 use crate::page::{TEXT, error_page};
 use crate::protocol::{
     EndRequest, Event, ProtocolStatus, Role, encode_pair, unknown_type, values_result,
@@ -34,7 +34,7 @@ use crate::wire::{Ending, Wire};
 use log::Level;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{fmt, io};
 
 /// After so many requests in a row a connection lets others go first.
@@ -44,6 +44,9 @@ const IN_A_ROW: u32 = 32;
 /// to see whether that has changed. A look is a system call of five, if it is in vain, and saves three if not.
 const MISSES: u32 = 8;
 const RETRY: u32 = 64;
+
+/// What the monotonic clock counts in, in what limits do.
+const NS_PER_MS: u64 = 1_000_000;
 
 /// How often a lingering connection is read from in one go.
 const DRAIN_READS: usize = 64;
@@ -173,10 +176,8 @@ impl Worker<'_> {
                 }
             }
             block = Vec::new();
-            let began = Instant::now();
-            let ending = self.answer(&mut place, &head, refusal, Ticket::draw(began));
-            self.pace.note(began.elapsed());
-            match ending? {
+            let ticket = Ticket::draw(now_ns());
+            match self.answer(&mut place, &head, refusal, ticket)? {
                 Ending::Close => return None,
                 Ending::Linger => {
                     self.home.linger(place?);
@@ -344,6 +345,7 @@ impl Worker<'_> {
                 overview: self.overview,
             },
         );
+        self.pace.note(answered.took);
         if answered.large_input || front.touched {
             self.buffers.mark_large_input();
         }
@@ -393,7 +395,7 @@ pub(crate) fn serve_cgi(
     limits: &Limits,
     setup: &Setup,
 ) {
-    let ticket = Ticket::draw(Instant::now());
+    let ticket = Ticket::draw(now_ns());
     let mut params = Vec::new();
     environment.for_each(|(name, value)| encode_pair(&name, &value, &mut params));
     let mut refusal = None;
@@ -493,15 +495,15 @@ impl HeadReader<'_> {
         let max_params = self.limits.max_params;
         let is_responder = self.handler.has_role(Role::Responder);
         loop {
-            if is_responder && head.is_whole(&mut link.sequence, room.bytes(), max_params) {
+            let event = if head.filled == 0 {
+                Event::More
+            } else if is_responder && head.is_whole(&mut link.sequence, room.bytes(), max_params) {
                 return Reading::Whole;
-            }
-            let event = match head.filled {
-                0 => Event::More,
-                _ => match head.next(&mut link.sequence, room.bytes(), max_params) {
+            } else {
+                match head.next(&mut link.sequence, room.bytes(), max_params) {
                     Ok(event) => event,
                     Err(TooLarge) => return Reading::TooLarge,
-                },
+                }
             };
             let sent = match event {
                 Event::Head => return Reading::Whole,
@@ -593,6 +595,7 @@ fn end_early(link: &mut Link, status: ProtocolStatus) -> Option<Reading> {
 struct Answered {
     /// `None` if the handler gave the connection back.
     ending: Option<Ending>,
+    took: Duration,
     /// More than a few KiB of the worker's memory were touched.
     large_input: bool,
     large_output: bool,
@@ -641,8 +644,8 @@ fn answer(
     handler: &mut dyn Handle,
     around: Around<'_>,
 ) -> Answered {
-    let now = now_ms();
-    wire.looked = now;
+    let began = front.ticket.began;
+    wire.looked = began / NS_PER_MS;
     let method = front.params.known(Known::RequestMethod).unwrap_or(b"GET");
     let path = front.place.path;
     let role = wire.role();
@@ -653,7 +656,9 @@ fn answer(
     let status_page = around.status_page(role, method, front);
     let is_ours = refusal.is_none() && status_page.is_some();
     if !is_ours {
-        around.slot.begin(now, id.number(), method, path);
+        around
+            .slot
+            .begin(began / NS_PER_MS, id.number(), method, path);
     }
     let outcome = match (refusal, status_page) {
         (Some((status, why)), _) => Err(Failure::Error(Error::new(status, why))),
@@ -685,30 +690,28 @@ fn answer(
         });
         let_go(Failure::Error(error));
     }
-    let exchange = shared.borrow_mut().take();
+    let mut shared = shared.borrow_mut();
+    let mut exchange = shared.as_mut();
     let is_whole = matches!(standing, Standing::Whole);
     let status = match &exchange {
         Some(exchange) => exchange.status(),
         None => front.finished_with.get(),
     };
     let is_answered = is_whole && !exchange.as_ref().is_some_and(|e| e.wire.is_given_up());
+    let ended = now_ns();
     if !is_ours {
-        let took = around.slot.end(now_ms(), is_answered.then_some(status));
+        let status = is_answered.then_some(status);
+        let took = around.slot.end(ended / NS_PER_MS, status);
         tell_if_slow(took, around.slow, &name);
     }
-    let Some(exchange) = exchange else {
-        return Answered {
-            ending: None,
-            large_input: true,
-            large_output: true,
-        };
-    };
-    access_line::tell(front, around.setup, || exchange.sent());
-    let (large_input, large_output) = (exchange.wire.large, exchange.touched_much());
+    if let Some(exchange) = &exchange {
+        access_line::tell(front, around.setup, || exchange.sent());
+    }
     Answered {
-        large_input,
-        large_output,
-        ending: Some(exchange.end(!is_whole)),
+        took: Duration::from_nanos(ended.saturating_sub(began)),
+        large_input: exchange.as_ref().is_none_or(|e| e.wire.large),
+        large_output: exchange.as_ref().is_none_or(|e| e.touched_much()),
+        ending: exchange.as_mut().map(|e| e.wire.end(!is_whole)),
     }
 }
 

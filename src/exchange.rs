@@ -20,7 +20,7 @@ use crate::link::{Kind, Link, Waiting};
 use crate::protocol::{
     EndRequest, HEADER_LEN, MAX_CONTENT, ProtocolStatus, RecordHeader, RecordType,
 };
-use crate::wire::{Ending, Parting, Wire};
+use crate::wire::{Parting, Wire};
 use std::cell::RefCell;
 use std::io::{self, IoSlice, Read, Write};
 use std::ops::Range;
@@ -389,11 +389,6 @@ impl<'buf> Exchange<'buf> {
         Ok(())
     }
 
-    /// Gives the connection up or on.
-    pub(crate) fn end(self, cut: bool) -> Ending {
-        self.wire.end(cut)
-    }
-
     /// What the access log tells of the answer. 499 if nothing of it has left, as nginx has it: nobody waited for it.
     pub(crate) fn sent(&self) -> Sent {
         Sent {
@@ -541,7 +536,7 @@ impl<'buf> Exchange<'buf> {
         };
         let gathered = self.frame(id, end && direct.is_empty());
         if direct.is_empty() {
-            return self.wire.send(&mut [IoSlice::new(&self.output[gathered])]);
+            return self.wire.send_one(&self.output[gathered]);
         }
         let mut slices = Slices::new(
             id,

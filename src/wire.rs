@@ -273,6 +273,19 @@ impl<'buf> Wire<'buf> {
             .inspect_err(|error| self.failed = Some(error.kind()))
     }
 
+    /// As `send`, of what nearly always goes in one piece.
+    pub(crate) fn send_one(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let sent = match (&self.end, self.failed) {
+            (End::Records(link), None) => link.transport.send(bytes).unwrap_or(0),
+            _ => 0,
+        };
+        match &bytes[sent..] {
+            [] => Ok(()),
+            // Also what failed: it does so again.
+            rest => self.send(&mut [IoSlice::new(rest)]),
+        }
+    }
+
     /// Whether the web server has closed the connection.
     pub(crate) fn has_gone(&self) -> bool {
         let is_disconnect = |kind: io::ErrorKind| is_disconnect(&kind.into());
@@ -412,7 +425,7 @@ impl<'buf> Wire<'buf> {
     }
 
     /// Ends the request on its connection. `cut`: the answer is not whole, and the connection cannot go on.
-    pub(crate) fn end(mut self, cut: bool) -> Ending {
+    pub(crate) fn end(&mut self, cut: bool) -> Ending {
         let fate = self.fate(cut);
         self.part(fate)
     }

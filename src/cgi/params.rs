@@ -74,20 +74,14 @@ impl<'buf> Params<'buf> {
     ) -> Result<(), ParamsError> {
         self.stream = stream;
         let mut pairs = Pairs::new(stream);
-        let (mut count, mut suspects, mut repeated) = (0, 0, false);
+        let (mut count, mut suspects) = (0, 0);
         while let Some((name, value)) = pairs.next() {
             count += 1;
             match kind(name) {
                 Kind::Other => {}
                 // nginx sends SCRIPT_NAME twice in the guides' root configuration; the last one is meant.
                 Kind::Known(known) => self.known[known as usize] = Some(value),
-                Kind::Header(ends) => {
-                    if self.headers.insert(ends) && !repeated {
-                        // A few are looked up; of many the sorting finds out.
-                        suspects += 1;
-                        repeated = suspects > MOST_SUSPECTS || is_repeated(stream, name);
-                    }
-                }
+                Kind::Header(ends) => suspects += usize::from(self.headers.insert(ends)),
             }
         }
         if !pairs.is_whole() {
@@ -102,7 +96,7 @@ impl<'buf> Params<'buf> {
         {
             return Err(ParamsError::PairTooLarge);
         }
-        if repeated {
+        if suspects > 0 && has_repeated(stream, suspects) {
             self.joined = join(stream, scratch);
         }
         Ok(())
@@ -190,7 +184,8 @@ fn kind(name: &[u8]) -> Kind {
     const SCRIPT: u64 = word(b"SCRIPT_N");
     let len = name.len();
     if len < 8 {
-        return short(name);
+        // `HTTP_TE`; none that is known is as short.
+        return of_header(name).map_or(Kind::Other, |header| Kind::Header(short_ends(header)));
     }
     let number = |at: usize| {
         let bytes = name[at..].first_chunk();
@@ -214,21 +209,14 @@ fn kind(name: &[u8]) -> Kind {
     })
 }
 
-/// `HTTP_TE`; none that is known is as short.
-#[cold]
-fn short(name: &[u8]) -> Kind {
-    match of_header(name) {
-        Some(header) => Kind::Header(Seen::ends(header, |byte| byte)),
-        None => Kind::Other,
-    }
-}
-
 const fn word(bytes: &[u8; 8]) -> u64 {
     u64::from_le_bytes(*bytes)
 }
 
-/// How many names that may be repeated are looked up one by one.
-const MOST_SUSPECTS: u32 = 16;
+#[cold]
+fn short_ends(header: &[u8]) -> u64 {
+    Seen::ends(header, |byte| byte)
+}
 
 /// A small set of variables of headers that may say "seen before" of one that was not, never the other way round. How a
 /// variable ends, and its length, tell the usual ones apart.
@@ -266,6 +254,21 @@ impl Seen {
         let hash = ends.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 55;
         (hash as usize / 64, 1 << (hash % 64))
     }
+}
+
+/// How many names that may be repeated are looked up one by one.
+const MOST_SUSPECTS: usize = 16;
+
+/// Whether a request header stands in `stream` more than once, where so many ended as one before them did. A few are looked
+/// up; of many the sorting finds out.
+#[cold]
+fn has_repeated(stream: &[u8], suspects: usize) -> bool {
+    let mut seen = Seen::default();
+    suspects > MOST_SUSPECTS
+        || Pairs::new(stream).any(|(name, _)| match kind(name) {
+            Kind::Header(ends) => seen.insert(ends) && is_repeated(stream, name),
+            _ => false,
+        })
 }
 
 /// Whether `name` stands in `stream` more than once.
@@ -425,9 +428,7 @@ mod tests {
         let bytes = stream(pairs);
         let mut scratch = Scratch::new(&mut room, &mut desk);
         let mut params = Params::default();
-        params
-            .read(&bytes, 4096, 224 << 10, &mut scratch)
-            .unwrap();
+        params.read(&bytes, 4096, 224 << 10, &mut scratch).unwrap();
         look(&params)
     }
 

@@ -138,7 +138,11 @@ pub(crate) struct RecordHeader {
 
 impl RecordHeader {
     /// A header for `content` bytes, padded to a multiple of eight as section 3.3 recommends.
-    pub(crate) const fn new(record_type: RecordType, request_id: u16, content: u16) -> RecordHeader {
+    pub(crate) const fn new(
+        record_type: RecordType,
+        request_id: u16,
+        content: u16,
+    ) -> RecordHeader {
         let padding = (content.wrapping_neg() & 7) as u8;
         RecordHeader {
             record_type,

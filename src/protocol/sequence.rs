@@ -135,7 +135,7 @@ impl Sequence {
     }
 
     /// The head of a request as every web server sends it, in one look: BEGIN_REQUEST of a responder, one record of PARAMS,
-    /// their end, whole from `at` on. Then it is as if [`Sequence::next`] had seen them all: the place of the params.
+    /// their end, whole from `at` on, and the end of STDIN if it comes next. Then it is as if [`Sequence::next`] had seen them all: the place of the params.
     ///
     /// Anything else is for `next`, and nothing is changed.
     #[inline]
@@ -145,8 +145,28 @@ impl Sequence {
         }
         let front = bytes.get(*at..)?.first_chunk::<{ 3 * HEADER_LEN }>()?;
         // What is as it must be: version and type, length and padding, the high byte of the role, version and type.
-        let [1, 1, id1, id0, 0, 8, 0, _, 0, RESPONDER, flags, .., 1, 4, params_id1, params_id0, n1, n0, padding, _] =
-            *front
+        let [
+            1,
+            1,
+            id1,
+            id0,
+            0,
+            8,
+            0,
+            _,
+            0,
+            RESPONDER,
+            flags,
+            ..,
+            1,
+            4,
+            params_id1,
+            params_id0,
+            n1,
+            n0,
+            padding,
+            _,
+        ] = *front
         else {
             return None;
         };
@@ -154,7 +174,8 @@ impl Sequence {
         let start = *at + front.len();
         let end = start + usize::from(u16::from_be_bytes([n1, n0]));
         let last = end + usize::from(padding);
-        let [1, 4, end_id1, end_id0, 0, 0, 0, _] = *bytes.get(last..)?.first_chunk::<HEADER_LEN>()?
+        let [1, 4, end_id1, end_id0, 0, 0, 0, _] =
+            *bytes.get(last..)?.first_chunk::<HEADER_LEN>()?
         else {
             return None;
         };
@@ -162,7 +183,16 @@ impl Sequence {
         if !is_one || id == [0, 0] || start == end {
             return None;
         }
-        self.phase = Phase::Stdin;
+        *at = last + HEADER_LEN;
+        // Behind the head of a GET, the end of its empty body.
+        let behind = bytes[*at..].first_chunk::<HEADER_LEN>();
+        self.phase = match behind {
+            Some([1, 5, id1, id0, 0, 0, 0, _]) if [*id1, *id0] == id => {
+                *at += HEADER_LEN;
+                Phase::Ended
+            }
+            _ => Phase::Stdin,
+        };
         self.request_id = u16::from_be_bytes(id);
         self.begin = Some(BeginRequest {
             role: RESPONDER.into(),
@@ -170,7 +200,6 @@ impl Sequence {
         });
         self.purpose = Purpose::Skip;
         self.speaks_fastcgi = true;
-        *at = last + HEADER_LEN;
         Some(start..end)
     }
 
