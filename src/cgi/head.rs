@@ -204,6 +204,20 @@ mod tests {
         }
     }
 
+    /// Every byte, at every place of values that end within and behind the words in which they are looked at.
+    #[test]
+    fn a_control_character_is_found_wherever_it_stands() {
+        for (len, byte) in (1..=17).flat_map(|len| (0..=255_u8).map(move |byte| (len, byte))) {
+            for at in 0..len {
+                let mut value = vec![b'\t'; len];
+                value[at] = byte;
+                let is_control = byte != b'\t' && byte.is_ascii_control();
+                let refused = check_value(&value).is_err();
+                assert_eq!(refused, is_control, "{byte:#x} at {at} of {len}");
+            }
+        }
+    }
+
     #[test]
     fn every_legal_status_has_words() {
         for status in 200..600 {

@@ -417,6 +417,82 @@ mod tests {
         &[1, 5, 0, 7, 0, 0, 0, 0],
     ];
 
+    /// What `next` says of a head, and where it and the params end; with the end of STDIN, if that is what follows.
+    fn head_by_steps(stream: &[u8]) -> Option<(Sequence, Range<usize>, usize)> {
+        let (mut sequence, mut at) = (Sequence::default(), 0);
+        let mut params = Vec::new();
+        loop {
+            match sequence.next(stream, &mut at) {
+                Event::Begin(1) => {}
+                Event::Params(n) => {
+                    params.push(at..at + n);
+                    sequence.take(n);
+                    at += n;
+                }
+                Event::Head => break,
+                _ => return None,
+            }
+        }
+        let (mut ended, mut end) = (sequence.clone(), at);
+        let is_padded = stream.get(at + 6).is_some_and(|&padding| padding > 0);
+        if ended.next(stream, &mut end) == Event::StdinEnd && !is_padded {
+            (sequence, at) = (ended, end);
+        }
+        match &params[..] {
+            [one] => Some((sequence, one.clone(), at)),
+            _ => None,
+        }
+    }
+
+    /// One byte changed at a time, to each value, and cut at each place: either both say the same, or one look leaves it to
+    /// the steps.
+    #[test]
+    fn one_look_at_a_head_is_as_good_as_its_steps() {
+        let get = [&GET.concat()[..16 + 16 + 8], GET[4], b"\x01\x01"].concat();
+        let post = GET.concat();
+        let mut usual = 0;
+        for stream in [get, post] {
+            for place in 0..stream.len() {
+                for byte in 0..=255 {
+                    let mut stream = stream.clone();
+                    stream[place] = byte;
+                    usual += usize::from(assert_same_head(&stream));
+                }
+                assert_same_head(&stream[..place]);
+            }
+        }
+        assert!(usual > 5000, "only {usual} were of the usual form");
+    }
+
+    fn assert_same_head(stream: &[u8]) -> bool {
+        let (mut sequence, mut at) = (Sequence::default(), 0);
+        let Some(params) = sequence.whole_head(stream, &mut at) else {
+            let is_untouched = sequence.phase == Phase::Idle && !sequence.speaks_fastcgi;
+            assert!(at == 0 && is_untouched, "{stream:?}");
+            return false;
+        };
+        let steps = head_by_steps(stream);
+        let (steps, their_params, their_at) = steps.expect("the steps find no head");
+        assert_eq!((params, at), (their_params, their_at), "{stream:?}");
+        let state = |sequence: &Sequence| {
+            let Sequence {
+                phase,
+                request_id,
+                begin,
+                purpose,
+                speaks_fastcgi,
+                fault,
+                ..
+            } = sequence;
+            format!(
+                "{phase:?} {request_id} {begin:?} {purpose:?} {speaks_fastcgi} {fault:?} {}",
+                sequence.reader.at_boundary()
+            )
+        };
+        assert_eq!(state(&sequence), state(&steps), "{stream:?}");
+        true
+    }
+
     /// All events of a stream that comes in pieces of `size`; contents are counted together.
     fn events(stream: &[u8], size: usize) -> Vec<Event> {
         let mut sequence = Sequence::default();
