@@ -435,7 +435,8 @@ mod tests {
         }
         let (mut ended, mut end) = (sequence.clone(), at);
         let is_padded = stream.get(at + 6).is_some_and(|&padding| padding > 0);
-        if ended.next(stream, &mut end) == Event::StdinEnd && !is_padded {
+        let has_ended = ended.next(stream, &mut end) == Event::StdinEnd;
+        if has_ended && end == at + HEADER_LEN && !is_padded {
             (sequence, at) = (ended, end);
         }
         match &params[..] {
