@@ -6,7 +6,6 @@ mod work;
 
 use outer_cgi::IO;
 use std::collections::HashMap;
-use std::io::Write;
 
 fn main() {
     outer_cgi::main(|_| (), answer)

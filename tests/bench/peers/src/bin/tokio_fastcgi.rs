@@ -46,8 +46,8 @@ async fn serve() -> io::Result<()> {
 
 fn spawn<R, W>(halves: (R, W))
 where
-    R: AsyncRead + Unpin + Send + 'static,
-    W: AsyncWrite + Unpin + Send + 'static,
+    R: AsyncRead + Unpin + Send + Sync + 'static,
+    W: AsyncWrite + Unpin + Send + Sync + 'static,
 {
     tokio::spawn(async move {
         let mut requests = Requests::from_split_socket(halves, 1, 1);
