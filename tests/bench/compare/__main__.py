@@ -166,12 +166,12 @@ def machine(asked, found, left_out, took):
     system = next((line.partition("=")[2].strip().strip('"') for line in open("/etc/os-release") if line.startswith("PRETTY_NAME=")), "Linux")
     rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True, check=False).stdout.split()[1:2]
     today = datetime.datetime.now(datetime.timezone.utc).date()
-    versions = "; ".join(f"{server.name} {server.version()}: {server.what}".replace(" :", ":") for server in found)
+    servers_of = "".join(f"- {' '.join(filter(None, [server.name, server.version()]))}: {server.what}\n" for server in found)
     load = " ".join(f"{average:.1f}" for average in os.getloadavg())
     command = "scripts/bench" + (" --growth" if asked.growth else "")
     return (f"{today}, {os.cpu_count()} cores of {cpu}, {system}, Linux {platform.release()}, rustc {''.join(rustc)}; `{command}`, "
-            f"{asked.rounds or (3 if asked.growth else 5)} rounds of {asked.seconds:g} s, {took / 60:.0f} min in all, "
-            f"load average at the end {load}.\n\nServers: {versions}." + (f" Left out: {'; '.join(left_out)}." if left_out else "") + "\n")
+            f"rounds: {asked.rounds or (3 if asked.growth else 5)}, of {asked.seconds:g} s, {took / 60:.0f} min in all, "
+            f"load average at the end {load}.\n\n{servers_of}" + (f"\nLeft out: {'; '.join(left_out)}.\n" if left_out else ""))
 
 
 def written(texts):

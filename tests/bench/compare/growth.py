@@ -6,6 +6,7 @@ import statistics
 from dataclasses import replace
 
 import figures
+import plot
 import tables
 from workloads import MIB, Workload
 
@@ -130,7 +131,7 @@ def holding(skipped):
 def texts(found):
     """The tables, by the names of their places."""
     of = lambda key, columns: [[tables.number(row["step"]), *(tables.number(row[name], digits) for name, digits in columns)] for row in found[key]]
-    bodies = [[size(row["step"]), *(tables.number(row[name], digits) for name, digits in [
+    bodies = [[plot.binary(row["step"]), *(tables.number(row[name], digits) for name, digits in [
         ("in", 1), ("in_mib", 0), ("in_dirty_kib", 0), ("out", 1), ("out_mib", 0), ("out_dirty_kib", 0), ("errors", 0)])]
         for row in found["bodies"]]
     return {
@@ -159,10 +160,3 @@ def panels(found):
         ("MiB/s by a body's length", "bytes", [("in", line("bodies", "in_mib")), ("out", line("bodies", "out_mib"))]),
         ("CPU µs a request by params", "params", [("µs", line("params", "cpu_us"))]),
     ]
-
-
-def size(length):
-    for shift, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
-        if length >= 1 << shift:
-            return f"{length >> shift} {unit}"
-    return str(length)

@@ -71,7 +71,7 @@ def panel(left, top, heading, x_name, drawn):
         parts.append(f'<line class="rule" x1="{left + 60}" x2="{left + PANEL - 20}" y1="{y_at(y):.1f}" y2="{y_at(y):.1f}"/>')
         parts.append(text(left + 54, y_at(y) + 4, short(y), "faint", "end"))
     for x in sorted({x for x, _ in points}):
-        parts.append(text(x_at(x), top + ROW - 38, short(x), "faint", "middle"))
+        parts.append(text(x_at(x), top + ROW - 38, binary(x) if x_name == "bytes" else short(x), "faint", "middle"))
     parts.append(text(left + PANEL - 20, top + ROW - 22, x_name, "faint", "end"))
     for number, (name, line) in enumerate(drawn):
         line = [(x_at(x), y_at(y)) for x, y in line if y]
@@ -103,6 +103,14 @@ def short(value):
         if value >= unit:
             return f"{value / unit:.3g}{sign}"
     return f"{value:.3g}"
+
+
+def binary(length):
+    """A length in bytes, as people say it."""
+    for shift, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if length >= 1 << shift:
+            return f"{length >> shift} {unit}"
+    return str(length)
 
 
 def text(x, y, words, kind="", anchor=""):

@@ -18,7 +18,8 @@ def by_round(workload, measured):
     limit = {one["round"]: one for one in of.get("limit", [])}
     head = ["server", "requests/s", "of limit (range)", "CPU µs/request", "× limit", "p50 µs", "p99 µs", "errors"]
     if workload.idle:
-        head += [f"idle kept of {workload.idle}", f"starved of {workload.connections}", "resident MiB"]
+        # The limit ties a thread to each connection, and answers nobody.
+        head = [name for name in head if "limit" not in name] + [f"idle kept of {workload.idle}", f"starved of {workload.connections}", "resident MiB"]
     rows = []
     for name in names:
         ones = of[name]
@@ -35,6 +36,7 @@ def by_round(workload, measured):
             str(sum(one["errors"] for one in ones)),
         ]
         if workload.idle:
+            row = row[:2] + [row[3]] + row[5:]
             row += [number(median(ones, "kept")), number(median(ones, "starved")), number(median(ones, "resident_kib") / 1024, 1)]
         rows.append(row)
     return table(head, rows)
