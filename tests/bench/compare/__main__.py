@@ -36,7 +36,7 @@ def main():
         needed.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
     try:
-        found, left_out = built(asked.servers, build)
+        found, left_out = built(["fcgi"] if asked.growth else asked.servers, build)
         ours = next((server for server in found if server.name == "fcgi"), None) or servers.Fcgi(build)
         load = workloads.Load(ours.program, work, str(servers.PEERS / "app.php"))
         compared = grow if asked.growth else compare

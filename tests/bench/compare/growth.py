@@ -3,11 +3,13 @@ in turn, round after round."""
 
 import resource
 import statistics
+import time
 from dataclasses import replace
 
 import figures
 import plot
 import tables
+import wire
 from workloads import MIB, Workload
 
 WORKERS = [1, 2, 4, 8, 16]
@@ -15,8 +17,8 @@ CONNECTIONS = [1, 10, 100, 1000, 10000]
 BODIES = [1 << 10, 32 << 10, MIB, 32 * MIB, 1 << 30]
 PARAMS = [10, 29, 100, 300, 1000]
 
-# `bench` holds a request twice, the file's content and its records.
-ROOM = 5 << 30
+# `bench` takes no longer body.
+MOST_ASKED = 256 * MIB
 
 
 def measure(server, load, folder, seconds, rounds, say):
@@ -25,7 +27,7 @@ def measure(server, load, folder, seconds, rounds, say):
     return {
         "workers": steps(WORKERS, rounds, server, load, folder, seconds, say, with_workers),
         "connections": steps(fitting(skipped), rounds, server, load, folder, seconds, say, with_connections),
-        "bodies": steps(holding(skipped), rounds, server, load, folder, seconds, say, with_body),
+        "bodies": steps(BODIES, rounds, server, load, folder, seconds, say, with_body),
         "params": steps(PARAMS, rounds, server, load, folder, seconds, say, with_params),
     }, skipped
 
@@ -88,18 +90,34 @@ def with_body(length, server, load, folder, seconds):
                 nonlocal most
                 most = max(most, running.memory()["dirty"])
 
-            limits = {"requests": 2} if length >= 1 << 30 else {"seconds": seconds}
-            told = load.run(workload, running.address, look, timeout=120, **limits)
-            found[way] = float(told["requests_per_second"])
-            found[f"{way}_mib"] = found[way] * length / MIB
+            if way == "in" and length > MOST_ASKED:
+                rate, errors = uploads_a_second(workload, running, load, look)
+            else:
+                limits = {"requests": 2} if length > MOST_ASKED else {"seconds": seconds}
+                told = load.run(workload, running.address, look, timeout=120, **limits)
+                rate, errors = float(told["requests_per_second"]), told["errors"]["all"]
+            found[way] = rate
+            found[f"{way}_mib"] = rate * length / MIB
             found[f"{way}_dirty_kib"] = most or running.memory()["dirty"]
-            found["errors"] = found.get("errors", 0) + told["errors"]["all"]
+            found["errors"] = found.get("errors", 0) + errors
     return found
 
 
+def uploads_a_second(workload, running, load, look):
+    """One body that no memory holds: how many of them a second, and how many errors."""
+    begun = time.monotonic()
+    with wire.connect(running.address) as stream:
+        for number, piece in enumerate(wire.upload(load.params(workload), workload.body)):
+            stream.sendall(piece)
+            if number % 128 == 127:
+                look()
+        is_right = wire.read_answer(stream).endswith(b"\r\n\r\n" + workload.answer())
+    return 1 / (time.monotonic() - begun), int(not is_right)
+
+
 def connections(length):
-    """Few enough that they hold no memory for nothing, and one where a single answer takes long."""
-    return 1 if length >= 1 << 30 else 4 if length >= 32 * MIB else 8
+    """One where a single answer takes long."""
+    return 1 if length > MOST_ASKED else 8
 
 
 def with_params(count, server, load, folder, seconds):
@@ -117,14 +135,6 @@ def fitting(skipped):
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     fits = [count for count in CONNECTIONS if count + 100 <= hard or hard == resource.RLIM_INFINITY]
     skipped += [f"{count} connections: {hard} open files are allowed; allow more with ulimit -Hn" for count in CONNECTIONS if count not in fits]
-    return fits
-
-
-def holding(skipped):
-    """The bodies that the machine has the memory for."""
-    available = next((int(line.split()[1]) << 10 for line in open("/proc/meminfo") if line.startswith("MemAvailable:")), 0)
-    fits = [length for length in BODIES if length < 1 << 30 or available > ROOM]
-    skipped += [f"a body of {length >> 20} MiB: the load generator would need {ROOM >> 30} GiB" for length in BODIES if length not in fits]
     return fits
 
 

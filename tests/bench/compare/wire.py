@@ -93,17 +93,35 @@ def connect(address):
     return stream
 
 
+def upload(pairs, length):
+    """A request with a body of so many MiB, a MiB at a time."""
+    head = request(pairs)
+    # Without the end of its body.
+    yield head[:-8]
+    mib = b"".join(record(STDIN, bytes(range(256)) * (BODY_RECORD // 256)) for _ in range((1 << 20) // BODY_RECORD))
+    for _ in range(length >> 20):
+        yield mib
+    yield head[-8:]
+
+
 def ask(stream, request_bytes):
-    """Sends a small request and reads up to END_REQUEST. Raises ConnectionError where it does not come."""
+    """Sends a small request and reads up to END_REQUEST. What came before it. Raises ConnectionError where it does not come."""
     stream.sendall(request_bytes)
-    have = b""
+    return read_answer(stream)
+
+
+def read_answer(stream):
+    """The output, head and body, up to END_REQUEST."""
+    have, content = b"", b""
     while True:
         while len(have) >= 8:
             length = 8 + int.from_bytes(have[4:6], "big") + have[6]
             if len(have) < length:
                 break
             if have[1] == END:
-                return
+                return content
+            if have[1] == STDOUT:
+                content += have[8:length - have[6]]
             have = have[length:]
         piece = stream.recv(65536)
         if not piece:
