@@ -61,15 +61,37 @@ const NGINX: [(&str, &str); 29] = [
     ("HTTP_COOKIE", "session=5d1f3c72a09be846; theme=dark"),
 ];
 
-/// The first so many of nginx's, and behind those the headers that a client with many would send.
+/// The first so many of nginx's, and behind those the headers that a client with many would send, each of its own name.
 fn params(count: usize) -> Vec<u8> {
+    params_named(count, |number| {
+        let mut state = number as u64;
+        let letters = (0..6 + number % 7).map(|_| {
+            // Knuth's generator, of MMIX.
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            char::from(b'A' + ((state >> 33) % 26) as u8)
+        });
+        format!("HTTP_X_{}", letters.collect::<String>())
+    })
+}
+
+/// The same with names of so little difference that a glance does not tell them apart.
+fn params_alike(count: usize) -> Vec<u8> {
+    params_named(count, |number| format!("HTTP_X_FIELD_{number:04}"))
+}
+
+fn params_named(count: usize, name: impl Fn(usize) -> String) -> Vec<u8> {
     let mut stream = Vec::new();
     for (name, value) in NGINX.iter().take(count) {
         encode_pair(name.as_bytes(), value.as_bytes(), &mut stream);
     }
     for number in NGINX.len()..count {
-        let name = format!("HTTP_X_FIELD_{number:04}");
-        encode_pair(name.as_bytes(), b"a value of some bytes", &mut stream);
+        encode_pair(
+            name(number).as_bytes(),
+            b"a value of some bytes",
+            &mut stream,
+        );
     }
     stream
 }
@@ -159,6 +181,18 @@ mod params {
                 let found = Params::new(black_box(&stream), 4096, 224 << 10, &mut scratch);
                 found.unwrap().known(Known::RequestUri).map(<[u8]>::len)
             });
+    }
+
+    /// As `walk`, where names are alike: each may be a repeated one.
+    #[divan::bench(args = COUNTS)]
+    fn walk_of_names_alike(bencher: Bencher, count: usize) {
+        let stream = params_alike(count);
+        let (mut room, mut desk) = (vec![0; stream.len() * 2], vec![0; 4 * count]);
+        bencher.bench_local(move || {
+            let mut scratch = Scratch::new(&mut room, &mut desk);
+            let found = Params::new(black_box(&stream), 4096, 224 << 10, &mut scratch);
+            found.unwrap().known(Known::RequestUri).map(<[u8]>::len)
+        });
     }
 
     /// As `walk`, where the last header came twice: its values are joined.

@@ -151,11 +151,19 @@ impl<'a> Load<'a> {
             None => self.begin_busy(now),
         }
         self.timer.set(TICK)?;
+        let mut ready = sys::Ready::new();
         while self.active > 0 && self.shared.phase() != Phase::Over {
-            match self.epoll.wait(true)? {
-                Some(TIMER) => self.tick()?,
-                Some(number) => self.ready(number as usize),
-                None => {}
+            self.epoll.wait_for_many(&mut ready)?;
+            let mut ticks = false;
+            // The tick comes last: it may open connections anew that were ready as they had been.
+            for key in ready.keys() {
+                match key {
+                    TIMER => ticks = true,
+                    number => self.ready(number as usize),
+                }
+            }
+            if ticks {
+                self.tick()?;
             }
         }
         self.finish();
