@@ -34,12 +34,11 @@ def main():
     build = servers.TOP / "target/bench-peers"
     for needed in (work, build):
         needed.mkdir(parents=True, exist_ok=True)
-    begun = time.monotonic()
     try:
         found, left_out = built(["fcgi"] if asked.growth else asked.servers, build)
         ours = next((server for server in found if server.name == "fcgi"), None) or servers.Fcgi(build)
         load = workloads.Load(ours.program, work, str(servers.PEERS / "app.php"))
-        compared = grow if asked.growth else compare
+        compared, begun = grow if asked.growth else compare, time.monotonic()
         texts, raw = compared(asked, ours if asked.growth else found, load, folder, work)
     except (servers.Missing, RuntimeError) as error:
         return f"scripts/bench: {error}"
