@@ -365,6 +365,38 @@ fn idle_connections_are_asked_once_and_kept() {
     }
 }
 
+#[test]
+fn nobody_else_asks_before_the_idle_ones_are_answered() {
+    let (events, told) = std::sync::mpsc::channel();
+    let connections = std::sync::atomic::AtomicUsize::new(0);
+    let (_folder, address) = application(move |mut stream| {
+        let number = connections.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let events = events.clone();
+        thread::spawn(move || {
+            let head = record(STDOUT, 1, b"Content-Length: 2\r\n\r\nok");
+            let answer = [head, record(END_REQUEST, 1, &[0; 8])].concat();
+            while stream.read(&mut [0; 4096]).is_ok_and(|n| n > 0) {
+                let _ = events.send((number, "asked"));
+                if number < 3 {
+                    // As long as an answer may take.
+                    thread::sleep(Duration::from_millis(50));
+                    let _ = events.send((number, "answered"));
+                }
+                let _ = stream.write_all(&answer);
+            }
+        });
+    });
+    let (json, code) = figures(&address, &["-n", "20", "-k", "-c", "2", "--idle", "3"]);
+    assert_eq!(
+        (json.text("requests"), json.text("idle/kept"), code),
+        ("20", "3", 0)
+    );
+    let told: Vec<_> = told.try_iter().collect();
+    let (idle, busy) = told.split_at(6);
+    assert!(idle.iter().all(|&(number, _)| number < 3), "{told:?}");
+    assert!(busy.iter().all(|&(number, _)| number >= 3), "{told:?}");
+}
+
 /// What libfcgi does: whoever has its connection and asks nothing has a worker.
 #[test]
 fn an_application_that_ties_its_worker_to_an_idle_connection_is_shown_to() {
