@@ -5,9 +5,11 @@ import datetime
 import json
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -30,10 +32,16 @@ def main():
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     folder = Path(asked.folder).resolve()
-    work = folder / "work"
     build = servers.TOP / "target/bench-peers"
-    for needed in (work, build):
+    for needed in (folder, build):
         needed.mkdir(parents=True, exist_ok=True)
+    # A socket's path is short, wherever the folder is.
+    with tempfile.TemporaryDirectory(prefix="fcgi-bench-") as work:
+        return compare_in(asked, folder, build, Path(work))
+
+
+def compare_in(asked, folder, build, work):
+    """Builds, measures, writes. The exit status, or why there is nothing to write."""
     try:
         found, left_out = built(["fcgi"] if asked.growth else asked.servers, build)
         ours = next((server for server in found if server.name == "fcgi"), None) or servers.Fcgi(build)
@@ -106,6 +114,9 @@ def single(asked, chosen, found, load, work, raw):
     """Memory, system calls, instructions: each server by itself."""
     raw["footprint"], raw["system_calls"], raw["instructions"] = {}, {}, {}
     kinds = [one for one in chosen if one.name in ("W1", "W2", "W3", "W4")]
+    absent = {tool: f"SKIPPED: {tool} is not there; install it\n" for tool in ("strace", "valgrind") if not shutil.which(tool)}
+    for line in absent.values():
+        say(line.strip())
     for server in found:
         say(f"memory, size and start of {server.name}")
         attempt(raw["footprint"], server.name, lambda: figures.footprint(server, load, work, asked.seconds, 5))
@@ -119,8 +130,10 @@ def single(asked, chosen, found, load, work, raw):
     names = [kind.name for kind in kinds]
     return {
         "memory": "Memory in KiB, of all the server's processes, with 4 workers\n\n" + tables.footprints(raw["footprint"]),
-        "system-calls": "System calls a request, on one connection\n\n" + tables.calls(raw["system_calls"], names),
-        "instructions": "Instructions a request in user mode, on one connection\n\n" + tables.counted(raw["instructions"], names),
+        "system-calls": "System calls a request, on one connection\n\n"
+                        + absent.get("strace", tables.calls(raw["system_calls"], names)),
+        "instructions": "Instructions a request in user mode, on one connection\n\n"
+                        + absent.get("valgrind", tables.counted(raw["instructions"], names)),
     }
 
 
