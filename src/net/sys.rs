@@ -360,6 +360,22 @@ pub(crate) fn one_heap() {
     }
 }
 
+/// Gives the kernel back what the heap does not hold any more: what reading flags and settings took and freed stays in it
+/// otherwise, for glibc trims no heap below 128 KiB.
+pub(crate) fn trim_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim takes a number, and moves nothing that is held.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// Standard input, without the 8 KiB that std's own takes to read it.
+pub(crate) fn standard_input() -> BorrowedFd<'static> {
+    // SAFETY: nobody owns descriptor 0, so that nobody closes it; std has opened /dev/null there before `main` if it was closed.
+    unsafe { BorrowedFd::borrow_raw(0) }
+}
+
 /// The least TTL (IPv6: hop limit) of what `socket` takes in; 0 takes all. Nobody needs a privilege for it.
 pub(crate) fn set_min_ttl(socket: BorrowedFd<'_>, is_ipv6: bool, ttl: u8) -> io::Result<()> {
     let (level, name) = match is_ipv6 {
