@@ -42,7 +42,6 @@ use crate::control::Control;
 use crate::error::{Error, Result};
 use crate::net::{Address, Facts, Origin, sys};
 use crate::parent::{self, Plan, Program};
-use crate::pool::Pool;
 use crate::request::Request;
 use crate::response::Response;
 use crate::server::{Server, run_out};
@@ -80,7 +79,10 @@ impl Server {
     pub fn main(self) -> ExitCode {
         sys::one_heap();
         match apart(|| begin(self)) {
-            Begun::Serving(pool) => exit_code(run_out(&pool)),
+            Begun::Serves(server, addresses) => {
+                let pool = apart(move || server.ready(&addresses));
+                exit_code(pool.and_then(|pool| run_out(&pool)))
+            }
             Begun::Done(code) => code,
         }
     }
@@ -88,8 +90,8 @@ impl Server {
 
 /// What became of a command line.
 enum Begun {
-    /// All is read, bound and said, and gone again but for the pool.
-    Serving(Arc<Pool>),
+    /// This server is to serve here. What was read to find that out is gone.
+    Serves(Box<Server>, Vec<Address>),
     Done(ExitCode),
 }
 
@@ -226,14 +228,7 @@ fn serve(server: Server, facts: Facts, flags: Options) -> Begun {
         origin if server.processes > 0 => {
             done(apart(|| serve_as_parent(server, &origin.addresses())))
         }
-        origin => ready(server, &origin.addresses()),
-    }
-}
-
-fn ready(server: Server, addresses: &[Address]) -> Begun {
-    match apart(|| server.ready(addresses)) {
-        Ok(pool) => Begun::Serving(pool),
-        Err(error) => done(Err(error)),
+        origin => Begun::Serves(Box::new(server), origin.addresses()),
     }
 }
 
@@ -266,8 +261,8 @@ fn serve_as_child(mut server: Server, fds: &[RawFd]) -> Begun {
         }
     };
     server.control = Some(Arc::new(control));
-    let addresses: Vec<Address> = listeners.iter().copied().map(Address::Fd).collect();
-    ready(server, &addresses)
+    let addresses = listeners.iter().copied().map(Address::Fd).collect();
+    Begun::Serves(Box::new(server), addresses)
 }
 
 /// What was asked for counts for nothing without something else.
