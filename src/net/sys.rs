@@ -570,13 +570,22 @@ pub(crate) fn user() -> u32 {
 
 /// Milliseconds on the monotonic clock.
 pub(crate) fn now_ms() -> u64 {
+    read_clock(libc::CLOCK_MONOTONIC_COARSE) / 1_000_000
+}
+
+/// Nanoseconds of the same clock, without its steps. Async-signal-safe.
+pub(crate) fn now_ns() -> u64 {
+    read_clock(libc::CLOCK_MONOTONIC)
+}
+
+fn read_clock(clock: libc::clockid_t) -> u64 {
     let mut now = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
     // SAFETY: the C library fills `now`; the call is async-signal-safe.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut now) };
-    now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
+    unsafe { libc::clock_gettime(clock, &mut now) };
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 /// What the calling thread has used of the processors.
