@@ -75,7 +75,7 @@ impl<'buf> Params<'buf> {
         self.stream = stream;
         let mut pairs = Pairs::new(stream);
         let (mut count, mut suspects) = (0, 0);
-        while let Some((name, value)) = pairs.next() {
+        for (name, value) in pairs.by_ref() {
             count += 1;
             match kind(name) {
                 Kind::Other => {}
