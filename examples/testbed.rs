@@ -47,9 +47,6 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
-#[cfg(feature = "tiny")]
-fcgi::tiny!();
-
 /// What `/bytes` writes from: large enough that a MiB leaves in a few system calls.
 static BYTES: [u8; 256 << 10] = [b'x'; 256 << 10];
 

@@ -4,9 +4,6 @@
 use fcgi::{Request, Response};
 use std::process::ExitCode;
 
-#[cfg(feature = "tiny")]
-fcgi::tiny!();
-
 fn main() -> ExitCode {
     fcgi::cli::main(page)
 }

@@ -60,7 +60,6 @@ mod streams;
 mod surprises;
 mod systemd;
 mod testing;
-mod tiny;
 mod troubles;
 mod unanswered;
 mod watch;
