@@ -1,6 +1,7 @@
 //! Every unsafe line of the crate, each behind a small safe function, with the reason why it holds.
 #![allow(unsafe_code)]
 
+use super::stack::Stack;
 use std::ffi::CString;
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -751,6 +752,63 @@ impl Drop for Errno {
     }
 }
 
+/// Where the calling thread's stack lies, in the C library's stead.
+///
+/// Rust's std asks it at the start of every thread, so that it can say of a stack that it has overflowed. glibc's reads the
+/// list of mappings by `sscanf` and `getline`, and these bring in the reading of floats, of every locale's digits and of
+/// wide characters: a static program is 98 KB smaller without them, and starts with 220 KiB less of it in memory. A
+/// program that is linked dynamically shares them anyway, and keeps glibc's.
+///
+/// It answers for the calling thread alone, and stack and guard alone: for another thread it fails with ENOSYS.
+///
+/// # Safety
+/// `attributes` can be written to.
+#[cfg(target_env = "gnu")]
+#[cfg_attr(target_feature = "crt-static", unsafe(no_mangle))]
+#[cfg_attr(not(target_feature = "crt-static"), allow(dead_code))]
+unsafe extern "C" fn pthread_getattr_np(
+    thread: libc::pthread_t,
+    attributes: *mut libc::pthread_attr_t,
+) -> libc::c_int {
+    // SAFETY: the call takes nothing.
+    if thread != unsafe { libc::pthread_self() } {
+        return libc::ENOSYS;
+    }
+    let stack = match stack() {
+        Ok(stack) => stack,
+        Err(error) => return error.raw_os_error().unwrap_or(libc::ENOENT),
+    };
+    // SAFETY: the caller says that there is room for attributes, and these three set them.
+    unsafe {
+        libc::pthread_attr_init(attributes);
+        libc::pthread_attr_setguardsize(attributes, stack.guard);
+        libc::pthread_attr_setstack(
+            attributes,
+            ptr::without_provenance_mut(stack.room.start),
+            stack.room.len(),
+        )
+    }
+}
+
+#[cfg(target_env = "gnu")]
+fn stack() -> io::Result<Stack> {
+    let here = 0_u8;
+    let stack = Stack::around((&raw const here).addr())?;
+    // SAFETY: both calls take nothing, and cannot fail.
+    let is_first = unsafe { libc::gettid() == libc::getpid() };
+    if !is_first {
+        return Ok(stack);
+    }
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the kernel fills `limit`.
+    zero(unsafe { libc::getrlimit(libc::RLIMIT_STACK, &mut limit) })?;
+    let limit = usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX);
+    Ok(stack.grown_to(limit - limit % page_size()))
+}
+
 /// # Safety
 /// `fd` is -1 or a new descriptor that nobody else owns.
 unsafe fn owned(fd: libc::c_int) -> io::Result<OwnedFd> {
@@ -766,5 +824,52 @@ fn zero(result: libc::c_int) -> io::Result<()> {
         Ok(())
     } else {
         Err(io::Error::last_os_error())
+    }
+}
+
+#[cfg(all(test, target_env = "gnu"))]
+mod tests {
+    use super::*;
+    use std::mem::MaybeUninit;
+
+    type Ask = unsafe extern "C" fn(libc::pthread_t, *mut libc::pthread_attr_t) -> libc::c_int;
+
+    /// Where the stack begins, its length, and the guard's; or the error.
+    fn asked(ask: Ask, thread: libc::pthread_t) -> Result<(usize, usize, usize), i32> {
+        let mut attributes = MaybeUninit::uninit();
+        let (mut start, mut len, mut guard) = (ptr::null_mut(), 0, 0);
+        // SAFETY: what is asked fills the attributes unless it fails, and they are read from then on.
+        unsafe {
+            match ask(thread, attributes.as_mut_ptr()) {
+                0 => {}
+                error => return Err(error),
+            }
+            let attributes = attributes.as_mut_ptr();
+            libc::pthread_attr_getstack(attributes, &mut start, &mut len);
+            libc::pthread_attr_getguardsize(attributes, &mut guard);
+            libc::pthread_attr_destroy(attributes);
+        }
+        Ok((start.addr(), len, guard))
+    }
+
+    #[test]
+    fn a_threads_stack_begins_where_the_c_library_has_it() {
+        // SAFETY: the call takes nothing.
+        let me = || unsafe { libc::pthread_self() };
+        let (start, len, guard) = asked(pthread_getattr_np, me()).unwrap();
+        let theirs = asked(libc::pthread_getattr_np, me()).unwrap();
+        assert_eq!((start, guard), (theirs.0, theirs.2));
+        // The kernel may have what lies behind it in the same mapping.
+        assert!(len >= theirs.1, "{len} {}", theirs.1);
+        let other = std::thread::spawn(move || asked(pthread_getattr_np, me()));
+        assert!(other.join().unwrap().is_ok_and(|other| other.0 != start));
+    }
+
+    #[test]
+    fn of_another_thread_nothing_is_known() {
+        // SAFETY: the call takes nothing.
+        let me = unsafe { libc::pthread_self() };
+        let other = std::thread::spawn(move || asked(pthread_getattr_np, me));
+        assert_eq!(other.join().unwrap(), Err(libc::ENOSYS));
     }
 }
