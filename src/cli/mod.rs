@@ -131,7 +131,7 @@ fn help(topic: Topic, mut server: Server) -> String {
 fn answer_cgi(server: Server) -> ExitCode {
     let server = match read_settings() {
         Ok(settings) => {
-            lines::start(settings.log_level);
+            lines::start(settings.log_level());
             let mut server = settings.apply(server);
             tell(&settings, &mut server);
             with_access_log(server)
@@ -159,7 +159,7 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
     let settings = match read_settings() {
         Ok(settings) => settings,
         Err((file, wrong)) if facts.is_inherited() => {
-            lines::start(flags.log_level);
+            lines::start(flags.log_level());
             return exit_code(gate::serve(server, facts, flags, file, wrong));
         }
         Err((_, wrong)) => return misused(&wrong.sentence),
@@ -167,7 +167,7 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
     let options = flags.clone().over(settings);
     let application = server.clone();
     let mut server = options.apply(server);
-    lines::start(options.log_level);
+    lines::start(options.log_level());
     if let Err(error) = server.try_access_log() {
         return match Settings::of_program() {
             Some(file) if facts.is_inherited() && options.child.is_none() => {
@@ -180,8 +180,8 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
     if let Some(fds) = options.child {
         return serve_as_child(server, &fds);
     }
-    let (origin, notes) = facts.decide(&server.listen, options.http);
-    if let (Origin::Listen(_), Some(_)) = (&origin, options.http) {
+    let (origin, notes) = facts.decide(&server.listen, options.http());
+    if let (Origin::Listen(_), Some(_)) = (&origin, options.http()) {
         return misused(&format!(
             "{}: one waits for a web server, and the other is one; leave one out",
             options.named(&["listen", "http"]).join(", ")
@@ -311,7 +311,7 @@ fn print_conf(server: Server, web_server: &str, form: &str, flags: Options) -> E
         program: &program,
         listen: &listen,
         workers: server.workers,
-        keepalive: options.keepalive,
+        keepalive: options.keepalive(),
         mount: server.setup.mount.as_deref().unwrap_or(""),
         access: &access(&server),
         processes: server.processes,
