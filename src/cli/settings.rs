@@ -211,7 +211,10 @@ mod tests {
     fn what_is_right_is_read_and_what_is_wrong_has_path_and_line() {
         let folder = Folder::new("lines");
         let settings = folder.settings([None, Some(sys::user())]);
-        assert!(settings.read().unwrap().listen().next().is_none(), "no file");
+        assert!(
+            settings.read().unwrap().listen().next().is_none(),
+            "no file"
+        );
         for (text, workers) in [
             (&b"workers 2"[..], 2),
             (b"", 4),

@@ -2,8 +2,9 @@
 #![allow(unsafe_code)]
 
 use super::stack::Stack;
+use crate::decimal::Decimal;
 use std::env;
-use std::ffi::{CString, OsString};
+use std::ffi::{CStr, CString, OsString};
 use std::io;
 use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
@@ -829,12 +830,88 @@ impl Drop for Errno {
     }
 }
 
+// In a static program glibc's functions are taken from its archive whole, each with all that it names. What follows is
+// there in the stead of three that name far more than this program has use for. A program that is linked dynamically
+// shares them with all others, and keeps glibc's.
+
+// Where a thread's resolver keeps its state: `pthread_create` alone asks for it in a program that looks up no names, and
+// brings in the reading of resolv.conf, netlink and the names of interfaces, 70 KB. Weak: a program that does look up names
+// gets glibc's.
+#[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
+std::arch::global_asm!(
+    ".pushsection .tbss.__libc_resp,\"awT\",%nobits",
+    ".weak __libc_resp",
+    ".type __libc_resp, %object",
+    ".size __libc_resp, 8",
+    ".balign 8",
+    "__libc_resp:",
+    ".zero 8",
+    ".popsection",
+);
+
+// What `assert` calls: glibc's brings in messages in other languages and their character sets, 29 KB. Weak, as above.
+#[cfg(all(
+    target_env = "gnu",
+    target_feature = "crt-static",
+    target_arch = "x86_64"
+))]
+std::arch::global_asm!(
+    ".pushsection .text.__assert_fail,\"ax\",%progbits",
+    ".weak __assert_fail",
+    ".type __assert_fail, %function",
+    "__assert_fail:",
+    "jmp {}",
+    ".popsection",
+    sym assert_fail,
+);
+
+/// Says which assertion of a C library has failed, as glibc does, and aborts.
+///
+/// # Safety
+/// The three strings end in NUL, or the last is null.
+#[cfg(target_env = "gnu")]
+#[cfg_attr(not(target_feature = "crt-static"), allow(dead_code))]
+unsafe extern "C" fn assert_fail(
+    assertion: *const libc::c_char,
+    file: *const libc::c_char,
+    line: libc::c_uint,
+    function: *const libc::c_char,
+) -> ! {
+    unsafe extern "C" {
+        static program_invocation_short_name: *const libc::c_char;
+    }
+    let text = |pointer: *const libc::c_char| match pointer.is_null() {
+        true => &b""[..],
+        // SAFETY: the caller says so; the program's name is one from its start on.
+        false => unsafe { CStr::from_ptr(pointer) }.to_bytes(),
+    };
+    // SAFETY: nobody writes to it any more.
+    let program = text(unsafe { program_invocation_short_name });
+    let (function, line) = (text(function), Decimal::of(line.into()));
+    let colon = |name: &[u8]| if name.is_empty() { "" } else { ": " }.as_bytes();
+    for part in [
+        program,
+        colon(program),
+        text(file),
+        b":",
+        line.as_bytes(),
+        b": ",
+        function,
+        colon(function),
+        b"Assertion `",
+        text(assertion),
+        b"' failed.\n",
+    ] {
+        write_quietly(2, part);
+    }
+    std::process::abort()
+}
+
 /// Where the calling thread's stack lies, in the C library's stead.
 ///
 /// Rust's std asks it at the start of every thread, so that it can say of a stack that it has overflowed. glibc's reads the
 /// list of mappings by `sscanf` and `getline`, and these bring in the reading of floats, of every locale's digits and of
-/// wide characters: a static program is 98 KB smaller without them, and starts with 220 KiB less of it in memory. A
-/// program that is linked dynamically shares them anyway, and keeps glibc's.
+/// wide characters, 98 KB.
 ///
 /// It answers for the calling thread alone, and stack and guard alone: for another thread it fails with ENOSYS.
 ///
