@@ -27,6 +27,7 @@ impl Kind {
             Kind::Cut => "cut",
             Kind::TimeOut => "time-out",
             Kind::Protocol => "protocol",
+            Kind::Body => "another body",
         }
     }
 
@@ -36,6 +37,7 @@ impl Kind {
             Kind::Cut => "cut",
             Kind::TimeOut => "timeout",
             Kind::Protocol => "protocol",
+            Kind::Body => "body",
         }
     }
 }
@@ -44,7 +46,8 @@ impl Report<'_> {
     /// Whether nothing was wrong, and something right.
     pub(super) fn is_right(&self) -> bool {
         let tally = self.tally;
-        tally.right > 0 && tally.all_errors() == 0 && !self.is_stuck()
+        let all_kept = tally.kept == self.plan.idle as u64;
+        tally.right > 0 && tally.all_errors() == 0 && !self.is_stuck() && all_kept
     }
 
     pub(super) fn text(&self) -> String {
@@ -55,10 +58,10 @@ impl Report<'_> {
             self.plan.asked.target,
             self.plan.connect,
             self.plan.connections,
-            if self.plan.keep_conn {
-                ", kept"
-            } else {
-                ", one a request"
+            match (self.plan.keep_conn, self.plan.idle) {
+                (false, _) => ", one a request".to_owned(),
+                (true, 0) => ", kept".to_owned(),
+                (true, idle) => format!(", kept, and {idle} idle"),
             },
             self.plan.threads,
             if self.plan.threads == 1 { "" } else { "s" },
@@ -138,7 +141,8 @@ impl Report<'_> {
         let _ = writeln!(
             json,
             "{}}},\"statuses\":{{{}}},\"errors\":{{\"all\":{},{},\"status\":{{{}}}}},\"examples\":{{{}}},\
-             \"unanswered\":{},\"reconnected\":{},\"busy_percent\":{},\"warnings\":[{}]}}",
+             \"unanswered\":{},\"starved\":{},\"idle\":{{\"connections\":{},\"kept\":{}}},\"reconnected\":{},\"busy_percent\":{},\
+             \"warnings\":[{}]}}",
             times.join(","),
             statuses(&tally.statuses),
             tally.all_errors(),
@@ -146,6 +150,9 @@ impl Report<'_> {
             statuses(&tally.wrong),
             examples.join(","),
             tally.unanswered,
+            tally.starved,
+            plan.idle,
+            tally.kept,
             tally.reconnected,
             tally.busy,
             warnings.join(","),
@@ -195,6 +202,18 @@ impl Report<'_> {
             warnings.push(format!(
                 "the application closed {} connections that were to be kept; the requests on them were asked again",
                 tally.reconnected
+            ));
+        }
+        if tally.kept < self.plan.idle as u64 {
+            warnings.push(format!(
+                "of {} idle connections {} were answered and kept",
+                self.plan.idle, tally.kept
+            ));
+        }
+        if tally.starved > 0 && !tally.statuses.is_empty() {
+            warnings.push(format!(
+                "{} of {} connections had no answer at all, while others had",
+                tally.starved, self.plan.connections
             ));
         }
         if self.is_stuck() {
