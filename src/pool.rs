@@ -185,8 +185,8 @@ impl Pool {
         self.accept.expect_worker();
         self.working.fetch_add(1, Ordering::SeqCst);
         let work = move || pool.work(index, buffers);
-        let thread =
-            start_thread(format!("fcgi-{index}"), self.size.stack, work).inspect_err(|_| {
+        let thread = start_thread(format!("fcgi-{index}"), self.size.stack, Box::new(work))
+            .inspect_err(|_| {
                 self.accept.miss_worker();
                 self.working.fetch_sub(1, Ordering::SeqCst);
             })?;
@@ -286,7 +286,8 @@ impl Pool {
             return;
         }
         let pool = Arc::clone(self);
-        match start_thread("fcgi-watch".into(), watch::STACK, move || pool.watch()) {
+        let watch = Box::new(move || pool.watch());
+        match start_thread("fcgi-watch".into(), watch::STACK, watch) {
             Ok(thread) => self.threads().push(thread),
             Err(error) => log::warn!(
                 "cannot start the thread that watches for slow and stuck requests: {error}; without it a slow one is told \
@@ -515,7 +516,7 @@ impl Handle for Application<'_> {
 fn start_thread(
     name: String,
     stack: usize,
-    work: impl FnOnce() + Send + 'static,
+    work: Box<dyn FnOnce() + Send>,
 ) -> io::Result<JoinHandle<()>> {
     drop(Mapping::new(stack + START)?);
     thread::Builder::new()

@@ -439,12 +439,16 @@ impl Server {
     /// A path that is not below it has the mount `""`, and all of it is the path: the setting is no wall, and a web server
     /// that hands on more than what is below the mount is to be told. A wrong mount is therefore seen in the path alone.
     pub fn mount(mut self, mount: &str) -> Server {
+        self.set_mount(mount);
+        self
+    }
+
+    pub(crate) fn set_mount(&mut self, mount: &str) {
         let mount = mount.trim_matches('/');
         self.setup.mount = Some(match mount {
             "" => String::new(),
             mount => format!("/{mount}"),
         });
-        self
     }
 
     /// Adds a proxy, or several by their prefix, whose `X-Forwarded-For`, `-Proto` and `-Host` are believed. Default none.
@@ -481,8 +485,12 @@ impl Server {
     /// It is for visitors from this machine (127.0.0.0/8 and ::1, if no header says that a proxy passed the request on), and
     /// from [`status_allow`](Server::status_allow). For all others there is no such page: the application answers.
     pub fn status_page(mut self, path: &str) -> Server {
-        self.setup.status.path = Some(format!("/{}", path.trim_start_matches('/')));
+        self.set_status_page(path);
         self
+    }
+
+    pub(crate) fn set_status_page(&mut self, path: &str) {
+        self.setup.status.path = Some(format!("/{}", path.trim_start_matches('/')));
     }
 
     /// Adds an address, or several by their prefix, from which the [status page](Server::status_page) can be seen. It is

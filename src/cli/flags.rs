@@ -21,7 +21,7 @@ use std::time::Duration;
 
 /// All that can be asked for. Values that are out of range are refused here, not clamped.
 #[rustfmt::skip]
-const FLAGS: &[Flag] = &[
+static FLAGS: &[Flag] = &[
     flag("listen", "ADDR", "unix:/path, 127.0.0.1:9000 or fd:3; repeatable", Kind::Listen),
     flag("http", "ADDR", "http, to try it out: 127.0.0.1:8000", Kind::Http),
     running("socket-mode", "MODE", "of a socket file, exactly [0660 less the umask]", Kind::SocketMode),
@@ -70,41 +70,42 @@ const LONGEST: u64 = 86_400_000;
 /// What a person or a file asks for. What is not named stays as the application has it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Options {
-    pub(super) listen: Vec<Address>,
-    pub(super) http: Option<SocketAddr>,
-    pub(super) log_level: Option<LevelFilter>,
-    pub(super) keepalive: bool,
+    /// In their order; of a flag that may be repeated each.
+    settings: Vec<Setting>,
     /// What a parent has passed on: the line to it, and its listeners.
     pub(super) child: Option<Vec<RawFd>>,
-    access_log: Option<PathBuf>,
-    mount: Option<String>,
-    trusted_proxies: Vec<Prefix>,
-    sendfile: Option<Sendfile>,
-    status: Option<String>,
-    status_allow: Vec<Prefix>,
-    debug: bool,
-    socket_mode: Option<u32>,
-    socket_owner: Option<Owner>,
-    allow: Vec<Prefix>,
-    changes: Vec<Change>,
-    /// What was named, and where.
-    sources: Vec<Source>,
     /// The file that the lines are in.
     pub(super) file: PathBuf,
 }
 
-/// A value as it was written.
+/// What was named, and where.
 #[derive(Clone, Debug)]
-struct Source {
+struct Setting {
     flag: &'static str,
-    value: String,
+    value: Value,
+    /// As it was written.
+    text: String,
     /// `None`: a flag.
     line: Option<usize>,
 }
 
 /// One value of the server that is to be another.
-#[derive(Clone, Copy, Debug)]
-enum Change {
+#[derive(Clone, Debug)]
+enum Value {
+    Listen(Address),
+    Http(SocketAddr),
+    Level(LevelFilter),
+    AccessLog(PathBuf),
+    Keepalive,
+    Mount(String),
+    TrustedProxy(Prefix),
+    Sendfile(Sendfile),
+    Status(String),
+    StatusAllow(Prefix),
+    Debug,
+    SocketMode(u32),
+    SocketOwner(Owner),
+    Allow(Prefix),
     Seconds(Field<Duration>, Duration),
     Number(Field<usize>, usize),
     Bytes(Field<u64>, u64),
@@ -222,10 +223,10 @@ pub(super) fn parse(
     }
     let command = command(&matches)?;
     let options = options_of(&matches)?;
-    if options.http.is_some() && matches!(command, Command::Conf(..)) {
+    if options.http().is_some() && matches!(command, Command::Conf(..)) {
         return Err("--http serves, and the command conf only prints; leave one out".into());
     }
-    if options.keepalive && !matches!(command, Command::Conf(..)) {
+    if options.keepalive() && !matches!(command, Command::Conf(..)) {
         return Err("--keepalive is for the command conf; see --help".into());
     }
     Ok((command, options))
@@ -258,17 +259,17 @@ pub(super) fn parse_with(
 fn options_of(matches: &Matches) -> Result<Options, String> {
     let mut options = Options::default();
     for flag in FLAGS.iter().filter(|flag| matches.opt_defined(flag.name)) {
-        for value in flag.values(matches) {
-            flag.set(&mut options, &value)
+        for text in flag.values(matches) {
+            options
+                .add(flag, &text, None)
                 .map_err(|reason| format!("--{}: {reason}", flag.name))?;
-            options.note(flag, value, None);
         }
     }
     if let Some(numbers) = matches.opt_str("child") {
         options.child = Some(child(&numbers)?);
     }
     let here = env::current_dir().unwrap_or_default();
-    if let Some(address) = repeated(&options.listen, &here) {
+    if let Some(address) = options.repeated(&here) {
         return Err(format!("--listen {address} is given twice; leave one out"));
     }
     Ok(options)
@@ -314,30 +315,20 @@ fn command_of_its_own(
 /// The number of the line, and one sentence.
 pub(super) fn parse_file(text: &str, home: &Path) -> Result<Options, (usize, String)> {
     let mut options = Options::default();
-    let mut seen = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let line = without_comment(line).trim();
         if line.is_empty() {
             continue;
         }
-        parse_line(line, &mut options, &mut seen)
-            .and_then(|(flag, value)| {
-                options.note(flag, value.to_owned(), Some(number));
-                match repeated(&options.listen, home) {
-                    Some(address) => Err(format!("listen {address} is given twice; leave one out")),
-                    None => Ok(()),
-                }
-            })
-            .map_err(|reason| (number, reason))?;
+        parse_line(line, number, home, &mut options).map_err(|reason| (number, reason))?;
     }
-    for address in &mut options.listen {
-        *address = address.resolved(home);
-    }
-    if let Some(path) = &mut options.access_log {
-        *path = home.join(&*path);
-    }
-    if let Some(Sendfile::Accel { folder, .. }) = &mut options.sendfile {
-        *folder = home.join(&*folder);
+    for setting in &mut options.settings {
+        match &mut setting.value {
+            Value::Listen(address) => *address = address.resolved(home),
+            Value::AccessLog(path) => *path = home.join(&*path),
+            Value::Sendfile(Sendfile::Accel { folder, .. }) => *folder = home.join(&*folder),
+            _ => {}
+        }
     }
     Ok(options)
 }
@@ -456,155 +447,159 @@ const fn most(
 }
 
 impl Options {
+    pub(super) fn listen(&self) -> impl Iterator<Item = &Address> + Clone {
+        self.settings
+            .iter()
+            .filter_map(|setting| match &setting.value {
+                Value::Listen(address) => Some(address),
+                _ => None,
+            })
+    }
+
+    pub(super) fn http(&self) -> Option<SocketAddr> {
+        self.settings
+            .iter()
+            .find_map(|setting| match setting.value {
+                Value::Http(address) => Some(address),
+                _ => None,
+            })
+    }
+
+    pub(super) fn log_level(&self) -> Option<LevelFilter> {
+        self.settings
+            .iter()
+            .find_map(|setting| match setting.value {
+                Value::Level(level) => Some(level),
+                _ => None,
+            })
+    }
+
+    pub(super) fn keepalive(&self) -> bool {
+        self.names("keepalive")
+    }
+
     /// These over those: what these do not name is as in `below`.
     pub(super) fn over(self, mut below: Options) -> Options {
         // Who asks for one way to serve does not want the other one, which was asked for before.
-        if self.http.is_some() {
+        if self.names("http") {
             below.forget("listen");
-            below.listen.clear();
         }
-        if !self.listen.is_empty() {
+        if self.names("listen") {
             below.forget("http");
-            below.http = None;
         }
-        self.sources
+        self.settings
             .iter()
-            .for_each(|source| below.forget(source.flag));
-        let mut sources = below.sources;
-        sources.extend(self.sources);
-        let listen = match self.listen.is_empty() {
-            true => below.listen,
-            false => self.listen,
-        };
-        let trusted_proxies = match self.trusted_proxies.is_empty() {
-            true => below.trusted_proxies,
-            false => self.trusted_proxies,
-        };
-        let status_allow = match self.status_allow.is_empty() {
-            true => below.status_allow,
-            false => self.status_allow,
-        };
-        let allow = match self.allow.is_empty() {
-            true => below.allow,
-            false => self.allow,
-        };
-        let mut changes = below.changes;
-        changes.extend(self.changes);
-        Options {
-            listen,
-            http: self.http.or(below.http),
-            log_level: self.log_level.or(below.log_level),
-            keepalive: self.keepalive || below.keepalive,
-            child: self.child.or(below.child),
-            access_log: self.access_log.or(below.access_log),
-            mount: self.mount.or(below.mount),
-            trusted_proxies,
-            sendfile: self.sendfile.or(below.sendfile),
-            status: self.status.or(below.status),
-            status_allow,
-            debug: self.debug || below.debug,
-            socket_mode: self.socket_mode.or(below.socket_mode),
-            socket_owner: self.socket_owner.or(below.socket_owner),
-            allow,
-            changes,
-            sources,
-            file: below.file,
-        }
+            .for_each(|setting| below.forget(setting.flag));
+        below.settings.extend(self.settings);
+        below.child = self.child.or(below.child);
+        below
     }
 
     /// Each value that serving goes by, and where it comes from: `workers 8 (line 3 of /srv/.ht.app.fcgi)`. `server` has
     /// them all.
     pub(super) fn told(&self, server: &mut Server) -> Vec<String> {
-        let told = |flag: &Flag| -> Vec<String> {
-            let named = self.named(&[flag.name]);
+        let mut told = Vec::new();
+        for flag in FLAGS {
             let default = flag.default(server);
             match default.trim_matches([' ', '[', ']']) {
-                "" => named,
-                value if named.is_empty() => vec![format!("{} {value} (default)", flag.name)],
-                _ => named,
+                value if !value.is_empty() && !self.names(flag.name) => {
+                    told.push(format!("{} {value} (default)", flag.name));
+                }
+                _ => told.append(&mut self.named(&[flag.name])),
             }
-        };
-        FLAGS.iter().flat_map(told).collect()
+        }
+        told
     }
 
     /// What was named of these flags, and where.
     pub(super) fn named(&self, flags: &[&str]) -> Vec<String> {
-        let sources = flags.iter().flat_map(|&flag| {
-            let sources = self.sources.iter();
-            sources.filter(move |source| source.flag == flag)
-        });
-        sources.map(|source| source.told(&self.file)).collect()
+        let mut named = Vec::new();
+        for flag in flags {
+            let settings = self.settings.iter();
+            let settings = settings.filter(|setting| setting.flag == *flag);
+            named.extend(settings.map(|setting| setting.told(&self.file)));
+        }
+        named
     }
 
-    fn note(&mut self, flag: &Flag, value: String, line: Option<usize>) {
-        self.sources.push(Source {
+    fn names(&self, flag: &str) -> bool {
+        self.settings.iter().any(|setting| setting.flag == flag)
+    }
+
+    fn add(&mut self, flag: &Flag, text: &str, line: Option<usize>) -> Result<(), String> {
+        self.settings.push(Setting {
             flag: flag.name,
-            value,
+            value: flag.value_of(text)?,
+            text: text.to_owned(),
             line,
         });
+        Ok(())
     }
 
     fn forget(&mut self, flag: &str) {
-        self.sources.retain(|source| source.flag != flag);
+        self.settings.retain(|setting| setting.flag != flag);
+    }
+
+    /// An address that was there before: listening on it would fail as if somebody else were serving there. Only
+    /// port 0 is another one each time.
+    fn repeated(&self, base: &Path) -> Option<&Address> {
+        self.listen().enumerate().find_map(|(at, address)| {
+            let is_any_port = matches!(address, Address::Tcp(tcp) if tcp.port() == 0);
+            let is_same = |other: &Address| other.resolved(base) == address.resolved(base);
+            (!is_any_port && self.listen().take(at).any(is_same)).then_some(address)
+        })
     }
 
     /// These over what the application asks for.
     pub(super) fn apply(&self, mut server: Server) -> Server {
-        if !self.listen.is_empty() || self.http.is_some() {
-            server.listen.clone_from(&self.listen);
-        }
-        if let Some(path) = &self.access_log {
-            server = server.access_log(path);
-        }
-        if let Some(mount) = &self.mount {
-            server = server.mount(mount);
-        }
-        if !self.trusted_proxies.is_empty() {
-            server
-                .setup
-                .trusted_proxies
-                .clone_from(&self.trusted_proxies);
-        }
-        if let Some(sendfile) = &self.sendfile {
-            server = server.sendfile(sendfile.clone());
-        }
-        if let Some(path) = &self.status {
-            server = server.status_page(path);
-        }
-        if !self.status_allow.is_empty() {
-            server.setup.status.allow.clone_from(&self.status_allow);
-        }
-        if self.debug {
-            server = server.debug(true);
-        }
-        if let Some(mode) = self.socket_mode {
-            server = server.socket_mode(mode);
-        }
-        if let Some(owner) = &self.socket_owner {
-            server = server.socket_owner(owner.clone());
-        }
-        if !self.allow.is_empty() {
-            server.allow.clone_from(&self.allow);
-        }
-        for change in &self.changes {
-            match *change {
-                Change::Seconds(field, value) => *field(&mut server) = value,
-                Change::Number(field, value) => *field(&mut server) = value,
-                Change::Bytes(field, value) => *field(&mut server) = value,
+        // Several replace several.
+        for setting in &self.settings {
+            match setting.value {
+                Value::Listen(_) | Value::Http(_) => server.listen.clear(),
+                Value::TrustedProxy(_) => server.setup.trusted_proxies.clear(),
+                Value::StatusAllow(_) => server.setup.status.allow.clear(),
+                Value::Allow(_) => server.allow.clear(),
+                _ => {}
             }
+        }
+        for setting in &self.settings {
+            setting.value.apply(&mut server);
         }
         server
     }
 }
 
-impl Source {
+impl Value {
+    fn apply(&self, server: &mut Server) {
+        match self {
+            Value::Listen(address) => server.listen.push(address.clone()),
+            Value::AccessLog(path) => server.access_log = Some(path.clone()),
+            Value::Mount(mount) => server.set_mount(mount),
+            Value::TrustedProxy(proxy) => server.setup.trusted_proxies.push(*proxy),
+            Value::Sendfile(sendfile) => server.setup.sendfile = Some(sendfile.clone()),
+            Value::Status(path) => server.set_status_page(path),
+            Value::StatusAllow(range) => server.setup.status.allow.push(*range),
+            Value::Debug => server.setup.debug = true,
+            Value::SocketMode(mode) => server.permit.mode = Some(*mode),
+            Value::SocketOwner(owner) => server.permit.owner = Some(owner.clone()),
+            Value::Allow(peer) => server.allow.push(*peer),
+            Value::Seconds(field, value) => *field(server) = *value,
+            Value::Number(field, value) => *field(server) = *value,
+            Value::Bytes(field, value) => *field(server) = *value,
+            // Of these the server itself knows nothing.
+            Value::Http(_) | Value::Level(_) | Value::Keepalive => {}
+        }
+    }
+}
+
+impl Setting {
     fn told(&self, file: &Path) -> String {
         let place = match self.line {
             Some(line) => format!("line {line} of {}", file.display()),
             None => format!("--{}", self.flag),
         };
-        let space = if self.value.is_empty() { "" } else { " " };
-        format!("{}{space}{} ({place})", self.flag, self.value)
+        let space = if self.text.is_empty() { "" } else { " " };
+        format!("{}{space}{} ({place})", self.flag, self.text)
     }
 }
 
@@ -624,43 +619,34 @@ impl Flag {
         (cfg!(feature = "dev") || !is_for_http) && (cfg!(feature = "toolbox") || !is_for_conf)
     }
 
-    fn set(&self, options: &mut Options, value: &str) -> Result<(), String> {
+    fn value_of(&self, text: &str) -> Result<Value, String> {
         if !self.is_built_in() {
             return Err(
                 "this program is built without it; build it with fcgi's features dev and toolbox"
                     .into(),
             );
         }
-        match self.kind {
-            Kind::Listen => options.listen.push(address(value)?),
-            Kind::Http => options.http = Some(http(value)?),
-            Kind::Level => options.log_level = Some(level(value)?),
-            Kind::AccessLog => options.access_log = Some(file(value)?),
-            Kind::Keepalive => options.keepalive = true,
-            Kind::Mount => options.mount = Some(mount(value)?),
-            Kind::TrustedProxy => options.trusted_proxies.push(prefix(value)?),
-            Kind::Sendfile => options.sendfile = Some(sendfile(value)?),
-            Kind::Status => options.status = Some(status(value)?),
-            Kind::StatusAllow => options.status_allow.push(prefix(value)?),
-            Kind::Debug => options.debug = true,
-            Kind::SocketMode => options.socket_mode = Some(socket_mode(value)?),
-            Kind::SocketOwner => options.socket_owner = Some(owner(value)?),
-            Kind::Allow => options.allow.push(prefix(value)?),
-            Kind::Seconds(least, field) => {
-                let change = Change::Seconds(field, seconds(value, least)?);
-                options.changes.push(change);
-            }
+        Ok(match self.kind {
+            Kind::Listen => Value::Listen(address(text)?),
+            Kind::Http => Value::Http(http(text)?),
+            Kind::Level => Value::Level(level(text)?),
+            Kind::AccessLog => Value::AccessLog(file(text)?),
+            Kind::Keepalive => Value::Keepalive,
+            Kind::Mount => Value::Mount(mount(text)?),
+            Kind::TrustedProxy => Value::TrustedProxy(prefix(text)?),
+            Kind::Sendfile => Value::Sendfile(sendfile(text)?),
+            Kind::Status => Value::Status(status(text)?),
+            Kind::StatusAllow => Value::StatusAllow(prefix(text)?),
+            Kind::Debug => Value::Debug,
+            Kind::SocketMode => Value::SocketMode(socket_mode(text)?),
+            Kind::SocketOwner => Value::SocketOwner(owner(text)?),
+            Kind::Allow => Value::Allow(prefix(text)?),
+            Kind::Seconds(least, field) => Value::Seconds(field, seconds(text, least)?),
             Kind::Number(least, most, field) => {
-                let number = number(value, least as u64, most as u64)?;
-                let change = Change::Number(field, number as usize);
-                options.changes.push(change);
+                Value::Number(field, number(text, least as u64, most as u64)? as usize)
             }
-            Kind::Bytes(field) => {
-                let change = Change::Bytes(field, number(value, 0, u64::MAX)?);
-                options.changes.push(change);
-            }
-        }
-        Ok(())
+            Kind::Bytes(field) => Value::Bytes(field, number(text, 0, u64::MAX)?),
+        })
     }
 
     /// What the application has it at: ` [30]`.
@@ -776,12 +762,8 @@ fn topic(words: &[String]) -> Topic {
     }
 }
 
-/// Gives the flag and its value.
-fn parse_line<'l>(
-    line: &'l str,
-    options: &mut Options,
-    seen: &mut Vec<&'static str>,
-) -> Result<(&'static Flag, &'l str), String> {
+/// Reads the line of this number.
+fn parse_line(line: &str, number: usize, home: &Path, options: &mut Options) -> Result<(), String> {
     let (name, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     if let Some(name) = name.strip_prefix("--") {
         return Err(format!("a flag has no dashes here; write {name}"));
@@ -797,18 +779,21 @@ fn parse_line<'l>(
         Kind::Keepalive => return Err("keepalive is for the command conf; leave it out".into()),
         Kind::Debug if !value.is_empty() => return Err("debug takes no value; write debug".into()),
         Kind::Listen | Kind::TrustedProxy | Kind::StatusAllow | Kind::Allow => {}
-        _ if seen.contains(&flag.name) => {
+        _ if options.names(name) => {
             return Err(format!("{name} is given twice; leave one out"));
         }
-        _ => seen.push(flag.name),
+        _ => {}
     }
     if value.is_empty() && !matches!(flag.kind, Kind::Debug) {
         return Err(format!("{name} needs a value; write {name} {}", flag.value));
     }
-    let value = value.trim();
-    flag.set(options, value)
+    options
+        .add(flag, value.trim(), Some(number))
         .map_err(|reason| format!("{name}: {reason}"))?;
-    Ok((flag, value))
+    match options.repeated(home) {
+        Some(address) => Err(format!("listen {address} is given twice; leave one out")),
+        None => Ok(()),
+    }
 }
 
 /// Name and value of a line as other settings files have it: `workers = 4`, `workers=4`, `workers: 4`. An equals sign
@@ -820,19 +805,6 @@ fn assigned(line: &str) -> Option<(&str, &str)> {
         .strip_prefix(':')
         .or_else(|| rest.trim_start().strip_prefix('='))?;
     Some((name, value.trim()))
-}
-
-/// An address that was there before: listening on it would fail as if somebody else were serving there. Only
-/// port 0 is another one each time.
-fn repeated<'a>(addresses: &'a [Address], base: &Path) -> Option<&'a Address> {
-    let mut before = addresses.iter().enumerate();
-    let found = before.find(|(at, address)| {
-        let is_any_port = matches!(address, Address::Tcp(tcp) if tcp.port() == 0);
-        let earlier = addresses[..*at].iter();
-        let is_same = |other: &Address| other.resolved(base) == address.resolved(base);
-        !is_any_port && earlier.clone().any(is_same)
-    });
-    found.map(|(_, address)| address)
 }
 
 /// A `#` begins a comment at the start of a line and after a space: a path may have one within.
@@ -1403,7 +1375,7 @@ mod tests {
             "socket-owner :0",
         ];
         let options = parse_file(&text.join("\n"), Path::new("/srv/www")).unwrap();
-        let addresses: Vec<String> = options.listen.iter().map(Address::to_string).collect();
+        let addresses: Vec<String> = options.listen().map(Address::to_string).collect();
         assert_eq!(addresses, ["unix:/srv/www/a#b.sock", "unix:/run/c.sock"]);
         assert_eq!(options.apply(Server::new()).workers, 2);
         assert!(parse_file("", Path::new("/")).is_ok());
@@ -1476,7 +1448,7 @@ mod tests {
         let only_file = file.apply(application.clone());
         assert_eq!(only_file.listen, [Address::Fd(4)]);
         let both = flags.over(file);
-        assert_eq!(both.log_level, Some(LevelFilter::Warn));
+        assert_eq!(both.log_level(), Some(LevelFilter::Warn));
         let server = both.apply(application);
         assert_eq!(server.listen, [Address::Fd(5), Address::Fd(6)]);
         assert_eq!(
@@ -1488,9 +1460,9 @@ mod tests {
     #[test]
     fn what_is_asked_for_twice_without_being_the_same_is_right() {
         let any = ["--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"];
-        assert_eq!(parsed(&any).unwrap().1.listen.len(), 2);
+        assert_eq!(parsed(&any).unwrap().1.listen().count(), 2);
         let relative = ["--listen", "unix:s", "--listen", "unix:/s"];
-        assert_eq!(parsed(&relative).unwrap().1.listen.len(), 2);
+        assert_eq!(parsed(&relative).unwrap().1.listen().count(), 2);
     }
 
     /// The last one who said how to serve is obeyed, and not both.
@@ -1502,7 +1474,7 @@ mod tests {
         let http = Some("127.0.0.1:8000".parse().unwrap());
         let over = |flags: Options, file: Options| {
             let options = flags.over(file);
-            (options.http, options.apply(application()).listen)
+            (options.http(), options.apply(application()).listen)
         };
         let http_flag = || flags(&["--http", "8000"]);
         assert_eq!(over(http_flag(), file("listen fd:4")), (http, vec![]));
@@ -1622,7 +1594,7 @@ mod tests {
         let (command, options) =
             parsed(&["--listen", "fd:3", "conf", "nginx", "--keepalive"]).unwrap();
         assert!(matches!(command, Command::Conf(server, _) if server == "nginx"));
-        assert!(options.keepalive);
+        assert!(options.keepalive());
     }
 
     #[test]

@@ -189,10 +189,10 @@ impl Gate {
         let is_tcp = |listener: &Listener| matches!(listener.local_addr(), Address::Tcp(_));
         let is_for_all = server.allow.is_empty() || !listeners.iter().any(is_tcp);
         let pool = server.pool(listeners)?;
-        lines::start(options.log_level);
+        lines::start(options.log_level());
         log::info!("the settings are right now");
         told.iter().for_each(|line| log::debug!("{line}"));
-        let (_, notes) = self.facts.decide(&listen_given, options.http);
+        let (_, notes) = self.facts.decide(&listen_given, options.http());
         notes.iter().for_each(|note| log::info!("{note}"));
         if has_parent {
             // A parent forks before it has a thread, and has no worker of its own: it is too late for that.

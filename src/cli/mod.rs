@@ -151,7 +151,7 @@ fn help(topic: Topic, mut server: Server) -> String {
 fn answer_cgi(server: Server) -> ExitCode {
     let server = match read_settings() {
         Ok(settings) => {
-            lines::start(settings.log_level);
+            lines::start(settings.log_level());
             let mut server = settings.apply(server);
             tell(&settings, &mut server);
             with_access_log(server)
@@ -179,7 +179,7 @@ fn serve(server: Server, facts: Facts, flags: Options) -> Begun {
     let settings = match apart(read_settings) {
         Ok(settings) => settings,
         Err((file, wrong)) if facts.is_inherited() => {
-            lines::start(flags.log_level);
+            lines::start(flags.log_level());
             return done(apart(|| gate::serve(server, facts, flags, file, wrong)));
         }
         Err((_, wrong)) => return Begun::Done(misused(&wrong.sentence)),
@@ -187,7 +187,7 @@ fn serve(server: Server, facts: Facts, flags: Options) -> Begun {
     let options = flags.clone().over(settings);
     let application = server.clone();
     let mut server = options.apply(server);
-    lines::start(options.log_level);
+    lines::start(options.log_level());
     if let Err(error) = server.try_access_log() {
         return match Settings::of_program() {
             Some(file) if facts.is_inherited() && options.child.is_none() => {
@@ -202,8 +202,8 @@ fn serve(server: Server, facts: Facts, flags: Options) -> Begun {
     if let Some(fds) = options.child {
         return serve_as_child(server, &fds);
     }
-    let (origin, notes) = facts.decide(&server.listen, options.http);
-    if let (Origin::Listen(_), Some(_)) = (&origin, options.http) {
+    let (origin, notes) = facts.decide(&server.listen, options.http());
+    if let (Origin::Listen(_), Some(_)) = (&origin, options.http()) {
         return Begun::Done(misused(&format!(
             "{}: one waits for a web server, and the other is one; leave one out",
             options.named(&["listen", "http"]).join(", ")
@@ -333,7 +333,7 @@ fn print_conf(server: Server, web_server: &str, form: &str, flags: Options) -> E
         program: &program,
         listen: &listen,
         workers: server.workers,
-        keepalive: options.keepalive,
+        keepalive: options.keepalive(),
         mount: server.setup.mount.as_deref().unwrap_or(""),
         access: &access(&server),
         processes: server.processes,

@@ -211,7 +211,10 @@ mod tests {
     fn what_is_right_is_read_and_what_is_wrong_has_path_and_line() {
         let folder = Folder::new("lines");
         let settings = folder.settings([None, Some(sys::user())]);
-        assert!(settings.read().unwrap().listen.is_empty(), "no file");
+        assert!(
+            settings.read().unwrap().listen().next().is_none(),
+            "no file"
+        );
         for (text, workers) in [
             (&b"workers 2"[..], 2),
             (b"", 4),
@@ -223,8 +226,8 @@ mod tests {
         }
         write(&settings, "listen unix:app.sock", 0o600);
         let expected = folder.0.join("app.sock");
-        let listen = settings.read().unwrap().listen;
-        assert_eq!(listen, [crate::Address::Unix(expected)]);
+        let read = settings.read().unwrap();
+        assert!(read.listen().eq([&crate::Address::Unix(expected)]));
         for (text, sentence) in [
             (
                 &b"\nworkres 2"[..],

@@ -10,6 +10,7 @@ mod origin;
 mod owner;
 mod pipes;
 mod prefix;
+mod stack;
 pub(crate) mod sys;
 mod transport;
 

@@ -1,11 +1,15 @@
 //! Every unsafe line of the crate, each behind a small safe function, with the reason why it holds.
 #![allow(unsafe_code)]
 
-use std::ffi::CString;
+use super::stack::Stack;
+use crate::decimal::Decimal;
+use std::env;
+use std::ffi::{CStr, CString, OsString};
 use std::io;
+use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -536,6 +540,81 @@ pub(crate) fn while_as_we_were_started<T>(start: impl FnOnce() -> T) -> T {
     started
 }
 
+/// Starts the program that lies at `path`, with these arguments, of which the first is its name, with nothing to read on its
+/// standard input, and without these variables of the environment. It heeds SIGPIPE, as programs do that are not Rust's.
+///
+/// Not by `Command`: what that can do beside weighs 40 KB in a program that starts no other.
+pub(crate) fn spawn(path: &Path, arguments: &[OsString], without: &[&str]) -> io::Result<u32> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let arguments = arguments.iter().cloned().map(c_string);
+    let arguments: Vec<CString> = arguments.collect::<io::Result<_>>()?;
+    let environment = env::vars_os().filter(|(name, _)| !without.iter().any(|other| name == other));
+    let environment = environment.map(|(mut variable, value)| {
+        variable.push("=");
+        variable.push(value);
+        c_string(variable)
+    });
+    let environment: Vec<CString> = environment.collect::<io::Result<_>>()?;
+    let mut pid = 0;
+    let mut attributes = MaybeUninit::uninit();
+    let mut actions = MaybeUninit::uninit();
+    // SAFETY: attributes and actions are made before they are used, and destroyed once; all zero bytes are a valid sigset;
+    // every string ends in NUL and lives through the call, and so do the two lists, which end in a null pointer.
+    let error = unsafe {
+        libc::posix_spawnattr_init(attributes.as_mut_ptr());
+        libc::posix_spawn_file_actions_init(actions.as_mut_ptr());
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigaddset(&mut set, libc::SIGPIPE);
+        libc::posix_spawnattr_setsigdefault(attributes.as_mut_ptr(), &set);
+        let flags = libc::POSIX_SPAWN_SETSIGDEF as libc::c_short;
+        libc::posix_spawnattr_setflags(attributes.as_mut_ptr(), flags);
+        let opened = libc::posix_spawn_file_actions_addopen(
+            actions.as_mut_ptr(),
+            0,
+            c"/dev/null".as_ptr(),
+            libc::O_RDONLY,
+            0,
+        );
+        let error = match opened {
+            0 => libc::posix_spawn(
+                &mut pid,
+                path.as_ptr(),
+                actions.as_ptr(),
+                attributes.as_ptr(),
+                pointers(&arguments).as_ptr(),
+                pointers(&environment).as_ptr(),
+            ),
+            error => error,
+        };
+        libc::posix_spawn_file_actions_destroy(actions.as_mut_ptr());
+        libc::posix_spawnattr_destroy(attributes.as_mut_ptr());
+        error
+    };
+    match error {
+        0 => Ok(pid.unsigned_abs()),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
+}
+
+fn c_string(text: OsString) -> io::Result<CString> {
+    Ok(CString::new(text.into_vec())?)
+}
+
+/// As C has a list of strings.
+fn pointers(strings: &[CString]) -> Vec<*mut libc::c_char> {
+    let pointers = strings.iter().map(|text| text.as_ptr().cast_mut());
+    pointers.chain([ptr::null_mut()]).collect()
+}
+
+/// How a process that was started here has ended, as wait(2) has it; `None` if it has not.
+pub(crate) fn ended(pid: u32) -> Option<libc::c_int> {
+    let mut status = 0;
+    let pid = libc::pid_t::try_from(pid).ok()?;
+    // SAFETY: the kernel fills `status`.
+    let ended = unsafe { libc::waitpid(pid, &mut status, libc::WNOHANG) };
+    (ended == pid).then_some(status)
+}
+
 /// The soft limit of descriptors that this process was started with, once it was raised.
 static STARTED_WITH: OnceLock<libc::rlimit> = OnceLock::new();
 
@@ -814,6 +893,139 @@ impl Drop for Errno {
     }
 }
 
+// In a static program glibc's functions are taken from its archive whole, each with all that it names. What follows is
+// there in the stead of three that name far more than this program has use for. A program that is linked dynamically
+// shares them with all others, and keeps glibc's.
+
+// Where a thread's resolver keeps its state: `pthread_create` alone asks for it in a program that looks up no names, and
+// brings in the reading of resolv.conf, netlink and the names of interfaces, 70 KB. Weak: a program that does look up names
+// gets glibc's.
+#[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
+std::arch::global_asm!(
+    ".pushsection .tbss.__libc_resp,\"awT\",%nobits",
+    ".weak __libc_resp",
+    ".type __libc_resp, %object",
+    ".size __libc_resp, 8",
+    ".balign 8",
+    "__libc_resp:",
+    ".zero 8",
+    ".popsection",
+);
+
+// What `assert` calls: glibc's brings in messages in other languages and their character sets, 29 KB. Weak, as above.
+#[cfg(all(
+    target_env = "gnu",
+    target_feature = "crt-static",
+    target_arch = "x86_64"
+))]
+std::arch::global_asm!(
+    ".pushsection .text.__assert_fail,\"ax\",%progbits",
+    ".weak __assert_fail",
+    ".type __assert_fail, %function",
+    "__assert_fail:",
+    "jmp {}",
+    ".popsection",
+    sym assert_fail,
+);
+
+/// Says which assertion of a C library has failed, as glibc does, and aborts.
+///
+/// # Safety
+/// The three strings end in NUL, or the last is null.
+#[cfg(target_env = "gnu")]
+#[cfg_attr(not(target_feature = "crt-static"), allow(dead_code))]
+unsafe extern "C" fn assert_fail(
+    assertion: *const libc::c_char,
+    file: *const libc::c_char,
+    line: libc::c_uint,
+    function: *const libc::c_char,
+) -> ! {
+    unsafe extern "C" {
+        static program_invocation_short_name: *const libc::c_char;
+    }
+    let text = |pointer: *const libc::c_char| match pointer.is_null() {
+        true => &b""[..],
+        // SAFETY: the caller says so; the program's name is one from its start on.
+        false => unsafe { CStr::from_ptr(pointer) }.to_bytes(),
+    };
+    // SAFETY: nobody writes to it any more.
+    let program = text(unsafe { program_invocation_short_name });
+    let (function, line) = (text(function), Decimal::of(line.into()));
+    let colon = |name: &[u8]| if name.is_empty() { "" } else { ": " }.as_bytes();
+    for part in [
+        program,
+        colon(program),
+        text(file),
+        b":",
+        line.as_bytes(),
+        b": ",
+        function,
+        colon(function),
+        b"Assertion `",
+        text(assertion),
+        b"' failed.\n",
+    ] {
+        write_quietly(2, part);
+    }
+    std::process::abort()
+}
+
+/// Where the calling thread's stack lies, in the C library's stead.
+///
+/// Rust's std asks it at the start of every thread, so that it can say of a stack that it has overflowed. glibc's reads the
+/// list of mappings by `sscanf` and `getline`, and these bring in the reading of floats, of every locale's digits and of
+/// wide characters, 98 KB.
+///
+/// It answers for the calling thread alone, and stack and guard alone: for another thread it fails with ENOSYS.
+///
+/// # Safety
+/// `attributes` can be written to.
+#[cfg(target_env = "gnu")]
+#[cfg_attr(target_feature = "crt-static", unsafe(no_mangle))]
+#[cfg_attr(not(target_feature = "crt-static"), allow(dead_code))]
+unsafe extern "C" fn pthread_getattr_np(
+    thread: libc::pthread_t,
+    attributes: *mut libc::pthread_attr_t,
+) -> libc::c_int {
+    // SAFETY: the call takes nothing.
+    if thread != unsafe { libc::pthread_self() } {
+        return libc::ENOSYS;
+    }
+    let stack = match stack() {
+        Ok(stack) => stack,
+        Err(error) => return error.raw_os_error().unwrap_or(libc::ENOENT),
+    };
+    // SAFETY: the caller says that there is room for attributes, and these three set them.
+    unsafe {
+        libc::pthread_attr_init(attributes);
+        libc::pthread_attr_setguardsize(attributes, stack.guard);
+        libc::pthread_attr_setstack(
+            attributes,
+            ptr::without_provenance_mut(stack.room.start),
+            stack.room.len(),
+        )
+    }
+}
+
+#[cfg(target_env = "gnu")]
+fn stack() -> io::Result<Stack> {
+    let here = 0_u8;
+    let stack = Stack::around((&raw const here).addr())?;
+    // SAFETY: both calls take nothing, and cannot fail.
+    let is_first = unsafe { libc::gettid() == libc::getpid() };
+    if !is_first {
+        return Ok(stack);
+    }
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the kernel fills `limit`.
+    zero(unsafe { libc::getrlimit(libc::RLIMIT_STACK, &mut limit) })?;
+    let limit = usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX);
+    Ok(stack.grown_to(limit - limit % page_size()))
+}
+
 /// # Safety
 /// `fd` is -1 or a new descriptor that nobody else owns.
 unsafe fn owned(fd: libc::c_int) -> io::Result<OwnedFd> {
@@ -829,5 +1041,51 @@ fn zero(result: libc::c_int) -> io::Result<()> {
         Ok(())
     } else {
         Err(io::Error::last_os_error())
+    }
+}
+
+#[cfg(all(test, target_env = "gnu"))]
+mod tests {
+    use super::*;
+
+    type Ask = unsafe extern "C" fn(libc::pthread_t, *mut libc::pthread_attr_t) -> libc::c_int;
+
+    /// Where the stack begins, its length, and the guard's; or the error.
+    fn asked(ask: Ask, thread: libc::pthread_t) -> Result<(usize, usize, usize), i32> {
+        let mut attributes = MaybeUninit::uninit();
+        let (mut start, mut len, mut guard) = (ptr::null_mut(), 0, 0);
+        // SAFETY: what is asked fills the attributes unless it fails, and they are read from then on.
+        unsafe {
+            match ask(thread, attributes.as_mut_ptr()) {
+                0 => {}
+                error => return Err(error),
+            }
+            let attributes = attributes.as_mut_ptr();
+            libc::pthread_attr_getstack(attributes, &mut start, &mut len);
+            libc::pthread_attr_getguardsize(attributes, &mut guard);
+            libc::pthread_attr_destroy(attributes);
+        }
+        Ok((start.addr(), len, guard))
+    }
+
+    #[test]
+    fn a_threads_stack_begins_where_the_c_library_has_it() {
+        // SAFETY: the call takes nothing.
+        let me = || unsafe { libc::pthread_self() };
+        let (start, len, guard) = asked(pthread_getattr_np, me()).unwrap();
+        let theirs = asked(libc::pthread_getattr_np, me()).unwrap();
+        assert_eq!((start, guard), (theirs.0, theirs.2));
+        // The kernel may have what lies behind it in the same mapping.
+        assert!(len >= theirs.1, "{len} {}", theirs.1);
+        let other = std::thread::spawn(move || asked(pthread_getattr_np, me()));
+        assert!(other.join().unwrap().is_ok_and(|other| other.0 != start));
+    }
+
+    #[test]
+    fn of_another_thread_nothing_is_known() {
+        // SAFETY: the call takes nothing.
+        let me = unsafe { libc::pthread_self() };
+        let other = std::thread::spawn(move || asked(pthread_getattr_np, me));
+        assert_eq!(other.join().unwrap(), Err(libc::ENOSYS));
     }
 }

@@ -7,9 +7,9 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 /// What no child may take for its own: what systemd passed to the parent, and what makes a process a CGI request.
@@ -45,22 +45,11 @@ impl Program {
         let fds: Vec<RawFd> = std::iter::once(theirs.as_raw_fd())
             .chain(listeners.iter().copied())
             .collect();
-        let (name, arguments) = self.arguments.split_first().unzip();
-        let mut command = Command::new(&self.path);
-        if let Some(name) = name {
-            command.arg0(name);
-        }
-        command
-            .args(arguments.unwrap_or_default())
-            .args(["--child", &numbers(&fds)])
-            .stdin(Stdio::null());
-        NOT_INHERITED.iter().for_each(|name| {
-            command.env_remove(name);
-        });
-        let process =
-            sys::while_as_we_were_started(|| spawn_with(&mut command, &fds)).map_err(cannot)?;
+        let mut arguments = self.arguments.clone();
+        arguments.extend(["--child".into(), numbers(&fds).into()]);
+        let pid = sys::while_as_we_were_started(|| self.spawn(&arguments, &fds));
         Ok(Child {
-            process,
+            pid: pid.map_err(cannot)?,
             control: Some(ours),
             generation,
             born: Instant::now(),
@@ -71,14 +60,14 @@ impl Program {
             kill_at: None,
         })
     }
-}
 
-/// The descriptors pass to this program alone: the parent has one thread, so that nothing else is started meanwhile.
-fn spawn_with(command: &mut Command, fds: &[RawFd]) -> io::Result<std::process::Child> {
-    fds.iter().try_for_each(|&fd| sys::keep_on_exec(fd))?;
-    let process = command.spawn();
-    fds.iter().try_for_each(|&fd| sys::close_on_exec(fd))?;
-    process
+    /// The descriptors pass to this program alone: the parent has one thread, so that nothing else is started meanwhile.
+    fn spawn(&self, arguments: &[OsString], fds: &[RawFd]) -> io::Result<u32> {
+        fds.iter().try_for_each(|&fd| sys::keep_on_exec(fd))?;
+        let pid = sys::spawn(&self.path, arguments, &NOT_INHERITED);
+        fds.iter().try_for_each(|&fd| sys::close_on_exec(fd))?;
+        pid
+    }
 }
 
 fn numbers(fds: &[RawFd]) -> String {
@@ -88,7 +77,7 @@ fn numbers(fds: &[RawFd]) -> String {
 
 #[derive(Debug)]
 pub(super) struct Child {
-    process: std::process::Child,
+    pid: u32,
     /// `None` when the child has closed its end.
     control: Option<Control>,
     pub(super) generation: u32,
@@ -104,7 +93,7 @@ pub(super) struct Child {
 
 impl Child {
     pub(super) fn pid(&self) -> u32 {
-        self.process.id()
+        self.pid
     }
 
     pub(super) fn age(&self) -> Duration {
@@ -113,7 +102,7 @@ impl Child {
 
     /// How it ended, if it has.
     pub(super) fn ended(&mut self) -> Option<End> {
-        self.process.try_wait().ok().flatten().map(End)
+        sys::ended(self.pid).map(|status| End(ExitStatus::from_raw(status)))
     }
 
     /// Takes in what it says.
@@ -179,7 +168,7 @@ impl Child {
 
     pub(super) fn kill(&mut self) {
         // It has not been waited for, so that the number is its own; it fails only when it has ended.
-        let _ = self.process.kill();
+        sys::send_signal(self.pid, sys::SIGKILL);
         self.kill_at = Some(Instant::now() + Duration::from_secs(1));
     }
 

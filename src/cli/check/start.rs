@@ -12,7 +12,7 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     if subject.is_this {
         let (origin, notes) = subject
             .facts
-            .decide(&subject.server.listen, subject.options.http);
+            .decide(&subject.server.listen, subject.options.http());
         let given = subject.options.named(&["listen", "http"]);
         findings.push(Finding::green(started_here(&origin, &given)));
         findings.extend(notes.into_iter().map(|note| {

@@ -77,7 +77,7 @@ fn ask_ourselves(server: Server, wish: &Wish) -> ExitCode {
         Err((_, wrong)) => return misused(&wrong.sentence),
     };
     let mut server = settings.apply(server);
-    lines::start(settings.log_level);
+    lines::start(settings.log_level());
     // Nobody is behind us that sends files, and whoever reads the log counts visitors.
     server.setup.sendfile = None;
     server.access_log = None;
