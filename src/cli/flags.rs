@@ -992,7 +992,7 @@ pub(super) fn seconds(value: &str, least: u64) -> Result<Duration, String> {
 }
 
 /// As one would write it: `30`, `2.5`. Not by way of a float, which would be the only one in a static program.
-fn seconds_of(time: Duration) -> String {
+pub(super) fn seconds_of(time: Duration) -> String {
     let text = format!("{}.{:03}", time.as_secs(), time.subsec_millis());
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -24,6 +24,8 @@ mod json;
 mod lines;
 mod nearest;
 #[cfg(feature = "toolbox")]
+mod order;
+#[cfg(feature = "toolbox")]
 mod own;
 mod program;
 #[cfg(feature = "toolbox")]
@@ -36,6 +38,8 @@ mod settings;
 #[cfg(any(feature = "toolbox", feature = "dev"))]
 mod stderr;
 mod trial;
+#[cfg(feature = "toolbox")]
+mod words;
 
 use crate::control::Control;
 use crate::error::{Error, Result};

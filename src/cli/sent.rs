@@ -1,5 +1,6 @@
 //! The body that a command line asks for, with curl's flags: `asked` puts it into the request.
 
+use crate::cli::order::sort;
 use crate::form;
 use getopts::Matches;
 use std::fs::File;
@@ -74,7 +75,7 @@ fn data(matches: &Matches, left: &mut usize) -> Result<Option<Vec<u8>>, String> 
         let texts = matches.opt_strs_pos(flag).into_iter();
         given.extend(texts.map(|(place, text)| (place, text, read)));
     }
-    given.sort_by_key(|(place, ..)| *place);
+    sort(&mut given, |one, other| one.0 > other.0);
     let pieces: Result<Vec<Vec<u8>>, String> = given
         .iter()
         .map(|(_, text, read)| read(text, left))

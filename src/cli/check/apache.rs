@@ -1,6 +1,7 @@
 //! Apache's own configuration: where Debian and Red Hat have it, and what those that run here were given by `-f`, as far
 //! as this user may read it.
 
+use crate::cli::order::sort;
 use super::person::processes;
 use super::{shape, text_of};
 use std::fs;
@@ -44,7 +45,7 @@ pub(super) fn has(module: &str) -> Option<bool> {
 /// All files that can be read, in the order in which Apache reads them.
 pub(super) fn configs() -> Vec<Config> {
     let mut given: Vec<PathBuf> = processes().into_iter().filter_map(given).collect();
-    given.sort();
+    sort(&mut given, |one, other| one.as_os_str() > other.as_os_str());
     given.dedup();
     let usual: Vec<PathBuf> = FILES.iter().map(PathBuf::from).collect();
     let mut configs = configs_of(&usual);
@@ -71,7 +72,7 @@ fn configs_of(names: &[PathBuf]) -> Vec<Config> {
     let files = names.iter().flat_map(|name| {
         let entries = fs::read_dir(name).into_iter().flatten().flatten();
         let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-        files.sort();
+        sort(&mut files, |one, other| one.as_os_str() > other.as_os_str());
         if !name.is_dir() {
             files.push(name.clone());
         }

@@ -7,10 +7,9 @@ use std::env;
 const MISSED: [&str; 3] = ["LD_LIBRARY_PATH", "LD_PRELOAD", "RUST_LOG"];
 
 pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
-    let mut names: Vec<String> = env::vars_os()
+    let names: Vec<String> = env::vars_os()
         .map(|(name, _)| name.to_string_lossy().into_owned())
         .collect();
-    names.sort();
     let is_apache = subject.site().join(".htaccess").exists();
     judge(&names, is_apache, subject.server.listen.is_empty())
 }

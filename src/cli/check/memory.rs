@@ -6,6 +6,8 @@ use crate::buffer::Buffers;
 use crate::server::Server;
 use std::path::Path;
 
+const MIB: u64 = 1 << 20;
+
 /// What one process takes at most, in bytes; what handlers keep for themselves comes on top.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Most {
@@ -87,8 +89,14 @@ fn size(status: &str, name: &str) -> u64 {
 fn short(bytes: u64) -> String {
     match bytes {
         0..1024 => format!("{bytes} bytes"),
-        1024..1_048_576 => format!("{} KiB", bytes >> 10),
-        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+        1024..MIB => format!("{} KiB", bytes >> 10),
+        _ => {
+            let (tenths, rest) = (bytes.saturating_mul(10) >> 20, bytes.saturating_mul(10) % MIB);
+            // Halves to even, as a float is rounded.
+            let is_up = rest > MIB / 2 || (rest == MIB / 2 && tenths % 2 == 1);
+            let tenths = tenths + u64::from(is_up);
+            format!("{}.{} MiB", tenths / 10, tenths % 10)
+        }
     }
 }
 
@@ -120,8 +128,10 @@ mod tests {
         assert_eq!(size("VmPeak:\t 9 kB\nVmSize:\t    2 kB\n", "VmSize:"), 2048);
         assert_eq!(size("", "VmSize:"), 0);
         assert_eq!(
-            [short(5), short(2048), short(3 << 19)],
-            ["5 bytes", "2 KiB", "1.5 MiB"]
+            [5, 2048, 3 << 19, 5 << 18, 7 << 18, (3 << 20) - 1].map(short),
+            [
+                "5 bytes", "2 KiB", "1.5 MiB", "1.2 MiB", "1.8 MiB", "3.0 MiB"
+            ]
         );
     }
 }

@@ -39,6 +39,7 @@ mod wish;
 
 pub(super) use wish::Wish;
 
+use crate::cli::order::sort;
 use super::explain;
 use super::flags::Options;
 use super::own::Tables;
@@ -215,7 +216,7 @@ impl Subject {
         // There whoever has called it looks, and a screen may be too small for all. What was asked for step by step stays
         // in that order: later lines speak of earlier ones.
         if concerns == CONCERNS {
-            findings.sort_by_key(|(_, finding)| finding.level);
+            sort(&mut findings, |(_, one), (_, other)| one.level > other.level);
         }
         Report {
             title: self.title(),

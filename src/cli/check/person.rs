@@ -1,5 +1,6 @@
 //! Users as the kernel sees them, and what the modes of files let them do. `check` asks it with the web server's eyes.
 
+use crate::cli::order::sort;
 use super::acl;
 use std::fs::{self, Metadata};
 use std::io;
@@ -157,7 +158,7 @@ pub(super) fn processes() -> Vec<u32> {
     let mut numbers: Vec<u32> = entries
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .collect();
-    numbers.sort_unstable();
+    sort(&mut numbers, |one, other| one > other);
     numbers
 }
 

@@ -3,6 +3,7 @@
 
 use super::apache::{configuration, text_of_all, values};
 use super::{Finding, Subject, apache};
+use crate::cli::flags::seconds_of;
 use crate::limits::Limits;
 use std::time::Duration;
 
@@ -87,19 +88,19 @@ fn judge(limits: &Limits, theirs: &Theirs) -> Finding {
         Kind::Kept if limits.idle_timeout <= most => Finding::yellow(
             format!(
                 "idle-timeout {} s is not above nginx's upstream {described}: a request may come just as we close, a 502",
-                limits.idle_timeout.as_secs_f64()
+                seconds_of(limits.idle_timeout)
             ),
             format!("--idle-timeout {}", theirs.least() * 2),
         ),
         Kind::Kept => Finding::green(format!(
             "idle-timeout {} s is above nginx's upstream {described}",
-            limits.idle_timeout.as_secs_f64()
+            seconds_of(limits.idle_timeout)
         )),
         Kind::Answer if !limits.timeout.is_zero() && limits.timeout + SOONER > most => {
             Finding::yellow(
                 format!(
                     "the web server gives up by {described} before timeout {} s does: its error page, and no line of ours",
-                    limits.timeout.as_secs_f64()
+                    seconds_of(limits.timeout)
                 ),
                 format!(
                     "raise {} to {}, or lower --timeout",
@@ -111,7 +112,7 @@ fn judge(limits: &Limits, theirs: &Theirs) -> Finding {
         Kind::Answer if limits.write_timeout >= most => Finding::yellow(
             format!(
                 "write-timeout {} s is not below {described}: the web server gives up first, and no line of ours says why",
-                limits.write_timeout.as_secs_f64()
+                seconds_of(limits.write_timeout)
             ),
             format!(
                 "write-timeout {}, as a flag or in the settings file",
@@ -120,7 +121,7 @@ fn judge(limits: &Limits, theirs: &Theirs) -> Finding {
         ),
         Kind::Answer => Finding::green(format!(
             "write-timeout {} s is below {described}; an answer that is silent for longer is the web server's error page",
-            limits.write_timeout.as_secs_f64()
+            seconds_of(limits.write_timeout)
         )),
     }
 }

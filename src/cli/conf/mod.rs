@@ -17,6 +17,7 @@ mod spawn_fcgi;
 mod supervisor;
 mod systemd;
 
+use crate::cli::flags::seconds_of;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -84,7 +85,7 @@ pub(crate) fn told(alone: &Server, asked: &Server) -> Vec<String> {
     ];
     let changed = waits.into_iter().filter(|(_, old, new)| old != new);
     let mut words: Vec<String> = changed
-        .flat_map(|(flag, _, wait)| [flag.to_owned(), wait.as_secs_f64().to_string()])
+        .flat_map(|(flag, _, wait)| [flag.to_owned(), seconds_of(wait)])
         .collect();
     let (old, new) = (alone.limits.max_body, asked.limits.max_body);
     if old != new {
@@ -353,7 +354,7 @@ impl Site<'_> {
 
     /// Said in a comment where the program has a time limit and the web server's goes by it.
     fn about_patience(&self) -> String {
-        let seconds = self.waits.timeout.as_secs_f64();
+        let seconds = seconds_of(self.waits.timeout);
         format!(
             "Longer than the program's --timeout ({seconds} s) and what it needs then: its log says which request it was."
         )

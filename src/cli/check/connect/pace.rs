@@ -2,6 +2,7 @@
 
 use super::super::Finding;
 use super::answer::Answer;
+use crate::cli::order::sort;
 use crate::cli::script::Script;
 use crate::client::Client;
 use crate::net::Address;
@@ -25,12 +26,15 @@ pub(super) fn findings(address: &Address, script: Option<&Script>, first: &Answe
     }
 }
 
-/// `0.25 ms`, `1.2 s`.
+/// `0.25 ms`, `1.2 s`. Not by way of a float: see `seconds_of` in `flags`.
 pub(in crate::cli::check) fn shown(time: Duration) -> String {
-    match time.as_secs_f64() {
-        seconds if seconds >= 1.0 => format!("{seconds:.1} s"),
-        seconds if seconds >= 0.01 => format!("{:.0} ms", seconds * 1e3),
-        seconds => format!("{:.2} ms", seconds * 1e3),
+    let ns = time.as_nanos() as u64;
+    let rounded = |unit: u64| (ns + unit / 2) / unit;
+    let (tenths, hundredths) = (rounded(100_000_000), rounded(10_000));
+    match ns {
+        1_000_000_000.. => format!("{}.{} s", tenths / 10, tenths % 10),
+        10_000_000.. => format!("{} ms", rounded(1_000_000)),
+        _ => format!("{}.{:02} ms", hundredths / 100, hundredths % 100),
     }
 }
 
@@ -74,7 +78,7 @@ fn kept(is_kept: bool) -> Finding {
 
 /// `times` is not empty.
 fn pace(first: Duration, mut times: Vec<Duration>) -> Finding {
-    times.sort_unstable();
+    sort(&mut times, |one, other| one > other);
     let median = times[times.len() / 2];
     let slowest = times[times.len() - 1];
     let what = format!(
@@ -108,6 +112,13 @@ mod tests {
             "GET / takes 12 ms (median of 3; the first took 30 ms, the slowest of them 5.0 s)"
         );
         assert_eq!(pace(ms(1), vec![ms(1000)]).level, Level::Yellow);
-        assert_eq!(shown(Duration::from_micros(254)), "0.25 ms");
+        for (us, text) in [
+            (254, "0.25 ms"),
+            (9_999, "10.00 ms"),
+            (10_000, "10 ms"),
+            (1_249_999, "1.2 s"),
+        ] {
+            assert_eq!(shown(Duration::from_micros(us)), text);
+        }
     }
 }

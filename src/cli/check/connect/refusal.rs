@@ -1,5 +1,6 @@
 //! Why nobody can be reached at an address, and who listens near it.
 
+use crate::cli::order::sort;
 use super::super::person::{Person, WEB_SERVERS, way_to};
 use super::super::sockets::{self, There};
 use super::super::{Finding, listening};
@@ -145,7 +146,7 @@ fn nearest<'p>(path: &Path, others: impl Iterator<Item = &'p Path>) -> Vec<PathB
             (is_alike || is_beside).then_some((far, other))
         })
         .collect();
-    near.sort();
+    sort(&mut near, |one, other| one > other);
     near.dedup();
     let near = near.into_iter().take(MOST);
     near.map(|(_, other)| other.to_owned()).collect()
@@ -162,7 +163,9 @@ fn near_ports(wanted: SocketAddr) -> Vec<Finding> {
         usize::from(port.abs_diff(wanted.port())).min(mistyped * 10)
     };
     ports.retain(|(other, ..)| far(other.port()) <= 10);
-    ports.sort_by_key(|(other, ..)| (far(other.port()), *other));
+    sort(&mut ports, |(one, ..), (other, ..)| {
+        (far(one.port()), one) > (far(other.port()), other)
+    });
     let told = ports
         .into_iter()
         .map(|(other, uid, inode)| (other, listening::holder(inode, uid)));

@@ -1,5 +1,6 @@
 //! Files that nobody may read and the web server sends: the program itself, databases, settings, backups.
 
+use crate::cli::order::sort;
 use super::super::Finding;
 use super::super::progress::Progress;
 use super::curl::{self, Got};
@@ -82,10 +83,12 @@ pub(super) fn findings(
         }
     }
     // What is worst comes first: the last ones may not be asked for.
-    candidates.sort_by_cached_key(|other| {
+    let rank = |other: &Candidate| {
         let is_other = Some(other.name.as_str()) != name;
-        let depth = other.name.matches('/').count();
-        (is_other, other.kind, depth, other.name.clone())
+        (is_other, other.kind, other.name.matches('/').count())
+    };
+    sort(&mut candidates, |one, other| {
+        (rank(one), &one.name) > (rank(other), &other.name)
     });
     let pairs = candidates.iter().flat_map(|candidate| {
         let urls = bases.iter().map(|base| base.join(&candidate.name));
