@@ -104,7 +104,7 @@ mod tests {
             (34, &[34], 1, false),
         ] {
             let person = Person {
-                name: String::new(),
+                name: "",
                 uid,
                 groups: groups.to_vec(),
             };

@@ -1,9 +1,10 @@
 //! Apache's own configuration: where Debian and Red Hat have it, and what those that run here were given by `-f`, as far
 //! as this user may read it.
 
-use crate::cli::order::sort;
 use super::person::processes;
 use super::{shape, text_of};
+use crate::cli::order::sort;
+use crate::cli::words::words;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -38,7 +39,7 @@ pub(super) struct Allowed {
 /// Whether a module is on. `None` where nobody can tell: only Debian has a file for each.
 pub(super) fn has(module: &str) -> Option<bool> {
     let enabled = Path::new("/etc/apache2/mods-enabled");
-    let file = enabled.join(format!("{module}.load"));
+    let file = enabled.join(words!("{module}.load"));
     enabled.is_dir().then(|| file.exists())
 }
 
@@ -91,11 +92,11 @@ fn configs_of(names: &[PathBuf]) -> Vec<Config> {
 
 /// Of a process that is an Apache: the file that it was given by `-f`. Its children have the same arguments.
 fn given(pid: u32) -> Option<PathBuf> {
-    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    let name = fs::read_to_string(words!("/proc/{pid}/comm")).ok()?;
     if !["apache2", "httpd"].contains(&name.trim_end()) {
         return None;
     }
-    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let line = fs::read(words!("/proc/{pid}/cmdline")).ok()?;
     let words: Vec<String> = line
         .split(|&byte| byte == 0)
         .map(|word| String::from_utf8_lossy(word).into_owned())

@@ -2,6 +2,7 @@
 
 use super::apache::values;
 use super::{Finding, apache};
+use crate::cli::words::{Words, words};
 use std::path::Path;
 
 /// Of the text in that folder; `configuration` is Apache's.
@@ -13,21 +14,21 @@ pub(super) fn judge(text: &str, folder: &Path, configuration: &str) -> Option<Fi
         return None;
     }
     Some(Finding::yellow(
-        format!(
+        words!(
             "RewriteBase {base} is not the address of its folder, which is {address}: each request is a 404, unless an \
              Alias leads there"
         ),
-        format!("write RewriteBase {address}, or leave the line out"),
+        words!("write RewriteBase {address}, or leave the line out"),
     ))
 }
 
 /// Below the nearest of all document roots.
-fn address(folder: &Path, configuration: &str) -> Option<String> {
+fn address(folder: &Path, configuration: &str) -> Option<Words> {
     let roots = values(configuration, "DocumentRoot").into_iter();
     let roots = roots.map(|root| Path::new(root.trim_matches('"')));
     let below = roots.filter_map(|root| folder.strip_prefix(root).ok());
     let nearest = below.min_by_key(|rest| rest.components().count())?;
-    Some(format!("/{}", nearest.display()))
+    Some(words!("/{}", nearest.display()))
 }
 
 #[cfg(test)]

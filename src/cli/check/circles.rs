@@ -2,6 +2,7 @@
 //! again to what they made. Called by `htaccess`.
 
 use super::{Finding, shape};
+use crate::cli::words::words;
 
 /// Patterns that every path matches, the rewritten one too.
 const ALL: [&str; 6] = ["^(.*)$", "^.*$", "(.*)", ".*", "^(.+)$", "^"];
@@ -18,7 +19,7 @@ pub(super) fn judge(text: &str, name: &str) -> Option<Finding> {
                 is_passed |= !has_condition && passes(&rule, name);
                 if !has_condition && !is_passed && is_circle(&rule, name) {
                     return Some(Finding::red(
-                        format!(
+                        words!(
                             "{line:?} has no condition, and rewrites what it has rewritten: 500, after 10 rounds (AH00124)"
                         ),
                         "write in front of it: RewriteCond %{REQUEST_FILENAME} !-f",
@@ -43,7 +44,7 @@ fn passes(rule: &[&str], name: &str) -> bool {
             .iter()
             .any(|end| flag.eq_ignore_ascii_case(end))
     });
-    ends && shape::fits(pattern, &format!("{name}/x"))
+    ends && shape::fits(pattern, &words!("{name}/x"))
 }
 
 fn is_circle(rule: &[&str], name: &str) -> bool {
@@ -57,7 +58,7 @@ fn is_circle(rule: &[&str], name: &str) -> bool {
             .any(|flag| flag.eq_ignore_ascii_case("END"))
     });
     let target = target.replace('\\', "");
-    ALL.contains(pattern) && target.contains(&format!("{name}/$")) && !ends
+    ALL.contains(pattern) && target.contains(&words!("{name}/$")) && !ends
 }
 
 #[cfg(test)]

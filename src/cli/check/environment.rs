@@ -1,6 +1,7 @@
 //! The environment: what is set here, and what is left of it where a web server starts the program.
 
 use super::{Finding, Subject};
+use crate::cli::words::words;
 use std::env;
 
 /// What changes how a program is loaded or behaves, and is set in a login shell only.
@@ -16,8 +17,8 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
 
 fn judge(names: &[String], is_apache: bool, is_started_by_server: bool) -> Vec<Finding> {
     let here = match names {
-        [] => "empty here".to_owned(),
-        _ => format!("{} variables here", names.len()),
+        [] => "empty here",
+        _ => words!("{} variables here", names.len()),
     };
     let there = match (is_apache, is_started_by_server) {
         (true, _) => {
@@ -28,14 +29,14 @@ fn judge(names: &[String], is_apache: bool, is_started_by_server: bool) -> Vec<F
         }
         _ => "systemd and init scripts give a bare one, without what a shell's profile sets",
     };
-    let mut findings = vec![Finding::green(format!("{here}; {there}"))];
+    let mut findings = vec![Finding::green(words!("{here}; {there}"))];
     let missed: Vec<&str> = MISSED
         .into_iter()
         .filter(|name| names.iter().any(|other| other == name))
         .collect();
     if !missed.is_empty() {
         findings.push(Finding::yellow(
-            format!("{} is set here and will not be there", missed.join(", ")),
+            words!("{} is set here and will not be there", missed.join(", ")),
             "write log-level into the settings file for RUST_LOG; build static, or with a run path, for libraries",
         ));
     }

@@ -1,12 +1,13 @@
 //! What the descriptors 0, 1 and 2 are, as they were passed on to this process.
 
 use super::{Finding, Subject};
+use crate::cli::words::{joined, words};
 use std::fs;
 
 pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     let told: Vec<String> = (0..3)
         .map(|fd| {
-            let link = fs::read_link(format!("/proc/self/fd/{fd}"));
+            let link = fs::read_link(words!("/proc/self/fd/{fd}"));
             link.map_or("closed".into(), |path| path.display().to_string())
         })
         .collect();
@@ -14,29 +15,27 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
 }
 
 fn judge(told: &[String], is_socket: bool) -> Finding {
-    let what: Vec<String> = (0..)
+    let kinds = (0..)
         .zip(told)
-        .map(|(fd, path)| format!("{fd}: {}", kind(path, fd, is_socket)))
-        .collect();
-    let what = what.join(", ");
+        .map(|(fd, path)| (fd, kind(path, fd, is_socket)));
+    let mut what = kinds.map(|(fd, kind)| words!("{fd}: {kind}"));
+    let what = joined(&mut what, ", ");
     match told.get(2).map_or("", String::as_str) {
         "/dev/null" | "closed" => Finding::yellow(
-            format!("{what}; log lines go to 2, where nobody sees them"),
+            words!("{what}; log lines go to 2, where nobody sees them"),
             "let whoever starts it pass on a file: 2>>/var/log/app.log; lighttpd: server.breakagelog",
         ),
         _ => Finding::green(what),
     }
 }
 
-fn kind(path: &str, fd: usize, is_socket: bool) -> String {
+fn kind(path: &str, fd: usize, is_socket: bool) -> &str {
     match path {
-        _ if fd == 0 && is_socket => "a listening socket".into(),
-        path if path.starts_with("socket:") => "a connected socket".into(),
-        path if path.starts_with("pipe:") => "a pipe".into(),
-        path if path.starts_with("/dev/pts/") || path.starts_with("/dev/tty") => {
-            "a terminal".into()
-        }
-        path => path.into(),
+        _ if fd == 0 && is_socket => "a listening socket",
+        path if path.starts_with("socket:") => "a connected socket",
+        path if path.starts_with("pipe:") => "a pipe",
+        path if path.starts_with("/dev/pts/") || path.starts_with("/dev/tty") => "a terminal",
+        path => path,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::person::{Node, Person, RUN, way_to};
 use super::{Finding, Subject, text_of};
+use crate::cli::words::words;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     let node = Node::of(&subject.file, &found);
     if !found.is_file() {
         return vec![Finding::red(
-            format!("{} is no file", subject.program.display()),
+            words!("{} is no file", subject.program.display()),
             "name the program itself",
         )];
     }
@@ -55,23 +56,23 @@ fn missing(path: &Path, error: &std::io::Error) -> Finding {
     let is_link = path.is_symlink();
     match error.kind() {
         ErrorKind::NotFound if is_link => Finding::red(
-            format!("{} is a link that leads nowhere", path.display()),
+            words!("{} is a link that leads nowhere", path.display()),
             "make it anew: ln -sf /path/of/the/program",
         ),
         // Stable Rust has no name for it.
         _ if error.raw_os_error() == Some(ELOOP) => Finding::red(
-            format!(
+            words!(
                 "{} is a link that leads to itself, or through too many others",
                 path.display()
             ),
             "make it anew: ln -sf /path/of/the/program",
         ),
         ErrorKind::NotFound | ErrorKind::NotADirectory => Finding::red(
-            format!("there is no {}", path.display()),
+            words!("there is no {}", path.display()),
             "upload it, or write its name as it is: large and small letters differ",
         ),
         _ => Finding::red(
-            format!("cannot look at {}: {error}", path.display()),
+            words!("cannot look at {}: {error}", path.display()),
             "check as a user who may enter its folder, or as root",
         ),
     }
@@ -81,11 +82,11 @@ fn runnable(node: &Node) -> Finding {
     let path = node.path.display();
     match node.mode & 0o111 {
         0 => Finding::red(
-            format!(
+            words!(
                 "{path} is not executable ({}): a web server answers 500 or 503",
                 node.described()
             ),
-            format!("chmod 755 {path}"),
+            words!("chmod 755 {path}"),
         ),
         _ => Finding::green(node.described()),
     }
@@ -96,15 +97,15 @@ fn reached(subject: &Subject, person: &Person, node: &Node, way: &[Node]) -> Fin
     if let Some(folder) = person.stopped_at(way) {
         let path = folder.path.display();
         return subject.refused(
-            format!("{name} cannot enter {path} ({})", folder.described()),
-            format!("chmod o+x {path}, or put the program elsewhere"),
+            words!("{name} cannot enter {path} ({})", folder.described()),
+            words!("chmod o+x {path}, or put the program elsewhere"),
         );
     }
     match person.may(RUN, node) {
-        true => Finding::green(format!("{name} may run it")),
+        true => Finding::green(words!("{name} may run it")),
         false => subject.refused(
-            format!("{name} may not run it ({})", node.described()),
-            format!("chmod 755 {}", node.path.display()),
+            words!("{name} may not run it ({})", node.described()),
+            words!("chmod 755 {}", node.path.display()),
         ),
     }
 }
@@ -115,19 +116,19 @@ fn writable(node: &Node) -> Vec<Finding> {
     let mut findings = Vec::new();
     if node.mode & OTHERS_WRITE != 0 {
         findings.push(Finding::red(
-            format!("everybody here can replace what {path} does, and suexec refuses it"),
-            format!("chmod go-w {path}"),
+            words!("everybody here can replace what {path} does, and suexec refuses it"),
+            words!("chmod go-w {path}"),
         ));
     } else if node.mode & GROUP_WRITES != 0 {
         findings.push(Finding::yellow(
-            format!("its group can write {path}: suexec refuses that"),
-            format!("chmod go-w {path}"),
+            words!("its group can write {path}: suexec refuses that"),
+            words!("chmod go-w {path}"),
         ));
     }
     if node.mode & SETS_USER_OR_GROUP != 0 {
         findings.push(Finding::yellow(
-            format!("{path} runs as its owner or group whoever starts it: suexec refuses that"),
-            format!("chmod ug-s {path}"),
+            words!("{path} runs as its owner or group whoever starts it: suexec refuses that"),
+            words!("chmod ug-s {path}"),
         ));
     }
     findings
@@ -137,14 +138,14 @@ fn folder_writable(folder: &Node) -> Option<Finding> {
     let path = folder.path.display();
     match folder.mode {
         mode if mode & OTHERS_WRITE != 0 && mode & STICKY == 0 => Some(Finding::red(
-            format!(
+            words!(
                 "everybody here can put another program in its place: {path} is writable by all"
             ),
-            format!("chmod go-w {path}"),
+            words!("chmod go-w {path}"),
         )),
         mode if mode & (OTHERS_WRITE | GROUP_WRITES) != 0 => Some(Finding::yellow(
-            format!("others can write its folder {path}: suexec refuses that"),
-            format!("chmod go-w {path}"),
+            words!("others can write its folder {path}: suexec refuses that"),
+            words!("chmod go-w {path}"),
         )),
         _ => None,
     }
@@ -154,7 +155,7 @@ fn mounted(file: &Path) -> Option<Finding> {
     let mounts = text_of(Path::new("/proc/self/mounts"))?;
     let folder = noexec(&mounts, file)?;
     Some(Finding::red(
-        format!(
+        words!(
             "nothing can be run below {}: it is mounted noexec",
             folder.display()
         ),

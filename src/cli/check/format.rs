@@ -4,6 +4,7 @@ use super::elf::{self, Elf};
 use super::libraries::{self, Missing};
 use super::script;
 use super::{Finding, Subject};
+use crate::cli::words::words;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
@@ -17,7 +18,7 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     let read = File::open(path).and_then(|file| file.take(script::LONGEST).read_to_end(&mut head));
     if let Err(error) = read {
         return vec![Finding::yellow(
-            format!("its content cannot be read: {error}"),
+            words!("its content cannot be read: {error}"),
             "check as its owner, or as root",
         )];
     }
@@ -45,23 +46,23 @@ fn of_program(path: &Path, elf: &Elf) -> Vec<Finding> {
 
 /// A machine of 64 bits runs programs of 32, too, if the interpreter is there.
 fn machine(its: u16, ours: Option<u16>) -> Finding {
-    let name = elf::name(its).map_or(format!("machine {its}"), str::to_owned);
+    let name = elf::name(its).unwrap_or_else(|| words!("machine {its}"));
     let runs = ours.is_none_or(|ours| ours == its || (ours, its) == (62, 3));
     if runs {
-        return Finding::green(format!("a program for {name}"));
+        return Finding::green(words!("a program for {name}"));
     }
     let here = ours.and_then(elf::name).unwrap_or("another");
     Finding::red(
-        format!("it is built for {name}, and this machine is {here}: \"Exec format error\""),
-        format!("build it for {here}: cargo build --target"),
+        words!("it is built for {name}, and this machine is {here}: \"Exec format error\""),
+        words!("build it for {here}: cargo build --target"),
     )
 }
 
 fn loads(elf: &Elf) -> Finding {
     let name = elf::name(elf.machine).unwrap_or("this machine");
     match (&elf.interpreter, elf.needed.len()) {
-        (None, _) => Finding::green(format!("a program for {name}, static: it needs nothing")),
-        (Some(loader), count) => Finding::green(format!(
+        (None, _) => Finding::green(words!("a program for {name}, static: it needs nothing")),
+        (Some(loader), count) => Finding::green(words!(
             "a program for {name}; its loader {loader} and its {count} libraries are here"
         )),
     }
@@ -73,7 +74,7 @@ fn interpreter(elf: &Elf, is_program: impl Fn(&Path) -> bool) -> Option<Finding>
         return None;
     }
     Some(Finding::red(
-        format!(
+        words!(
             "its loader {loader} is not here: \"No such file or directory\" is said of the program itself"
         ),
         match loader.contains("musl") {
@@ -88,9 +89,10 @@ fn interpreter(elf: &Elf, is_program: impl Fn(&Path) -> bool) -> Option<Finding>
 fn lacking(missing: &[Missing]) -> Vec<Finding> {
     let finding = |missing: &Missing| {
         Finding::red(
-            format!(
+            words!(
                 "the library {} is not here, which {} needs",
-                missing.name, missing.needed_by
+                missing.name,
+                missing.needed_by
             ),
             "install it, or build the program static; LD_LIBRARY_PATH is not passed on by mod_fcgid",
         )
@@ -101,7 +103,7 @@ fn lacking(missing: &[Missing]) -> Vec<Finding> {
 fn outdated(versions: &[String]) -> Option<Finding> {
     (!versions.is_empty()).then(|| {
         Finding::red(
-            format!(
+            words!(
                 "the C library here is too old for it: it lacks {}",
                 versions.join(", ")
             ),

@@ -3,6 +3,7 @@
 use super::apache::Allowed;
 use super::person::{Node, READ};
 use super::{Finding, Subject, apache, base, circles, shape, text_of};
+use crate::cli::words::words;
 use std::path::Path;
 
 pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
@@ -12,7 +13,7 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     };
     if !path.is_file() {
         return vec![Finding::red(
-            format!(
+            words!(
                 "{} is no file: Apache answers each request with 403",
                 path.display()
             ),
@@ -26,18 +27,18 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
         .filter(|person| !person.may(READ, &node));
     findings.extend(blind.map(|person| {
         subject.refused(
-            format!(
+            words!(
                 "{} may not read {} ({}): Apache answers 403",
                 person.name,
                 path.display(),
                 node.described()
             ),
-            format!("chmod 644 {}", path.display()),
+            words!("chmod 644 {}", path.display()),
         )
     }));
     let Some(text) = text_of(&path) else {
         findings.push(Finding::yellow(
-            format!("{} cannot be read", path.display()),
+            words!("{} cannot be read", path.display()),
             "check as its owner, or as root",
         ));
         return findings;
@@ -132,10 +133,10 @@ fn judge(text: &str, name: &str, around: &Around, exists: &dyn Fn(&str) -> bool)
     if findings.is_empty() {
         let handler = said.handler.as_deref().unwrap_or("");
         let how = match said.is_proxied() {
-            true => format!("it gives {name} to {handler}"),
-            false => format!("it allows {name} to run (ExecCGI) by {handler}"),
+            true => words!("it gives {name} to {handler}"),
+            false => words!("it allows {name} to run (ExecCGI) by {handler}"),
         };
-        findings.push(Finding::green(format!(
+        findings.push(Finding::green(words!(
             "{how}, and {} rewrite rules lead to what is there",
             said.targets.len()
         )));
@@ -156,12 +157,12 @@ fn ignored(allowed: Option<&Allowed>, said: &Said) -> Option<Finding> {
     let has = |word: &str| {
         words
             .iter()
-            .any(|other| other == word || other.starts_with(&format!("{word}=")))
+            .any(|other| other == word || other.starts_with(&words!("{word}=")))
     };
     if has("all") {
         return None;
     }
-    let says = format!(
+    let says = words!(
         "{} says AllowOverride {value} for {}",
         file.display(),
         folder.display()
@@ -169,7 +170,7 @@ fn ignored(allowed: Option<&Allowed>, said: &Said) -> Option<Finding> {
     // Debian's says so of all folders that it does not name, and serves none of them: another configuration may.
     if has("none") && folder == Path::new("/") {
         return Some(Finding::yellow(
-            format!(
+            words!(
                 "Apache does not read it, if it serves this folder by that configuration: {says}"
             ),
             "there, or in a <Directory> of its own for this folder: AllowOverride FileInfo Options",
@@ -177,9 +178,7 @@ fn ignored(allowed: Option<&Allowed>, said: &Said) -> Option<Finding> {
     }
     if has("none") {
         return Some(Finding::red(
-            format!(
-                "Apache does not read it, and visitors get 404, or the program's bytes: {says}"
-            ),
+            words!("Apache does not read it, and visitors get 404, or the program's bytes: {says}"),
             "there, or in a <Directory> of its own for this folder: AllowOverride FileInfo Options",
         ));
     }
@@ -192,15 +191,15 @@ fn ignored(allowed: Option<&Allowed>, said: &Said) -> Option<Finding> {
         (true, true) => "FileInfo Options",
     };
     Some(Finding::red(
-        format!("{says}, which does not allow what stands here: each request is a 500"),
-        format!("write there: AllowOverride {value} {missing}"),
+        words!("{says}, which does not allow what stands here: each request is a 500"),
+        words!("write there: AllowOverride {value} {missing}"),
     ))
 }
 
 fn options(said: &Said) -> Option<Finding> {
     if let Some(line) = &said.mixed_options {
         return Some(Finding::red(
-            format!(
+            words!(
                 "{line:?} mixes options with and without a sign: Apache answers 500 to each request"
             ),
             "write a sign before each: Options +ExecCGI",
@@ -226,20 +225,22 @@ fn handler(said: &Said, name: &str) -> Option<Finding> {
         Some("fcgid-script" | "fastcgi-script" | "cgi-script") => None,
         _ if said.is_proxied() => None,
         Some(handler) => Some(Finding::yellow(
-            format!(
+            words!(
                 "it gives {name} to the handler {handler}, which is none that starts FastCGI programs"
             ),
             "write SetHandler fcgid-script",
         )),
         None => {
-            let what = format!("it names no handler for {name}");
+            let what = words!("it names no handler for {name}");
             let remedy = "write AddHandler fcgid-script .fcgi, with this file's ending; or take what conf htaccess prints";
             Some(match name.ends_with(".fcgi") {
                 true => Finding::yellow(
-                    what + ": visitors download the program, unless the server's own configuration has one for .fcgi",
+                    words!(
+                        "{what}: visitors download the program, unless the server's own configuration has one for .fcgi"
+                    ),
                     remedy,
                 ),
-                false => Finding::red(what + ": visitors download the program", remedy),
+                false => Finding::red(words!("{what}: visitors download the program"), remedy),
             })
         }
     }
@@ -259,9 +260,7 @@ fn unled(said: &Said, name: &str) -> Option<Finding> {
     let is_led = !said.targets.is_empty() || said.leads_otherwise || said.handler.is_none();
     (!is_led).then(|| {
         Finding::yellow(
-            format!(
-                "no rule leads to {name}: its name stands in every address, as in /{name}/news"
-            ),
+            words!("no rule leads to {name}: its name stands in every address, as in /{name}/news"),
             "take what conf htaccess prints, which has the rules",
         )
     })
@@ -271,8 +270,8 @@ fn unled(said: &Said, name: &str) -> Option<Finding> {
 fn downloaded(said: &Said, name: &str) -> Option<Finding> {
     (said.is_virtual && !said.is_denied && !said.is_handled).then(|| {
         Finding::red(
-            format!("FcgidWrapper is for what is no file, and {name} is one: visitors download the program at its own address"),
-            format!("move it out of what is served, or write <Files \"{name}\"> with Require all denied"),
+            words!("FcgidWrapper is for what is no file, and {name} is one: visitors download the program at its own address"),
+            words!("move it out of what is served, or write <Files \"{name}\"> with Require all denied"),
         )
     })
 }
@@ -283,10 +282,10 @@ fn targets(said: &Said, name: &str, exists: &dyn Fn(&str) -> bool) -> Vec<Findin
     missing.dedup();
     let finding = |file: String| {
         Finding::red(
-            format!(
+            words!(
                 "a rewrite rule sends requests to {file}, and there is no such file: 404, or 500 (AH00124)"
             ),
-            format!("write {name} there, or let {name} print all of it: conf htaccess"),
+            words!("write {name} there, or let {name} print all of it: conf htaccess"),
         )
     };
     missing.into_iter().map(finding).collect()
@@ -465,7 +464,7 @@ mod tests {
     const GUIDE: &str = "Options +ExecCGI\nAddHandler fcgid-script .fcgi\nRewriteEngine On\n\
                          RewriteCond %{REQUEST_FILENAME} !-f\nRewriteRule ^(.*)$ app.fcgi/$1 [QSA,L]\n";
 
-    fn judged(text: &str, allowed: Option<&str>) -> Vec<(Level, String)> {
+    fn judged(text: &str, allowed: Option<&str>) -> Vec<(Level, &'static str)> {
         let exists = |file: &str| file == "app.fcgi";
         let allowed = allowed.map(|value| Allowed {
             value: value.into(),

@@ -2,6 +2,7 @@
 
 use super::elf::{self, Elf};
 use super::text_of;
+use crate::cli::words::words;
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -106,7 +107,7 @@ fn is_loaders(name: &str) -> bool {
     let parts = ["c", "pthread", "rt", "m", "dl", "util", "xnet"];
     parts
         .iter()
-        .any(|part| name.starts_with(&format!("lib{part}.")))
+        .any(|part| name.starts_with(&words!("lib{part}.")))
 }
 
 fn own_folders(file: &Path, run_path: &[String]) -> Vec<PathBuf> {
@@ -146,7 +147,7 @@ fn system_folders(machine: u16) -> Vec<PathBuf> {
     let entries = fs::read_dir("/etc/ld.so.conf.d").into_iter().flatten();
     files.extend(entries.flatten().map(|entry| entry.path()));
     // musl has its own list.
-    files.push(format!("/etc/ld-musl-{}.path", std::env::consts::ARCH).into());
+    files.push(words!("/etc/ld-musl-{}.path", std::env::consts::ARCH).into());
     for file in files {
         folders.extend(listed(&text_of(&file).unwrap_or_default()));
     }
@@ -161,7 +162,7 @@ fn system_folders(machine: u16) -> Vec<PathBuf> {
     for root in ["/lib", "/usr/lib"] {
         folders.push(Path::new(root).join(triple));
         folders.push(root.into());
-        folders.push(format!("{root}64").into());
+        folders.push(words!("{root}64").into());
     }
     folders.push("/usr/local/lib".into());
     folders

@@ -1,6 +1,7 @@
 //! Limits of the process and of its control group that the program would meet.
 
 use super::{Finding, Subject, text_of};
+use crate::cli::words::words;
 use crate::server::Server;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +22,7 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
         let files = limit(&text, "Max open files").1;
         let connections = subject.server.limits.max_connections;
         let files = files.map_or("unlimited".into(), |files| files.to_string());
-        findings.push(Finding::green(format!(
+        findings.push(Finding::green(words!(
             "none is in the way; {files} open files, for {connections} connections at most"
         )));
     }
@@ -41,8 +42,8 @@ fn judge(text: &str, server: &Server) -> Vec<Finding> {
         && most < needed
     {
         findings.push(Finding::red(
-            format!("this user may have {most} processes and threads (nproc), and the workers need {needed}"),
-            format!("raise it (ulimit -u, LimitNPROC=), or --workers {}", most.saturating_sub(1).max(1)),
+            words!("this user may have {most} processes and threads (nproc), and the workers need {needed}"),
+            words!("raise it (ulimit -u, LimitNPROC=), or --workers {}", most.saturating_sub(1).max(1)),
         ));
     }
     if let Some(most) = limit(text, "Max open files").1
@@ -50,7 +51,7 @@ fn judge(text: &str, server: &Server) -> Vec<Finding> {
     {
         let connections = server.limits.max_connections;
         findings.push(Finding::yellow(
-            format!(
+            words!(
                 "only {most} files may be open (nofile), which leaves {connections} connections"
             ),
             "raise it: ulimit -n 1024, LimitNOFILE=",
@@ -58,13 +59,13 @@ fn judge(text: &str, server: &Server) -> Vec<Finding> {
     }
     if let Some(most) = limit(text, "Max cpu time").0 {
         findings.push(Finding::yellow(
-            format!("a process is killed after {most} s of work (cpu), and a FastCGI process lives for days"),
+            words!("a process is killed after {most} s of work (cpu), and a FastCGI process lives for days"),
             "have the host lift it for FastCGI (ulimit -t unlimited, RLimitCPU)",
         ));
     }
     if let Some(most) = limit(text, "Max file size").0 {
         findings.push(Finding::yellow(
-            format!("files end at {most} bytes (fsize): uploads and logs, too"),
+            words!("files end at {most} bytes (fsize): uploads and logs, too"),
             "raise it: ulimit -f unlimited",
         ));
     }
@@ -126,7 +127,7 @@ fn of_group(server: &Server) -> Option<Finding> {
     let needed = threads(server);
     (most < needed).then(|| {
         Finding::red(
-            format!("the control group may have {most} processes and threads, and the workers need {needed}"),
+            words!("the control group may have {most} processes and threads, and the workers need {needed}"),
             "raise it (TasksMax=), or lower --workers",
         )
     })

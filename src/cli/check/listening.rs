@@ -2,6 +2,7 @@
 
 use super::person::{Person, name_of, processes};
 use super::text_of;
+use crate::cli::words::{Words, words};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -36,23 +37,23 @@ pub(super) fn tcp() -> Vec<(SocketAddr, u32, u64)> {
 }
 
 /// The process that has a socket open, and its user, where this user may see it.
-pub(super) fn holder(inode: u64, uid: u32) -> String {
-    let link = format!("socket:[{inode}]");
+pub(super) fn holder(inode: u64, uid: u32) -> Words {
+    let link = words!("socket:[{inode}]");
     let has_it = |pid: &u32| {
-        let fds = fs::read_dir(format!("/proc/{pid}/fd"))
+        let fds = fs::read_dir(words!("/proc/{pid}/fd"))
             .into_iter()
             .flatten()
             .flatten();
         fds.filter_map(|fd| fs::read_link(fd.path()).ok())
-            .any(|path| path.as_os_str() == link.as_str())
+            .any(|path| path.as_os_str() == link)
     };
     match processes().into_iter().find(has_it) {
         Some(pid) => {
-            let name = text_of(Path::new(&format!("/proc/{pid}/comm"))).unwrap_or_default();
+            let name = text_of(Path::new(words!("/proc/{pid}/comm"))).unwrap_or_default();
             let user = Person::of_process(&pid.to_string()).map_or(uid, |person| person.uid);
-            format!("{} (process {pid}, of {})", name.trim_end(), name_of(user))
+            words!("{} (process {pid}, of {})", name.trim_end(), name_of(user))
         }
-        None => format!("a process that only {} and root may see", name_of(uid)),
+        None => words!("a process that only {} and root may see", name_of(uid)),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::limits::{group_limit, limit};
 use super::{Finding, Subject, text_of};
 use crate::buffer::Buffers;
+use crate::cli::words::{Words, words};
 use crate::server::Server;
 use std::path::Path;
 
@@ -34,7 +35,7 @@ fn judge(server: &Server, program: u64, space: Option<u64>, group: Option<u64>) 
     let most = most(server);
     let one = most.buffers + most.stacks + most.heads;
     let processes = server.processes.max(1) as u64;
-    let what = format!(
+    let what = words!(
         "at most {} a process for {} workers ({} of buffers, {} of stacks, {} of waiting heads){}, besides what handlers take",
         short(one),
         server.workers,
@@ -42,14 +43,14 @@ fn judge(server: &Server, program: u64, space: Option<u64>, group: Option<u64>) 
         short(most.stacks),
         short(most.heads),
         match server.processes {
-            0 => String::new(),
-            count => format!(", {} for {count} processes", short(one * processes)),
+            0 => "",
+            count => words!(", {} for {count} processes", short(one * processes)),
         }
     );
     let mut findings = Vec::new();
     if let Some(space) = space.filter(|&space| space < program + one) {
         findings.push(Finding::red(
-            format!(
+            words!(
                 "an address space of {} (as) is less than the {} that the program and its workers may take",
                 short(space),
                 short(program + one)
@@ -59,7 +60,7 @@ fn judge(server: &Server, program: u64, space: Option<u64>, group: Option<u64>) 
     }
     if let Some(group) = group.filter(|&group| group < one * processes) {
         findings.push(Finding::red(
-            format!(
+            words!(
                 "the control group may have {}, less than that",
                 short(group)
             ),
@@ -86,16 +87,19 @@ fn size(status: &str, name: &str) -> u64 {
     number.unwrap_or(0) << 10
 }
 
-fn short(bytes: u64) -> String {
+fn short(bytes: u64) -> Words {
     match bytes {
-        0..1024 => format!("{bytes} bytes"),
-        1024..MIB => format!("{} KiB", bytes >> 10),
+        0..1024 => words!("{bytes} bytes"),
+        1024..MIB => words!("{} KiB", bytes >> 10),
         _ => {
-            let (tenths, rest) = (bytes.saturating_mul(10) >> 20, bytes.saturating_mul(10) % MIB);
+            let (tenths, rest) = (
+                bytes.saturating_mul(10) >> 20,
+                bytes.saturating_mul(10) % MIB,
+            );
             // Halves to even, as a float is rounded.
             let is_up = rest > MIB / 2 || (rest == MIB / 2 && tenths % 2 == 1);
             let tenths = tenths + u64::from(is_up);
-            format!("{}.{} MiB", tenths / 10, tenths % 10)
+            words!("{}.{} MiB", tenths / 10, tenths % 10)
         }
     }
 }

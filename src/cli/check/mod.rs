@@ -39,13 +39,14 @@ mod wish;
 
 pub(super) use wish::Wish;
 
-use crate::cli::order::sort;
 use super::explain;
 use super::flags::Options;
 use super::own::Tables;
 use super::script::Script;
 use super::settings::Settings;
 use super::{misused, print, program};
+use crate::cli::order::sort;
+use crate::cli::words::{Words, words};
 use crate::net::{Address, Facts};
 use crate::server::Server;
 use person::Person;
@@ -205,7 +206,7 @@ impl Subject {
             findings.push((
                 "system",
                 Finding::yellow(
-                    format!(
+                    words!(
                         "the system has no /proc, so nothing is said of {}",
                         OF_PROC.join(", ")
                     ),
@@ -216,7 +217,9 @@ impl Subject {
         // There whoever has called it looks, and a screen may be too small for all. What was asked for step by step stays
         // in that order: later lines speak of earlier ones.
         if concerns == CONCERNS {
-            sort(&mut findings, |(_, one), (_, other)| one.level > other.level);
+            sort(&mut findings, |(_, one), (_, other)| {
+                one.level > other.level
+            });
         }
         Report {
             title: self.title(),
@@ -224,12 +227,12 @@ impl Subject {
         }
     }
 
-    fn title(&self) -> String {
+    fn title(&self) -> Words {
         match (&self.connect, &self.url) {
-            (None, None) => self.program.display().to_string(),
-            (Some(address), None) => address.to_string(),
+            (None, None) => words!("{}", self.program.display()),
+            (Some(address), None) => words!("{address}"),
             (None, Some(url)) => url.shown(),
-            (Some(address), Some(url)) => format!("{address}, {}", url.shown()),
+            (Some(address), Some(url)) => words!("{address}, {}", url.shown()),
         }
     }
 
@@ -253,7 +256,7 @@ impl Subject {
     }
 
     /// What somebody cannot do who may have to.
-    fn refused(&self, what: String, remedy: String) -> Finding {
+    fn refused(&self, what: Words, remedy: Words) -> Finding {
         match self.is_surely {
             true => Finding::red(what, remedy),
             false => Finding::yellow(what, remedy),

@@ -2,6 +2,7 @@
 //! on Debian. Of the modules that start programs `start` speaks.
 
 use super::{Finding, Subject, apache, text_of};
+use crate::cli::words::words;
 
 pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     let text = text_of(&subject.site().join(".htaccess"));
@@ -25,7 +26,7 @@ fn judge(text: &str, is_on: Option<bool>) -> Option<Finding> {
         false => "each request is a 500, \"Invalid command 'RewriteEngine'\"",
     };
     Some(Finding::yellow(
-        format!("Apache's mod_rewrite is off, which .htaccess needs: {what}"),
+        words!("Apache's mod_rewrite is off, which .htaccess needs: {what}"),
         "a2enmod rewrite, and restart Apache; nothing, if another Apache than this machine's serves the folder",
     ))
 }

@@ -1,7 +1,8 @@
 //! Users as the kernel sees them, and what the modes of files let them do. `check` asks it with the web server's eyes.
 
-use crate::cli::order::sort;
 use super::acl;
+use crate::cli::order::sort;
+use crate::cli::words::{Words, words};
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -28,7 +29,7 @@ pub(super) const WEB_SERVERS: [&str; 10] = [
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Person {
-    pub(super) name: String,
+    pub(super) name: Words,
     pub(super) uid: u32,
     pub(super) groups: Vec<u32>,
 }
@@ -46,7 +47,7 @@ pub(super) struct Node {
 impl Person {
     /// Who runs the process of this number: `self` is us.
     pub(super) fn of_process(process: &str) -> Option<Person> {
-        let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        let status = fs::read_to_string(words!("/proc/{process}/status")).ok()?;
         let (uid, groups) = ids(&status)?;
         Some(Person {
             name: name_of(uid),
@@ -131,8 +132,8 @@ impl Node {
     }
 
     /// `0750, of ada`.
-    pub(super) fn described(&self) -> String {
-        format!("mode {:04o}, of {}", self.mode, name_of(self.uid))
+    pub(super) fn described(&self) -> Words {
+        words!("mode {:04o}, of {}", self.mode, name_of(self.uid))
     }
 }
 
@@ -163,11 +164,14 @@ pub(super) fn processes() -> Vec<u32> {
 }
 
 /// The name of a user; the number, if it has none.
-pub(super) fn name_of(uid: u32) -> String {
+pub(super) fn name_of(uid: u32) -> Words {
     let users = accounts_of("/etc/passwd");
     let number = uid.to_string();
     let named = accounts(&users).find(|account| account.get(2) == Some(&number.as_str()));
-    named.map_or(format!("user {uid}"), |account| account[0].to_owned())
+    match named {
+        Some(account) => words!("{}", account[0]),
+        None => words!("user {uid}"),
+    }
 }
 
 /// A name in another encoding than UTF-8 is no reason to know nobody.
@@ -184,7 +188,7 @@ fn find(text: &str, users: &str, groups: &str) -> Option<Person> {
     };
     let Some(account) = accounts(users).find(is_wanted) else {
         return number.map(|uid| Person {
-            name: format!("user {uid}"),
+            name: words!("user {uid}"),
             uid,
             groups: Vec::new(),
         });
@@ -196,7 +200,7 @@ fn find(text: &str, users: &str, groups: &str) -> Option<Person> {
         is_member.then(|| group[2].parse().ok())?
     });
     Some(Person {
-        name: name.to_owned(),
+        name: words!("{name}"),
         uid: account.get(2)?.parse().ok()?,
         groups: own.into_iter().chain(others).collect(),
     })
@@ -231,7 +235,7 @@ mod tests {
 
     fn person(uid: u32, groups: &[u32]) -> Person {
         Person {
-            name: String::new(),
+            name: "",
             uid,
             groups: groups.to_vec(),
         }

@@ -2,6 +2,7 @@
 
 use super::person::{Person, processes};
 use super::{Finding, Subject, starter};
+use crate::cli::words::{Words, joined, words};
 use crate::net::sys;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -13,7 +14,7 @@ use std::process;
 #[derive(Debug, PartialEq, Eq)]
 struct Running {
     pid: u32,
-    user: String,
+    user: Words,
     is_stale: bool,
     /// Apache's mod_fcgid started it: it looks at the file before each request.
     is_looked_after: bool,
@@ -71,34 +72,29 @@ fn judge(running: &[Running]) -> Vec<Finding> {
         .partition(|process| process.is_looked_after);
     let told = |running: &[&Running]| {
         let told = running.iter();
-        let told: Vec<String> = told
-            .map(|process| format!("{} (of {})", process.pid, process.user))
-            .collect();
-        told.join(", ")
+        let mut told = told.map(|process| words!("{} (of {})", process.pid, process.user));
+        joined(&mut told, ", ")
     };
     let mut findings = Vec::new();
     if !now.is_empty() {
-        findings.push(Finding::green(format!("process {}", told(&now))));
+        findings.push(Finding::green(words!("process {}", told(&now))));
     }
     if !soon_gone.is_empty() {
-        findings.push(Finding::green(format!(
+        findings.push(Finding::green(words!(
             "the file has been replaced: Apache starts the new one for the next request, and ends process {}, which idles",
             told(&soon_gone)
         )));
     }
-    let pids: Vec<String> = stale
-        .iter()
-        .map(|process| process.pid.to_string())
-        .collect();
-    if !pids.is_empty() {
+    if !stale.is_empty() {
+        let mut pids = stale.iter().map(|process| words!("{}", process.pid));
         findings.push(Finding::yellow(
-            format!(
+            words!(
                 "the file has been replaced, and process {} still runs the old one",
                 told(&stale)
             ),
-            format!(
+            words!(
                 "kill {}: whoever started it starts the new one",
-                pids.join(" ")
+                joined(&mut pids, " ")
             ),
         ));
     }

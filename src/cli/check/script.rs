@@ -1,6 +1,7 @@
 //! The line `#!` of a script, as the kernel reads it. Called by `format`.
 
 use super::Finding;
+use crate::cli::words::words;
 use std::path::Path;
 
 /// What the kernel looks at: `BINPRM_BUF_SIZE`.
@@ -36,7 +37,7 @@ pub(super) fn judge(script: &Script, is_program: impl Fn(&Path) -> bool) -> Find
     let name = interpreter.trim_end_matches('\r');
     if interpreter.ends_with('\r') || argument.ends_with('\r') {
         return Finding::red(
-            format!(
+            words!(
                 "its line #! ends in CR, as Windows writes lines: the kernel looks for {name:?} with a CR, and says \"No \
                  such file or directory\""
             ),
@@ -51,21 +52,19 @@ pub(super) fn judge(script: &Script, is_program: impl Fn(&Path) -> bool) -> Find
     }
     if !name.starts_with('/') {
         return Finding::red(
-            format!(
-                "its line #! names {name}, which is no absolute path: it depends on the folder"
-            ),
-            format!("write where it is: #!/usr/bin/{name}"),
+            words!("its line #! names {name}, which is no absolute path: it depends on the folder"),
+            words!("write where it is: #!/usr/bin/{name}"),
         );
     }
     if !is_whole {
         return Finding::red(
-            format!("its line #! is longer than the {LONGEST} bytes that the kernel reads"),
+            words!("its line #! is longer than the {LONGEST} bytes that the kernel reads"),
             "shorten it",
         );
     }
     if !is_program(Path::new(name)) {
         return Finding::red(
-            format!(
+            words!(
                 "its interpreter {name} is not here: \"No such file or directory\" is said of the script itself"
             ),
             "install it, or write where it is",
@@ -73,13 +72,13 @@ pub(super) fn judge(script: &Script, is_program: impl Fn(&Path) -> bool) -> Find
     }
     if name.ends_with("/env") {
         return Finding::yellow(
-            format!(
+            words!(
                 "a script that looks for {argument} in PATH, which mod_fastcgi does not pass on"
             ),
             "write the interpreter's own path in its line #!",
         );
     }
-    Finding::green(format!("a script for {name}"))
+    Finding::green(words!("a script for {name}"))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use super::listening;
 use super::person::{Node, Person, RUN, WRITE, name_of, way_to};
 use super::{Finding, Subject};
+use crate::cli::words::words;
 use crate::net::{Address, Permit, SWEPT, refuse_public};
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -35,7 +36,7 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     let find = |address: &Address| match address {
         Address::Unix(_) => of_file(subject, address),
         Address::Tcp(tcp) => of_tcp(subject, address, *tcp),
-        Address::Fd(fd) => vec![Finding::green(format!(
+        Address::Fd(fd) => vec![Finding::green(words!(
             "fd:{fd} is what the starter passes on"
         ))],
     };
@@ -61,7 +62,7 @@ fn of_file(subject: &Subject, address: &Address) -> Vec<Finding> {
     findings.push(state(address, &there, &folder, &me));
     if swept(&folder.path) {
         findings.push(Finding::yellow(
-            format!("{} is emptied now and then, and services with a private one (PrivateTmp) do not see it", folder.path.display()),
+            words!("{} is emptied now and then, and services with a private one (PrivateTmp) do not see it", folder.path.display()),
             "choose a folder below /run",
         ));
     }
@@ -86,11 +87,11 @@ fn unseen(address: &Address, folder: &Path, error: &io::Error) -> Finding {
     let folder = folder.display();
     match error.kind() {
         ErrorKind::NotFound => Finding::red(
-            format!("the folder {folder} of {address} is not there"),
-            format!("mkdir {folder}; systemd: RuntimeDirectory="),
+            words!("the folder {folder} of {address} is not there"),
+            words!("mkdir {folder}; systemd: RuntimeDirectory="),
         ),
         _ => Finding::red(
-            format!("cannot look at {folder}, the folder of {address}: {error}"),
+            words!("cannot look at {folder}, the folder of {address}: {error}"),
             "check as a user who may enter it, or as root; who starts the program has to be allowed to as well",
         ),
     }
@@ -117,18 +118,18 @@ fn of_folder(folder: &Node, there: &There, me: &Person) -> Vec<Finding> {
     let mut findings = Vec::new();
     if folder.mode & OTHERS_WRITE != 0 && folder.mode & STICKY == 0 {
         findings.push(Finding::red(
-            format!("everybody may replace the socket: {path} can be written by all"),
-            format!("chmod o-w {path}"),
+            words!("everybody may replace the socket: {path} can be written by all"),
+            words!("chmod o-w {path}"),
         ));
     }
     if !matches!(there, There::Listening(..)) && !me.may(WRITE | RUN, folder) {
         findings.push(Finding::red(
-            format!(
+            words!(
                 "{} cannot make a socket in {path} ({})",
                 me.name,
                 folder.described()
             ),
-            format!(
+            words!(
                 "start it as {}, or: chown {} {path}",
                 name_of(folder.uid),
                 me.name
@@ -141,34 +142,34 @@ fn of_folder(folder: &Node, there: &There, me: &Person) -> Vec<Finding> {
 fn state(address: &Address, there: &There, folder: &Node, me: &Person) -> Finding {
     match there {
         There::Nothing => {
-            Finding::green(format!("{address} is not there yet, and made at the start"))
+            Finding::green(words!("{address} is not there yet, and made at the start"))
         }
         There::Else => Finding::red(
-            format!("{address} is no socket, and no start replaces it"),
+            words!("{address} is no socket, and no start replaces it"),
             "remove what is there, or choose another path",
         ),
-        There::Listening(node, inode) => Finding::green(format!(
+        There::Listening(node, inode) => Finding::green(words!(
             "{address} is listened on by {} ({})",
             listening::holder(*inode, node.uid),
             node.described()
         )),
         There::Stale(node) => {
-            let what = format!(
+            let what = words!(
                 "{address} is a socket on which nobody listens ({})",
                 node.described()
             );
             let is_theirs = me.uid != 0 && me.uid != node.uid && me.uid != folder.uid;
             match is_theirs && (folder.mode & STICKY != 0 || !me.may(WRITE | RUN, folder)) {
                 true => Finding::red(
-                    format!("{what}, and {} may not remove it", me.name),
-                    format!(
+                    words!("{what}, and {} may not remove it", me.name),
+                    words!(
                         "as {} or root: rm {}",
                         name_of(node.uid),
                         node.path.display()
                     ),
                 ),
                 false => Finding::yellow(
-                    format!("{what}: whoever made it was killed"),
+                    words!("{what}: whoever made it was killed"),
                     "start the program, which takes it over",
                 ),
             }
@@ -206,25 +207,25 @@ pub(super) fn connects(subject: &Subject, person: &Person, socket: &Node, way: &
     let (name, path) = (&person.name, socket.path.display());
     if let Some(folder) = person.stopped_at(way) {
         return subject.refused(
-            format!(
+            words!(
                 "{name} cannot enter {} ({})",
                 folder.path.display(),
                 folder.described()
             ),
-            format!(
+            words!(
                 "chmod o+x {}, or choose a folder below /run",
                 folder.path.display()
             ),
         );
     }
     match person.may(WRITE, socket) {
-        true => Finding::green(format!("{name} may connect to {path}")),
+        true => Finding::green(words!("{name} may connect to {path}")),
         false => subject.refused(
-            format!(
+            words!(
                 "{name} may not connect to {path} ({}): \"Permission denied\", a 502 or 503",
                 socket.described()
             ),
-            format!(
+            words!(
                 "--socket-owner :{}, which gives the socket to its group (php-fpm: listen.group and listen.mode)",
                 person.group()
             ),
@@ -236,7 +237,7 @@ fn of_tcp(subject: &Subject, address: &Address, tcp: SocketAddr) -> Vec<Finding>
     let mut findings = Vec::new();
     if let Err(error) = refuse_public(address, !subject.server.allow.is_empty()) {
         findings.push(Finding::red(
-            error.to_string(),
+            words!("{error}"),
             "listen on 127.0.0.1 or a unix socket",
         ));
     }
@@ -245,16 +246,16 @@ fn of_tcp(subject: &Subject, address: &Address, tcp: SocketAddr) -> Vec<Finding>
         && Person::of_process("self").is_some_and(|me| me.uid != 0)
     {
         findings.push(Finding::yellow(
-            format!("{address}: only root may listen on a port below 1024"),
+            words!("{address}: only root may listen on a port below 1024"),
             "choose a higher one",
         ));
     }
     findings.push(match listening::at_port(tcp) {
-        Some((uid, inode)) => Finding::green(format!(
+        Some((uid, inode)) => Finding::green(words!(
             "{address} is listened on by {}",
             listening::holder(inode, uid)
         )),
-        None => Finding::green(format!("nobody listens on {address} yet")),
+        None => Finding::green(words!("nobody listens on {address} yet")),
     });
     findings
 }

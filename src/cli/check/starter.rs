@@ -2,6 +2,7 @@
 
 use super::person::{Person, is_web_server};
 use super::{Finding, Subject, text_of};
+use crate::cli::words::{Words, joined, words};
 use std::path::Path;
 
 /// Further up is who started the machine.
@@ -10,22 +11,22 @@ const MOST: usize = 5;
 /// A process on the way up.
 struct Parent {
     pid: u32,
-    name: String,
-    user: String,
+    name: Words,
+    user: Words,
 }
 
 pub(super) fn findings(_: &Subject) -> Vec<Finding> {
     let parents = pids().into_iter().map(|pid| Parent {
         pid,
         name: name(pid),
-        user: Person::of_process(&pid.to_string()).map_or("?".into(), |person| person.name),
+        user: Person::of_process(&pid.to_string()).map_or("?", |person| person.name),
     });
     vec![judge(&parents.collect::<Vec<Parent>>())]
 }
 
 /// Whom the web server runs as that started us: the nearest parent that is one. Root is nobody's eyes: it sees all.
 pub(super) fn web_server() -> Option<Person> {
-    let pid = pids().into_iter().find(|&pid| is_web_server(&name(pid)))?;
+    let pid = pids().into_iter().find(|&pid| is_web_server(name(pid)))?;
     let person = Person::of_process(&pid.to_string())?;
     (person.uid != 0).then_some(person)
 }
@@ -42,16 +43,17 @@ fn pids() -> Vec<u32> {
 }
 
 fn judge(parents: &[Parent]) -> Finding {
-    let told = parents.iter().map(|parent| {
-        format!(
+    let mut told = parents.iter().map(|parent| {
+        words!(
             "{} (process {}, of {})",
-            parent.name, parent.pid, parent.user
+            parent.name,
+            parent.pid,
+            parent.user
         )
     });
-    let told: Vec<String> = told.collect();
     match parents.first() {
         None => Finding::green("nobody here: the parent is outside of this container"),
-        Some(parent) => Finding::green(format!("{}{}", told.join(" < "), kind(&parent.name))),
+        Some(parent) => Finding::green(words!("{}{}", joined(&mut told, " < "), kind(parent.name))),
     }
 }
 
@@ -76,11 +78,11 @@ pub(super) fn parent_of(process: &str) -> Option<u32> {
     line.trim().parse().ok()
 }
 
-pub(super) fn name(pid: u32) -> String {
+pub(super) fn name(pid: u32) -> Words {
     let name = text_of(Path::new(&format!("/proc/{pid}/comm"))).unwrap_or_default();
     match name.trim_end() {
-        "" => "?".into(),
-        name => name.into(),
+        "" => "?",
+        name => words!("{name}"),
     }
 }
 
@@ -90,11 +92,7 @@ mod tests {
 
     #[test]
     fn the_nearest_parent_comes_first() {
-        let parent = |pid, name: &str, user: &str| Parent {
-            pid,
-            name: name.into(),
-            user: user.into(),
-        };
+        let parent = |pid, name, user| Parent { pid, name, user };
         let found = judge(&[
             parent(7, "lighttpd", "www-data"),
             parent(1, "systemd", "root"),

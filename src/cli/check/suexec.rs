@@ -2,6 +2,7 @@
 
 use super::person::{Node, name_of};
 use super::{Finding, Subject};
+use crate::cli::words::words;
 use std::path::Path;
 
 /// Where Debian and Red Hat have it.
@@ -28,14 +29,14 @@ fn judge(file: &Node, folder: &Node) -> Option<Finding> {
     if (file.uid, file.gid) == (folder.uid, folder.gid) {
         return None;
     }
-    let owner = |node: &Node| format!("{} (group {})", name_of(node.uid), node.gid);
+    let owner = |node: &Node| words!("{} (group {})", name_of(node.uid), node.gid);
     Some(Finding::yellow(
-        format!(
+        words!(
             "it belongs to {}, and its folder to {}: suexec refuses that, \"target uid/gid mismatch\"",
             owner(file),
             owner(folder)
         ),
-        format!(
+        words!(
             "where suexec starts it: chown {}:{} {}",
             folder.uid,
             folder.gid,

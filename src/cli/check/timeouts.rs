@@ -4,6 +4,7 @@
 use super::apache::{configuration, text_of_all, values};
 use super::{Finding, Subject, apache};
 use crate::cli::flags::seconds_of;
+use crate::cli::words::{Words, words};
 use crate::limits::Limits;
 use std::time::Duration;
 
@@ -73,11 +74,11 @@ impl Theirs {
         self.seen.map_or(self.default, |(least, _)| least)
     }
 
-    fn described(&self) -> String {
+    fn described(&self) -> Words {
         let Theirs { directive, .. } = self;
         match self.seen {
-            None => format!("{directive} (its default: {} s)", self.default),
-            Some((least, _)) => format!("{directive} {least} s"),
+            None => words!("{directive} (its default: {} s)", self.default),
+            Some((least, _)) => words!("{directive} {least} s"),
         }
     }
 }
@@ -86,23 +87,23 @@ fn judge(limits: &Limits, theirs: &Theirs) -> Finding {
     let (most, described) = (Duration::from_secs(theirs.least()), theirs.described());
     match theirs.kind {
         Kind::Kept if limits.idle_timeout <= most => Finding::yellow(
-            format!(
+            words!(
                 "idle-timeout {} s is not above nginx's upstream {described}: a request may come just as we close, a 502",
                 seconds_of(limits.idle_timeout)
             ),
-            format!("--idle-timeout {}", theirs.least() * 2),
+            words!("--idle-timeout {}", theirs.least() * 2),
         ),
-        Kind::Kept => Finding::green(format!(
+        Kind::Kept => Finding::green(words!(
             "idle-timeout {} s is above nginx's upstream {described}",
             seconds_of(limits.idle_timeout)
         )),
         Kind::Answer if !limits.timeout.is_zero() && limits.timeout + SOONER > most => {
             Finding::yellow(
-                format!(
+                words!(
                     "the web server gives up by {described} before timeout {} s does: its error page, and no line of ours",
                     seconds_of(limits.timeout)
                 ),
-                format!(
+                words!(
                     "raise {} to {}, or lower --timeout",
                     theirs.directive,
                     (limits.timeout + SOONER).as_secs()
@@ -110,16 +111,16 @@ fn judge(limits: &Limits, theirs: &Theirs) -> Finding {
             )
         }
         Kind::Answer if limits.write_timeout >= most => Finding::yellow(
-            format!(
+            words!(
                 "write-timeout {} s is not below {described}: the web server gives up first, and no line of ours says why",
                 seconds_of(limits.write_timeout)
             ),
-            format!(
+            words!(
                 "write-timeout {}, as a flag or in the settings file",
                 (theirs.least() * 3 / 4).max(1)
             ),
         ),
-        Kind::Answer => Finding::green(format!(
+        Kind::Answer => Finding::green(words!(
             "write-timeout {} s is below {described}; an answer that is silent for longer is the web server's error page",
             seconds_of(limits.write_timeout)
         )),

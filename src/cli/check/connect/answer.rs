@@ -3,6 +3,7 @@
 use super::super::Finding;
 use super::pace;
 use crate::cli::script::Script;
+use crate::cli::words::words;
 use crate::client::{Begin, Client, End, Head, HeadReader, MAX_HEAD, Part};
 use crate::net::{Address, Transport, Wait};
 use crate::testing::request;
@@ -65,7 +66,7 @@ impl Answer {
         let end = client.exchange(begun, params, io::empty(), |part| {
             // A page may go on for ever, and its connection is then never silent.
             if begin.elapsed() > LONGEST {
-                let what = format!("its answer has no end: {length} bytes within {LONGEST:?}");
+                let what = words!("its answer has no end: {length} bytes within {LONGEST:?}");
                 return Err(io::Error::new(io::ErrorKind::TimedOut, what));
             }
             match part {
@@ -108,7 +109,7 @@ impl Answer {
         let declared = self.head.content_length();
         if let Some(declared) = declared.filter(|&declared| declared != self.body_len) {
             findings.push(Finding::red(
-                format!(
+                words!(
                     "its Content-Length says {declared} bytes, and {} came",
                     self.body_len
                 ),
@@ -123,7 +124,7 @@ impl Answer {
         }
         if !self.stderr.is_empty() {
             findings.push(Finding::yellow(
-                format!(
+                words!(
                     "it wrote to its standard error: {}",
                     String::from_utf8_lossy(&self.stderr).trim_end()
                 ),
@@ -132,7 +133,7 @@ impl Answer {
         }
         if self.end.app_status != 0 {
             findings.push(Finding::yellow(
-                format!(
+                words!(
                     "it ended the request with application status {}",
                     self.end.app_status
                 ),
@@ -141,7 +142,7 @@ impl Answer {
         }
         if !self.is_closed {
             findings.push(Finding::red(
-                format!(
+                words!(
                     "it left the connection open for {LONGEST_CLOSE:?} though it was asked to close it: nginx and others wait for that"
                 ),
                 "fastcgi_keep_conn on; or let the application close it behind END_REQUEST",
@@ -154,23 +155,23 @@ impl Answer {
         let kind = self.head.field("content-type");
         let kind = kind.map_or("no type".into(), String::from_utf8_lossy);
         let status = self.head.status();
-        let what = format!(
+        let what = words!(
             "GET / is answered {status}, {kind}, {} bytes, within {}",
             self.body_len,
             pace::shown(self.took)
         );
-        let show = format!("get --connect {address} -i / shows the page");
+        let show = words!("get --connect {address} -i / shows the page");
         match status {
-            500.. => Finding::red(what, format!("its log says why; {show}")),
+            500.. => Finding::red(what, words!("its log says why; {show}")),
             404 if self.stderr.starts_with(b"Primary script unknown") || is_php(&self.head) => {
                 Finding::yellow(
                     what,
-                    format!(
+                    words!(
                         "php-fpm wants to know its script: check --connect {address} --script-filename FILE"
                     ),
                 )
             }
-            400.. => Finding::yellow(what, format!("it answers, and has no page at /; {show}")),
+            400.. => Finding::yellow(what, words!("it answers, and has no page at /; {show}")),
             _ => Finding::green(what),
         }
     }
@@ -189,7 +190,7 @@ pub(super) fn failure(address: &Address, error: &io::Error) -> Finding {
         _ => "its log says why",
     };
     Finding::red(
-        format!("GET / has no answer from {address}: {error}"),
+        words!("GET / has no answer from {address}: {error}"),
         remedy,
     )
 }

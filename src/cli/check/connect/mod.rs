@@ -12,6 +12,7 @@ use super::progress::Progress;
 use super::sockets::{self, There};
 use super::{Finding, Subject, listening};
 use crate::cli::script::Script;
+use crate::cli::words::{Words, words};
 use crate::net::{Address, Transport};
 use answer::Answer;
 pub(super) use pace::shown;
@@ -27,7 +28,7 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
         return Vec::new();
     };
     let progress = Progress::new();
-    progress.say(&format!("asking {address}"));
+    progress.say(words!("asking {address}"));
     let begin = Instant::now();
     let connected = Transport::connect(address, LONGEST_CONNECT);
     let took = begin.elapsed();
@@ -40,7 +41,7 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     match connected {
         Err(error) => findings.extend(refusal::findings(address, &error)),
         Ok(transport) => {
-            findings.push(Finding::green(format!(
+            findings.push(Finding::green(words!(
                 "{address} takes connections, within {}{}",
                 shown(took),
                 listener(address)
@@ -68,7 +69,7 @@ fn others(subject: &Subject, address: &Address, me: Option<&Person>) -> Vec<Find
 }
 
 /// Who answers there, as far as the kernel's tables tell.
-fn listener(address: &Address) -> String {
+fn listener(address: &Address) -> Words {
     let found = match address {
         Address::Unix(path) => match sockets::look(path) {
             There::Listening(node, inode) => Some((node.uid, inode)),
@@ -77,8 +78,8 @@ fn listener(address: &Address) -> String {
         Address::Tcp(tcp) if tcp.ip().is_loopback() => listening::at_port(*tcp),
         _ => None,
     };
-    found.map_or(String::new(), |(uid, inode)| {
-        format!("; it is listened on by {}", listening::holder(inode, uid))
+    found.map_or("", |(uid, inode)| {
+        words!("; it is listened on by {}", listening::holder(inode, uid))
     })
 }
 

@@ -4,6 +4,7 @@ use super::super::Finding;
 use super::answer::Answer;
 use crate::cli::order::sort;
 use crate::cli::script::Script;
+use crate::cli::words::{Words, words};
 use crate::client::Client;
 use crate::net::Address;
 use std::io;
@@ -20,21 +21,21 @@ pub(super) fn findings(address: &Address, script: Option<&Script>, first: &Answe
     match measure(address, script) {
         Ok((is_kept, times)) => vec![kept(is_kept), pace(first.took, times)],
         Err(error) => vec![Finding::red(
-            format!("a further GET / has no answer: {error}"),
+            words!("a further GET / has no answer: {error}"),
             "it answers once and then no more: its log says why",
         )],
     }
 }
 
 /// `0.25 ms`, `1.2 s`. Not by way of a float: see `seconds_of` in `flags`.
-pub(in crate::cli::check) fn shown(time: Duration) -> String {
+pub(in crate::cli::check) fn shown(time: Duration) -> Words {
     let ns = time.as_nanos() as u64;
     let rounded = |unit: u64| (ns + unit / 2) / unit;
     let (tenths, hundredths) = (rounded(100_000_000), rounded(10_000));
     match ns {
-        1_000_000_000.. => format!("{}.{} s", tenths / 10, tenths % 10),
-        10_000_000.. => format!("{} ms", rounded(1_000_000)),
-        _ => format!("{}.{:02} ms", hundredths / 100, hundredths % 100),
+        1_000_000_000.. => words!("{}.{} s", tenths / 10, tenths % 10),
+        10_000_000.. => words!("{} ms", rounded(1_000_000)),
+        _ => words!("{}.{:02} ms", hundredths / 100, hundredths % 100),
     }
 }
 
@@ -81,7 +82,7 @@ fn pace(first: Duration, mut times: Vec<Duration>) -> Finding {
     sort(&mut times, |one, other| one > other);
     let median = times[times.len() / 2];
     let slowest = times[times.len() - 1];
-    let what = format!(
+    let what = words!(
         "GET / takes {} (median of {}; the first took {}, the slowest of them {})",
         shown(median),
         times.len(),

@@ -1,11 +1,12 @@
 //! Why nobody can be reached at an address, and who listens near it.
 
-use crate::cli::order::sort;
 use super::super::person::{Person, WEB_SERVERS, way_to};
 use super::super::sockets::{self, There};
 use super::super::{Finding, listening};
 use super::LONGEST_CONNECT;
 use crate::cli::nearest::distance;
+use crate::cli::order::sort;
+use crate::cli::words::words;
 use crate::net::Address;
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -38,30 +39,30 @@ fn of_path(path: &Path, error: &io::Error) -> Finding {
     let (shown, folder) = (path.display(), path.parent().unwrap_or(Path::new("/")));
     match (error.kind(), sockets::look(path)) {
         (ErrorKind::NotFound, _) if !folder.exists() => Finding::red(
-            format!(
+            words!(
                 "there is no unix:{shown}, and no folder {}",
                 folder.display()
             ),
             "start the application (systemd: RuntimeDirectory= makes a folder below /run), or name the socket that it made",
         ),
         (ErrorKind::NotFound, _) => Finding::red(
-            format!("there is no unix:{shown}"),
+            words!("there is no unix:{shown}"),
             "start the application, or name the socket that it made: its --listen, php-fpm's listen =",
         ),
         (ErrorKind::PermissionDenied, _) => denied(path),
         (ErrorKind::ConnectionRefused, There::Else) => Finding::red(
-            format!("unix:{shown} is no socket"),
+            words!("unix:{shown} is no socket"),
             "name the socket that the application made",
         ),
         (ErrorKind::ConnectionRefused, _) => Finding::red(
-            format!("nobody listens on unix:{shown} any more: whoever made it has ended"),
+            words!("nobody listens on unix:{shown} any more: whoever made it has ended"),
             "start the application, and see its log for why it ended",
         ),
         (ErrorKind::TimedOut, _) => Finding::red(
-            format!("unix:{shown} took no connection for {LONGEST_CONNECT:?}: its queue is full"),
+            words!("unix:{shown} took no connection for {LONGEST_CONNECT:?}: its queue is full"),
             "all its workers are busy, or it hangs; start more of them",
         ),
-        _ => Finding::red(error.to_string(), "name a stream socket of an application"),
+        _ => Finding::red(words!("{error}"), "name a stream socket of an application"),
     }
 }
 
@@ -70,32 +71,32 @@ fn denied(path: &Path) -> Finding {
     let shown = path.display();
     let Some(me) = Person::of_process("self") else {
         return Finding::red(
-            format!("may not connect to unix:{shown}"),
+            words!("may not connect to unix:{shown}"),
             "ask as the web server's user",
         );
     };
     let way = way_to(path);
     if let Some(folder) = me.stopped_at(&way) {
         return Finding::red(
-            format!(
+            words!(
                 "{} cannot enter {} ({}): unix:{shown} is out of reach",
                 me.name,
                 folder.path.display(),
                 folder.described()
             ),
-            format!(
+            words!(
                 "chmod o+x {}, or ask as the web server's user",
                 folder.path.display()
             ),
         );
     }
     let mode = match sockets::look(path) {
-        There::Listening(node, _) | There::Stale(node) => format!(" ({})", node.described()),
-        _ => String::new(),
+        There::Listening(node, _) | There::Stale(node) => words!(" ({})", node.described()),
+        _ => "",
     };
     Finding::red(
-        format!("{} may not connect to unix:{shown}{mode}", me.name),
-        format!(
+        words!("{} may not connect to unix:{shown}{mode}", me.name),
+        words!(
             "--socket-owner :{}, which gives the socket to its group (php-fpm: listen.group); or ask as the web server's user",
             me.group()
         ),
@@ -105,15 +106,15 @@ fn denied(path: &Path) -> Finding {
 fn of_port(address: &Address, error: &io::Error) -> Finding {
     match error.kind() {
         ErrorKind::ConnectionRefused => Finding::red(
-            format!("nobody listens on {address}"),
+            words!("nobody listens on {address}"),
             "start the application, or name the port that it listens on",
         ),
         ErrorKind::TimedOut => Finding::red(
-            format!("{address} did not answer for {LONGEST_CONNECT:?}"),
+            words!("{address} did not answer for {LONGEST_CONNECT:?}"),
             "a firewall drops what is sent there, the machine is off, or the queue is full",
         ),
         _ => Finding::red(
-            error.to_string(),
+            words!("{error}"),
             "name an address that can be reached from here",
         ),
     }
@@ -128,8 +129,8 @@ fn near_paths(path: &Path) -> Vec<Finding> {
         let inode = inode.map_or(0, |(inode, _)| *inode);
         let uid = fs::metadata(&near).map_or(0, |found| found.uid());
         neighbour(
-            &format!("unix:{}", near.display()),
-            &listening::holder(inode, uid),
+            words!("unix:{}", near.display()),
+            listening::holder(inode, uid),
         )
     });
     told.collect()
@@ -171,7 +172,7 @@ fn near_ports(wanted: SocketAddr) -> Vec<Finding> {
         .map(|(other, uid, inode)| (other, listening::holder(inode, uid)));
     told.filter(|(_, holder)| !is_web_server(holder))
         .take(MOST)
-        .map(|(other, holder)| neighbour(&other.to_string(), &holder))
+        .map(|(other, holder)| neighbour(words!("{other}"), holder))
         .collect()
 }
 
@@ -183,8 +184,8 @@ fn is_web_server(holder: &str) -> bool {
 
 fn neighbour(address: &str, holder: &str) -> Finding {
     Finding::yellow(
-        format!("{address} is listened on, by {holder}"),
-        format!("if that is the application: --connect {address}"),
+        words!("{address} is listened on, by {holder}"),
+        words!("if that is the application: --connect {address}"),
     )
 }
 

@@ -4,6 +4,7 @@
 //! libfcgi 2.4.2 waits for more unless the record has padding, which HAProxy's has not; many others close without a word.
 
 use super::super::Finding;
+use crate::cli::words::{joined, words};
 use crate::net::{Transport, Wait};
 use crate::protocol::{HEADER_LEN, Pairs, RecordHeader, RecordType, encode_pair};
 use std::io;
@@ -53,9 +54,8 @@ impl Values {
                 Finding::green("it answers GET_VALUES, and says nothing of its connections")
             }
             Values::Known(values) => {
-                let told = values.iter().map(|(name, value)| format!("{name}={value}"));
-                let told: Vec<String> = told.collect();
-                Finding::green(format!("it answers GET_VALUES: {}", told.join(", ")))
+                let mut told = values.iter().map(|(name, value)| words!("{name}={value}"));
+                Finding::green(words!("it answers GET_VALUES: {}", joined(&mut told, ", ")))
             }
             Values::Unknown => {
                 Finding::yellow("it does not know GET_VALUES, and says so", harmless)
@@ -65,11 +65,11 @@ impl Values {
                 harmless,
             ),
             Values::Silent => Finding::yellow(
-                format!("it was silent for {LONGEST:?} when it was asked GET_VALUES"),
-                format!("libfcgi 2.4.2 is so: {harmless}; or all its workers are busy"),
+                words!("it was silent for {LONGEST:?} when it was asked GET_VALUES"),
+                words!("libfcgi 2.4.2 is so: {harmless}; or all its workers are busy"),
             ),
             Values::Http(line) => Finding::red(
-                format!("a web server answers there, and no FastCGI application: {line:?}"),
+                words!("a web server answers there, and no FastCGI application: {line:?}"),
                 "name the address that the application listens on; a web server's proxy_pass (not fastcgi_pass) is for this one",
             ),
             Values::Foreign => Finding::red(

@@ -1,5 +1,7 @@
 //! A page's address, as far as it matters here: where it is, and the folder that it is in. Pure.
 
+use crate::cli::words::{Words, words};
+
 /// Programs lie no deeper.
 const MOST_FOLDERS: usize = 3;
 
@@ -54,9 +56,9 @@ impl Url {
     }
 
     /// As it may be shown: without a password.
-    pub(in crate::cli::check) fn shown(&self) -> String {
+    pub(in crate::cli::check) fn shown(&self) -> Words {
         let (scheme, _) = self.origin.split_once("://").unwrap_or(("", ""));
-        format!("{scheme}://{}{}", self.authority(), self.target)
+        words!("{scheme}://{}{}", self.authority(), self.target)
     }
 
     /// The folders that the program of this `name` may be in, the deepest first; each ends with a slash. Where the name is part

@@ -3,6 +3,7 @@
 
 use super::super::Finding;
 use super::Url;
+use crate::cli::words::{Words, words};
 use std::io::{self, ErrorKind, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -31,7 +32,7 @@ pub(super) enum Failure {
     /// The program curl is not here, or does not start.
     NoCurl(io::Error),
     /// Its exit status and what it said.
-    Curl(i32, String),
+    Curl(i32, Words),
 }
 
 impl Got {
@@ -52,10 +53,10 @@ impl Got {
 }
 
 impl Failure {
-    pub(super) fn sentence(&self) -> String {
+    pub(super) fn sentence(&self) -> Words {
         match self {
-            Failure::NoCurl(error) => format!("cannot run curl, which fetches pages: {error}"),
-            Failure::Curl(_, said) => said.clone(),
+            Failure::NoCurl(error) => words!("cannot run curl, which fetches pages: {error}"),
+            Failure::Curl(_, said) => said,
         }
     }
 
@@ -86,7 +87,7 @@ impl Failure {
             _ => "see what curl says",
         };
         Finding::red(
-            format!("{} does not answer: {}", url.shown(), self.sentence()),
+            words!("{} does not answer: {}", url.shown(), self.sentence()),
             remedy,
         )
     }
@@ -135,7 +136,7 @@ fn fetch(url: &Url, flags: &[&str], input: &[u8]) -> Result<Got, Failure> {
         }),
         None => {
             let said = said.lines().next().unwrap_or("curl says nothing");
-            Err(Failure::Curl(status.code().unwrap_or(0), said.to_owned()))
+            Err(Failure::Curl(status.code().unwrap_or(0), words!("{said}")))
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Files that nobody may read and the web server sends: the program itself, databases, settings, backups.
 
-use crate::cli::order::sort;
 use super::super::Finding;
 use super::super::progress::Progress;
 use super::curl::{self, Got};
 use super::{Url, page};
+use crate::cli::order::sort;
+use crate::cli::words::{Words, joined, words};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -60,7 +61,7 @@ enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Candidate {
     /// Below the folder's address.
-    name: String,
+    name: Words,
     kind: Kind,
     file: Option<PathBuf>,
 }
@@ -84,14 +85,14 @@ pub(super) fn findings(
     }
     // What is worst comes first: the last ones may not be asked for.
     let rank = |other: &Candidate| {
-        let is_other = Some(other.name.as_str()) != name;
+        let is_other = Some(other.name) != name;
         (is_other, other.kind, other.name.matches('/').count())
     };
     sort(&mut candidates, |one, other| {
-        (rank(one), &one.name) > (rank(other), &other.name)
+        (rank(one), one.name) > (rank(other), other.name)
     });
     let pairs = candidates.iter().flat_map(|candidate| {
-        let urls = bases.iter().map(|base| base.join(&candidate.name));
+        let urls = bases.iter().map(|base| base.join(candidate.name));
         urls.map(move |url| (candidate, url))
     });
     let all = candidates.len() * bases.len();
@@ -107,34 +108,32 @@ pub(super) fn findings(
         match curl::get(&url) {
             Ok(got) if is_sent(candidate, &got) => findings.push(candidate.finding(&url)),
             Ok(got) => is_any_told |= got.status < 500,
-            Err(failure) => failed = Some((&candidate.name, failure)),
+            Err(failure) => failed = Some((candidate.name, failure)),
         }
         asked += 1;
     }
     if let Some((name, failure)) = failed {
         findings.push(Finding::yellow(
-            format!("{name} could not be asked for: {}", failure.sentence()),
+            words!("{name} could not be asked for: {}", failure.sentence()),
             "ask again; a web server may shut out who asks for such names",
         ));
     }
     if asked < all {
         findings.push(Finding::yellow(
-            format!("{} addresses of files were not asked for", all - asked),
+            words!("{} addresses of files were not asked for", all - asked),
             "move what visitors need not have out of the folder",
         ));
     }
     if findings.is_empty() && is_any_told {
-        let folders: Vec<String> = bases.iter().map(Url::shown).collect();
-        let names = candidates.iter().map(|other| other.name.as_str());
-        let mut names: Vec<&str> = names.take(MOST_SHOWN).collect();
-        let more = format!("{} more", candidates.len() - names.len());
+        let names = candidates.iter().map(|other| other.name);
+        let mut names: Vec<Words> = names.take(MOST_SHOWN).collect();
         if candidates.len() > names.len() {
-            names.push(&more);
+            names.push(words!("{} more", candidates.len() - names.len()));
         }
-        findings.push(Finding::green(format!(
+        findings.push(Finding::green(words!(
             "no file comes back that nobody may read; asked in {} were {}",
-            folders.join(" and "),
-            names.join(", ")
+            joined(&mut bases.iter().map(Url::shown), " and "),
+            joined(&mut names.into_iter(), ", ")
         )));
     }
     findings
@@ -161,24 +160,24 @@ impl Candidate {
             }
             _ => "remove it, or deny it, as conf htaccess prints; nginx: deny all",
         };
-        Finding::red(format!("{} comes back: {what}", url.shown()), remedy)
+        Finding::red(words!("{} comes back: {what}", url.shown()), remedy)
     }
 }
 
 /// What is asked for wherever the program lies.
-fn common(program: Option<&str>) -> Vec<(String, Kind)> {
-    let mut names: Vec<(String, Kind)> = Vec::new();
+fn common(program: Option<&str>) -> Vec<(Words, Kind)> {
+    let mut names = Vec::new();
     if let Some(program) = program {
-        names.push((program.to_owned(), Kind::Program));
-        names.push((format!(".ht.{program}"), Kind::Settings));
+        names.push((words!("{program}"), Kind::Program));
+        names.push((words!(".ht.{program}"), Kind::Settings));
         for backup in ["~", ".bak", ".old"] {
-            names.push((format!("{program}{backup}"), Kind::Backup));
+            names.push((words!("{program}{backup}"), Kind::Backup));
         }
-        names.push((format!(".{program}.swp"), Kind::Backup));
+        names.push((words!(".{program}.swp"), Kind::Backup));
     }
-    let hidden = [".htaccess", ".env", ".git/config"].map(|name| (name.to_owned(), Kind::Hidden));
-    let databases = DATABASES.map(|name| (name.to_owned(), Kind::Database));
-    names.into_iter().chain(hidden).chain(databases).collect()
+    names.extend([".htaccess", ".env", ".git/config"].map(|name| (name, Kind::Hidden)));
+    names.extend(DATABASES.map(|name| (name, Kind::Database)));
+    names
 }
 
 /// The files in the program's folder and below that nobody may read.
@@ -198,7 +197,7 @@ fn walk(folder: &Path, above: &str, depth: usize, left: &mut usize, found: &mut 
         let (Ok(kind), Ok(name)) = (entry.file_type(), entry.file_name().into_string()) else {
             continue;
         };
-        let (path, below) = (entry.path(), format!("{above}{name}"));
+        let (path, below) = (entry.path(), words!("{above}{name}"));
         // .git has thousands of files; its config stands for them.
         if kind.is_dir() && depth > 1 && name != ".git" {
             walk(&path, &format!("{below}/"), depth - 1, left, found);
@@ -315,11 +314,7 @@ mod tests {
     fn only_the_file_itself_is_an_exposure() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
         let text = fs::read(&file).unwrap();
-        let of = |name: &str, kind, file| Candidate {
-            name: name.into(),
-            kind,
-            file,
-        };
+        let of = |name, kind, file| Candidate { name, kind, file };
         let known = of("Cargo.toml", Kind::Secret, Some(file));
         let got = |status, body: &[u8]| Got::of(status, "text/plain", body);
         assert!(is_sent(&known, &got(200, &text)));

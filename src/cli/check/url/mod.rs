@@ -12,6 +12,7 @@ mod routes;
 
 use super::progress::Progress;
 use super::{Finding, Subject};
+use crate::cli::words::words;
 pub(in crate::cli) use address::Url;
 use curl::Got;
 use std::path::Path;
@@ -41,7 +42,7 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
         return Vec::new();
     };
     let progress = Progress::new();
-    progress.say(&format!("asking {}", url.shown()));
+    progress.say(words!("asking {}", url.shown()));
     let (url, page) = match first(url) {
         Ok(first) => first,
         Err(failure) => return vec![failure.finding(url)],

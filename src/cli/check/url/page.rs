@@ -3,6 +3,7 @@
 use super::super::Finding;
 use super::Url;
 use super::curl::Got;
+use crate::cli::words::{Words, words};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -62,7 +63,7 @@ pub(super) fn own(got: &Got) -> Option<&'static str> {
 
 /// `folder`: where the program lies.
 pub(super) fn finding(url: &Url, got: &Got, folder: Option<&Path>) -> Finding {
-    let what = format!(
+    let what = words!(
         "{} is answered {}, {}, within {}",
         url.shown(),
         got.status,
@@ -71,18 +72,18 @@ pub(super) fn finding(url: &Url, got: &Got, folder: Option<&Path>) -> Finding {
     );
     if let Some(to) = got.redirect() {
         return Finding::yellow(
-            format!("{what}: it leads to {to}"),
+            words!("{what}: it leads to {to}"),
             "if that is the application too, check it at that address",
         );
     }
     match (got.status, own(got)) {
         (500.., own) => Finding::red(what, of_failure(got.status, own)),
         (status, Some(server)) => Finding::red(
-            format!("{what}, by {server} itself and not by the program"),
+            words!("{what}, by {server} itself and not by the program"),
             of_refusal(status),
         ),
         (401, None) => Finding::yellow(
-            format!("{what}: it wants a password"),
+            words!("{what}: it wants a password"),
             "https://NAME:PASSWORD@host/ gives one",
         ),
         (400.., None) => Finding::yellow(what, "the program answers so; name a page that it has"),
@@ -90,23 +91,23 @@ pub(super) fn finding(url: &Url, got: &Got, folder: Option<&Path>) -> Finding {
     }
 }
 
-fn of_success(what: String, got: &Got, folder: Option<&Path>) -> Finding {
+fn of_success(what: Words, got: &Got, folder: Option<&Path>) -> Finding {
     if got.body.starts_with(b"\x7fELF") {
         return Finding::red(
-            format!("{what}, and is a program's bytes"),
+            words!("{what}, and is a program's bytes"),
             "the web server sends the program instead of running it: conf htaccess, conf nginx and the others print what it needs",
         );
     }
     let text = String::from_utf8_lossy(&got.body);
     if text.contains("<title>Index of /") {
         return Finding::red(
-            format!("{what}, and lists the folder's files"),
+            words!("{what}, and lists the folder's files"),
             "Options -Indexes, and the lines that conf htaccess prints",
         );
     }
     if let Some((_, server)) = WELCOME.iter().find(|(words, _)| text.contains(words)) {
         return Finding::yellow(
-            format!("{what}, and is {server}'s own first page"),
+            words!("{what}, and is {server}'s own first page"),
             "the web server does not know the program at this address: conf prints what it needs; or name the program's",
         );
     }
@@ -114,8 +115,8 @@ fn of_success(what: String, got: &Got, folder: Option<&Path>) -> Finding {
     let is_it = |name: &&str| folder.is_some_and(|folder| is_file(&folder.join(name), &got.body));
     if let Some(name) = index.find(is_it) {
         return Finding::yellow(
-            format!("{what}, and is the file {name}, not the program's"),
-            format!("remove {name}, or name a page of the program's"),
+            words!("{what}, and is the file {name}, not the program's"),
+            words!("remove {name}, or name a page of the program's"),
         );
     }
     Finding::green(what)

@@ -3,6 +3,7 @@
 use super::super::Finding;
 use super::Url;
 use super::curl::{self, Failure, Got};
+use crate::cli::words::words;
 
 /// mod_fcgid's FcgidMaxRequestLen is 128 KiB since 2.3.6; nginx takes 1 MiB.
 const LARGE: usize = 200 << 10;
@@ -16,16 +17,16 @@ pub(super) fn finding(url: Url) -> Option<Finding> {
 fn judge(small: &Got, large: Result<Got, Failure>) -> Finding {
     let answer = match large {
         Ok(large) if large.status == small.status => {
-            return Finding::green(format!(
+            return Finding::green(words!(
                 "a POST of {} KiB is answered as one of a byte is",
                 LARGE >> 10
             ));
         }
-        Ok(large) => large.status.to_string(),
-        Err(failure) => format!("not at all ({})", failure.sentence()),
+        Ok(large) => words!("{}", large.status),
+        Err(failure) => words!("not at all ({})", failure.sentence()),
     };
     Finding::yellow(
-        format!(
+        words!(
             "a POST of {} KiB is answered {answer}, and one of a byte {}: larger forms and uploads do not arrive",
             LARGE >> 10,
             small.status

@@ -3,6 +3,7 @@
 use super::super::Finding;
 use super::curl::{self, Got};
 use super::{Url, page};
+use crate::cli::words::words;
 use std::process;
 
 /// What two addresses gave.
@@ -17,12 +18,12 @@ pub(super) struct Routes {
 pub(super) fn ask(folders: &[Url], name: Option<&str>) -> Routes {
     let get = |url: Url| curl::get(&url).ok().map(|got| (url, got));
     let nowhere = folders.first().map(|folder| {
-        let page = format!("fcgi-check-{}", process::id());
+        let page = words!("fcgi-check-{}", process::id());
         folder.join(&page)
     });
     let mut direct = None;
     for folder in folders {
-        direct = name.and_then(|name| get(folder.join(&format!("{name}/"))));
+        direct = name.and_then(|name| get(folder.join(&words!("{name}/"))));
         if direct.as_ref().is_some_and(|(_, got)| is_programs(got)) {
             break;
         }
@@ -56,7 +57,7 @@ impl Routes {
             )),
             (Some(server), Some((url, direct))) if is_programs(direct) => {
                 findings.push(Finding::yellow(
-                    format!(
+                    words!(
                         "{} leads to the program, and {} does not: {server} answers that itself",
                         url.shown(),
                         nowhere.shown()
@@ -66,7 +67,7 @@ impl Routes {
             }
             // What is wrong with the page itself is told already.
             (Some(server), _) if page::own(page).is_none() => findings.push(Finding::yellow(
-                format!(
+                words!(
                     "{} does not lead to the program: {server} answers it itself",
                     nowhere.shown()
                 ),
@@ -79,7 +80,7 @@ impl Routes {
             && let Some(server) = page::own(direct).filter(|_| ![404, page.status].contains(&direct.status))
         {
             findings.push(Finding::yellow(
-                format!(
+                words!(
                     "{} is answered {} by {server} itself",
                     url.shown(),
                     direct.status
