@@ -324,8 +324,8 @@ fn print_conf(server: Server, web_server: &str, form: &str, flags: Options) -> E
         told: &conf::told(&alone, &server),
     };
     match conf::text(web_server, form, &site) {
-        Ok(text) => print(&text),
-        Err(sentence) => misused(&sentence),
+        Ok(text) => print(text),
+        Err(sentence) => misused(sentence),
     }
 }
 

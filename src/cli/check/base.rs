@@ -10,7 +10,7 @@ pub(super) fn judge(text: &str, folder: &Path, configuration: &str) -> Option<Fi
     let base = *apache::values(text, "RewriteBase").first()?;
     let address = address(folder, configuration)?;
     let plain = |address: &str| address.trim_matches(['"', '/']).to_owned();
-    if plain(base) == plain(&address) {
+    if plain(base) == plain(address) {
         return None;
     }
     Some(Finding::yellow(

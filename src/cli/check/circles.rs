@@ -44,7 +44,7 @@ fn passes(rule: &[&str], name: &str) -> bool {
             .iter()
             .any(|end| flag.eq_ignore_ascii_case(end))
     });
-    ends && shape::fits(pattern, &words!("{name}/x"))
+    ends && shape::fits(pattern, words!("{name}/x"))
 }
 
 fn is_circle(rule: &[&str], name: &str) -> bool {
@@ -58,7 +58,7 @@ fn is_circle(rule: &[&str], name: &str) -> bool {
             .any(|flag| flag.eq_ignore_ascii_case("END"))
     });
     let target = target.replace('\\', "");
-    ALL.contains(pattern) && target.contains(&words!("{name}/$")) && !ends
+    ALL.contains(pattern) && target.contains(words!("{name}/$")) && !ends
 }
 
 #[cfg(test)]

@@ -157,7 +157,7 @@ fn ignored(allowed: Option<&Allowed>, said: &Said) -> Option<Finding> {
     let has = |word: &str| {
         words
             .iter()
-            .any(|other| other == word || other.starts_with(&words!("{word}=")))
+            .any(|other| other == word || other.starts_with(words!("{word}=")))
     };
     if has("all") {
         return None;
@@ -497,7 +497,7 @@ mod tests {
         let site = conf::Site::sample("/srv/www/app.fcgi", &[]);
         for form in ["", "addhandler", "wrapper"] {
             let printed = conf::text("htaccess", form, &site).unwrap();
-            let found = judged(&printed, None);
+            let found = judged(printed, None);
             assert_eq!(
                 (found.len(), found[0].0),
                 (1, Level::Green),

@@ -107,7 +107,7 @@ fn is_loaders(name: &str) -> bool {
     let parts = ["c", "pthread", "rt", "m", "dl", "util", "xnet"];
     parts
         .iter()
-        .any(|part| name.starts_with(&words!("lib{part}.")))
+        .any(|part| name.starts_with(words!("lib{part}.")))
 }
 
 fn own_folders(file: &Path, run_path: &[String]) -> Vec<PathBuf> {

@@ -269,7 +269,7 @@ mod tests {
         let users = "root:x:0:0::/:\nwww-data:x:33:33:w:/:\n";
         let groups = "www-data:x:33:\napp:x:1000:ada,www-data\nx:x:7:www\n";
         let www = Person {
-            name: "www-data".into(),
+            name: "www-data",
             ..person(33, &[33, 1000])
         };
         assert_eq!(find("www-data", users, groups), Some(www.clone()));

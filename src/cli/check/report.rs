@@ -157,7 +157,7 @@ mod tests {
 
     fn report() -> Report {
         Report {
-            title: "/srv/a\x1b.fcgi".into(),
+            title: "/srv/a\x1b.fcgi",
             findings: vec![
                 ("file", Finding::green("fine")),
                 ("limits", Finding::yellow("a \"few\"\n", "more")),

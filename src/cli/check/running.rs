@@ -39,7 +39,7 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
             user: Person::of_process(&pid.to_string())?.name,
             is_stale: is_stale(its == now, is_deleted)?,
             is_looked_after: starter::parent_of(&pid.to_string())
-                .is_some_and(|parent| ["apache2", "httpd"].contains(&&*starter::name(parent))),
+                .is_some_and(|parent| ["apache2", "httpd"].contains(&starter::name(parent))),
         })
     });
     judge(&running.collect::<Vec<Running>>())
@@ -110,7 +110,7 @@ mod tests {
     fn an_old_file_is_told_from_the_new() {
         let running = |pid, is_stale| Running {
             pid,
-            user: "ada".into(),
+            user: "ada",
             is_stale,
             is_looked_after: false,
         };

@@ -277,7 +277,7 @@ mod tests {
 
     fn person(uid: u32) -> Person {
         Person {
-            name: "ada".into(),
+            name: "ada",
             uid,
             groups: vec![uid],
         }

@@ -47,7 +47,7 @@ mod tests {
         let refused = judge(&got(404), Ok(got(413)));
         assert_eq!(refused.level, Level::Yellow);
         assert!(refused.what.contains("answered 413, and one of a byte 404"));
-        let cut = judge(&got(404), Err(Failure::Curl(55, "broken pipe".into())));
+        let cut = judge(&got(404), Err(Failure::Curl(55, "broken pipe")));
         assert!(cut.what.contains("not at all (broken pipe)"));
     }
 }

@@ -19,11 +19,11 @@ pub(super) fn ask(folders: &[Url], name: Option<&str>) -> Routes {
     let get = |url: Url| curl::get(&url).ok().map(|got| (url, got));
     let nowhere = folders.first().map(|folder| {
         let page = words!("fcgi-check-{}", process::id());
-        folder.join(&page)
+        folder.join(page)
     });
     let mut direct = None;
     for folder in folders {
-        direct = name.and_then(|name| get(folder.join(&words!("{name}/"))));
+        direct = name.and_then(|name| get(folder.join(words!("{name}/"))));
         if direct.as_ref().is_some_and(|(_, got)| is_programs(got)) {
             break;
         }
