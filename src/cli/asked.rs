@@ -4,6 +4,7 @@ use super::flags::{self, LEAST_WAIT};
 use super::own::{self, Own, many, switch, text};
 use super::script::Script;
 use super::sent::{Body, named};
+use super::words::{Words, words};
 use crate::net::Address;
 use crate::testing::request;
 use getopts::Matches;
@@ -91,13 +92,13 @@ pub(super) fn target<'m>(
     command: &str,
     words: &'m [String],
     default: Option<&'m str>,
-) -> Result<&'m str, String> {
+) -> Result<&'m str, Words> {
     let word = match (words, default) {
         ([word], _) => word,
         ([], Some(default)) => return Ok(default),
-        ([], None) => return Err(format!("{command} needs a path; write {command} /")),
+        ([], None) => return Err(words!("{command} needs a path; write {command} /")),
         ([_, word, ..], _) => {
-            return Err(format!(
+            return Err(words!(
                 "{command} takes one path, and {word:?} is one word more; leave it out"
             ));
         }
@@ -106,20 +107,20 @@ pub(super) fn target<'m>(
         && ["http", "https"].contains(&scheme)
     {
         let path = rest.find('/').map_or("/", |at| &rest[at..]);
-        return Err(format!(
+        return Err(words!(
             "{word:?} has a host, and {command} asks the application itself; write {path}, and --header \"Host: NAME\" if it matters"
         ));
     }
     if !word.starts_with('/') {
-        return Err(format!(
+        return Err(words!(
             "{word:?} is no path, which begins with a slash; write /{word}"
         ));
     }
     match word.chars().find(|&c| is_illegal(c)) {
-        Some('#') => Err(format!(
+        Some('#') => Err(words!(
             "{word:?} has a #, and no browser sends what stands behind it; leave it out, or write %23"
         )),
-        Some(bad) => Err(format!(
+        Some(bad) => Err(words!(
             "{word:?} has {bad:?} in it; write %{:02X}",
             u32::from(bad)
         )),
@@ -169,12 +170,12 @@ pub(super) fn remedy(error: &io::Error) -> &'static str {
 }
 
 /// With `--get`, the data go behind the path's question mark, and there is no body.
-fn with_query(matches: &Matches, target: &str, body: Body) -> Result<(String, Body), String> {
+fn with_query(matches: &Matches, target: &str, body: Body) -> Result<(String, Body), Words> {
     let data = match (matches.opt_present("get"), body) {
         (false, body) => return Ok((target.to_owned(), body)),
         (true, Body::Data(data)) => data,
         (true, Body::None | Body::Form(_)) => {
-            return Err("--get puts data into the query; write --data NAME=VALUE, too".into());
+            return Err("--get puts data into the query; write --data NAME=VALUE, too");
         }
     };
     let between = if target.contains('?') { '&' } else { '?' };
@@ -183,8 +184,7 @@ fn with_query(matches: &Matches, target: &str, body: Body) -> Result<(String, Bo
             Ok((format!("{target}{between}{data}"), Body::None))
         }
         _ => Err(
-            "--get: the data have what no path can have; write --data-urlencode, which encodes it"
-                .into(),
+            "--get: the data have what no path can have; write --data-urlencode, which encodes it",
         ),
     }
 }
@@ -195,10 +195,10 @@ fn is_illegal(c: char) -> bool {
 }
 
 /// `needed` is what another flag asks for.
-fn method_of(matches: &Matches, needed: Option<&str>, body: &Body) -> Result<String, String> {
+fn method_of(matches: &Matches, needed: Option<&str>, body: &Body) -> Result<String, Words> {
     match (matches.opt_str("request"), needed, body) {
         (Some(method), ..) if is_token(&method) => Ok(method),
-        (Some(method), ..) => Err(format!(
+        (Some(method), ..) => Err(words!(
             "--request: {method:?} is not legal in HTTP; write GET, POST and the like"
         )),
         (None, Some(method), _) => Ok(method.to_owned()),
@@ -208,7 +208,7 @@ fn method_of(matches: &Matches, needed: Option<&str>, body: &Body) -> Result<Str
 }
 
 /// What is sent if nothing else is said, as by every browser; then what is said. Repeated ones are joined, as web servers do.
-fn headers(matches: &Matches, body: &Body) -> Result<Vec<(String, String)>, String> {
+fn headers(matches: &Matches, body: &Body) -> Result<Vec<(String, String)>, Words> {
     let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let mut headers = vec![
         own("User-Agent", concat!("fcgi/", env!("CARGO_PKG_VERSION"))),
@@ -226,9 +226,7 @@ fn headers(matches: &Matches, body: &Body) -> Result<Vec<(String, String)>, Stri
     for text in texts {
         let (name, value) = header(&text)?;
         if name.eq_ignore_ascii_case("content-type") && matches!(body, Body::Form(_)) {
-            return Err(
-                "--header: --form sets Content-Type, with the boundary; leave it out".into(),
-            );
+            return Err("--header: --form sets Content-Type, with the boundary; leave it out");
         }
         let is_same = |other: &(String, String)| other.0.eq_ignore_ascii_case(name);
         let place = headers.iter().position(is_same);
@@ -252,36 +250,43 @@ fn headers(matches: &Matches, body: &Body) -> Result<Vec<(String, String)>, Stri
 }
 
 /// `Name: value`; `Name;` has none, `Name:` takes it away (curl).
-fn header(text: &str) -> Result<(&str, Option<&str>), String> {
+fn header(text: &str) -> Result<(&str, Option<&str>), Words> {
     let (name, value) = match (text.split_once(':'), text.strip_suffix(';')) {
         (Some((name, value)), _) => (name, Some(value.trim()).filter(|value| !value.is_empty())),
         (None, Some(name)) => (name, Some("")),
         (None, None) => {
-            return Err(format!(
+            return Err(words!(
                 "--header: {text:?} has no colon; write \"NAME: VALUE\""
             ));
         }
     };
     let refused = match name.to_ascii_lowercase().as_str() {
-        _ if !is_token(name) => format!("the name {name:?} is not legal in HTTP; write letters, digits and hyphens"),
+        _ if !is_token(name) => {
+            words!("the name {name:?} is not legal in HTTP; write letters, digits and hyphens")
+        }
         // `X_A` and `X-A` would be one parameter: nginx and Apache drop the first.
-        lower if lower.contains(|c: char| !c.is_ascii_alphanumeric() && c != '-') => format!(
+        lower if lower.contains(|c: char| !c.is_ascii_alphanumeric() && c != '-') => words!(
             "{name} cannot be in CGI, whose names have letters, digits and hyphens, and web servers drop it; write {}",
             name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
         ),
         // httpoxy.
-        "proxy" => "Proxy would become HTTP_PROXY, which programs take for a setting, so that web servers drop it; leave it out, \
+        "proxy" => {
+            "Proxy would become HTTP_PROXY, which programs take for a setting, so that web servers drop it; leave it out, \
              or write --param HTTP_PROXY=URL"
-            .into(),
-        "content-length" => "the body sets Content-Length; leave it out, or write a wrong one with --param CONTENT_LENGTH=N".into(),
-        "transfer-encoding" => "Transfer-Encoding is between browser and web server and no part of CGI; leave it out".into(),
-        "host" if value.is_none() => "every web server sends a Host; write --header \"Host: NAME\"".into(),
+        }
+        "content-length" => {
+            "the body sets Content-Length; leave it out, or write a wrong one with --param CONTENT_LENGTH=N"
+        }
+        "transfer-encoding" => {
+            "Transfer-Encoding is between browser and web server and no part of CGI; leave it out"
+        }
+        "host" if value.is_none() => "every web server sends a Host; write --header \"Host: NAME\"",
         _ if value.is_some_and(|value| value.contains(|c: char| c.is_control() && c != '\t')) => {
-            format!("the value of {name} has a control character, which HTTP forbids; leave it out")
+            words!("the value of {name} has a control character, which HTTP forbids; leave it out")
         }
         _ => return Ok((name, value)),
     };
-    Err(format!("--header: {refused}"))
+    Err(words!("--header: {refused}"))
 }
 
 fn set(params: &mut Vec<Pair>, name: &str, value: &str) {

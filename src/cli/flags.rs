@@ -192,15 +192,18 @@ enum Kind {
     Bytes(Field<u64>),
 }
 
+/// As they go to the parser, whose code would be there once more for each other kind.
+pub(super) type Arguments<'a> = &'a mut dyn Iterator<Item = OsString>;
+
 /// Reads the arguments behind the program's name.
 ///
 /// # Errors
 /// One sentence.
 pub(super) fn parse(
-    arguments: impl Iterator<Item = OsString>,
+    mut arguments: impl Iterator<Item = OsString>,
 ) -> Result<(Command, Options), String> {
     #[cfg(feature = "toolbox")]
-    let mut arguments = arguments.peekable();
+    let mut arguments = arguments.by_ref().peekable();
     #[cfg(feature = "toolbox")]
     if let Some(word) = arguments.next_if(|word| OWNERS.iter().any(|owner| word == owner.0)) {
         return command_of_its_own(&word.to_string_lossy(), arguments);
@@ -212,7 +215,9 @@ pub(super) fn parse(
                 .into(),
         );
     }
-    let matches = grammar().parse(arguments).map_err(explain)?;
+    let matches = grammar()
+        .parse(&mut arguments as Arguments)
+        .map_err(explain)?;
     if matches.opt_present("help") {
         return Ok((Command::Help(topic(&matches.free)), Options::default()));
     }
@@ -238,12 +243,12 @@ pub(super) fn parse(
 pub(super) fn parse_with(
     word: &str,
     own: Tables,
-    arguments: impl Iterator<Item = OsString>,
+    mut arguments: impl Iterator<Item = OsString>,
 ) -> Result<Option<(Matches, Options)>, String> {
     let mut grammar = grammar();
     own::add(&mut grammar, own);
     let matches = grammar
-        .parse(arguments)
+        .parse(&mut arguments as Arguments)
         .map_err(|fail| own::explain(word, own, true, fail))?;
     if matches.opt_present("help") {
         return Ok(None);
@@ -728,7 +733,7 @@ fn command(matches: &Matches) -> Result<Command, String> {
         [word, ..] if OWNERS.iter().any(|owner| owner.0 == word) => Err(format!(
             "the command {word} stands in front of its flags; see help {word}"
         )),
-        [word, ..] => Err(match nearest(word, COMMANDS.into_iter()) {
+        [word, ..] => Err(match nearest(word, &mut COMMANDS.into_iter()) {
             Some(near) => format!("{word:?} is no command; did you mean {near}?"),
             None => format!(
                 "{word:?} is no command; the commands are {}, and flags begin with --: see --help",
@@ -862,7 +867,7 @@ fn unknown(name: &str, dashes: &str) -> String {
         return format!("{dashed}{name} is for the command {owner}; see help {owner}");
     }
     let names = FLAGS.iter().map(|flag| flag.name);
-    let near = nearest(name, names.chain(["help", "version"]));
+    let near = nearest(name, &mut names.chain(["help", "version"]));
     let near = near.filter(|near| dashes == "--" || !["help", "version"].contains(near));
     match near {
         Some(near) => format!("{dashed}{name} is no flag; did you mean {dashes}{near}?"),

@@ -14,6 +14,8 @@ mod conf;
 #[cfg(feature = "toolbox")]
 mod explain;
 mod flags;
+#[cfg(feature = "toolbox")]
+mod front;
 mod gate;
 #[cfg(feature = "toolbox")]
 mod get;

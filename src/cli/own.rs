@@ -1,7 +1,7 @@
 //! The flags that one command has alone, as a table: those of serving mean nothing there, and these mean nothing to serving.
 //! The commands have the tables; their parsers and their helps come here.
 
-use super::flags;
+use super::flags::{self, Arguments};
 use super::nearest::nearest;
 use getopts::{Fail, Matches};
 use std::ffi::OsString;
@@ -77,7 +77,7 @@ pub(super) fn parse(
         ));
     }
     let matches = grammar
-        .parse(arguments)
+        .parse(&mut arguments.into_iter() as Arguments)
         .map_err(|fail| explain(command, tables, false, fail))?;
     Ok((!matches.opt_present("help")).then_some(matches))
 }
@@ -115,12 +115,9 @@ pub(super) fn explain(command: &str, tables: Tables, serves: bool, fail: Fail) -
         }
         Fail::UnrecognizedOption(name) => {
             let serving = flags::names().filter(|_| serves);
-            let names = known
-                .iter()
-                .map(|flag| flag.name)
-                .chain(["help"])
-                .chain(serving);
-            let near = nearest(&name, names).filter(|_| name.chars().count() > 1);
+            let own = known.iter().map(|flag| flag.name);
+            let near = nearest(&name, &mut own.chain(["help"]).chain(serving))
+                .filter(|_| name.chars().count() > 1);
             let dashed = dashed(&name);
             match near {
                 Some(near) => format!("{dashed} is no flag of {command}; did you mean --{near}?"),
@@ -157,8 +154,13 @@ pub(super) fn value<T>(
     name: &str,
     read: impl Fn(&str) -> Result<T, String>,
 ) -> Result<Option<T>, String> {
-    let read = |value: String| read(&value).map_err(|reason| format!("--{name}: {reason}"));
-    matches.opt_str(name).map(read).transpose()
+    match matches.opt_str(name) {
+        Some(value) => match read(&value) {
+            Ok(value) => Ok(Some(value)),
+            Err(reason) => Err(format!("--{name}: {reason}")),
+        },
+        None => Ok(None),
+    }
 }
 
 /// Their lines in the command's help.

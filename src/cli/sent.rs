@@ -1,10 +1,12 @@
 //! The body that a command line asks for, with curl's flags: `asked` puts it into the request.
 
-use crate::cli::order::sort;
+use super::front::front_of;
+use super::order::sort;
+use super::words::{Words, words};
 use crate::form;
 use getopts::Matches;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 /// The most bytes of a body, which is held whole: more is for `serve`, which streams.
@@ -30,13 +32,13 @@ pub(super) struct Field {
 impl Body {
     /// # Errors
     /// One sentence.
-    pub(super) fn of(matches: &Matches) -> Result<Body, String> {
+    pub(super) fn of(matches: &Matches) -> Result<Body, Words> {
         let mut left = MAX_BODY;
         let data = data(matches, &mut left)?;
         let form = matches.opt_strs("form");
         match (data, &form[..]) {
             (Some(_), [_, ..]) => Err(
-                "--form is a body, and the data of --data and the like is another, but a request has one; leave one out".into(),
+                "--form is a body, and the data of --data and the like is another, but a request has one; leave one out",
             ),
             (Some(data), []) => Ok(Body::Data(data)),
             (None, []) => Ok(Body::None),
@@ -52,18 +54,18 @@ impl Body {
 ///
 /// # Errors
 /// One sentence.
-pub(super) fn named<'t>(flag: &str, text: &'t str) -> Result<(&'t str, &'t str), String> {
+pub(super) fn named<'t>(flag: &str, text: &'t str) -> Result<(&'t str, &'t str), Words> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name, value)),
-        _ => Err(format!(
+        _ => Err(words!(
             "--{flag}: {text:?} is not NAME=VALUE; write both, with an equals sign between"
         )),
     }
 }
 
 /// All pieces in the order that they are given in, with `&` between.
-fn data(matches: &Matches, left: &mut usize) -> Result<Option<Vec<u8>>, String> {
-    type Reader = fn(&str, &mut usize) -> Result<Vec<u8>, String>;
+fn data(matches: &Matches, left: &mut usize) -> Result<Option<Vec<u8>>, Words> {
+    type Reader = fn(&str, &mut usize) -> Result<Vec<u8>, Words>;
     let kinds: [(&str, Reader); 4] = [
         ("data", without_line_ends),
         ("data-binary", bytes),
@@ -76,7 +78,7 @@ fn data(matches: &Matches, left: &mut usize) -> Result<Option<Vec<u8>>, String> 
         given.extend(texts.map(|(place, text)| (place, text, read)));
     }
     sort(&mut given, |one, other| one.0 > other.0);
-    let pieces: Result<Vec<Vec<u8>>, String> = given
+    let pieces: Result<Vec<Vec<u8>>, Words> = given
         .iter()
         .map(|(_, text, read)| read(text, left))
         .collect();
@@ -86,7 +88,7 @@ fn data(matches: &Matches, left: &mut usize) -> Result<Option<Vec<u8>>, String> 
 }
 
 /// Of a file without line ends and NULs.
-fn without_line_ends(text: &str, left: &mut usize) -> Result<Vec<u8>, String> {
+fn without_line_ends(text: &str, left: &mut usize) -> Result<Vec<u8>, Words> {
     let mut piece = bytes(text, left)?;
     if text.starts_with('@') {
         piece.retain(|byte| !b"\r\n\0".contains(byte));
@@ -95,7 +97,7 @@ fn without_line_ends(text: &str, left: &mut usize) -> Result<Vec<u8>, String> {
 }
 
 /// The text itself, or what it names behind an `@`.
-fn bytes(text: &str, left: &mut usize) -> Result<Vec<u8>, String> {
+fn bytes(text: &str, left: &mut usize) -> Result<Vec<u8>, Words> {
     match text.strip_prefix('@') {
         Some(file) => read(file, left),
         None => Ok(text.as_bytes().to_vec()),
@@ -103,7 +105,7 @@ fn bytes(text: &str, left: &mut usize) -> Result<Vec<u8>, String> {
 }
 
 /// `VALUE`, `=VALUE`, `NAME=VALUE`, `@FILE`, `NAME@FILE`: of the name nothing is encoded.
-fn encoded(text: &str, left: &mut usize) -> Result<Vec<u8>, String> {
+fn encoded(text: &str, left: &mut usize) -> Result<Vec<u8>, Words> {
     let (name, content) = match text.find(['=', '@']) {
         Some(at) if text[at..].starts_with('=') => (&text[..at], text[at + 1..].into()),
         Some(at) => (&text[..at], read(&text[at + 1..], left)?),
@@ -114,7 +116,7 @@ fn encoded(text: &str, left: &mut usize) -> Result<Vec<u8>, String> {
 }
 
 /// `NAME=VALUE`, `NAME=@FILE` to upload it, `NAME=<FILE` for its content; behind them `;type=` and `;filename=`.
-fn field(text: &str, left: &mut usize) -> Result<Field, String> {
+fn field(text: &str, left: &mut usize) -> Result<Field, Words> {
     let (name, value) = named("form", text)?;
     let (value, [content_type, file_name]) = options(value);
     let (content, own_name) = match value.split_at_checked(1) {
@@ -169,14 +171,14 @@ fn usual_type(file_name: &str) -> &'static str {
 }
 
 /// A file, or standard input by the name `-`. `left`: how many bytes it may have, less afterwards.
-fn read(file: &str, left: &mut usize) -> Result<Vec<u8>, String> {
+fn read(file: &str, left: &mut usize) -> Result<Vec<u8>, Words> {
     let what = match file {
-        "-" => "standard input".to_owned(),
-        _ => format!("{file:?}"),
+        "-" => "standard input",
+        _ => words!("{file:?}"),
     };
     let read = match file {
-        "-" => take(io::stdin().lock(), *left),
-        _ => File::open(file).and_then(|opened| take(opened, *left)),
+        "-" => front_of(&mut io::stdin().lock(), *left as u64 + 1),
+        _ => File::open(file).and_then(|mut opened| front_of(&mut opened, *left as u64 + 1)),
     };
     let remedy = if file == "-" {
         ""
@@ -184,20 +186,13 @@ fn read(file: &str, left: &mut usize) -> Result<Vec<u8>, String> {
         "; name a file that is there"
     };
     let content =
-        read.map_err(|error| format!("cannot read {what} for the body: {error}{remedy}"))?;
+        read.map_err(|error| words!("cannot read {what} for the body: {error}{remedy}"))?;
     *left = left.checked_sub(content.len()).ok_or_else(|| {
-        format!(
+        words!(
             "{what} makes the body longer than {} MiB; write a shorter one, or upload it through serve, with curl",
             MAX_BODY >> 20
         )
     })?;
-    Ok(content)
-}
-
-/// At most a byte more than `most`.
-fn take(from: impl Read, most: usize) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    from.take(most as u64 + 1).read_to_end(&mut content)?;
     Ok(content)
 }
 
@@ -265,7 +260,6 @@ mod tests {
             sentence.starts_with("\"/dev/zero\" makes the body longer than 256 MiB"),
             "{sentence}"
         );
-        assert_eq!(take(&b"abc"[..], 1).unwrap(), b"ab");
     }
 
     #[test]

@@ -4,9 +4,9 @@ use super::elf::{self, Elf};
 use super::libraries::{self, Missing};
 use super::script;
 use super::{Finding, Subject};
+use crate::cli::front::front_of;
 use crate::cli::words::words;
 use std::fs::{self, File};
-use std::io::Read;
 use std::path::Path;
 
 pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
@@ -14,14 +14,16 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     if !fs::metadata(path).is_ok_and(|found| found.is_file()) {
         return Vec::new();
     }
-    let mut head = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(script::LONGEST).read_to_end(&mut head));
-    if let Err(error) = read {
-        return vec![Finding::yellow(
-            words!("its content cannot be read: {error}"),
-            "check as its owner, or as root",
-        )];
-    }
+    let head = File::open(path).and_then(|mut file| front_of(&mut file, script::LONGEST));
+    let head = match head {
+        Ok(head) => head,
+        Err(error) => {
+            return vec![Finding::yellow(
+                words!("its content cannot be read: {error}"),
+                "check as its owner, or as root",
+            )];
+        }
+    };
     if let Some(script) = script::read(&head) {
         return vec![script::judge(&script, super::file::is_program)];
     }

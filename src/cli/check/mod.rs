@@ -41,6 +41,7 @@ pub(super) use wish::Wish;
 
 use super::explain;
 use super::flags::Options;
+use super::front::front_of;
 use super::own::Tables;
 use super::script::Script;
 use super::settings::Settings;
@@ -54,7 +55,6 @@ use progress::Progress;
 use report::{Finding, Report, has_colour};
 use std::fs;
 use std::fs::File;
-use std::io::Read;
 use std::path::{self, Path, PathBuf};
 use std::process::ExitCode;
 use url::Url;
@@ -112,13 +112,13 @@ pub(super) fn run(server: Server, facts: Facts, wish: &Wish, flags: Options) -> 
             (ExitCode::SUCCESS, true) => ExitCode::FAILURE,
             (printed, _) => printed,
         },
-        Err(sentence) => misused(&sentence),
+        Err(sentence) => misused(sentence),
     }
 }
 
-fn explained(log: &str) -> Result<explain::Report, String> {
+fn explained(log: &str) -> Result<explain::Report, Words> {
     let progress = Progress::new();
-    explain::read(log, |lines| {
+    explain::read(log, &|lines| {
         progress.say(&format!("{lines} lines are read"))
     })
 }
@@ -153,10 +153,10 @@ struct Subject {
 impl Subject {
     /// # Errors
     /// One sentence about what was typed.
-    fn of(server: Server, facts: Facts, wish: &Wish, flags: Options) -> Result<Subject, String> {
+    fn of(server: Server, facts: Facts, wish: &Wish, flags: Options) -> Result<Subject, Words> {
         let this = program::as_typed();
         let program = match &wish.file {
-            Some(file) => path::absolute(file).map_err(|error| error.to_string())?,
+            Some(file) => path::absolute(file).map_err(|error| words!("{error}"))?,
             None => this.clone().ok_or(
                 "nobody knows where this program lies: the system has no /proc; name the file behind check",
             )?,
@@ -298,7 +298,7 @@ As the web server's user, who has no shell of its own:
 }
 
 /// And whether it is surely they who start the program or connect to it.
-fn people(named: Option<&str>) -> Result<(Vec<Person>, bool), String> {
+fn people(named: Option<&str>) -> Result<(Vec<Person>, bool), Words> {
     if let Some(name) = named {
         return Ok((vec![Person::named(name)?], true));
     }
@@ -316,8 +316,6 @@ fn people(named: Option<&str>) -> Result<(Vec<Person>, bool), String> {
 /// waiting.
 fn text_of(path: &Path) -> Option<String> {
     fs::metadata(path).ok().filter(|found| found.is_file())?;
-    let mut bytes = Vec::new();
-    let file = File::open(path).ok()?;
-    file.take(LARGEST_TEXT).read_to_end(&mut bytes).ok()?;
+    let bytes = front_of(&mut File::open(path).ok()?, LARGEST_TEXT).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -57,10 +57,10 @@ impl Person {
     }
 
     /// A name of /etc/passwd, or a number.
-    pub(super) fn named(text: &str) -> Result<Person, String> {
+    pub(super) fn named(text: &str) -> Result<Person, Words> {
         let (users, groups) = (accounts_of("/etc/passwd"), accounts_of("/etc/group"));
         find(text, &users, &groups).ok_or_else(|| {
-            format!(
+            words!(
                 "--as: there is no user {text:?} in /etc/passwd; name one that is, or write a number"
             )
         })

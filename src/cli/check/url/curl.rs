@@ -3,8 +3,9 @@
 
 use super::super::Finding;
 use super::Url;
+use crate::cli::front::front_of;
 use crate::cli::words::{Words, words};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -123,10 +124,9 @@ fn fetch(url: &Url, flags: &[&str], input: &[u8]) -> Result<Got, Failure> {
         // The rest is not wanted.
         let _ = child.kill();
     }
-    let mut said = String::new();
-    if let Some(stderr) = child.stderr.take() {
-        let _ = stderr.take(LARGEST).read_to_string(&mut said);
-    }
+    let said = child.stderr.take();
+    let said = said.and_then(|mut stderr| front_of(&mut stderr, LARGEST).ok());
+    let said = said.unwrap_or_default();
     let status = child.wait().map_err(Failure::NoCurl)?;
     match parse(&bytes) {
         // A web server that refuses a body may answer before it has all of it, which is an error for curl.
@@ -135,6 +135,7 @@ fn fetch(url: &Url, flags: &[&str], input: &[u8]) -> Result<Got, Failure> {
             ..got
         }),
         None => {
+            let said = str::from_utf8(&said).unwrap_or("");
             let said = said.lines().next().unwrap_or("curl says nothing");
             Err(Failure::Curl(status.code().unwrap_or(0), words!("{said}")))
         }
@@ -161,11 +162,10 @@ fn start(url: &Url, flags: &[&str]) -> io::Result<Child> {
 
 /// What was said, and whether that is all.
 fn read(child: &mut Child) -> (Vec<u8>, bool) {
-    let mut bytes = Vec::new();
-    let Some(stdout) = child.stdout.take() else {
-        return (bytes, true);
+    let Some(mut stdout) = child.stdout.take() else {
+        return (Vec::new(), true);
     };
-    let _ = stdout.take(LARGEST).read_to_end(&mut bytes);
+    let bytes = front_of(&mut stdout, LARGEST).unwrap_or_default();
     let is_whole = (bytes.len() as u64) < LARGEST;
     (bytes, is_whole)
 }

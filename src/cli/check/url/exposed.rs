@@ -4,10 +4,10 @@ use super::super::Finding;
 use super::super::progress::Progress;
 use super::curl::{self, Got};
 use super::{Url, page};
+use crate::cli::front::front_of;
 use crate::cli::order::sort;
 use crate::cli::words::{Words, joined, words};
 use std::fs::{self, File};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -230,11 +230,8 @@ fn kind_of(name: &str, start: &[u8]) -> Option<Kind> {
 }
 
 fn start_of(path: &Path) -> Vec<u8> {
-    let mut start = Vec::new();
-    if let Ok(file) = File::open(path) {
-        let _ = file.take(SQLITE.len() as u64).read_to_end(&mut start);
-    }
-    start
+    let start = File::open(path).and_then(|mut file| front_of(&mut file, SQLITE.len() as u64));
+    start.unwrap_or_default()
 }
 
 /// Whether what came is the file, and not something that the program says at this address.

@@ -3,9 +3,9 @@
 use super::super::Finding;
 use super::Url;
 use super::curl::Got;
+use crate::cli::front::front_of;
 use crate::cli::words::{Words, words};
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 /// By which web servers' own error pages are known: Apache 2.4.57 and 2.4.71, nginx 1.22, lighttpd 1.4.69, HAProxy 2.6.
@@ -124,9 +124,8 @@ fn of_success(what: Words, got: &Got, folder: Option<&Path>) -> Finding {
 
 /// Whether these are the first bytes of the file.
 pub(super) fn is_file(path: &Path, body: &[u8]) -> bool {
-    let mut start = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(4096).read_to_end(&mut start));
-    read.is_ok() && !start.is_empty() && body.starts_with(&start)
+    let start = File::open(path).and_then(|mut file| front_of(&mut file, 4096));
+    start.is_ok_and(|start| !start.is_empty() && body.starts_with(&start))
 }
 
 fn of_failure(status: u16, own: Option<&str>) -> &'static str {
