@@ -2,46 +2,44 @@
 
 use super::apache::Allowed;
 use super::person::{Node, READ};
-use super::{Finding, Subject, apache, base, circles, shape, text_of};
+use super::{Findings, Subject, apache, base, circles, shape, text_of};
 use crate::cli::words::words;
 use std::path::Path;
 
-pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     let path = subject.site().join(".htaccess");
     let Ok(node) = Node::at(&path) else {
-        return Vec::new();
+        return;
     };
     if !path.is_file() {
-        return vec![Finding::red(
+        return report.red(
             words!(
                 "{} is no file: Apache answers each request with 403",
                 path.display()
             ),
             "remove it, and take what conf htaccess prints",
-        )];
+        );
     }
-    let mut findings = Vec::new();
-    let blind = subject
-        .people
-        .iter()
-        .filter(|person| !person.may(READ, &node));
-    findings.extend(blind.map(|person| {
-        subject.refused(
-            words!(
-                "{} may not read {} ({}): Apache answers 403",
-                person.name,
-                path.display(),
-                node.described()
-            ),
-            words!("chmod 644 {}", path.display()),
-        )
-    }));
+    for person in &subject.people {
+        if !person.may(READ, &node) {
+            subject.refused(
+                words!(
+                    "{} may not read {} ({}): Apache answers 403",
+                    person.name,
+                    path.display(),
+                    node.described()
+                ),
+                words!("chmod 644 {}", path.display()),
+                report,
+            );
+        }
+    }
     let Some(text) = text_of(&path) else {
-        findings.push(Finding::yellow(
+        report.yellow(
             words!("{} cannot be read", path.display()),
             "check as its owner, or as root",
-        ));
-        return findings;
+        );
+        return;
     };
     let (name, folder) = (subject.name(), subject.site());
     let configs = apache::configs();
@@ -49,9 +47,8 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     let configuration: String = configs.into_iter().map(|config| config.text).collect();
     let around = Around::of(&configuration, allowed, folder, &name);
     let exists = |file: &str| folder.join(file).exists();
-    findings.extend(judge(&text, &name, &around, &exists));
-    findings.extend(base::judge(&text, folder, &configuration));
-    findings
+    judge(&text, &name, &around, &exists, report);
+    base::judge(&text, folder, &configuration, report);
 }
 
 /// Whether the text in the program's folder gives it to a server of its own: `SetHandler "proxy:unix:/run/x|fcgi://y"`.
@@ -110,46 +107,48 @@ struct Said {
     is_denied: bool,
 }
 
-fn judge(text: &str, name: &str, around: &Around, exists: &dyn Fn(&str) -> bool) -> Vec<Finding> {
+fn judge(
+    text: &str,
+    name: &str,
+    around: &Around,
+    exists: &dyn Fn(&str) -> bool,
+    report: &mut Findings,
+) {
+    let told = report.len();
     let mut said = read(text, name);
-    let ignored = ignored(around.allowed.as_ref(), &said);
+    if let Some(allowed) = &around.allowed {
+        ignored(allowed, &said, report);
+    }
     said.exec_cgi = said.exec_cgi.or(around.has_exec_cgi.then_some(true));
     if said.handler.is_none() {
         said.handler = around.handler.clone();
     }
-    let mut findings: Vec<Finding> = [
-        ignored,
-        options(&said),
-        handler(&said, name),
-        engine(&said),
-        unled(&said, name),
-        downloaded(&said, name),
-        circles::judge(text, name),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    findings.extend(targets(&said, name, exists));
-    if findings.is_empty() {
+    options(&said, report);
+    handler(&said, name, report);
+    engine(&said, report);
+    unled(&said, name, report);
+    downloaded(&said, name, report);
+    circles::judge(text, name, report);
+    targets(&said, name, exists, report);
+    if report.len() == told {
         let handler = said.handler.as_deref().unwrap_or("");
         let how = match said.is_proxied() {
             true => words!("it gives {name} to {handler}"),
             false => words!("it allows {name} to run (ExecCGI) by {handler}"),
         };
-        findings.push(Finding::green(words!(
+        report.green(words!(
             "{how}, and {} rewrite rules lead to what is there",
             said.targets.len()
-        )));
+        ));
     }
-    findings
 }
 
-fn ignored(allowed: Option<&Allowed>, said: &Said) -> Option<Finding> {
+fn ignored(allowed: &Allowed, said: &Said, report: &mut Findings) {
     let Allowed {
         value,
         folder,
         file,
-    } = allowed?;
+    } = allowed;
     let words: Vec<String> = value
         .split_whitespace()
         .map(str::to_ascii_lowercase)
@@ -160,7 +159,7 @@ fn ignored(allowed: Option<&Allowed>, said: &Said) -> Option<Finding> {
             .any(|other| other == word || other.starts_with(words!("{word}=")))
     };
     if has("all") {
-        return None;
+        return;
     }
     let says = words!(
         "{} says AllowOverride {value} for {}",
@@ -169,126 +168,125 @@ fn ignored(allowed: Option<&Allowed>, said: &Said) -> Option<Finding> {
     );
     // Debian's says so of all folders that it does not name, and serves none of them: another configuration may.
     if has("none") && folder == Path::new("/") {
-        return Some(Finding::yellow(
+        return report.yellow(
             words!(
                 "Apache does not read it, if it serves this folder by that configuration: {says}"
             ),
             "there, or in a <Directory> of its own for this folder: AllowOverride FileInfo Options",
-        ));
+        );
     }
     if has("none") {
-        return Some(Finding::red(
+        return report.red(
             words!("Apache does not read it, and visitors get 404, or the program's bytes: {says}"),
             "there, or in a <Directory> of its own for this folder: AllowOverride FileInfo Options",
-        ));
+        );
     }
     let lacks_options = said.exec_cgi.is_some() && !has("options");
     let lacks_file_info = (said.handler.is_some() || said.has_engine) && !has("fileinfo");
     let missing = match (lacks_options, lacks_file_info) {
-        (false, false) => return None,
+        (false, false) => return,
         (true, false) => "Options",
         (false, true) => "FileInfo",
         (true, true) => "FileInfo Options",
     };
-    Some(Finding::red(
+    report.red(
         words!("{says}, which does not allow what stands here: each request is a 500"),
         words!("write there: AllowOverride {value} {missing}"),
-    ))
+    )
 }
 
-fn options(said: &Said) -> Option<Finding> {
+fn options(said: &Said, report: &mut Findings) {
     if let Some(line) = &said.mixed_options {
-        return Some(Finding::red(
+        return report.red(
             words!(
                 "{line:?} mixes options with and without a sign: Apache answers 500 to each request"
             ),
             "write a sign before each: Options +ExecCGI",
-        ));
+        );
     }
     match said.exec_cgi {
         // Apache runs nothing then.
-        _ if said.is_proxied() => None,
-        Some(true) => None,
-        Some(false) => Some(Finding::red(
+        _ if said.is_proxied() => {}
+        Some(true) => {}
+        Some(false) => report.red(
             "it takes ExecCGI away: Apache answers 403, \"Options ExecCGI is off in this directory\"",
             "write Options +ExecCGI",
-        )),
-        None => Some(Finding::yellow(
+        ),
+        None => report.yellow(
             "it does not say Options +ExecCGI: without it Apache answers 403, unless the server's own configuration has it",
             "write Options +ExecCGI",
-        )),
+        ),
     }
 }
 
-fn handler(said: &Said, name: &str) -> Option<Finding> {
+fn handler(said: &Said, name: &str, report: &mut Findings) {
     match said.handler.as_deref() {
-        Some("fcgid-script" | "fastcgi-script" | "cgi-script") => None,
-        _ if said.is_proxied() => None,
-        Some(handler) => Some(Finding::yellow(
+        Some("fcgid-script" | "fastcgi-script" | "cgi-script") => {}
+        _ if said.is_proxied() => {}
+        Some(handler) => report.yellow(
             words!(
                 "it gives {name} to the handler {handler}, which is none that starts FastCGI programs"
             ),
             "write SetHandler fcgid-script",
-        )),
+        ),
         None => {
             let what = words!("it names no handler for {name}");
             let remedy = "write AddHandler fcgid-script .fcgi, with this file's ending; or take what conf htaccess prints";
-            Some(match name.ends_with(".fcgi") {
-                true => Finding::yellow(
+            match name.ends_with(".fcgi") {
+                true => report.yellow(
                     words!(
                         "{what}: visitors download the program, unless the server's own configuration has one for .fcgi"
                     ),
                     remedy,
                 ),
-                false => Finding::red(words!("{what}: visitors download the program"), remedy),
-            })
+                false => report.red(words!("{what}: visitors download the program"), remedy),
+            }
         }
     }
 }
 
-fn engine(said: &Said) -> Option<Finding> {
-    (!said.targets.is_empty() && !said.has_engine).then(|| {
-        Finding::red(
+fn engine(said: &Said, report: &mut Findings) {
+    if !said.targets.is_empty() && !said.has_engine {
+        report.red(
             "it has rewrite rules, and they are off",
             "write RewriteEngine On before them",
-        )
-    })
+        );
+    }
 }
 
 /// The guides' first trouble: `/app.fcgi/news` is an ugly address.
-fn unled(said: &Said, name: &str) -> Option<Finding> {
+fn unled(said: &Said, name: &str, report: &mut Findings) {
     let is_led = !said.targets.is_empty() || said.leads_otherwise || said.handler.is_none();
-    (!is_led).then(|| {
-        Finding::yellow(
+    if !is_led {
+        report.yellow(
             words!("no rule leads to {name}: its name stands in every address, as in /{name}/news"),
             "take what conf htaccess prints, which has the rules",
-        )
-    })
+        );
+    }
 }
 
 /// Apache 2.4.71 sends it then: what is a file is not the wrapper's.
-fn downloaded(said: &Said, name: &str) -> Option<Finding> {
-    (said.is_virtual && !said.is_denied && !said.is_handled).then(|| {
-        Finding::red(
+fn downloaded(said: &Said, name: &str, report: &mut Findings) {
+    if said.is_virtual && !said.is_denied && !said.is_handled {
+        report.red(
             words!("FcgidWrapper is for what is no file, and {name} is one: visitors download the program at its own address"),
             words!("move it out of what is served, or write <Files \"{name}\"> with Require all denied"),
-        )
-    })
+        );
+    }
 }
 
-fn targets(said: &Said, name: &str, exists: &dyn Fn(&str) -> bool) -> Vec<Finding> {
+fn targets(said: &Said, name: &str, exists: &dyn Fn(&str) -> bool, report: &mut Findings) {
     let files = said.targets.iter().filter_map(|target| file_of(target));
     let mut missing: Vec<String> = files.filter(|file| !exists(file)).collect();
     missing.dedup();
-    let finding = |file: String| {
-        Finding::red(
+    for file in missing {
+        report.red(
             words!(
                 "a rewrite rule sends requests to {file}, and there is no such file: 404, or 500 (AH00124)"
             ),
             words!("write {name} there, or let {name} print all of it: conf htaccess"),
-        )
-    };
-    missing.into_iter().map(finding).collect()
+        );
+    }
 }
 
 /// The file beside it that a rule sends requests to, where that can be told: `app.fcgi/$1`, `/sub/app.fcgi/$1?x`.
@@ -458,8 +456,17 @@ fn words(line: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::super::super::conf;
-    use super::super::report::Level;
+    use super::super::report::{Finding, Level};
     use super::*;
+
+    fn found_in(
+        text: &str,
+        name: &str,
+        around: &Around,
+        exists: &dyn Fn(&str) -> bool,
+    ) -> Vec<Finding> {
+        Findings::of(|report| judge(text, name, around, exists, report))
+    }
 
     const GUIDE: &str = "Options +ExecCGI\nAddHandler fcgid-script .fcgi\nRewriteEngine On\n\
                          RewriteCond %{REQUEST_FILENAME} !-f\nRewriteRule ^(.*)$ app.fcgi/$1 [QSA,L]\n";
@@ -475,7 +482,7 @@ mod tests {
             allowed,
             ..Around::default()
         };
-        let found = judge(text, "app.fcgi", &around, &exists);
+        let found = found_in(text, "app.fcgi", &around, &exists);
         found
             .into_iter()
             .map(|finding| (finding.level, finding.what))
@@ -532,12 +539,12 @@ mod tests {
         ] {
             let end = section.split(' ').next().unwrap();
             let text = format!("<{section}>\n{runs}</{end}>\n{rules}");
-            let found = judge(&text, "app.cgi", &Around::default(), &exists);
+            let found = found_in(&text, "app.cgi", &Around::default(), &exists);
             assert_eq!(found[0].level, Level::Green, "{text}{found:?}");
         }
         let proxied = "SetHandler \"proxy:unix:/run/app.sock|fcgi://localhost/\"\n";
         assert!(is_proxied(proxied, "app.cgi") && !is_proxied(runs, "app.cgi"));
-        let found = judge(
+        let found = found_in(
             &format!("{proxied}{rules}"),
             "app.cgi",
             &Around::default(),
@@ -546,7 +553,7 @@ mod tests {
         assert_eq!(found[0].level, Level::Green, "{found:?}");
         let configuration = "AddHandler cgi-script .cgi .pl\n<Directory /srv>\nOptions Indexes ExecCGI\n</Directory>\n";
         let around = Around::of(configuration, None, Path::new("/srv/www"), "app.cgi");
-        let found = judge(rules, "app.cgi", &around, &exists);
+        let found = found_in(rules, "app.cgi", &around, &exists);
         assert_eq!(found[0].level, Level::Green, "{found:?}");
         // Where only FileInfo is allowed, as in Debian's userdir.conf, it has to come from there.
         let around = Around {
@@ -557,11 +564,11 @@ mod tests {
             }),
             ..around
         };
-        let found = judge(rules, "app.cgi", &around, &exists);
+        let found = found_in(rules, "app.cgi", &around, &exists);
         assert_eq!(found[0].level, Level::Green, "{found:?}");
         let around = Around::of(configuration, None, Path::new("/home"), "app.cgi");
         assert_eq!(
-            judge(rules, "app.cgi", &around, &exists)[0].level,
+            found_in(rules, "app.cgi", &around, &exists)[0].level,
             Level::Yellow
         );
     }
@@ -578,7 +585,7 @@ mod tests {
                 }),
                 ..Around::default()
             };
-            let found = judge(GUIDE, "app.fcgi", &around, &|_| true);
+            let found = found_in(GUIDE, "app.fcgi", &around, &|_| true);
             assert_eq!((found.len(), found[0].level), (1, level), "{found:?}");
             assert!(found[0].what.contains("AllowOverride None"));
         }

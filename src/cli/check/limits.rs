@@ -1,6 +1,6 @@
 //! Limits of the process and of its control group that the program would meet.
 
-use super::{Finding, Subject, text_of};
+use super::{Findings, Subject, text_of};
 use crate::cli::words::words;
 use crate::server::Server;
 use std::path::{Path, PathBuf};
@@ -14,19 +14,18 @@ const FEW_FILES: u64 = 64;
 /// Soft and hard limit; `None` is no limit.
 type Limit = (Option<u64>, Option<u64>);
 
-pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     let text = text_of(Path::new("/proc/self/limits")).unwrap_or_default();
-    let mut findings = judge(&text, &subject.server);
-    findings.extend(of_group(&subject.server));
-    if findings.is_empty() {
+    judge(&text, &subject.server, report);
+    of_group(&subject.server, report);
+    if report.is_empty() {
         let files = limit(&text, "Max open files").1;
         let connections = subject.server.limits.max_connections;
         let files = files.map_or("unlimited".into(), |files| files.to_string());
-        findings.push(Finding::green(words!(
+        report.green(words!(
             "none is in the way; {files} open files, for {connections} connections at most"
-        )));
+        ));
     }
-    findings
 }
 
 /// The number of threads that are needed at most, over all processes.
@@ -35,41 +34,39 @@ fn threads(server: &Server) -> u64 {
     processes * (server.workers as u64 + OTHER_THREADS)
 }
 
-fn judge(text: &str, server: &Server) -> Vec<Finding> {
-    let mut findings = Vec::new();
+fn judge(text: &str, server: &Server, report: &mut Findings) {
     let needed = threads(server);
     if let Some(most) = limit(text, "Max processes").0
         && most < needed
     {
-        findings.push(Finding::red(
+        report.red(
             words!("this user may have {most} processes and threads (nproc), and the workers need {needed}"),
             words!("raise it (ulimit -u, LimitNPROC=), or --workers {}", most.saturating_sub(1).max(1)),
-        ));
+        );
     }
     if let Some(most) = limit(text, "Max open files").1
         && most < FEW_FILES
     {
         let connections = server.limits.max_connections;
-        findings.push(Finding::yellow(
+        report.yellow(
             words!(
                 "only {most} files may be open (nofile), which leaves {connections} connections"
             ),
             "raise it: ulimit -n 1024, LimitNOFILE=",
-        ));
+        );
     }
     if let Some(most) = limit(text, "Max cpu time").0 {
-        findings.push(Finding::yellow(
+        report.yellow(
             words!("a process is killed after {most} s of work (cpu), and a FastCGI process lives for days"),
             "have the host lift it for FastCGI (ulimit -t unlimited, RLimitCPU)",
-        ));
+        );
     }
     if let Some(most) = limit(text, "Max file size").0 {
-        findings.push(Finding::yellow(
+        report.yellow(
             words!("files end at {most} bytes (fsize): uploads and logs, too"),
             "raise it: ulimit -f unlimited",
-        ));
+        );
     }
-    findings
 }
 
 /// A line of /proc/self/limits.
@@ -122,15 +119,16 @@ fn limit_files(text: &str, name: &str) -> Vec<PathBuf> {
     text.lines().filter_map(of_line).flatten().collect()
 }
 
-fn of_group(server: &Server) -> Option<Finding> {
-    let most = group_limit("pids.max")?;
+fn of_group(server: &Server, report: &mut Findings) {
     let needed = threads(server);
-    (most < needed).then(|| {
-        Finding::red(
+    if let Some(most) = group_limit("pids.max")
+        && most < needed
+    {
+        report.red(
             words!("the control group may have {most} processes and threads, and the workers need {needed}"),
             "raise it (TasksMax=), or lower --workers",
-        )
-    })
+        );
+    }
 }
 
 #[cfg(test)]
@@ -194,7 +192,8 @@ mod tests {
                 "end at 9 bytes",
             ),
         ] {
-            let found = judge(&TEXT.replacen(from, to, 1), &server);
+            let text = TEXT.replacen(from, to, 1);
+            let found = Findings::of(|report| judge(&text, &server, report));
             let first = found.first();
             assert_eq!(first.map(|found| found.level), level, "{words}");
             assert!(

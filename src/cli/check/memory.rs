@@ -1,7 +1,7 @@
 //! The most memory that the program's workers can take, against what it may have.
 
 use super::limits::{group_limit, limit};
-use super::{Finding, Subject, text_of};
+use super::{Findings, Subject, text_of};
 use crate::buffer::Buffers;
 use crate::cli::words::{Words, words};
 use crate::server::Server;
@@ -18,24 +18,31 @@ struct Most {
     heads: u64,
 }
 
-pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     if !subject.is_this {
-        return Vec::new();
+        return;
     }
     let limits = text_of(Path::new("/proc/self/limits")).unwrap_or_default();
     let space = limit(&limits, "Max address space").0;
     let status = text_of(Path::new("/proc/self/status")).unwrap_or_default();
     let program = size(&status, "VmSize:");
-    judge(&subject.server, program, space, group_limit("memory.max"))
+    let group = group_limit("memory.max");
+    judge(&subject.server, program, space, group, report);
 }
 
 /// `program`: the address space that the program takes before it serves. `space` is a limit for each process, `group` one
 /// for all together.
-fn judge(server: &Server, program: u64, space: Option<u64>, group: Option<u64>) -> Vec<Finding> {
+fn judge(
+    server: &Server,
+    program: u64,
+    space: Option<u64>,
+    group: Option<u64>,
+    report: &mut Findings,
+) {
     let most = most(server);
     let one = most.buffers + most.stacks + most.heads;
     let processes = server.processes.max(1) as u64;
-    let what = words!(
+    report.green(words!(
         "at most {} a process for {} workers ({} of buffers, {} of stacks, {} of waiting heads){}, besides what handlers take",
         short(one),
         server.workers,
@@ -46,29 +53,26 @@ fn judge(server: &Server, program: u64, space: Option<u64>, group: Option<u64>) 
             0 => "",
             count => words!(", {} for {count} processes", short(one * processes)),
         }
-    );
-    let mut findings = Vec::new();
+    ));
     if let Some(space) = space.filter(|&space| space < program + one) {
-        findings.push(Finding::red(
+        report.red(
             words!(
                 "an address space of {} (as) is less than the {} that the program and its workers may take",
                 short(space),
                 short(program + one)
             ),
             "raise it (ulimit -v), or lower --workers, --stack-size or --max-params",
-        ));
+        );
     }
     if let Some(group) = group.filter(|&group| group < one * processes) {
-        findings.push(Finding::red(
+        report.red(
             words!(
                 "the control group may have {}, less than that",
                 short(group)
             ),
             "raise it (MemoryMax=), or lower --workers, --processes or --max-params",
-        ));
+        );
     }
-    findings.insert(0, Finding::green(what));
-    findings
 }
 
 fn most(server: &Server) -> Most {
@@ -117,7 +121,7 @@ mod tests {
         assert!(most.buffers > 4 * (256 << 10));
         let one = most.buffers + most.stacks + most.heads;
         let levels = |space, group| -> Vec<Level> {
-            let found = judge(&server, 1000, space, group);
+            let found = Findings::of(|report| judge(&server, 1000, space, group, report));
             found.into_iter().map(|found| found.level).collect()
         };
         use Level::{Green, Red};

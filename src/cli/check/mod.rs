@@ -52,7 +52,7 @@ use crate::net::{Address, Facts};
 use crate::server::Server;
 use person::Person;
 use progress::Progress;
-use report::{Finding, Report, has_colour};
+use report::{Finding, Findings, Level, Report, has_colour};
 use std::fs;
 use std::fs::File;
 use std::path::{self, Path, PathBuf};
@@ -60,7 +60,7 @@ use std::process::ExitCode;
 use url::Url;
 
 /// One concern: its name, and what is found about it.
-type Concern = (&'static str, fn(&Subject) -> Vec<Finding>);
+type Concern = (&'static str, fn(&Subject, &mut Findings));
 
 /// In the order in which they are told, the worst last.
 const CONCERNS: &[Concern] = &[
@@ -194,25 +194,25 @@ impl Subject {
             _ => ASKED,
         };
         let has_proc = Path::new("/proc/self").exists();
-        let told = concerns
-            .iter()
-            .filter(|(name, _)| has_proc || !OF_PROC.contains(name));
-        let findings = told.flat_map(|(name, look)| {
-            let findings = look(self).into_iter();
-            findings.map(|finding| (*name, finding))
-        });
-        let mut findings: Vec<(&str, Finding)> = findings.collect();
+        let mut findings: Vec<(&str, Finding)> = Vec::new();
+        for (name, look) in concerns {
+            if has_proc || !OF_PROC.contains(name) {
+                let mut found = Findings::default();
+                look(self, &mut found);
+                findings.extend(found.0.into_iter().map(|finding| (*name, finding)));
+            }
+        }
         if !has_proc {
-            findings.push((
-                "system",
-                Finding::yellow(
-                    words!(
-                        "the system has no /proc, so nothing is said of {}",
-                        OF_PROC.join(", ")
-                    ),
-                    "check where there is one: mount -t proc proc /proc",
-                ),
-            ));
+            let what = words!(
+                "the system has no /proc, so nothing is said of {}",
+                OF_PROC.join(", ")
+            );
+            let finding = Finding {
+                level: Level::Yellow,
+                what,
+                remedy: "check where there is one: mount -t proc proc /proc",
+            };
+            findings.push(("system", finding));
         }
         // There whoever has called it looks, and a screen may be too small for all. What was asked for step by step stays
         // in that order: later lines speak of earlier ones.
@@ -256,10 +256,10 @@ impl Subject {
     }
 
     /// What somebody cannot do who may have to.
-    fn refused(&self, what: Words, remedy: Words) -> Finding {
+    fn refused(&self, what: Words, remedy: Words, report: &mut Findings) {
         match self.is_surely {
-            true => Finding::red(what, remedy),
-            false => Finding::yellow(what, remedy),
+            true => report.red(what, remedy),
+            false => report.yellow(what, remedy),
         }
     }
 }

@@ -24,34 +24,65 @@ pub(in crate::cli) struct Finding {
     pub(in crate::cli) remedy: Words,
 }
 
+/// Where what is found of a concern is told.
+#[derive(Default)]
+pub(super) struct Findings(pub(super) Vec<Finding>);
+
 /// All findings, each with its concern.
 pub(in crate::cli) struct Report {
     pub(super) title: Words,
     pub(super) findings: Vec<(&'static str, Finding)>,
 }
 
-impl Finding {
-    pub(in crate::cli) fn green(what: Words) -> Finding {
-        Finding {
-            level: Level::Green,
-            what,
-            remedy: "",
-        }
+impl Findings {
+    pub(super) fn green(&mut self, what: Words) {
+        self.add(Level::Green, what, "");
     }
 
-    pub(in crate::cli) fn yellow(what: Words, remedy: Words) -> Finding {
-        Finding {
-            level: Level::Yellow,
-            what,
-            remedy,
-        }
+    pub(super) fn yellow(&mut self, what: Words, remedy: Words) {
+        self.add(Level::Yellow, what, remedy);
     }
 
-    pub(in crate::cli) fn red(what: Words, remedy: Words) -> Finding {
-        Finding {
-            level: Level::Red,
+    pub(super) fn red(&mut self, what: Words, remedy: Words) {
+        self.add(Level::Red, what, remedy);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Behind these those of another list.
+    pub(super) fn append(&mut self, mut others: Findings) {
+        self.0.append(&mut others.0);
+    }
+
+    fn add(&mut self, level: Level, what: Words, remedy: Words) {
+        self.0.push(Finding {
+            level,
             what,
             remedy,
+        });
+    }
+}
+
+#[cfg(test)]
+impl Findings {
+    /// What `look` tells.
+    pub(super) fn of(look: impl FnOnce(&mut Findings)) -> Vec<Finding> {
+        let mut findings = Findings::default();
+        look(&mut findings);
+        findings.0
+    }
+
+    /// The one thing that `look` tells.
+    pub(super) fn one(look: impl FnOnce(&mut Findings)) -> Finding {
+        match Findings::of(look)[..] {
+            [finding] => finding,
+            ref findings => panic!("{findings:?}"),
         }
     }
 }
@@ -155,12 +186,20 @@ fn plain(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn finding(level: Level, what: Words, remedy: Words) -> Finding {
+        Finding {
+            level,
+            what,
+            remedy,
+        }
+    }
+
     fn report() -> Report {
         Report {
             title: "/srv/a\x1b.fcgi",
             findings: vec![
-                ("file", Finding::green("fine")),
-                ("limits", Finding::yellow("a \"few\"\n", "more")),
+                ("file", finding(Level::Green, "fine", "")),
+                ("limits", finding(Level::Yellow, "a \"few\"\n", "more")),
             ],
         }
     }

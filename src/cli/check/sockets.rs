@@ -3,7 +3,7 @@
 
 use super::listening;
 use super::person::{Node, Person, RUN, WRITE, name_of, way_to};
-use super::{Finding, Subject};
+use super::{Findings, Subject};
 use crate::cli::words::words;
 use crate::net::{Address, Permit, SWEPT, refuse_public};
 use std::fs;
@@ -26,45 +26,44 @@ pub(super) enum There {
     Stale(Node),
 }
 
-pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     let addresses = &subject.server.listen;
     if addresses.is_empty() {
-        return vec![Finding::green(
+        return report.green(
             "no address is given: whoever starts the program makes the socket, and leaves it on fd 0",
-        )];
+        );
     }
-    let find = |address: &Address| match address {
-        Address::Unix(_) => of_file(subject, address),
-        Address::Tcp(tcp) => of_tcp(subject, address, *tcp),
-        Address::Fd(fd) => vec![Finding::green(words!(
-            "fd:{fd} is what the starter passes on"
-        ))],
-    };
-    addresses.iter().flat_map(find).collect()
+    for address in addresses {
+        match address {
+            Address::Unix(_) => of_file(subject, address, report),
+            Address::Tcp(tcp) => of_tcp(subject, address, *tcp, report),
+            Address::Fd(fd) => report.green(words!("fd:{fd} is what the starter passes on")),
+        }
+    }
 }
 
-fn of_file(subject: &Subject, address: &Address) -> Vec<Finding> {
+fn of_file(subject: &Subject, address: &Address, report: &mut Findings) {
     let here = std::env::current_dir().unwrap_or_default();
     let Address::Unix(path) = address.resolved(&here) else {
-        return Vec::new();
+        return;
     };
     let Some(me) = Person::of_process("self") else {
-        return Vec::new();
+        return;
     };
     let folder = path.parent().unwrap_or(Path::new("/"));
     let found = match fs::metadata(folder) {
         Ok(found) => found,
-        Err(error) => return vec![unseen(address, folder, &error)],
+        Err(error) => return unseen(address, folder, &error, report),
     };
     let folder = Node::of(folder, &found);
     let there = look(&path);
-    let mut findings = of_folder(&folder, &there, &me);
-    findings.push(state(address, &there, &folder, &me));
+    of_folder(&folder, &there, &me, report);
+    state(address, &there, &folder, &me, report);
     if swept(&folder.path) {
-        findings.push(Finding::yellow(
+        report.yellow(
             words!("{} is emptied now and then, and services with a private one (PrivateTmp) do not see it", folder.path.display()),
             "choose a folder below /run",
-        ));
+        );
     }
     let socket = match &there {
         There::Listening(node, _) => Some(node.clone()),
@@ -73,24 +72,20 @@ fn of_file(subject: &Subject, address: &Address) -> Vec<Finding> {
     };
     if let Some(socket) = socket {
         let way = way_to(&path);
-        findings.extend(
-            subject
-                .people
-                .iter()
-                .map(|person| connects(subject, person, &socket, &way)),
-        );
+        for person in &subject.people {
+            connects(subject, person, &socket, &way, report);
+        }
     }
-    findings
 }
 
-fn unseen(address: &Address, folder: &Path, error: &io::Error) -> Finding {
+fn unseen(address: &Address, folder: &Path, error: &io::Error, report: &mut Findings) {
     let folder = folder.display();
     match error.kind() {
-        ErrorKind::NotFound => Finding::red(
+        ErrorKind::NotFound => report.red(
             words!("the folder {folder} of {address} is not there"),
             words!("mkdir {folder}; systemd: RuntimeDirectory="),
         ),
-        _ => Finding::red(
+        _ => report.red(
             words!("cannot look at {folder}, the folder of {address}: {error}"),
             "check as a user who may enter it, or as root; who starts the program has to be allowed to as well",
         ),
@@ -113,17 +108,16 @@ pub(super) fn look(path: &Path) -> There {
     }
 }
 
-fn of_folder(folder: &Node, there: &There, me: &Person) -> Vec<Finding> {
+fn of_folder(folder: &Node, there: &There, me: &Person, report: &mut Findings) {
     let path = folder.path.display();
-    let mut findings = Vec::new();
     if folder.mode & OTHERS_WRITE != 0 && folder.mode & STICKY == 0 {
-        findings.push(Finding::red(
+        report.red(
             words!("everybody may replace the socket: {path} can be written by all"),
             words!("chmod o-w {path}"),
-        ));
+        );
     }
     if !matches!(there, There::Listening(..)) && !me.may(WRITE | RUN, folder) {
-        findings.push(Finding::red(
+        report.red(
             words!(
                 "{} cannot make a socket in {path} ({})",
                 me.name,
@@ -134,21 +128,18 @@ fn of_folder(folder: &Node, there: &There, me: &Person) -> Vec<Finding> {
                 name_of(folder.uid),
                 me.name
             ),
-        ));
+        );
     }
-    findings
 }
 
-fn state(address: &Address, there: &There, folder: &Node, me: &Person) -> Finding {
+fn state(address: &Address, there: &There, folder: &Node, me: &Person, report: &mut Findings) {
     match there {
-        There::Nothing => {
-            Finding::green(words!("{address} is not there yet, and made at the start"))
-        }
-        There::Else => Finding::red(
+        There::Nothing => report.green(words!("{address} is not there yet, and made at the start")),
+        There::Else => report.red(
             words!("{address} is no socket, and no start replaces it"),
             "remove what is there, or choose another path",
         ),
-        There::Listening(node, inode) => Finding::green(words!(
+        There::Listening(node, inode) => report.green(words!(
             "{address} is listened on by {} ({})",
             listening::holder(*inode, node.uid),
             node.described()
@@ -160,7 +151,7 @@ fn state(address: &Address, there: &There, folder: &Node, me: &Person) -> Findin
             );
             let is_theirs = me.uid != 0 && me.uid != node.uid && me.uid != folder.uid;
             match is_theirs && (folder.mode & STICKY != 0 || !me.may(WRITE | RUN, folder)) {
-                true => Finding::red(
+                true => report.red(
                     words!("{what}, and {} may not remove it", me.name),
                     words!(
                         "as {} or root: rm {}",
@@ -168,7 +159,7 @@ fn state(address: &Address, there: &There, folder: &Node, me: &Person) -> Findin
                         node.path.display()
                     ),
                 ),
-                false => Finding::yellow(
+                false => report.yellow(
                     words!("{what}: whoever made it was killed"),
                     "start the program, which takes it over",
                 ),
@@ -203,7 +194,13 @@ fn to_be_made(permit: &Permit, path: &Path, me: &Person) -> Option<Node> {
 }
 
 /// Whether somebody could connect to a socket at the end of that way.
-pub(super) fn connects(subject: &Subject, person: &Person, socket: &Node, way: &[Node]) -> Finding {
+pub(super) fn connects(
+    subject: &Subject,
+    person: &Person,
+    socket: &Node,
+    way: &[Node],
+    report: &mut Findings,
+) {
     let (name, path) = (&person.name, socket.path.display());
     if let Some(folder) = person.stopped_at(way) {
         return subject.refused(
@@ -216,10 +213,11 @@ pub(super) fn connects(subject: &Subject, person: &Person, socket: &Node, way: &
                 "chmod o+x {}, or choose a folder below /run",
                 folder.path.display()
             ),
+            report,
         );
     }
     match person.may(WRITE, socket) {
-        true => Finding::green(words!("{name} may connect to {path}")),
+        true => report.green(words!("{name} may connect to {path}")),
         false => subject.refused(
             words!(
                 "{name} may not connect to {path} ({}): \"Permission denied\", a 502 or 503",
@@ -229,35 +227,31 @@ pub(super) fn connects(subject: &Subject, person: &Person, socket: &Node, way: &
                 "--socket-owner :{}, which gives the socket to its group (php-fpm: listen.group and listen.mode)",
                 person.group()
             ),
+            report,
         ),
     }
 }
 
-fn of_tcp(subject: &Subject, address: &Address, tcp: SocketAddr) -> Vec<Finding> {
-    let mut findings = Vec::new();
+fn of_tcp(subject: &Subject, address: &Address, tcp: SocketAddr, report: &mut Findings) {
     if let Err(error) = refuse_public(address, !subject.server.allow.is_empty()) {
-        findings.push(Finding::red(
-            words!("{error}"),
-            "listen on 127.0.0.1 or a unix socket",
-        ));
+        report.red(words!("{error}"), "listen on 127.0.0.1 or a unix socket");
     }
     if tcp.port() < 1024
         && tcp.port() != 0
         && Person::of_process("self").is_some_and(|me| me.uid != 0)
     {
-        findings.push(Finding::yellow(
+        report.yellow(
             words!("{address}: only root may listen on a port below 1024"),
             "choose a higher one",
-        ));
+        );
     }
-    findings.push(match listening::at_port(tcp) {
-        Some((uid, inode)) => Finding::green(words!(
+    match listening::at_port(tcp) {
+        Some((uid, inode)) => report.green(words!(
             "{address} is listened on by {}",
             listening::holder(inode, uid)
         )),
-        None => Finding::green(words!("nobody listens on {address} yet")),
-    });
-    findings
+        None => report.green(words!("nobody listens on {address} yet")),
+    }
 }
 
 #[cfg(test)]
@@ -286,6 +280,9 @@ mod tests {
     #[test]
     fn a_stale_socket_is_taken_over_unless_it_is_somebody_elses() {
         let address: Address = "unix:/run/x/s".parse().unwrap();
+        let judged = |there: &There, folder: &Node, me: &Person| {
+            Findings::one(|report| state(&address, there, folder, me, report)).level
+        };
         for (owner, folder, who, level) in [
             (1, node(0o755, 1), 1, Level::Yellow),
             (2, node(0o1777, 0), 1, Level::Red),
@@ -294,10 +291,10 @@ mod tests {
             (2, node(0o755, 2), 0, Level::Yellow),
         ] {
             let there = There::Stale(node(0o660, owner));
-            assert_eq!(state(&address, &there, &folder, &person(who)).level, level);
+            assert_eq!(judged(&there, &folder, &person(who)), level);
         }
         assert_eq!(
-            state(&address, &There::Else, &node(0o755, 1), &person(1)).level,
+            judged(&There::Else, &node(0o755, 1), &person(1)),
             Level::Red
         );
     }
@@ -305,7 +302,11 @@ mod tests {
     #[test]
     fn a_folder_that_cannot_be_seen_may_be_there() {
         let address: Address = "unix:/run/x/s".parse().unwrap();
-        let of = |kind: ErrorKind| unseen(&address, Path::new("/run/x"), &kind.into()).what;
+        let of = |kind: ErrorKind| {
+            let look =
+                |report: &mut Findings| unseen(&address, Path::new("/run/x"), &kind.into(), report);
+            Findings::one(look).what
+        };
         assert!(of(ErrorKind::NotFound).ends_with("is not there"));
         assert!(of(ErrorKind::PermissionDenied).starts_with("cannot look at /run/x"));
     }

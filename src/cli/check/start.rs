@@ -1,6 +1,6 @@
 //! How the program would be started from here with these flags, and why so.
 
-use super::{Finding, Subject, apache, htaccess, text_of};
+use super::{Findings, Subject, apache, htaccess, text_of};
 use crate::cli::words::{Words, words};
 use crate::net::Origin;
 
@@ -8,37 +8,36 @@ const PROXIED: &str = "beside it is a .htaccess by which Apache's mod_proxy_fcgi
 const MOD_FASTCGI: &str =
     "beside it is a .htaccess, and Apache's mod_fastcgi is on, which starts it";
 
-pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
-    let mut findings = Vec::new();
+pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     if subject.is_this {
         let (origin, notes) = subject
             .facts
             .decide(&subject.server.listen, subject.options.http);
         let given = subject.options.named(&["listen", "http"]);
-        findings.push(Finding::green(started_here(&origin, &given)));
-        findings.extend(notes.into_iter().map(|note| {
-            Finding::yellow(
+        report.green(started_here(&origin, &given));
+        for note in notes {
+            report.yellow(
                 note.leak(),
                 "leave out what is ignored, or start the program another way",
-            )
-        }));
+            );
+        }
     }
     let beside = subject.site().join(".htaccess");
     if !beside.exists() {
-        return findings;
+        return;
     }
     let text = text_of(&beside).unwrap_or_default();
     let is_proxied = htaccess::is_proxied(&text, &subject.name());
-    findings.push(match () {
-        () if is_proxied => Finding::green(PROXIED),
-        () if apache::has("fastcgi") == Some(true) => Finding::green(MOD_FASTCGI),
+    match () {
+        () if is_proxied => report.green(PROXIED),
+        () if apache::has("fastcgi") == Some(true) => report.green(MOD_FASTCGI),
         () => behind_apache(
             apache::has("fcgid"),
             apache::has("cgid"),
             apache::has("cgi"),
+            report,
         ),
-    });
-    findings
+    }
 }
 
 fn started_here(origin: &Origin, given: &[String]) -> Words {
@@ -69,20 +68,25 @@ fn started_here(origin: &Origin, given: &[String]) -> Words {
 }
 
 /// Debian names a file for each module that is on; elsewhere nobody knows.
-fn behind_apache(fcgid: Option<bool>, cgid: Option<bool>, cgi: Option<bool>) -> Finding {
+fn behind_apache(
+    fcgid: Option<bool>,
+    cgid: Option<bool>,
+    cgi: Option<bool>,
+    report: &mut Findings,
+) {
     let here = "beside it is a .htaccess";
     match (fcgid, cgid.unwrap_or(false) || cgi.unwrap_or(false)) {
-        (None, _) => Finding::green(words!(
+        (None, _) => report.green(words!(
             "{here}: Apache starts it by mod_fcgid, or once a request as CGI where that is not loaded"
         )),
-        (Some(true), _) => Finding::green(words!(
+        (Some(true), _) => report.green(words!(
             "{here}, and Apache's mod_fcgid is on: it starts processes as they are needed, one request each at a time"
         )),
-        (Some(false), true) => Finding::yellow(
+        (Some(false), true) => report.yellow(
             words!("{here}, and Apache's mod_fcgid is off: the program runs once a request as CGI"),
             "a2enmod fcgid, and restart Apache",
         ),
-        (Some(false), false) => Finding::red(
+        (Some(false), false) => report.red(
             words!(
                 "{here}, and Apache's mod_fcgid and mod_cgid are off: it may send visitors the program itself"
             ),
@@ -104,7 +108,10 @@ mod tests {
             (Some(false), Some(true), Level::Yellow),
             (Some(false), Some(false), Level::Red),
         ] {
-            assert_eq!(behind_apache(fcgid, cgid, Some(false)).level, level);
+            assert_eq!(
+                Findings::one(|report| behind_apache(fcgid, cgid, Some(false), report)).level,
+                level
+            );
         }
     }
 

@@ -1,7 +1,7 @@
 //! Who started this process: the parents' names and users.
 
 use super::person::{Person, is_web_server};
-use super::{Finding, Subject, text_of};
+use super::{Findings, Subject, text_of};
 use crate::cli::words::{Words, joined, words};
 use std::path::Path;
 
@@ -15,13 +15,13 @@ struct Parent {
     user: Words,
 }
 
-pub(super) fn findings(_: &Subject) -> Vec<Finding> {
+pub(super) fn findings(_: &Subject, report: &mut Findings) {
     let parents = pids().into_iter().map(|pid| Parent {
         pid,
         name: name(pid),
         user: Person::of_process(&pid.to_string()).map_or("?", |person| person.name),
     });
-    vec![judge(&parents.collect::<Vec<Parent>>())]
+    judge(&parents.collect::<Vec<Parent>>(), report);
 }
 
 /// Whom the web server runs as that started us: the nearest parent that is one. Root is nobody's eyes: it sees all.
@@ -42,7 +42,7 @@ fn pids() -> Vec<u32> {
     pids
 }
 
-fn judge(parents: &[Parent]) -> Finding {
+fn judge(parents: &[Parent], report: &mut Findings) {
     let mut told = parents.iter().map(|parent| {
         words!(
             "{} (process {}, of {})",
@@ -52,8 +52,8 @@ fn judge(parents: &[Parent]) -> Finding {
         )
     });
     match parents.first() {
-        None => Finding::green("nobody here: the parent is outside of this container"),
-        Some(parent) => Finding::green(words!("{}{}", joined(&mut told, " < "), kind(parent.name))),
+        None => report.green("nobody here: the parent is outside of this container"),
+        Some(parent) => report.green(words!("{}{}", joined(&mut told, " < "), kind(parent.name))),
     }
 }
 
@@ -93,14 +93,19 @@ mod tests {
     #[test]
     fn the_nearest_parent_comes_first() {
         let parent = |pid, name, user| Parent { pid, name, user };
-        let found = judge(&[
+        let parents = [
             parent(7, "lighttpd", "www-data"),
             parent(1, "systemd", "root"),
-        ]);
+        ];
+        let found = Findings::one(|report| judge(&parents, report));
         let expected = "lighttpd (process 7, of www-data) < systemd (process 1, of root): lighttpd starts it by itself \
                         (bin-path)";
         assert_eq!(found.what, expected);
-        assert!(judge(&[]).what.starts_with("nobody"));
+        assert!(
+            Findings::one(|report| judge(&[], report))
+                .what
+                .starts_with("nobody")
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! whether the log says why.
 
 use super::apache::{configuration, text_of_all, values};
-use super::{Finding, Subject, apache};
+use super::{Findings, Subject, apache};
 use crate::cli::flags::seconds_of;
 use crate::cli::words::{Words, words};
 use crate::limits::Limits;
@@ -37,7 +37,7 @@ enum Kind {
     Kept,
 }
 
-pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     let limits = &subject.server.limits;
     let mut theirs = Vec::new();
     if subject.server.listen.is_empty() {
@@ -55,7 +55,9 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
         ));
         theirs.push(Theirs::read("keepalive_timeout", 60, Kind::Kept, ""));
     }
-    theirs.iter().map(|theirs| judge(limits, theirs)).collect()
+    for theirs in &theirs {
+        judge(limits, theirs, report);
+    }
 }
 
 impl Theirs {
@@ -83,22 +85,22 @@ impl Theirs {
     }
 }
 
-fn judge(limits: &Limits, theirs: &Theirs) -> Finding {
+fn judge(limits: &Limits, theirs: &Theirs, report: &mut Findings) {
     let (most, described) = (Duration::from_secs(theirs.least()), theirs.described());
     match theirs.kind {
-        Kind::Kept if limits.idle_timeout <= most => Finding::yellow(
+        Kind::Kept if limits.idle_timeout <= most => report.yellow(
             words!(
                 "idle-timeout {} s is not above nginx's upstream {described}: a request may come just as we close, a 502",
                 seconds_of(limits.idle_timeout)
             ),
             words!("--idle-timeout {}", theirs.least() * 2),
         ),
-        Kind::Kept => Finding::green(words!(
+        Kind::Kept => report.green(words!(
             "idle-timeout {} s is above nginx's upstream {described}",
             seconds_of(limits.idle_timeout)
         )),
         Kind::Answer if !limits.timeout.is_zero() && limits.timeout + SOONER > most => {
-            Finding::yellow(
+            report.yellow(
                 words!(
                     "the web server gives up by {described} before timeout {} s does: its error page, and no line of ours",
                     seconds_of(limits.timeout)
@@ -110,7 +112,7 @@ fn judge(limits: &Limits, theirs: &Theirs) -> Finding {
                 ),
             )
         }
-        Kind::Answer if limits.write_timeout >= most => Finding::yellow(
+        Kind::Answer if limits.write_timeout >= most => report.yellow(
             words!(
                 "write-timeout {} s is not below {described}: the web server gives up first, and no line of ours says why",
                 seconds_of(limits.write_timeout)
@@ -120,7 +122,7 @@ fn judge(limits: &Limits, theirs: &Theirs) -> Finding {
                 (theirs.least() * 3 / 4).max(1)
             ),
         ),
-        Kind::Answer => Finding::green(words!(
+        Kind::Answer => report.green(words!(
             "write-timeout {} s is below {described}; an answer that is silent for longer is the web server's error page",
             seconds_of(limits.write_timeout)
         )),
@@ -158,11 +160,8 @@ mod tests {
                 timeout: secs(timeout),
                 ..Limits::default()
             };
-            judge(
-                &limits,
-                &Theirs::read("FcgidIOTimeout", 40, Kind::Answer, text),
-            )
-            .level
+            let theirs = Theirs::read("FcgidIOTimeout", 40, Kind::Answer, text);
+            Findings::one(|report| judge(&limits, &theirs, report)).level
         };
         assert_eq!(of(30, 0, ""), Level::Green);
         assert_eq!(of(40, 0, ""), Level::Yellow);
@@ -174,11 +173,8 @@ mod tests {
                 idle_timeout: secs(idle),
                 ..Limits::default()
             };
-            judge(
-                &limits,
-                &Theirs::read("keepalive_timeout", 60, Kind::Kept, ""),
-            )
-            .level
+            let theirs = Theirs::read("keepalive_timeout", 60, Kind::Kept, "");
+            Findings::one(|report| judge(&limits, &theirs, report)).level
         };
         assert_eq!((kept(120), kept(60)), (Level::Green, Level::Yellow));
     }

@@ -1,6 +1,6 @@
 //! How fast an application answers, and whether it keeps a connection that it is asked to keep.
 
-use super::super::Finding;
+use super::super::Findings;
 use super::answer::Answer;
 use crate::cli::order::sort;
 use crate::cli::script::Script;
@@ -17,13 +17,21 @@ const LONGEST: Duration = Duration::from_secs(2);
 /// A visitor notices.
 const SLOW: Duration = Duration::from_secs(1);
 
-pub(super) fn findings(address: &Address, script: Option<&Script>, first: &Answer) -> Vec<Finding> {
+pub(super) fn findings(
+    address: &Address,
+    script: Option<&Script>,
+    first: &Answer,
+    report: &mut Findings,
+) {
     match measure(address, script) {
-        Ok((is_kept, times)) => vec![kept(is_kept), pace(first.took, times)],
-        Err(error) => vec![Finding::red(
+        Ok((is_kept, times)) => {
+            kept(is_kept, report);
+            pace(first.took, times, report);
+        }
+        Err(error) => report.red(
             words!("a further GET / has no answer: {error}"),
             "it answers once and then no more: its log says why",
-        )],
+        ),
     }
 }
 
@@ -67,10 +75,10 @@ fn measure(address: &Address, script: Option<&Script>) -> io::Result<(bool, Vec<
 /// Some applications close a connection after a number of requests: that is no failure.
 const REQUESTS_OF_A_CONNECTION: usize = 10;
 
-fn kept(is_kept: bool) -> Finding {
+fn kept(is_kept: bool, report: &mut Findings) {
     match is_kept {
-        true => Finding::green("it keeps a connection open when it is asked to"),
-        false => Finding::yellow(
+        true => report.green("it keeps a connection open when it is asked to"),
+        false => report.yellow(
             "it closes each connection, also one that it is asked to keep",
             "leave out nginx's keepalive and fastcgi_keep_conn, mod_proxy_fcgi's enablereuse=on",
         ),
@@ -78,7 +86,7 @@ fn kept(is_kept: bool) -> Finding {
 }
 
 /// `times` is not empty.
-fn pace(first: Duration, mut times: Vec<Duration>) -> Finding {
+fn pace(first: Duration, mut times: Vec<Duration>, report: &mut Findings) {
     sort(&mut times, |one, other| one > other);
     let median = times[times.len() / 2];
     let slowest = times[times.len() - 1];
@@ -90,11 +98,11 @@ fn pace(first: Duration, mut times: Vec<Duration>) -> Finding {
         shown(slowest)
     );
     match median >= SLOW {
-        true => Finding::yellow(
+        true => report.yellow(
             what,
             "find out what it waits for; a process that is started for each request is slow as well",
         ),
-        false => Finding::green(what),
+        false => report.green(what),
     }
 }
 
@@ -106,13 +114,14 @@ mod tests {
     #[test]
     fn the_one_in_the_middle_counts() {
         let ms = Duration::from_millis;
-        let found = pace(ms(30), vec![ms(5000), ms(2), ms(12)]);
+        let paced = |first, times| Findings::one(|report| pace(ms(first), times, report));
+        let found = paced(30, vec![ms(5000), ms(2), ms(12)]);
         assert_eq!(found.level, Level::Green);
         assert_eq!(
             found.what,
             "GET / takes 12 ms (median of 3; the first took 30 ms, the slowest of them 5.0 s)"
         );
-        assert_eq!(pace(ms(1), vec![ms(1000)]).level, Level::Yellow);
+        assert_eq!(paced(1, vec![ms(1000)]).level, Level::Yellow);
         for (us, text) in [
             (254, "0.25 ms"),
             (9_999, "10.00 ms"),

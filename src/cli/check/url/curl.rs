@@ -1,7 +1,7 @@
 //! Fetching, by the program curl: it knows https, proxies and certificates. A TLS library would be larger than all the rest
 //! of this program, and would want the system's certificates found; curl is on nearly every host.
 
-use super::super::Finding;
+use super::super::Findings;
 use super::Url;
 use crate::cli::front::front_of;
 use crate::cli::words::{Words, words};
@@ -61,10 +61,10 @@ impl Failure {
         }
     }
 
-    pub(super) fn finding(&self, url: &Url) -> Finding {
+    pub(super) fn finding(&self, url: &Url, report: &mut Findings) {
         let code = match self {
             Failure::NoCurl(_) => {
-                return Finding::red(
+                return report.red(
                     self.sentence(),
                     "install curl: apt-get install curl, apk add curl, dnf install curl; or ask from another machine, by fcgi check --url",
                 );
@@ -87,7 +87,7 @@ impl Failure {
             }
             _ => "see what curl says",
         };
-        Finding::red(
+        report.red(
             words!("{} does not answer: {}", url.shown(), self.sentence()),
             remedy,
         )

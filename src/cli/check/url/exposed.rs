@@ -1,6 +1,6 @@
 //! Files that nobody may read and the web server sends: the program itself, databases, settings, backups.
 
-use super::super::Finding;
+use super::super::Findings;
 use super::super::progress::Progress;
 use super::curl::{self, Got};
 use super::{Url, page};
@@ -72,7 +72,8 @@ pub(super) fn findings(
     name: Option<&str>,
     folder: Option<&Path>,
     progress: &Progress,
-) -> Vec<Finding> {
+    report: &mut Findings,
+) {
     let mut candidates = folder.map(beside).unwrap_or_default();
     for (name, kind) in common(name) {
         if !candidates.iter().any(|other| other.name == name) {
@@ -96,7 +97,7 @@ pub(super) fn findings(
         urls.map(move |url| (candidate, url))
     });
     let all = candidates.len() * bases.len();
-    let (mut findings, mut failed, mut asked) = (Vec::new(), None, 0);
+    let (told, mut failed, mut asked) = (report.len(), None, 0);
     // Where each answer is an error of the server's, nobody knows what comes back once that is mended.
     let mut is_any_told = false;
     let begin = Instant::now();
@@ -106,41 +107,40 @@ pub(super) fn findings(
         }
         progress.say(&format!("asking for files, {asked} of {all}"));
         match curl::get(&url) {
-            Ok(got) if is_sent(candidate, &got) => findings.push(candidate.finding(&url)),
+            Ok(got) if is_sent(candidate, &got) => candidate.finding(&url, report),
             Ok(got) => is_any_told |= got.status < 500,
             Err(failure) => failed = Some((candidate.name, failure)),
         }
         asked += 1;
     }
     if let Some((name, failure)) = failed {
-        findings.push(Finding::yellow(
+        report.yellow(
             words!("{name} could not be asked for: {}", failure.sentence()),
             "ask again; a web server may shut out who asks for such names",
-        ));
+        );
     }
     if asked < all {
-        findings.push(Finding::yellow(
+        report.yellow(
             words!("{} addresses of files were not asked for", all - asked),
             "move what visitors need not have out of the folder",
-        ));
+        );
     }
-    if findings.is_empty() && is_any_told {
+    if report.len() == told && is_any_told {
         let names = candidates.iter().map(|other| other.name);
         let mut names: Vec<Words> = names.take(MOST_SHOWN).collect();
         if candidates.len() > names.len() {
             names.push(words!("{} more", candidates.len() - names.len()));
         }
-        findings.push(Finding::green(words!(
+        report.green(words!(
             "no file comes back that nobody may read; asked in {} were {}",
             joined(&mut bases.iter().map(Url::shown), " and "),
             joined(&mut names.into_iter(), ", ")
-        )));
+        ));
     }
-    findings
 }
 
 impl Candidate {
-    fn finding(&self, url: &Url) -> Finding {
+    fn finding(&self, url: &Url, report: &mut Findings) {
         let what = match self.kind {
             Kind::Program => "a program's bytes",
             Kind::Database => "a database, which all can read",
@@ -160,7 +160,7 @@ impl Candidate {
             }
             _ => "remove it, or deny it, as conf htaccess prints; nginx: deny all",
         };
-        Finding::red(words!("{} comes back: {what}", url.shown()), remedy)
+        report.red(words!("{} comes back: {what}", url.shown()), remedy)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a page says of who made it: the program, or the web server in its place. Pure but for the files it may be.
 
-use super::super::Finding;
+use super::super::Findings;
 use super::Url;
 use super::curl::Got;
 use crate::cli::front::front_of;
@@ -62,7 +62,7 @@ pub(super) fn own(got: &Got) -> Option<&'static str> {
 }
 
 /// `folder`: where the program lies.
-pub(super) fn finding(url: &Url, got: &Got, folder: Option<&Path>) -> Finding {
+pub(super) fn finding(url: &Url, got: &Got, folder: Option<&Path>, report: &mut Findings) {
     let what = words!(
         "{} is answered {}, {}, within {}",
         url.shown(),
@@ -71,42 +71,42 @@ pub(super) fn finding(url: &Url, got: &Got, folder: Option<&Path>) -> Finding {
         super::super::connect::shown(got.took)
     );
     if let Some(to) = got.redirect() {
-        return Finding::yellow(
+        return report.yellow(
             words!("{what}: it leads to {to}"),
             "if that is the application too, check it at that address",
         );
     }
     match (got.status, own(got)) {
-        (500.., own) => Finding::red(what, of_failure(got.status, own)),
-        (status, Some(server)) => Finding::red(
+        (500.., own) => report.red(what, of_failure(got.status, own)),
+        (status, Some(server)) => report.red(
             words!("{what}, by {server} itself and not by the program"),
             of_refusal(status),
         ),
-        (401, None) => Finding::yellow(
+        (401, None) => report.yellow(
             words!("{what}: it wants a password"),
             "https://NAME:PASSWORD@host/ gives one",
         ),
-        (400.., None) => Finding::yellow(what, "the program answers so; name a page that it has"),
-        _ => of_success(what, got, folder),
+        (400.., None) => report.yellow(what, "the program answers so; name a page that it has"),
+        _ => of_success(what, got, folder, report),
     }
 }
 
-fn of_success(what: Words, got: &Got, folder: Option<&Path>) -> Finding {
+fn of_success(what: Words, got: &Got, folder: Option<&Path>, report: &mut Findings) {
     if got.body.starts_with(b"\x7fELF") {
-        return Finding::red(
+        return report.red(
             words!("{what}, and is a program's bytes"),
             "the web server sends the program instead of running it: conf htaccess, conf nginx and the others print what it needs",
         );
     }
     let text = String::from_utf8_lossy(&got.body);
     if text.contains("<title>Index of /") {
-        return Finding::red(
+        return report.red(
             words!("{what}, and lists the folder's files"),
             "Options -Indexes, and the lines that conf htaccess prints",
         );
     }
     if let Some((_, server)) = WELCOME.iter().find(|(words, _)| text.contains(words)) {
-        return Finding::yellow(
+        return report.yellow(
             words!("{what}, and is {server}'s own first page"),
             "the web server does not know the program at this address: conf prints what it needs; or name the program's",
         );
@@ -114,12 +114,12 @@ fn of_success(what: Words, got: &Got, folder: Option<&Path>) -> Finding {
     let mut index = ["index.html", "index.htm", "index.php"].into_iter();
     let is_it = |name: &&str| folder.is_some_and(|folder| is_file(&folder.join(name), &got.body));
     if let Some(name) = index.find(is_it) {
-        return Finding::yellow(
+        return report.yellow(
             words!("{what}, and is the file {name}, not the program's"),
             words!("remove {name}, or name a page of the program's"),
         );
     }
-    Finding::green(what)
+    report.green(what)
 }
 
 /// Whether these are the first bytes of the file.
@@ -203,7 +203,8 @@ mod tests {
             (503, "set up wrong", Level::Red, "settings are wrong"),
             (504, "", Level::Red, "ProxyTimeout"),
         ] {
-            let found = finding(&url, &Got::of(status, "text/html", body), None);
+            let got = Got::of(status, "text/html", body);
+            let found = Findings::one(|report| finding(&url, &got, None, report));
             assert_eq!(found.level, level, "{found:?}");
             assert!(found.remedy.contains(words), "{words}: {found:?}");
         }
