@@ -30,9 +30,9 @@ pub(super) const FLAGS: &[Own] = &[
 /// A request, whole.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
-    pub(super) method: String,
+    pub(super) method: Words,
     /// Path and query, as they were typed.
-    pub(super) target: String,
+    pub(super) target: Words,
     pub(super) params: Vec<Pair>,
     pub(super) body: Vec<u8>,
 }
@@ -47,25 +47,31 @@ impl Asked {
     pub(super) fn of(
         matches: &Matches,
         target: &str,
-        method: Option<&str>,
+        method: Option<Words>,
     ) -> Result<Asked, String> {
         let (target, body) = with_query(matches, target, Body::of(matches)?)?;
         if method == Some("HEAD") && !matches!(body, Body::None) {
             return Err("--head asks without a body; leave it or the body out".into());
         }
         let method = method_of(matches, method, &body)?;
-        let mut ask = request(&method, &target);
+        let mut ask = request(method, target);
         for (name, value) in headers(matches, &body)? {
-            ask = ask.header(&name, value);
+            ask = ask.header(name, value);
         }
         ask = match body {
             Body::None => ask,
             Body::Data(data) => ask.body(data),
-            Body::Form(fields) => fields.iter().fold(ask, |ask, field| {
-                let (file_name, content_type) = (&field.file_name, &field.content_type);
-                let (file_name, content_type) = (file_name.as_deref(), content_type.as_deref());
-                ask.part(&field.name, file_name, content_type, &field.content)
-            }),
+            Body::Form(fields) => {
+                for field in &fields {
+                    ask = ask.part(
+                        field.name,
+                        field.file_name,
+                        field.content_type,
+                        &field.content,
+                    );
+                }
+                ask
+            }
         };
         let (mut params, body) = ask.into_parts();
         if let Some(file) = matches.opt_str("script-filename") {
@@ -170,9 +176,9 @@ pub(super) fn remedy(error: &io::Error) -> &'static str {
 }
 
 /// With `--get`, the data go behind the path's question mark, and there is no body.
-fn with_query(matches: &Matches, target: &str, body: Body) -> Result<(String, Body), Words> {
+fn with_query(matches: &Matches, target: &str, body: Body) -> Result<(Words, Body), Words> {
     let data = match (matches.opt_present("get"), body) {
-        (false, body) => return Ok((target.to_owned(), body)),
+        (false, body) => return Ok((words!("{target}"), body)),
         (true, Body::Data(data)) => data,
         (true, Body::None | Body::Form(_)) => {
             return Err("--get puts data into the query; write --data NAME=VALUE, too");
@@ -181,7 +187,7 @@ fn with_query(matches: &Matches, target: &str, body: Body) -> Result<(String, Bo
     let between = if target.contains('?') { '&' } else { '?' };
     match String::from_utf8(data) {
         Ok(data) if !data.contains(is_illegal) => {
-            Ok((format!("{target}{between}{data}"), Body::None))
+            Ok((words!("{target}{between}{data}"), Body::None))
         }
         _ => Err(
             "--get: the data have what no path can have; write --data-urlencode, which encodes it",
@@ -195,27 +201,26 @@ fn is_illegal(c: char) -> bool {
 }
 
 /// `needed` is what another flag asks for.
-fn method_of(matches: &Matches, needed: Option<&str>, body: &Body) -> Result<String, Words> {
+fn method_of(matches: &Matches, needed: Option<Words>, body: &Body) -> Result<Words, Words> {
     match (matches.opt_str("request"), needed, body) {
-        (Some(method), ..) if is_token(&method) => Ok(method),
+        (Some(method), ..) if is_token(&method) => Ok(method.leak()),
         (Some(method), ..) => Err(words!(
             "--request: {method:?} is not legal in HTTP; write GET, POST and the like"
         )),
-        (None, Some(method), _) => Ok(method.to_owned()),
-        (None, None, Body::None) => Ok("GET".to_owned()),
-        (None, None, _) => Ok("POST".to_owned()),
+        (None, Some(method), _) => Ok(method),
+        (None, None, Body::None) => Ok("GET"),
+        (None, None, _) => Ok("POST"),
     }
 }
 
 /// What is sent if nothing else is said, as by every browser; then what is said. Repeated ones are joined, as web servers do.
-fn headers(matches: &Matches, body: &Body) -> Result<Vec<(String, String)>, Words> {
-    let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+fn headers(matches: &Matches, body: &Body) -> Result<Vec<(Words, Words)>, Words> {
     let mut headers = vec![
-        own("User-Agent", concat!("fcgi/", env!("CARGO_PKG_VERSION"))),
-        own("Accept", "*/*"),
+        ("User-Agent", concat!("fcgi/", env!("CARGO_PKG_VERSION"))),
+        ("Accept", "*/*"),
     ];
     if matches!(body, Body::Data(_)) {
-        headers.push(own("Content-Type", "application/x-www-form-urlencoded"));
+        headers.push(("Content-Type", "application/x-www-form-urlencoded"));
     }
     let ours = headers.len();
     let mut texts = matches.opt_strs("header");
@@ -224,24 +229,24 @@ fn headers(matches: &Matches, body: &Body) -> Result<Vec<(String, String)>, Word
         texts.push(format!("Cookie: {cookie}"));
     }
     for text in texts {
-        let (name, value) = header(&text)?;
+        let (name, value) = header(text.leak())?;
         if name.eq_ignore_ascii_case("content-type") && matches!(body, Body::Form(_)) {
             return Err("--header: --form sets Content-Type, with the boundary; leave it out");
         }
-        let is_same = |other: &(String, String)| other.0.eq_ignore_ascii_case(name);
+        let is_same = |other: &(Words, Words)| other.0.eq_ignore_ascii_case(name);
         let place = headers.iter().position(is_same);
         match (place, value) {
-            (Some(place), None) => headers[place].0.clear(),
-            (Some(place), Some(value)) if place < ours => headers[place] = own(name, value),
+            (Some(place), None) => headers[place].0 = "",
+            (Some(place), Some(value)) if place < ours => headers[place] = (name, value),
             (Some(place), Some(value)) => {
                 let between = match name.eq_ignore_ascii_case("cookie") {
                     true => "; ",
                     false => ", ",
                 };
-                headers[place].1 += between;
-                headers[place].1 += value;
+                let before = headers[place].1;
+                headers[place].1 = words!("{before}{between}{value}");
             }
-            (None, Some(value)) => headers.push(own(name, value)),
+            (None, Some(value)) => headers.push((name, value)),
             (None, None) => {}
         }
     }
@@ -250,7 +255,7 @@ fn headers(matches: &Matches, body: &Body) -> Result<Vec<(String, String)>, Word
 }
 
 /// `Name: value`; `Name;` has none, `Name:` takes it away (curl).
-fn header(text: &str) -> Result<(&str, Option<&str>), Words> {
+fn header(text: Words) -> Result<(Words, Option<Words>), Words> {
     let (name, value) = match (text.split_once(':'), text.strip_suffix(';')) {
         (Some((name, value)), _) => (name, Some(value.trim()).filter(|value| !value.is_empty())),
         (None, Some(name)) => (name, Some("")),

@@ -22,10 +22,10 @@ pub(super) enum Body {
 /// A part of a multipart form.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Field {
-    pub(super) name: String,
+    pub(super) name: Words,
     /// A file's.
-    pub(super) file_name: Option<String>,
-    pub(super) content_type: Option<String>,
+    pub(super) file_name: Option<Words>,
+    pub(super) content_type: Option<Words>,
     pub(super) content: Vec<u8>,
 }
 
@@ -43,8 +43,11 @@ impl Body {
             (Some(data), []) => Ok(Body::Data(data)),
             (None, []) => Ok(Body::None),
             (None, form) => {
-                let fields = form.iter().map(|text| field(text, &mut left));
-                fields.collect::<Result<_, _>>().map(Body::Form)
+                let mut fields = Vec::new();
+                for text in form {
+                    fields.push(field(text, &mut left)?);
+                }
+                Ok(Body::Form(fields))
             }
         }
     }
@@ -78,13 +81,18 @@ fn data(matches: &Matches, left: &mut usize) -> Result<Option<Vec<u8>>, Words> {
         given.extend(texts.map(|(place, text)| (place, text, read)));
     }
     sort(&mut given, |one, other| one.0 > other.0);
-    let pieces: Result<Vec<Vec<u8>>, Words> = given
-        .iter()
-        .map(|(_, text, read)| read(text, left))
-        .collect();
-    Ok(Some(pieces?)
-        .filter(|pieces| !pieces.is_empty())
-        .map(|pieces| pieces.join(&b'&')))
+    let mut data = None;
+    for (_, text, read) in &given {
+        let piece = read(text, left)?;
+        match &mut data {
+            None => data = Some(piece),
+            Some(data) => {
+                data.push(b'&');
+                data.extend(piece);
+            }
+        }
+    }
+    Ok(data)
 }
 
 /// Of a file without line ends and NULs.
@@ -124,11 +132,11 @@ fn field(text: &str, left: &mut usize) -> Result<Field, Words> {
         Some(("<", file)) => (read(file, left)?, None),
         _ => (value.as_bytes().to_vec(), None),
     };
-    let file_name = file_name.map(str::to_owned).or(own_name);
-    let content_type = content_type.or(file_name.as_deref().map(usual_type));
+    let file_name = file_name.map(|name| words!("{name}")).or(own_name);
+    let content_type = content_type.map(|content_type| words!("{content_type}"));
     Ok(Field {
-        name: name.to_owned(),
-        content_type: content_type.map(str::to_owned),
+        name: words!("{name}"),
+        content_type: content_type.or(file_name.map(usual_type)),
         file_name,
         content,
     })
@@ -149,9 +157,9 @@ fn options(mut value: &str) -> (&str, [Option<&str>; 2]) {
     (value, options)
 }
 
-fn last_name(file: &str) -> String {
+fn last_name(file: &str) -> Words {
     let last = Path::new(file).file_name();
-    last.map_or("-".into(), |last| last.to_string_lossy().into_owned())
+    last.map_or("-", |last| words!("{}", last.display()))
 }
 
 /// By the ending, as curl guesses it.
@@ -203,15 +211,15 @@ mod tests {
     #[track_caller]
     fn assert_field(
         text: &str,
-        file_name: Option<&str>,
-        content_type: Option<&str>,
+        file_name: Option<Words>,
+        content_type: Option<Words>,
         content: &str,
     ) {
         let found = field(text, &mut 1000).unwrap();
         let wanted = Field {
             name: "n".into(),
-            file_name: file_name.map(str::to_owned),
-            content_type: content_type.map(str::to_owned),
+            file_name,
+            content_type,
             content: content.into(),
         };
         assert_eq!(found, wanted, "{text}");
