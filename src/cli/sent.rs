@@ -217,7 +217,7 @@ mod tests {
     ) {
         let found = field(text, &mut 1000).unwrap();
         let wanted = Field {
-            name: "n".into(),
+            name: "n",
             file_name,
             content_type,
             content: content.into(),

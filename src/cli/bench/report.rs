@@ -97,8 +97,8 @@ impl Report<'_> {
              \"requests\":{},\"requests_per_second\":{},\"bytes_received\":{},\"bytes_received_per_second\":{},\
              \"bytes_sent\":{},\"bytes_sent_per_second\":{},\"ms\":{{",
             quoted(&plan.connect.to_string()),
-            quoted(&plan.asked.method),
-            quoted(&plan.asked.target),
+            quoted(plan.asked.method),
+            quoted(plan.asked.target),
             plan.connections,
             plan.threads,
             plan.keep_conn,

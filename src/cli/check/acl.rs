@@ -106,7 +106,7 @@ mod tests {
             let person = Person {
                 name: "",
                 uid,
-                groups: groups.to_vec(),
+                groups: groups.to_vec().leak(),
             };
             let found = judge(&entries, &person, wanted, 1000, 1000);
             assert_eq!(found, is_let, "{uid} {groups:?} {wanted}");

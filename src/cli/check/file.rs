@@ -154,7 +154,7 @@ fn folder_writable(folder: &Node, report: &mut Findings) {
 
 fn mounted(file: &Path, report: &mut Findings) {
     let mounts = text_of(Path::new("/proc/self/mounts")).unwrap_or_default();
-    if let Some(folder) = noexec(&mounts, file) {
+    if let Some(folder) = noexec(mounts, file) {
         report.red(
             words!(
                 "nothing can be run below {}: it is mounted noexec",
@@ -205,7 +205,7 @@ mod tests {
 
     fn node(mode: u32) -> Node {
         Node {
-            path: "/srv/app.fcgi".into(),
+            path: Path::new("/srv/app.fcgi"),
             mode,
             uid: 0,
             gid: 0,

@@ -5,7 +5,7 @@ use super::libraries::{self, Missing};
 use super::script;
 use super::{Findings, Subject};
 use crate::cli::front::front_of;
-use crate::cli::words::words;
+use crate::cli::words::{Words, words};
 use std::fs::{self, File};
 use std::path::Path;
 
@@ -109,7 +109,7 @@ fn lacking(missing: &[Missing], report: &mut Findings) {
     }
 }
 
-fn outdated(versions: &[String], report: &mut Findings) {
+fn outdated(versions: &[Words], report: &mut Findings) {
     if !versions.is_empty() {
         report.red(
             words!(
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn without_its_loader_it_does_not_begin() {
         let elf = Elf {
-            interpreter: Some("/lib/ld-musl-x86_64.so.1".into()),
+            interpreter: Some("/lib/ld-musl-x86_64.so.1"),
             ..Elf::default()
         };
         let judged =

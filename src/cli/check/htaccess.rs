@@ -3,7 +3,7 @@
 use super::apache::Allowed;
 use super::person::{Node, READ};
 use super::{Findings, Subject, apache, base, circles, shape, text_of};
-use crate::cli::words::words;
+use crate::cli::words::{joined, words};
 use std::path::Path;
 
 pub(super) fn findings(subject: &Subject, report: &mut Findings) {
@@ -44,11 +44,11 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     let (name, folder) = (subject.name(), subject.site());
     let configs = apache::configs();
     let allowed = apache::allow_override(&configs, folder);
-    let configuration: String = configs.into_iter().map(|config| config.text).collect();
-    let around = Around::of(&configuration, allowed, folder, &name);
+    let configuration = joined(&mut configs.into_iter().map(|config| config.text), "");
+    let around = Around::of(configuration, allowed, folder, &name);
     let exists = |file: &str| folder.join(file).exists();
-    judge(&text, &name, &around, &exists, report);
-    base::judge(&text, folder, &configuration, report);
+    judge(text, &name, &around, &exists, report);
+    base::judge(text, folder, configuration, report);
 }
 
 /// Whether the text in the program's folder gives it to a server of its own: `SetHandler "proxy:unix:/run/x|fcgi://y"`.
@@ -476,7 +476,7 @@ mod tests {
         let allowed = allowed.map(|value| Allowed {
             value: value.into(),
             folder: "/srv".into(),
-            file: "/etc/a.conf".into(),
+            file: Path::new("/etc/a.conf"),
         });
         let around = Around {
             allowed,
@@ -560,7 +560,7 @@ mod tests {
             allowed: Some(Allowed {
                 value: "FileInfo".into(),
                 folder: "/srv".into(),
-                file: "/etc/a.conf".into(),
+                file: Path::new("/etc/a.conf"),
             }),
             ..around
         };
@@ -581,7 +581,7 @@ mod tests {
                 allowed: Some(Allowed {
                     value: "None".into(),
                     folder: place.into(),
-                    file: "/etc/a.conf".into(),
+                    file: Path::new("/etc/a.conf"),
                 }),
                 ..Around::default()
             };

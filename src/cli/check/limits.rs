@@ -16,10 +16,10 @@ type Limit = (Option<u64>, Option<u64>);
 
 pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     let text = text_of(Path::new("/proc/self/limits")).unwrap_or_default();
-    judge(&text, &subject.server, report);
+    judge(text, &subject.server, report);
     of_group(&subject.server, report);
     if report.is_empty() {
-        let files = limit(&text, "Max open files").1;
+        let files = limit(text, "Max open files").1;
         let connections = subject.server.limits.max_connections;
         let files = files.map_or("unlimited".into(), |files| files.to_string());
         report.green(words!(
@@ -82,7 +82,7 @@ pub(super) fn limit(text: &str, name: &str) -> Limit {
 /// The least limit of that name, of this process's control group and those above: `memory.max`, `pids.max`.
 pub(super) fn group_limit(name: &str) -> Option<u64> {
     let text = text_of(Path::new("/proc/self/cgroup"))?;
-    let limits = limit_files(&text, name).into_iter();
+    let limits = limit_files(text, name).into_iter();
     let limits = limits.filter_map(|file| text_of(&file)?.trim().parse().ok());
     // cgroup v1 writes no limit as the largest number of whole pages.
     limits.filter(|&limit| limit < 1 << 60).min()

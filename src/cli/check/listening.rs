@@ -32,8 +32,9 @@ pub(super) fn unix() -> Vec<(u64, PathBuf)> {
 
 /// All TCP addresses on which somebody listens, with user and number.
 pub(super) fn tcp() -> Vec<(SocketAddr, u32, u64)> {
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(table_of);
-    tables.iter().flat_map(|table| tcp_of(table)).collect()
+    let mut all = tcp_of(&table_of("/proc/net/tcp"));
+    all.extend(tcp_of(&table_of("/proc/net/tcp6")));
+    all
 }
 
 /// The process that has a socket open, and its user, where this user may see it.

@@ -23,9 +23,9 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
         return;
     }
     let limits = text_of(Path::new("/proc/self/limits")).unwrap_or_default();
-    let space = limit(&limits, "Max address space").0;
+    let space = limit(limits, "Max address space").0;
     let status = text_of(Path::new("/proc/self/status")).unwrap_or_default();
-    let program = size(&status, "VmSize:");
+    let program = size(status, "VmSize:");
     let group = group_limit("memory.max");
     judge(&subject.server, program, space, group, report);
 }

@@ -179,7 +179,7 @@ impl Subject {
             is_surely,
             connect: wish.connect.clone(),
             script: wish.script.as_deref().map(Script::file).transpose()?,
-            url: wish.url.clone(),
+            url: wish.url,
             program,
             file,
             is_this,
@@ -314,8 +314,8 @@ fn people(named: Option<&str>) -> Result<(Vec<Person>, bool), Words> {
 
 /// The text of a regular file; `None` for what is none, is not there or may not be read. A named pipe would keep us
 /// waiting.
-fn text_of(path: &Path) -> Option<String> {
+fn text_of(path: &Path) -> Option<Words> {
     fs::metadata(path).ok().filter(|found| found.is_file())?;
     let bytes = front_of(&mut File::open(path).ok()?, LARGEST_TEXT).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    Some(words!("{}", String::from_utf8_lossy(&bytes)))
 }

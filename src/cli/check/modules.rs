@@ -6,7 +6,7 @@ use crate::cli::words::words;
 
 pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     let text = text_of(&subject.site().join(".htaccess"));
-    judge(&text.unwrap_or_default(), apache::has("rewrite"), report);
+    judge(text.unwrap_or_default(), apache::has("rewrite"), report);
 }
 
 fn judge(text: &str, is_on: Option<bool>, report: &mut Findings) {

@@ -6,7 +6,7 @@ use crate::cli::words::{Words, words};
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub(super) const READ: u32 = 4;
 pub(super) const WRITE: u32 = 2;
@@ -27,17 +27,17 @@ pub(super) const WEB_SERVERS: [&str; 10] = [
     "cherokee-worker",
 ];
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Person {
     pub(super) name: Words,
     pub(super) uid: u32,
-    pub(super) groups: Vec<u32>,
+    pub(super) groups: &'static [u32],
 }
 
 /// A file or folder, as far as it matters to who may use it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Node {
-    pub(super) path: PathBuf,
+    pub(super) path: &'static Path,
     pub(super) mode: u32,
     pub(super) uid: u32,
     pub(super) gid: u32,
@@ -52,7 +52,7 @@ impl Person {
         Some(Person {
             name: name_of(uid),
             uid,
-            groups,
+            groups: groups.leak(),
         })
     }
 
@@ -98,7 +98,7 @@ impl Person {
         if self.uid == 0 {
             return wanted & RUN == 0 || node.is_folder || node.mode & 0o111 != 0;
         }
-        let listed = acl::lets(self, wanted, &node.path, node.uid, node.gid);
+        let listed = acl::lets(self, wanted, node.path, node.uid, node.gid);
         if let Some(is_let) = listed {
             return is_let;
         }
@@ -123,7 +123,7 @@ impl Node {
 
     pub(super) fn of(path: &Path, found: &Metadata) -> Node {
         Node {
-            path: path.to_owned(),
+            path: path.to_owned().leak(),
             mode: found.mode() & 0o7777,
             uid: found.uid(),
             gid: found.gid(),
@@ -190,7 +190,7 @@ fn find(text: &str, users: &str, groups: &str) -> Option<Person> {
         return number.map(|uid| Person {
             name: words!("user {uid}"),
             uid,
-            groups: Vec::new(),
+            groups: &[],
         });
     };
     let name = account[0];
@@ -202,7 +202,7 @@ fn find(text: &str, users: &str, groups: &str) -> Option<Person> {
     Some(Person {
         name: words!("{name}"),
         uid: account.get(2)?.parse().ok()?,
-        groups: own.into_iter().chain(others).collect(),
+        groups: own.into_iter().chain(others).collect::<Vec<u32>>().leak(),
     })
 }
 
@@ -237,14 +237,14 @@ mod tests {
         Person {
             name: "",
             uid,
-            groups: groups.to_vec(),
+            groups: groups.to_vec().leak(),
         }
     }
 
     #[test]
     fn owner_before_group_before_others() {
         let node = |mode| Node {
-            path: PathBuf::new(),
+            path: Path::new(""),
             mode,
             uid: 1000,
             gid: 33,
@@ -272,9 +272,9 @@ mod tests {
             name: "www-data",
             ..person(33, &[33, 1000])
         };
-        assert_eq!(find("www-data", users, groups), Some(www.clone()));
+        assert_eq!(find("www-data", users, groups), Some(www));
         for number in ["33", "033", "+33"] {
-            assert_eq!(find(number, users, groups), Some(www.clone()), "{number}");
+            assert_eq!(find(number, users, groups), Some(www), "{number}");
         }
         assert_eq!(find("nobody", users, groups), None);
         assert_eq!(find("77", users, groups).unwrap().uid, 77);

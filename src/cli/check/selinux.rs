@@ -8,7 +8,7 @@ const ENFORCES: &str = "/sys/fs/selinux/enforce";
 
 pub(super) fn findings(_: &Subject, report: &mut Findings) {
     let said = text_of(Path::new(ENFORCES));
-    judge(said.as_deref(), report);
+    judge(said, report);
 }
 
 fn judge(said: Option<&str>, report: &mut Findings) {

@@ -59,14 +59,14 @@ fn of_file(subject: &Subject, address: &Address, report: &mut Findings) {
     let there = look(&path);
     of_folder(&folder, &there, &me, report);
     state(address, &there, &folder, &me, report);
-    if swept(&folder.path) {
+    if swept(folder.path) {
         report.yellow(
             words!("{} is emptied now and then, and services with a private one (PrivateTmp) do not see it", folder.path.display()),
             "choose a folder below /run",
         );
     }
     let socket = match &there {
-        There::Listening(node, _) => Some(node.clone()),
+        There::Listening(node, _) => Some(*node),
         There::Nothing | There::Stale(_) => to_be_made(&subject.server.permit, &path, &me),
         There::Else => None,
     };
@@ -185,7 +185,7 @@ fn to_be_made(permit: &Permit, path: &Path, me: &Person) -> Option<Node> {
     // What the usual umask of 022 leaves of 0660, unless a group is named.
     let usual = if group.is_some() { 0o660 } else { 0o640 };
     Some(Node {
-        path: path.to_owned(),
+        path: path.to_owned().leak(),
         mode: permit.mode.unwrap_or(usual),
         uid: user.unwrap_or(me.uid),
         gid: group.unwrap_or(own_group),
@@ -261,7 +261,7 @@ mod tests {
 
     fn node(mode: u32, uid: u32) -> Node {
         Node {
-            path: "/run/x".into(),
+            path: Path::new("/run/x"),
             mode,
             uid,
             gid: uid,
@@ -273,7 +273,7 @@ mod tests {
         Person {
             name: "ada",
             uid,
-            groups: vec![uid],
+            groups: vec![uid].leak(),
         }
     }
 

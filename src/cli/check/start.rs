@@ -27,7 +27,7 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
         return;
     }
     let text = text_of(&beside).unwrap_or_default();
-    let is_proxied = htaccess::is_proxied(&text, &subject.name());
+    let is_proxied = htaccess::is_proxied(text, &subject.name());
     match () {
         () if is_proxied => report.green(PROXIED),
         () if apache::has("fastcgi") == Some(true) => report.green(MOD_FASTCGI),

@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn both_have_to_be_of_one_user_and_group() {
         let node = |uid, gid| Node {
-            path: "/srv/app.fcgi".into(),
+            path: Path::new("/srv/app.fcgi"),
             mode: 0o755,
             uid,
             gid,

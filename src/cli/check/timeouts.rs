@@ -43,16 +43,11 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     if subject.server.listen.is_empty() {
         let text = configuration();
         if subject.site().join(".htaccess").exists() || apache::has("fcgid") == Some(true) {
-            theirs.push(Theirs::read("FcgidIOTimeout", 40, Kind::Answer, &text));
+            theirs.push(Theirs::read("FcgidIOTimeout", 40, Kind::Answer, text));
         }
     } else {
         let text = text_of_all(&NGINX);
-        theirs.push(Theirs::read(
-            "fastcgi_read_timeout",
-            60,
-            Kind::Answer,
-            &text,
-        ));
+        theirs.push(Theirs::read("fastcgi_read_timeout", 60, Kind::Answer, text));
         theirs.push(Theirs::read("keepalive_timeout", 60, Kind::Kept, ""));
     }
     for theirs in &theirs {

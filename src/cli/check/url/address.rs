@@ -6,12 +6,12 @@ use crate::cli::words::{Words, words};
 const MOST_FOLDERS: usize = 3;
 
 /// `http://` or `https://`, a host, and a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli) struct Url {
     /// `https://ada:secret@example.org:8443`
-    origin: String,
+    origin: Words,
     /// Begins with a slash; with its query.
-    target: String,
+    target: Words,
 }
 
 impl Url {
@@ -45,8 +45,8 @@ impl Url {
         let (origin, target) = text.split_at(end);
         let slash = if target.starts_with('/') { "" } else { "/" };
         Ok(Url {
-            origin: origin.to_owned(),
-            target: format!("{slash}{target}"),
+            origin: words!("{origin}"),
+            target: words!("{slash}{target}"),
         })
     }
 
@@ -78,8 +78,8 @@ impl Url {
         };
         ends.reverse();
         let folder = |end: usize| Url {
-            target: path[..=end].to_owned(),
-            ..self.clone()
+            target: words!("{}", &path[..=end]),
+            ..*self
         };
         ends.into_iter().map(folder).collect()
     }
@@ -87,8 +87,8 @@ impl Url {
     /// A name in this folder. Its slashes stay.
     pub(super) fn join(&self, name: &str) -> Url {
         Url {
-            target: self.target.clone() + &encoded(name),
-            ..self.clone()
+            target: words!("{}{}", self.target, encoded(name)),
+            ..*self
         }
     }
 
@@ -107,7 +107,7 @@ impl Url {
             && (is_clear(self) || !is_clear(&next))
         {
             let (scheme, rest) = next.origin.split_once("://")?;
-            next.origin = format!("{scheme}://{user}@{rest}");
+            next.origin = words!("{scheme}://{user}@{rest}");
         }
         Some(next)
     }

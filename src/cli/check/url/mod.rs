@@ -67,7 +67,7 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
 
 /// The page, and where it was found.
 fn first(url: &Url) -> Result<(Url, Got), curl::Failure> {
-    let mut url = url.clone();
+    let mut url = *url;
     let mut got = curl::get(&url)?;
     for _ in 0..MOST_REDIRECTS {
         let Some(next) = got.redirect().and_then(|to| url.on_same_host(to)) else {

@@ -41,7 +41,7 @@ impl Routes {
         let nowhere = self.nowhere.as_ref().filter(reached);
         let direct = self.direct.as_ref().filter(reached);
         nowhere
-            .map(|(url, _)| url.clone())
+            .map(|(url, _)| *url)
             .or_else(|| direct.map(|(url, _)| url.join("fcgi-check")))
     }
 
@@ -107,7 +107,7 @@ mod tests {
     fn rewriting_that_is_off_is_told() {
         let apache = "<!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN\">\n<html><head>\n<title>";
         let url = Url::parse("http://localhost/x").unwrap();
-        let route = |status, body: &str| Some((url.clone(), Got::of(status, "text/html", body)));
+        let route = |status, body: &str| Some((url, Got::of(status, "text/html", body)));
         let page = Got::of(200, "text/html", "mine");
         let of = |nowhere, direct| {
             let routes = Routes { nowhere, direct };
