@@ -48,10 +48,10 @@ impl Asked {
         matches: &Matches,
         target: &str,
         method: Option<Words>,
-    ) -> Result<Asked, String> {
+    ) -> Result<Asked, Words> {
         let (target, body) = with_query(matches, target, Body::of(matches)?)?;
         if method == Some("HEAD") && !matches!(body, Body::None) {
-            return Err("--head asks without a body; leave it or the body out".into());
+            return Err("--head asks without a body; leave it or the body out");
         }
         let method = method_of(matches, method, &body)?;
         let mut ask = request(method, target);
@@ -138,7 +138,7 @@ pub(super) fn target<'m>(
 ///
 /// # Errors
 /// One sentence, also for what nobody can connect to.
-pub(super) fn connect(matches: &Matches) -> Result<Option<Address>, String> {
+pub(super) fn connect(matches: &Matches) -> Result<Option<Address>, Words> {
     own::value(matches, "connect", |text| match flags::address(text)? {
         Address::Fd(_) => Err(format!(
             "{text} is a descriptor, and nobody listens at its other end; write unix:/path or 127.0.0.1:9000"
@@ -155,7 +155,7 @@ pub(super) fn connect(matches: &Matches) -> Result<Option<Address>, String> {
 ///
 /// # Errors
 /// One sentence.
-pub(super) fn time(matches: &Matches, name: &str, default: u64) -> Result<Duration, String> {
+pub(super) fn time(matches: &Matches, name: &str, default: u64) -> Result<Duration, Words> {
     let time = own::value(matches, name, |text| flags::seconds(text, LEAST_WAIT))?;
     Ok(time.unwrap_or(Duration::from_secs(default)))
 }

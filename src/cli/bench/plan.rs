@@ -3,6 +3,7 @@
 use crate::cli::asked::{self, Asked};
 use crate::cli::flags;
 use crate::cli::own::{self, Own, switch, text};
+use crate::cli::words::Words;
 use crate::net::Address;
 use getopts::Matches;
 use std::ffi::OsString;
@@ -50,7 +51,7 @@ impl Plan {
     /// One sentence.
     pub(in crate::cli) fn parse(
         arguments: impl Iterator<Item = OsString>,
-    ) -> Result<Option<Plan>, String> {
+    ) -> Result<Option<Plan>, Words> {
         match own::parse("bench", super::FLAGS, arguments)? {
             Some(matches) => Plan::of(&matches).map(Some),
             None => Ok(None),
@@ -69,7 +70,7 @@ impl Plan {
         self.asked.method != "HEAD"
     }
 
-    fn of(matches: &Matches) -> Result<Plan, String> {
+    fn of(matches: &Matches) -> Result<Plan, Words> {
         let requests = number(matches, "requests", MOST_REQUESTS)?;
         let connections = number(matches, "connections", 64 << 10)?.unwrap_or(8) as usize;
         let threads = number(matches, "threads", 256)?.unwrap_or(1) as usize;
@@ -99,6 +100,6 @@ impl Plan {
 }
 
 /// At least one.
-fn number(matches: &Matches, name: &str, most: u64) -> Result<Option<u64>, String> {
+fn number(matches: &Matches, name: &str, most: u64) -> Result<Option<u64>, Words> {
     own::value(matches, name, |value| flags::number(value, 1, most))
 }

@@ -1,6 +1,7 @@
 //! What came of the requests: `load` counts, one tally a thread; `report` tells their sum.
 
 use super::histogram::Histogram;
+use std::fmt::Arguments;
 use std::time::Duration;
 
 /// Why a request has no right answer, but for a wrong status, which is counted by its number.
@@ -77,9 +78,9 @@ impl Tally {
         self.sizes = Some((least.min(size), most.max(size)));
     }
 
-    pub(super) fn error(&mut self, kind: Kind, words: impl FnOnce() -> String) {
+    pub(super) fn error(&mut self, kind: Kind, words: Arguments<'_>) {
         self.errors[kind as usize] += 1;
-        self.examples[kind as usize].get_or_insert_with(words);
+        self.examples[kind as usize].get_or_insert_with(|| words.to_string());
     }
 
     pub(super) fn errors(&self, kind: Kind) -> u64 {

@@ -3,7 +3,7 @@
 use super::apache::Allowed;
 use super::person::{Node, READ};
 use super::{Findings, Subject, apache, base, circles, shape, text_of};
-use crate::cli::words::{joined, words};
+use crate::cli::words::{Words, joined, words};
 use std::path::Path;
 
 pub(super) fn findings(subject: &Subject, report: &mut Findings) {
@@ -62,15 +62,21 @@ struct Around {
     /// AllowOverride
     allowed: Option<Allowed>,
     has_exec_cgi: bool,
-    handler: Option<String>,
+    handler: Option<Words>,
 }
 
 impl Around {
     fn of(configuration: &str, allowed: Option<Allowed>, folder: &Path, name: &str) -> Around {
         let options = apache::of_folder(configuration, "Options", folder);
-        let handlers = apache::values(configuration, "AddHandler").into_iter();
-        let handlers = handlers.map(words).filter(|words| ends_so(name, words));
+        // A folder that it does not name is another configuration's, if anybody's.
         let is_named = apache::is_named(configuration, folder);
+        let mut handler = None;
+        for value in apache::values(configuration, "AddHandler") {
+            let words = words(value);
+            if is_named && ends_so(name, &words) {
+                handler = words.first().copied();
+            }
+        }
         Around {
             allowed,
             has_exec_cgi: options.is_some_and(|options| {
@@ -78,11 +84,7 @@ impl Around {
                 let mut options = options.split_whitespace();
                 options.any(|option| matches!(option, "+execcgi" | "execcgi" | "all" | "+all"))
             }),
-            // A folder that it does not name is another configuration's, if anybody's.
-            handler: handlers
-                .filter_map(|words| words.first().cloned())
-                .next_back()
-                .filter(|_| is_named),
+            handler,
         }
     }
 }
@@ -93,10 +95,10 @@ struct Said {
     /// The last word on ExecCGI.
     exec_cgi: Option<bool>,
     /// `Options ExecCGI +FollowSymLinks`.
-    mixed_options: Option<String>,
-    handler: Option<String>,
+    mixed_options: Option<Words>,
+    handler: Option<Words>,
     has_engine: bool,
-    targets: Vec<String>,
+    targets: Vec<Words>,
     /// By something else than rewrite rules.
     leads_otherwise: bool,
     /// FcgidWrapper … virtual, which gets what is no file; the program is one.
@@ -121,7 +123,7 @@ fn judge(
     }
     said.exec_cgi = said.exec_cgi.or(around.has_exec_cgi.then_some(true));
     if said.handler.is_none() {
-        said.handler = around.handler.clone();
+        said.handler = around.handler;
     }
     options(&said, report);
     handler(&said, name, report);
@@ -131,7 +133,7 @@ fn judge(
     circles::judge(text, name, report);
     targets(&said, name, exists, report);
     if report.len() == told {
-        let handler = said.handler.as_deref().unwrap_or("");
+        let handler = said.handler.unwrap_or("");
         let how = match said.is_proxied() {
             true => words!("it gives {name} to {handler}"),
             false => words!("it allows {name} to run (ExecCGI) by {handler}"),
@@ -149,14 +151,11 @@ fn ignored(allowed: &Allowed, said: &Said, report: &mut Findings) {
         folder,
         file,
     } = allowed;
-    let words: Vec<String> = value
-        .split_whitespace()
-        .map(str::to_ascii_lowercase)
-        .collect();
     let has = |word: &str| {
-        words
-            .iter()
-            .any(|other| other == word || other.starts_with(words!("{word}=")))
+        value.split_whitespace().any(|other| {
+            let (name, _) = other.split_once('=').unwrap_or((other, ""));
+            name.eq_ignore_ascii_case(word)
+        })
     };
     if has("all") {
         return;
@@ -220,7 +219,7 @@ fn options(said: &Said, report: &mut Findings) {
 }
 
 fn handler(said: &Said, name: &str, report: &mut Findings) {
-    match said.handler.as_deref() {
+    match said.handler {
         Some("fcgid-script" | "fastcgi-script" | "cgi-script") => {}
         _ if said.is_proxied() => {}
         Some(handler) => report.yellow(
@@ -276,8 +275,10 @@ fn downloaded(said: &Said, name: &str, report: &mut Findings) {
 }
 
 fn targets(said: &Said, name: &str, exists: &dyn Fn(&str) -> bool, report: &mut Findings) {
-    let files = said.targets.iter().filter_map(|target| file_of(target));
-    let mut missing: Vec<String> = files.filter(|file| !exists(file)).collect();
+    let mut missing = Vec::new();
+    for target in &said.targets {
+        missing.extend(file_of(target).filter(|file| !exists(file)));
+    }
     missing.dedup();
     for file in missing {
         report.red(
@@ -336,18 +337,18 @@ fn read(text: &str, name: &str) -> Said {
             "</if>" => (is_for_some, is_for_no_file) = (false, false),
             "sethandler" => {
                 said.is_handled |= !is_for_no_file;
-                said.handler = values.first().cloned();
+                said.handler = values.first().copied();
             }
             "addhandler" if ends_so(name, values) => {
                 said.is_handled |= !is_for_no_file;
-                said.handler = values.first().cloned();
+                said.handler = values.first().copied();
             }
             "require" | "deny" | "redirect" if !is_for_some => {
                 said.is_denied |= is_denial(&directive, values)
             }
             "fcgidwrapper" => {
-                said.handler = Some("fcgid-script".into());
-                let is_virtual = values.iter().any(|value| value == "virtual");
+                said.handler = Some("fcgid-script");
+                let is_virtual = values.contains(&"virtual");
                 said.leads_otherwise |= is_virtual;
                 said.is_virtual |= is_virtual;
             }
@@ -357,7 +358,7 @@ fn read(text: &str, name: &str) -> Said {
                     .first()
                     .is_some_and(|on| on.eq_ignore_ascii_case("on"))
             }
-            "rewriterule" => said.targets.extend(values.get(1).cloned()),
+            "rewriterule" => said.targets.extend(values.get(1).copied()),
             _ => {}
         }
     }
@@ -365,7 +366,7 @@ fn read(text: &str, name: &str) -> Said {
 }
 
 /// `Require all denied`, `Deny from all`, `Redirect 403 "/"`.
-fn is_denial(directive: &str, values: &[String]) -> bool {
+fn is_denial(directive: &str, values: &[Words]) -> bool {
     let values = values.join(" ").to_ascii_lowercase();
     match directive {
         "require" => values == "all denied",
@@ -378,17 +379,17 @@ fn is_denial(directive: &str, values: &[String]) -> bool {
 
 impl Said {
     fn is_proxied(&self) -> bool {
-        let handler = self.handler.as_deref().unwrap_or("");
+        let handler = self.handler.unwrap_or("");
         handler.starts_with("proxy:") && handler.contains("fcgi:")
     }
 
-    fn options(&mut self, values: &[String], line: &str) {
+    fn options(&mut self, values: &[Words], line: &str) {
         let signed = values
             .iter()
             .filter(|value| value.starts_with(['+', '-']))
             .count();
         if signed != 0 && signed != values.len() {
-            self.mixed_options = Some(line.to_owned());
+            self.mixed_options = Some(words!("{line}"));
         }
         if signed == 0 {
             self.exec_cgi = Some(false);
@@ -404,10 +405,10 @@ impl Said {
 }
 
 /// Whether a section is for this file.
-fn is_for(directive: &str, values: &[String], name: &str) -> bool {
+fn is_for(directive: &str, values: &[Words], name: &str) -> bool {
     let plain = |value: &str| value.trim_end_matches('>').trim_matches('"').to_owned();
     match values {
-        [tilde, value, ..] if tilde == "~" => shape::fits(&plain(value), name),
+        ["~", value, ..] => shape::fits(&plain(value), name),
         [value, ..] if directive == "<filesmatch" => shape::fits(&plain(value), name),
         [value, ..] => shape::fits_wildcards(&plain(value), name),
         [] => false,
@@ -415,7 +416,7 @@ fn is_for(directive: &str, values: &[String], name: &str) -> bool {
 }
 
 /// `AddHandler fcgid-script .fcgi fcg`: Apache takes any of a name's endings.
-fn ends_so(name: &str, values: &[String]) -> bool {
+fn ends_so(name: &str, values: &[Words]) -> bool {
     let endings: Vec<&str> = name.split('.').skip(1).collect();
     let wanted = values
         .iter()
@@ -429,7 +430,7 @@ fn ends_so(name: &str, values: &[String]) -> bool {
 }
 
 /// Apache's words: blanks divide them, quotes hold them together.
-fn words(line: &str) -> Vec<String> {
+fn words(line: &str) -> Vec<Words> {
     let mut words = Vec::new();
     let (mut word, mut quote) = (String::new(), None);
     if line.starts_with('#') {
@@ -441,14 +442,14 @@ fn words(line: &str) -> Vec<String> {
             None if (c == '"' || c == '\'') && word.is_empty() => quote = Some(c),
             None if c.is_whitespace() => {
                 if !word.is_empty() {
-                    words.push(std::mem::take(&mut word));
+                    words.push(std::mem::take(&mut word).leak());
                 }
             }
             _ => word.push(c),
         }
     }
     if !word.is_empty() {
-        words.push(word);
+        words.push(word.leak());
     }
     words
 }
