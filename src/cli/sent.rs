@@ -1,12 +1,11 @@
 //! The body that a command line asks for, with curl's flags: `asked` puts it into the request.
 
-use super::front::front_of;
+use super::front::{front_of, standard_input};
 use super::order::sort;
 use super::words::{Words, words};
 use crate::form;
 use getopts::Matches;
 use std::fs::File;
-use std::io;
 use std::path::Path;
 
 /// The most bytes of a body, which is held whole: more is for `serve`, which streams.
@@ -185,9 +184,10 @@ fn read(file: &str, left: &mut usize) -> Result<Vec<u8>, Words> {
         _ => words!("{file:?}"),
     };
     let read = match file {
-        "-" => front_of(&mut io::stdin().lock(), *left as u64 + 1),
-        _ => File::open(file).and_then(|mut opened| front_of(&mut opened, *left as u64 + 1)),
+        "-" => standard_input(),
+        _ => File::open(file),
     };
+    let read = read.and_then(|opened| front_of(opened, *left as u64 + 1));
     let remedy = if file == "-" {
         ""
     } else {

@@ -98,7 +98,7 @@ fn add_configs(name: &Path, is_given: bool, configs: &mut Vec<Config>) {
 
 /// Of a process that is an Apache: the file that it was given by `-f`. Its children have the same arguments.
 fn given_to(pid: u32) -> Option<PathBuf> {
-    let name = fs::read_to_string(words!("/proc/{pid}/comm")).ok()?;
+    let name = text_of(Path::new(&format!("/proc/{pid}/comm")))?;
     if !["apache2", "httpd"].contains(&name.trim_end()) {
         return None;
     }

@@ -14,7 +14,7 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     if !fs::metadata(path).is_ok_and(|found| found.is_file()) {
         return;
     }
-    let head = File::open(path).and_then(|mut file| front_of(&mut file, script::LONGEST));
+    let head = File::open(path).and_then(|file| front_of(file, script::LONGEST));
     let head = match head {
         Ok(head) => head,
         Err(error) => {

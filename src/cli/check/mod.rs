@@ -316,6 +316,6 @@ fn people(named: Option<&str>) -> Result<(Vec<Person>, bool), Words> {
 /// waiting.
 fn text_of(path: &Path) -> Option<Words> {
     fs::metadata(path).ok().filter(|found| found.is_file())?;
-    let bytes = front_of(&mut File::open(path).ok()?, LARGEST_TEXT).ok()?;
+    let bytes = front_of(File::open(path).ok()?, LARGEST_TEXT).ok()?;
     Some(words!("{}", String::from_utf8_lossy(&bytes)))
 }

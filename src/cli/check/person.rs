@@ -1,6 +1,6 @@
 //! Users as the kernel sees them, and what the modes of files let them do. `check` asks it with the web server's eyes.
 
-use super::acl;
+use super::{acl, text_of};
 use crate::cli::order::sort;
 use crate::cli::words::{Words, words};
 use std::fs::{self, Metadata};
@@ -47,8 +47,8 @@ pub(super) struct Node {
 impl Person {
     /// Who runs the process of this number: `self` is us.
     pub(super) fn of_process(process: &str) -> Option<Person> {
-        let status = fs::read_to_string(words!("/proc/{process}/status")).ok()?;
-        let (uid, groups) = ids(&status)?;
+        let status = text_of(Path::new(&format!("/proc/{process}/status")))?;
+        let (uid, groups) = ids(status)?;
         Some(Person {
             name: name_of(uid),
             uid,
@@ -70,7 +70,7 @@ impl Person {
     pub(super) fn web_servers() -> Vec<Person> {
         let mut found: Vec<Person> = Vec::new();
         for process in processes() {
-            let Ok(name) = fs::read_to_string(format!("/proc/{process}/comm")) else {
+            let Some(name) = text_of(Path::new(&format!("/proc/{process}/comm"))) else {
                 continue;
             };
             if !is_web_server(name.trim_end()) {
@@ -88,7 +88,7 @@ impl Person {
 
     /// What the first of its groups is called, else its number: www-data's, but nobody's is nogroup.
     pub(super) fn group(&self) -> String {
-        let groups = fs::read_to_string("/etc/group").unwrap_or_default();
+        let groups = accounts_of("/etc/group");
         let number = self.groups.first().copied().unwrap_or(self.uid);
         group_of(number, &groups)
     }

@@ -9,6 +9,7 @@ mod rules;
 mod start;
 mod visitors;
 
+use super::front::standard_input;
 use super::json::quoted;
 use super::program;
 use super::words::{Words, joined, words};
@@ -39,7 +40,8 @@ const MOST_SHOWN: usize = 300;
 /// One sentence.
 pub(super) fn read(file: &str, say: &dyn Fn(u64)) -> Result<Report, Words> {
     if file == "-" {
-        return Report::read(&mut io::stdin().lock(), say)
+        return standard_input()
+            .and_then(|input| Report::read(BufReader::new(input), say))
             .map_err(|error| words!("cannot read standard input: {error}"));
     }
     let mut log = File::open(file)
@@ -55,7 +57,7 @@ pub(super) fn read(file: &str, say: &dyn Fn(u64)) -> Result<Report, Words> {
             program::name()
         ));
     }
-    Report::read(&mut log, say).map_err(|error| words!("cannot read the log {file}: {error}"))
+    Report::read(log, say).map_err(|error| words!("cannot read the log {file}: {error}"))
 }
 
 fn way_in(error: &io::Error) -> &'static str {
@@ -104,10 +106,10 @@ struct Finding {
 impl Report {
     /// # Errors
     /// When the log cannot be read to its end.
-    fn read(log: &mut dyn BufRead, say: &dyn Fn(u64)) -> io::Result<Report> {
+    fn read(mut log: impl BufRead, say: &dyn Fn(u64)) -> io::Result<Report> {
         let mut report = Report::default();
         let mut line = Vec::new();
-        while next_line(log, &mut line)? {
+        while next_line(&mut log, &mut line)? {
             report.lines += 1;
             if report.lines.is_multiple_of(SAID_EVERY) {
                 say(report.lines);
@@ -387,7 +389,7 @@ fn shown(text: &str) -> String {
 }
 
 /// The next line without its end, as much of it as counts. False at the end of the log.
-fn next_line(log: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+fn next_line(log: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     let mut is_any = false;
     loop {

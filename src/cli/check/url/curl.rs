@@ -125,7 +125,7 @@ fn fetch(url: &Url, flags: &[&str], input: &[u8]) -> Result<Got, Failure> {
         let _ = child.kill();
     }
     let said = child.stderr.take();
-    let said = said.and_then(|mut stderr| front_of(&mut stderr, LARGEST).ok());
+    let said = said.and_then(|stderr| front_of(stderr, LARGEST).ok());
     let said = said.unwrap_or_default();
     let status = child.wait().map_err(Failure::NoCurl)?;
     match parse(&bytes) {
@@ -162,10 +162,10 @@ fn start(url: &Url, flags: &[&str]) -> io::Result<Child> {
 
 /// What was said, and whether that is all.
 fn read(child: &mut Child) -> (Vec<u8>, bool) {
-    let Some(mut stdout) = child.stdout.take() else {
+    let Some(stdout) = child.stdout.take() else {
         return (Vec::new(), true);
     };
-    let bytes = front_of(&mut stdout, LARGEST).unwrap_or_default();
+    let bytes = front_of(stdout, LARGEST).unwrap_or_default();
     let is_whole = (bytes.len() as u64) < LARGEST;
     (bytes, is_whole)
 }

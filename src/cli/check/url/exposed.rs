@@ -230,7 +230,7 @@ fn kind_of(name: &str, start: &[u8]) -> Option<Kind> {
 }
 
 fn start_of(path: &Path) -> Vec<u8> {
-    let start = File::open(path).and_then(|mut file| front_of(&mut file, SQLITE.len() as u64));
+    let start = File::open(path).and_then(|file| front_of(file, SQLITE.len() as u64));
     start.unwrap_or_default()
 }
 

@@ -124,7 +124,7 @@ fn of_success(what: Words, got: &Got, folder: Option<&Path>, report: &mut Findin
 
 /// Whether these are the first bytes of the file.
 pub(super) fn is_file(path: &Path, body: &[u8]) -> bool {
-    let start = File::open(path).and_then(|mut file| front_of(&mut file, 4096));
+    let start = File::open(path).and_then(|file| front_of(file, 4096));
     start.is_ok_and(|start| !start.is_empty() && body.starts_with(&start))
 }
 
