@@ -53,10 +53,13 @@ pub(super) fn read(read_at: ReadAt) -> Option<Elf> {
         false => (number(28, 4)?, number(42, 2)?, number(44, 2)?),
     };
     let bytes = read_at(table, (size * count).min(LARGEST) as usize);
-    let segments: Vec<Segment> = bytes
-        .chunks(size.max(1) as usize)
-        .map_while(|bytes| form.segment(bytes))
-        .collect();
+    let mut segments = Vec::new();
+    for bytes in bytes.chunks(size.max(1) as usize) {
+        match form.segment(bytes) {
+            Some(segment) => segments.push(segment),
+            None => break,
+        }
+    }
     if segments.len() as u64 != count || count == 0 {
         return None;
     }
@@ -122,10 +125,14 @@ impl Form {
     /// Tags and values, up to the one that ends them.
     fn entries(self, bytes: &[u8]) -> Vec<(u64, u64)> {
         let len = if self.is_64 { 8 } else { 4 };
-        let entry =
-            |bytes: &[u8]| Some((self.number(bytes, 0, len)?, self.number(bytes, len, len)?));
-        let entries = bytes.chunks_exact(2 * len).map_while(entry);
-        entries.take_while(|&(tag, _)| tag != 0).collect()
+        let mut entries = Vec::new();
+        for bytes in bytes.chunks_exact(2 * len) {
+            match (self.number(bytes, 0, len), self.number(bytes, len, len)) {
+                (Some(tag), Some(value)) if tag != 0 => entries.push((tag, value)),
+                _ => break,
+            }
+        }
+        entries
     }
 }
 

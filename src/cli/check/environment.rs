@@ -8,9 +8,10 @@ use std::env;
 const MISSED: [&str; 3] = ["LD_LIBRARY_PATH", "LD_PRELOAD", "RUST_LOG"];
 
 pub(super) fn findings(subject: &Subject, report: &mut Findings) {
-    let names: Vec<String> = env::vars_os()
-        .map(|(name, _)| name.to_string_lossy().into_owned())
-        .collect();
+    let mut names = Vec::new();
+    for (name, _) in env::vars_os() {
+        names.push(name.to_string_lossy().into_owned());
+    }
     let is_apache = subject.site().join(".htaccess").exists();
     judge(&names, is_apache, subject.server.listen.is_empty(), report);
 }

@@ -82,10 +82,15 @@ pub(super) fn limit(text: &str, name: &str) -> Limit {
 /// The least limit of that name, of this process's control group and those above: `memory.max`, `pids.max`.
 pub(super) fn group_limit(name: &str) -> Option<u64> {
     let text = text_of(Path::new("/proc/self/cgroup"))?;
-    let limits = limit_files(text, name).into_iter();
-    let limits = limits.filter_map(|file| text_of(&file)?.trim().parse().ok());
-    // cgroup v1 writes no limit as the largest number of whole pages.
-    limits.filter(|&limit| limit < 1 << 60).min()
+    let mut least = None;
+    for file in limit_files(text, name) {
+        let limit = text_of(&file).and_then(|text| text.trim().parse::<u64>().ok());
+        // cgroup v1 writes no limit as the largest number of whole pages.
+        if let Some(limit) = limit.filter(|&limit| limit < 1 << 60) {
+            least = Some(least.map_or(limit, |least: u64| least.min(limit)));
+        }
+    }
+    least
 }
 
 /// In cgroup v2 there is one tree; in v1 one for each controller, and memory's limit has another name.
@@ -95,28 +100,26 @@ fn limit_files(text: &str, name: &str) -> Vec<PathBuf> {
         "memory.max" => "memory.limit_in_bytes",
         other => other,
     };
-    let of_line = |line: &str| {
-        let (_, rest) = line.split_once(':')?;
-        let (controllers, path) = rest.split_once(":/")?;
-        let root = Path::new("/sys/fs/cgroup");
-        let (root, name) = match controllers {
-            "" => (root.to_owned(), name),
-            all => {
-                all.split(',').find(|one| *one == controller)?;
-                (root.join(controller), old_name)
+    let root = Path::new("/sys/fs/cgroup");
+    let mut files = Vec::new();
+    for line in text.lines() {
+        let behind = line
+            .split_once(':')
+            .and_then(|(_, rest)| rest.split_once(":/"));
+        let (root, name, path) = match behind {
+            Some(("", path)) => (root.to_owned(), name, path),
+            Some((all, path)) if all.split(',').any(|one| one == controller) => {
+                (root.join(controller), old_name, path)
             }
+            _ => continue,
         };
-        let place = root.join(path);
-        let groups = place
-            .ancestors()
-            .take_while(|place| place.starts_with(&root));
-        Some(
-            groups
-                .map(|group| group.join(name))
-                .collect::<Vec<PathBuf>>(),
-        )
-    };
-    text.lines().filter_map(of_line).flatten().collect()
+        for group in root.join(path).ancestors() {
+            if group.starts_with(&root) {
+                files.push(group.join(name));
+            }
+        }
+    }
+    files
 }
 
 fn of_group(server: &Server, report: &mut Findings) {

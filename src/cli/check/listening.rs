@@ -87,7 +87,11 @@ fn unix_of(table: &str) -> Vec<(u64, PathBuf)> {
         let listens = u32::from_str_radix(flags, 16).ok()? & 0x1_0000 != 0;
         (listens && bound.starts_with('/')).then(|| Some((inode.parse().ok()?, bound.into())))?
     };
-    table.lines().filter_map(listening).collect()
+    let mut all = Vec::new();
+    for line in table.lines() {
+        all.extend(listening(line));
+    }
+    all
 }
 
 fn tcp_of(table: &str) -> Vec<(SocketAddr, u32, u64)> {
@@ -100,21 +104,21 @@ fn tcp_of(table: &str) -> Vec<(SocketAddr, u32, u64)> {
             Some((socket_address(local)?, uid, inode))
         })?
     };
-    table.lines().filter_map(listening).collect()
+    let mut all = Vec::new();
+    for line in table.lines() {
+        all.extend(listening(line));
+    }
+    all
 }
 
 /// `0100007F:2328`: words as the machine has them.
 fn socket_address(text: &str) -> Option<SocketAddr> {
     let (ip, port) = text.split_once(':')?;
-    let words: Option<Vec<[u8; 4]>> = ip
-        .as_bytes()
-        .chunks(8)
-        .map(|word| {
-            let word = u32::from_str_radix(str::from_utf8(word).ok()?, 16).ok()?;
-            Some(word.to_ne_bytes())
-        })
-        .collect();
-    let bytes = words?.concat();
+    let mut bytes = Vec::new();
+    for word in ip.as_bytes().chunks(8) {
+        let word = u32::from_str_radix(str::from_utf8(word).ok()?, 16).ok()?;
+        bytes.extend(word.to_ne_bytes());
+    }
     let ip = match <[u8; 4]>::try_from(&bytes[..]) {
         Ok(four) => IpAddr::V4(Ipv4Addr::from(four)),
         Err(_) => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(&bytes[..]).ok()?)),

@@ -139,11 +139,10 @@ impl Node {
 
 /// The folders above a path, from the root on; as far as they can be looked at.
 pub(super) fn way_to(path: &Path) -> Vec<Node> {
-    let mut way: Vec<Node> = path
-        .ancestors()
-        .skip(1)
-        .filter_map(|folder| Node::at(folder).ok())
-        .collect();
+    let mut way = Vec::new();
+    for folder in path.ancestors().skip(1) {
+        way.extend(Node::at(folder));
+    }
     way.reverse();
     way
 }
@@ -156,9 +155,14 @@ pub(super) fn is_web_server(name: &str) -> bool {
 /// The numbers of all processes that can be seen.
 pub(super) fn processes() -> Vec<u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let mut numbers: Vec<u32> = entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect();
+    let mut numbers = Vec::new();
+    for entry in entries {
+        let number = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<u32>().ok());
+        numbers.extend(number);
+    }
     sort(&mut numbers, |one, other| one > other);
     numbers
 }

@@ -84,10 +84,12 @@ pub(crate) fn told(alone: &Server, asked: &Server) -> Vec<Words> {
         ("--idle-timeout", old.idle, new.idle),
         ("--grace", old.grace, new.grace),
     ];
-    let changed = waits.into_iter().filter(|(_, old, new)| old != new);
-    let mut words: Vec<Words> = changed
-        .flat_map(|(flag, _, wait)| [flag, words!("{}", seconds_of(wait))])
-        .collect();
+    let mut words = Vec::new();
+    for (flag, old, new) in waits {
+        if old != new {
+            words.extend([flag, words!("{}", seconds_of(new))]);
+        }
+    }
     let (old, new) = (alone.limits.max_body, asked.limits.max_body);
     if old != new {
         words.extend(["--max-body", words!("{new}")]);

@@ -76,12 +76,14 @@ impl Url {
             Some(at) => vec![at],
             None => slashes.take(MOST_FOLDERS).collect(),
         };
-        ends.reverse();
-        let folder = |end: usize| Url {
-            target: words!("{}", &path[..=end]),
-            ..*self
-        };
-        ends.into_iter().map(folder).collect()
+        let mut folders = Vec::new();
+        while let Some(end) = ends.pop() {
+            folders.push(Url {
+                target: words!("{}", &path[..=end]),
+                ..*self
+            });
+        }
+        folders
     }
 
     /// A name in this folder. Its slashes stay.

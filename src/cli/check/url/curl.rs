@@ -24,7 +24,7 @@ pub(super) struct Got {
     pub(super) status: u16,
     pub(super) body: Vec<u8>,
     pub(super) took: Duration,
-    fields: Vec<(String, String)>,
+    fields: Vec<(Words, Words)>,
 }
 
 /// Why there is no answer.
@@ -40,7 +40,7 @@ impl Got {
     pub(super) fn field(&self, name: &str) -> Option<&str> {
         let mut fields = self.fields.iter();
         let found = fields.find(|(other, _)| other.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str())
+        found.map(|(_, value)| *value)
     }
 
     pub(super) fn kind(&self) -> &str {
@@ -175,18 +175,22 @@ fn parse(bytes: &[u8]) -> Option<Got> {
     let mut rest = bytes;
     loop {
         let end = rest.windows(4).position(|four| four == b"\r\n\r\n")?;
-        let head = String::from_utf8_lossy(&rest[..end]).into_owned();
+        let head = words!("{}", String::from_utf8_lossy(&rest[..end]));
         rest = &rest[end + 4..];
         let mut lines = head.lines();
         let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
         if (100..200).contains(&status) || rest.starts_with(b"HTTP/") {
             continue;
         }
-        let fields = lines.filter_map(|line| line.split_once(':'));
-        let fields = fields.map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
+        let mut fields = Vec::new();
+        for line in lines {
+            if let Some((name, value)) = line.split_once(':') {
+                fields.push((name, value.trim()));
+            }
+        }
         return Some(Got {
             status,
-            fields: fields.collect(),
+            fields,
             body: rest.to_owned(),
             took: Duration::ZERO,
         });
@@ -200,7 +204,7 @@ impl Got {
         Got {
             status,
             body: body.as_ref().to_owned(),
-            fields: vec![("Content-Type".into(), kind.into())],
+            fields: vec![("Content-Type", words!("{kind}"))],
             took: Duration::ZERO,
         }
     }
