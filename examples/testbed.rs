@@ -9,6 +9,7 @@
 //! | `/env` | | every parameter, `NAME=VALUE` a line, in the order received |
 //! | `/echo` | | the body, byte for byte, as `application/octet-stream` |
 //! | `/count` | | reads the body as a stream: `LEN SUM`, the sum of its bytes modulo 2^32 |
+//! | `/drain` | | reads the body as a stream and does nothing with it: `LEN` |
 //! | `/form` | | the query, and a urlencoded or multipart body; one line each: `query NAME=VALUE`, `field NAME=VALUE`, `file NAME=FILENAME:SIZE:SUM`; control characters and backslashes as Rust writes them |
 //! | `/parts` | | reads a multipart body as a stream: a line `part NAME=FILENAME:SIZE:SUM` each, with `-` for no file name |
 //! | `/save` | `dir` | saves each part of a multipart body in that folder and keeps none: `saved SIZE` a line |
@@ -61,6 +62,7 @@ fn app(req: &mut Request, res: Response) -> fcgi::Result {
         "/env" => env(req, res),
         "/echo" => echo(req, res),
         "/count" => count(req, res),
+        "/drain" => drain(req, res),
         "/form" => form(req, res),
         #[cfg(feature = "multipart")]
         "/parts" => parts(req, res),
@@ -223,6 +225,18 @@ fn echo(req: &mut Request, res: Response) -> fcgi::Result {
 fn count(req: &mut Request, res: Response) -> fcgi::Result {
     let (length, sum) = length_and_sum(req.body())?;
     plain(res).send(format!("{length} {sum}"))
+}
+
+fn drain(req: &mut Request, res: Response) -> fcgi::Result {
+    let mut length = 0;
+    loop {
+        let n = req.body().fill_buf()?.len();
+        if n == 0 {
+            return plain(res).send(length.to_string());
+        }
+        length += n;
+        req.body().consume(n);
+    }
 }
 
 fn length_and_sum(from: &mut impl BufRead) -> std::io::Result<(u64, u32)> {
@@ -424,8 +438,10 @@ mod tests {
         let answer = request("POST", "/echo").body(&body[..]).call(app);
         assert_eq!(answer.header("X-Body-Length"), Some("100000"));
         assert!(answer.body() == body);
-        let answer = request("POST", "/count").body(body).call(app);
+        let answer = request("POST", "/count").body(&body[..]).call(app);
         assert_eq!(answer.text(), format!("100000 {sum}"));
+        let answer = request("POST", "/drain").body(body).call(app);
+        assert_eq!(answer.text(), "100000");
         let answer = request("GET", "/bytes?n=600000").call(app);
         assert!(answer.body() == [b'x'; 600_000]);
     }

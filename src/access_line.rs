@@ -13,9 +13,10 @@ use crate::cgi::Known;
 use crate::date::Utc;
 use crate::decimal::Decimal;
 use crate::front::Frozen;
+use crate::net::sys::now_ns;
 use crate::setup::Setup;
 use crate::visitor::Visitor;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// The most bytes of each field as it is written, its escapes included. More is cut, and ends in `...`.
 const MAX_ADDRESS: usize = 64;
@@ -53,7 +54,7 @@ pub(crate) fn tell(front: &Frozen<'_>, setup: &Setup, sent: impl FnOnce() -> Sen
 /// Apart from the callers, so that they need no room for a line on their stacks.
 #[inline(never)]
 fn write(log: &AccessLog, front: &Frozen<'_>, setup: &Setup, sent: Sent) {
-    let took = front.ticket.began.elapsed();
+    let took = Duration::from_nanos(now_ns().saturating_sub(front.ticket.began));
     let began = SystemTime::now().checked_sub(took);
     let line = line(
         front,

@@ -131,6 +131,9 @@ impl Buffers {
     /// length: at most two windows, for which the head has room since `max_params` is never below one.
     pub(crate) fn carry(&mut self, [first, second]: [Range<usize>; 2]) -> usize {
         let (first_len, len) = (first.len(), first.len() + second.len());
+        if len == 0 {
+            return 0;
+        }
         if first.start > second.start {
             // The body's windows were swapped: the newer bytes lie where the older ones go to.
             self.input.copy_within(second, first_len);

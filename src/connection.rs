@@ -15,9 +15,9 @@ use crate::exchange::{Exchange, Home, Shared};
 use crate::front::{Front, Frozen};
 use crate::hint::{explained, of_panic};
 use crate::limits::Limits;
-use crate::link::{Head, Kind, Link, Waiting};
+use crate::link::{Head, Kind, Link, TooLarge, Waiting};
 use crate::net::Pipes;
-use crate::net::sys::now_ms;
+use crate::net::sys::{now_ms, now_ns};
 use crate::page::{TEXT, error_page};
 use crate::protocol::{
     EndRequest, Event, ProtocolStatus, Role, encode_pair, unknown_type, values_result,
@@ -34,7 +34,7 @@ use crate::wire::{Ending, Wire};
 use log::Level;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{fmt, io};
 
 /// After so many requests in a row a connection lets others go first.
@@ -44,6 +44,9 @@ const IN_A_ROW: u32 = 32;
 /// to see whether that has changed. A look is a system call of five, if it is in vain, and saves three if not.
 const MISSES: u32 = 8;
 const RETRY: u32 = 64;
+
+/// What the monotonic clock counts in, in what limits do.
+const NS_PER_MS: u64 = 1_000_000;
 
 /// How often a lingering connection is read from in one go.
 const DRAIN_READS: usize = 64;
@@ -136,24 +139,27 @@ impl Worker<'_> {
     /// Request after request. Gives another connection if that one's turn has come.
     fn requests(&mut self, waiting: Waiting) -> Option<Waiting> {
         let Waiting {
-            mut link,
+            link,
             mut head,
             mut block,
             ..
         } = waiting;
+        // Where it stays while it is ours. An answer that is finished early takes it away.
+        let mut place = Some(link);
         for turn in 1_u32.. {
             let mut refusal = None;
-            match self.read_head(&mut link, &mut head, &mut block) {
+            let link = place.as_mut()?;
+            match self.read_head(link, &mut head, &mut block) {
                 Reading::Whole if turn > 1 => self.misses = 0,
                 Reading::Whole => {}
                 Reading::Waits => {
                     self.misses += u32::from(turn > 1);
-                    self.park(link, head, block);
+                    self.park(place?, head, block);
                     return None;
                 }
                 Reading::Over => return None,
                 Reading::Refused => {
-                    self.home.linger(link);
+                    self.home.linger(place?);
                     return None;
                 }
                 Reading::TooLarge => {
@@ -170,28 +176,24 @@ impl Worker<'_> {
                 }
             }
             block = Vec::new();
-            let began = Instant::now();
-            let answered = self.answer(link, &head, refusal, Ticket::draw(began));
-            self.pace.note(began.elapsed());
-            match answered? {
+            let ticket = Ticket::draw(now_ns());
+            match self.answer(&mut place, &head, refusal, ticket)? {
                 Ending::Close => return None,
-                Ending::Linger(link) => {
-                    self.home.linger(link);
+                Ending::Linger => {
+                    self.home.linger(place?);
                     return None;
                 }
-                Ending::Keep(kept, unread) => {
-                    link = kept;
-                    head = Head::of(self.buffers.carry(unread));
-                }
+                Ending::Keep(unread) => head = Head::of(self.buffers.carry(unread)),
             }
             if head.filled == 0 && self.home.is_stopping() {
+                let link = place?;
                 if link.body_pending {
                     self.home.linger(link);
                 }
                 return None;
             }
             if head.filled == 0 && self.is_look_in_vain() {
-                self.park(link, head, block);
+                self.park(place?, head, block);
                 return None;
             }
             if turn.is_multiple_of(IN_A_ROW) && self.home.is_stopping() {
@@ -201,6 +203,7 @@ impl Worker<'_> {
             if turn.is_multiple_of(IN_A_ROW)
                 && let Some(other) = self.home.other()
             {
+                let link = place?;
                 match head.filled {
                     0 => self.park(link, head, block),
                     filled => {
@@ -297,15 +300,14 @@ impl Worker<'_> {
     }
 
     /// Answers the request whose head lies in the worker's buffer, with a `refusal` if that is what it deserves.
-    /// `None`: the handler gave the connection back.
+    /// `None`: the handler gave the connection in `place` back.
     fn answer(
         &mut self,
-        mut link: Link,
+        place: &mut Option<Link>,
         head: &Head,
         refusal: Option<(u16, String)>,
         ticket: Ticket,
     ) -> Option<Ending> {
-        link.head_since = 0;
         let Parts {
             params,
             joined,
@@ -313,7 +315,7 @@ impl Worker<'_> {
             spare,
             output,
         } = self.buffers.split(head.params.clone(), head.unread());
-        let front = Front::freeze(
+        let mut front = Front::freeze(
             params,
             joined,
             spare,
@@ -322,12 +324,16 @@ impl Worker<'_> {
             refusal,
             ticket,
         );
-        if matches!(front.request.refusal, Some((431, _))) {
+        let refusal = front.refusal.take();
+        let link = place.as_mut()?;
+        link.head_since = 0;
+        if matches!(refusal, Some((431, _))) {
             link.sequence.close_after();
         }
-        let wire = Wire::records(link, window, front.spare, self.limits, self.values);
+        let wire = Wire::records(place, window, front.spare, self.limits, self.values);
         let answered = answer(
-            front.request,
+            &front.request,
+            refusal,
             wire,
             output,
             &mut *self.handler,
@@ -339,6 +345,7 @@ impl Worker<'_> {
                 overview: self.overview,
             },
         );
+        self.pace.note(answered.took);
         if answered.large_input || front.touched {
             self.buffers.mark_large_input();
         }
@@ -388,7 +395,7 @@ pub(crate) fn serve_cgi(
     limits: &Limits,
     setup: &Setup,
 ) {
-    let ticket = Ticket::draw(Instant::now());
+    let ticket = Ticket::draw(now_ns());
     let mut params = Vec::new();
     environment.for_each(|(name, value)| encode_pair(&name, &value, &mut params));
     let mut refusal = None;
@@ -425,7 +432,7 @@ pub(crate) fn serve_cgi(
         slow: limits.slow,
         overview: None,
     };
-    answer(front.request, wire, output, handler, around);
+    answer(&front.request, front.refusal, wire, output, handler, around);
 }
 
 /// CGI's connection goes nowhere.
@@ -485,10 +492,18 @@ impl Room<'_> {
 impl HeadReader<'_> {
     fn read(&self, link: &mut Link, head: &mut Head, room: &mut Room<'_>) -> Reading {
         let mut came = 0;
+        let max_params = self.limits.max_params;
+        let is_responder = self.handler.has_role(Role::Responder);
         loop {
-            let Ok(event) = head.next(&mut link.sequence, room.bytes(), self.limits.max_params)
-            else {
-                return Reading::TooLarge;
+            let event = if head.filled == 0 {
+                Event::More
+            } else if is_responder && head.is_whole(&mut link.sequence, room.bytes(), max_params) {
+                return Reading::Whole;
+            } else {
+                match head.next(&mut link.sequence, room.bytes(), max_params) {
+                    Ok(event) => event,
+                    Err(TooLarge) => return Reading::TooLarge,
+                }
             };
             let sent = match event {
                 Event::Head => return Reading::Whole,
@@ -580,6 +595,7 @@ fn end_early(link: &mut Link, status: ProtocolStatus) -> Option<Reading> {
 struct Answered {
     /// `None` if the handler gave the connection back.
     ending: Option<Ending>,
+    took: Duration,
     /// More than a few KiB of the worker's memory were touched.
     large_input: bool,
     large_output: bool,
@@ -621,26 +637,28 @@ type Page = (&'static str, String);
 
 /// Runs the handler on a request, and ends its answer.
 fn answer(
-    mut front: Frozen<'_>,
+    front: &Frozen<'_>,
+    refusal: Option<(u16, String)>,
     mut wire: Wire<'_>,
     output: &mut [u8],
     handler: &mut dyn Handle,
     around: Around<'_>,
 ) -> Answered {
-    let now = now_ms();
-    wire.looked = now;
-    let refusal = front.refusal.take();
+    let began = front.ticket.began;
+    wire.looked = began / NS_PER_MS;
     let method = front.params.known(Known::RequestMethod).unwrap_or(b"GET");
     let path = front.place.path;
     let role = wire.role();
     let id = front.ticket.id;
     let shared: Shared<'_> = RefCell::new(Some(Exchange::new(wire, output, method == b"HEAD")));
-    let mut request = Request::new(role, &front, &shared, around.setup);
-    let response = || Response::new(&front, &shared, around.home, around.setup);
-    let status_page = around.status_page(role, method, &front);
+    let mut request = Request::new(role, front, &shared, around.setup);
+    let response = || Response::new(front, &shared, around.home, around.setup);
+    let status_page = around.status_page(role, method, front);
     let is_ours = refusal.is_none() && status_page.is_some();
     if !is_ours {
-        around.slot.begin(now, id.number(), method, path);
+        around
+            .slot
+            .begin(began / NS_PER_MS, id.number(), method, path);
     }
     let outcome = match (refusal, status_page) {
         (Some((status, why)), _) => Err(Failure::Error(Error::new(status, why))),
@@ -672,30 +690,28 @@ fn answer(
         });
         let_go(Failure::Error(error));
     }
-    let exchange = shared.borrow_mut().take();
+    let mut shared = shared.borrow_mut();
+    let mut exchange = shared.as_mut();
     let is_whole = matches!(standing, Standing::Whole);
     let status = match &exchange {
         Some(exchange) => exchange.status(),
         None => front.finished_with.get(),
     };
     let is_answered = is_whole && !exchange.as_ref().is_some_and(|e| e.wire.is_given_up());
+    let ended = now_ns();
     if !is_ours {
-        let took = around.slot.end(now_ms(), is_answered.then_some(status));
+        let status = is_answered.then_some(status);
+        let took = around.slot.end(ended / NS_PER_MS, status);
         tell_if_slow(took, around.slow, &name);
     }
-    let Some(exchange) = exchange else {
-        return Answered {
-            ending: None,
-            large_input: true,
-            large_output: true,
-        };
-    };
-    access_line::tell(&front, around.setup, || exchange.sent());
-    let (large_input, large_output) = (exchange.wire.large, exchange.touched_much());
+    if let Some(exchange) = &exchange {
+        access_line::tell(front, around.setup, || exchange.sent());
+    }
     Answered {
-        large_input,
-        large_output,
-        ending: Some(exchange.end(!is_whole)),
+        took: Duration::from_nanos(ended.saturating_sub(began)),
+        large_input: exchange.as_ref().is_none_or(|e| e.wire.large),
+        large_output: exchange.as_ref().is_none_or(|e| e.touched_much()),
+        ending: exchange.as_mut().map(|e| e.wire.end(!is_whole)),
     }
 }
 

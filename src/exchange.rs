@@ -12,7 +12,7 @@
 //! leaves in one write, its end included.
 
 use crate::access_line::Sent;
-use crate::cgi::{Illegal, check_field, is_bodiless, reason};
+use crate::cgi::{Illegal, check_field, check_value, is_bodiless, reason};
 use crate::decimal::Decimal;
 use crate::error::{Error, Result};
 use crate::limits::{LARGE_RESPONSE_HEAD, MAX_FIELDS, MAX_RESPONSE_HEAD};
@@ -20,7 +20,7 @@ use crate::link::{Kind, Link, Waiting};
 use crate::protocol::{
     EndRequest, HEADER_LEN, MAX_CONTENT, ProtocolStatus, RecordHeader, RecordType,
 };
-use crate::wire::{Ending, Wire};
+use crate::wire::{Parting, Wire};
 use std::cell::RefCell;
 use std::io::{self, IoSlice, Read, Write};
 use std::ops::Range;
@@ -50,9 +50,9 @@ pub(crate) fn hand_back<'buf>(shared: &'buf Shared<'buf>, home: &'buf dyn Home) 
         return;
     };
     match exchange.wire.end_apart() {
-        (Ending::Keep(link, _), unread) => home.go_on(link, unread),
-        (Ending::Close, _) => {}
-        (Ending::Linger(link), _) => home.linger(link),
+        Parting::Keep(link, unread) => home.go_on(link, unread),
+        Parting::Close => {}
+        Parting::Linger(link) => home.linger(link),
     }
 }
 
@@ -141,6 +141,14 @@ impl<'buf> Exchange<'buf> {
             return self.declare(value);
         }
         self.push_field(name.as_bytes(), value);
+    }
+
+    /// Adds a field whose name is the library's own, and whose value is not.
+    pub(crate) fn add_known_field(&mut self, name: &str, value: &[u8]) {
+        match check_value(value) {
+            Ok(()) => self.push_field(name.as_bytes(), value),
+            Err(why) => self.refuse_field(name, why),
+        }
     }
 
     pub(crate) fn status(&self) -> u16 {
@@ -381,11 +389,6 @@ impl<'buf> Exchange<'buf> {
         Ok(())
     }
 
-    /// Gives the connection up or on.
-    pub(crate) fn end(self, cut: bool) -> Ending {
-        self.wire.end(cut)
-    }
-
     /// What the access log tells of the answer. 499 if nothing of it has left, as nginx has it: nobody waited for it.
     pub(crate) fn sent(&self) -> Sent {
         Sent {
@@ -533,7 +536,7 @@ impl<'buf> Exchange<'buf> {
         };
         let gathered = self.frame(id, end && direct.is_empty());
         if direct.is_empty() {
-            return self.wire.send(&mut [IoSlice::new(&self.output[gathered])]);
+            return self.wire.send_one(&self.output[gathered]);
         }
         let mut slices = Slices::new(
             id,
@@ -578,9 +581,16 @@ const END_LEN: usize = HEADER_LEN + EndRequest::RECORD_LEN;
 
 /// The empty STDOUT record and END_REQUEST.
 fn end_records(id: u16) -> [u8; END_LEN] {
-    let mut records = [0; END_LEN];
-    records[..HEADER_LEN].copy_from_slice(&RecordHeader::new(RecordType::Stdout, id, 0).encode());
-    records[HEADER_LEN..].copy_from_slice(&EndRequest::record(id, ProtocolStatus::RequestComplete));
+    let mut records = const {
+        let mut records = [0; END_LEN];
+        let (stdout, end) = records.split_at_mut(HEADER_LEN);
+        stdout.copy_from_slice(&RecordHeader::new(RecordType::Stdout, 0, 0).encode());
+        end.copy_from_slice(&EndRequest::record(0, ProtocolStatus::RequestComplete));
+        records
+    };
+    for start in [0, HEADER_LEN] {
+        records[start + 2..start + 4].copy_from_slice(&id.to_be_bytes());
+    }
     records
 }
 

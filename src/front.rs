@@ -11,6 +11,8 @@ use std::cell::Cell;
 /// A frozen front, and what is left of the parts that it was made of.
 pub(crate) struct Front<'buf> {
     pub(crate) request: Frozen<'buf>,
+    /// The status that it deserves, and why, if it is one that no handler should have to deal with.
+    pub(crate) refusal: Option<(u16, String)>,
     pub(crate) spare: Window<'buf>,
     pub(crate) touched: bool,
 }
@@ -21,7 +23,6 @@ pub(crate) struct Frozen<'buf> {
     pub(crate) place: Place<'buf>,
     /// `place.path` as text, lossy.
     pub(crate) path: &'buf str,
-    pub(crate) refusal: Option<(u16, String)>,
     pub(crate) ticket: Ticket,
     /// The status of an answer that was finished, and its connection given back, before the handler returned; 0 till then.
     pub(crate) finished_with: Cell<u16>,
@@ -41,19 +42,12 @@ impl<'buf> Front<'buf> {
     ) -> Front<'buf> {
         let desk = std::mem::take(&mut spare.bytes);
         let mut scratch = Scratch::new(joined, desk);
-        let (params, refusal) = match (
-            Params::new(stream, limits.max_pairs, limits.max_pair, &mut scratch),
-            refusal,
-        ) {
-            (Ok(params), None) => {
-                let refusal = refuse(&params);
-                (params, refusal)
-            }
-            (Ok(params), refusal) => (params, refusal),
-            (Err(error), refusal) => (
-                Params::default(),
-                refusal.or_else(|| Some(refuse_stream(error, limits))),
-            ),
+        let mut params = Params::default();
+        let read = params.read(stream, limits.max_pairs, limits.max_pair, &mut scratch);
+        let refusal = match (refusal, read) {
+            (Some(refusal), _) => Some(refusal),
+            (None, Ok(())) => refuse(&params),
+            (None, Err(error)) => Some(refuse_stream(error, limits)),
         };
         let known = |known| params.known(known).unwrap_or_default();
         let target = Target {
@@ -82,10 +76,10 @@ impl<'buf> Front<'buf> {
                 params,
                 place,
                 path,
-                refusal,
                 ticket,
                 finished_with: Cell::new(0),
             },
+            refusal,
             spare,
             touched,
         }

@@ -176,6 +176,27 @@ impl Head {
         }
     }
 
+    /// Whether `buffer` begins with a whole head of the usual form; then it is read.
+    #[inline]
+    pub(crate) fn is_whole(
+        &mut self,
+        sequence: &mut Sequence,
+        buffer: &[u8],
+        max_params: usize,
+    ) -> bool {
+        let is_fresh = self.at == 0 && self.filled <= max_params;
+        let params = is_fresh
+            .then(|| sequence.whole_head(&buffer[..self.filled], &mut self.at))
+            .flatten();
+        match params {
+            Some(params) => {
+                self.params = params;
+                true
+            }
+            None => false,
+        }
+    }
+
     /// What comes next, `Params` taken care of: their content stays where it landed, and that of a further
     /// record is slid left over its header, so that a pair that straddles records is whole.
     ///

@@ -4,7 +4,6 @@
 use std::fmt;
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 /// Names a request in the log and in the access log: `4711-12`, the 12th request of process 4711.
 ///
@@ -35,12 +34,13 @@ impl fmt::Display for RequestId {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ticket {
     pub(crate) id: RequestId,
-    pub(crate) began: Instant,
+    /// In ns of the monotonic clock.
+    pub(crate) began: u64,
 }
 
 impl Ticket {
     /// The next one, for a request that began then.
-    pub(crate) fn draw(began: Instant) -> Ticket {
+    pub(crate) fn draw(began: u64) -> Ticket {
         static DRAWN: AtomicU64 = AtomicU64::new(0);
         Ticket {
             id: RequestId(DRAWN.fetch_add(1, Ordering::Relaxed) + 1),
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn each_request_has_a_number_of_its_own() {
-        let (one, other) = (Ticket::draw(Instant::now()), Ticket::draw(Instant::now()));
+        let (one, other) = (Ticket::draw(7), Ticket::draw(7));
         assert!(one.id.number() > 0 && other.id.number() > one.id.number());
         let text = format!("{}-{}", process::id(), one.id.number());
         assert_eq!(one.id.to_string(), text);

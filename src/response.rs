@@ -69,7 +69,7 @@ impl<'buf> Response<'buf> {
 
     /// Sets the Content-Type: `text/html; charset=utf-8`.
     pub fn content_type(self, value: &str) -> Response<'buf> {
-        self.header("Content-Type", value)
+        self.change(|exchange| exchange.add_known_field("Content-Type", value.as_bytes()))
     }
 
     /// Sets a cookie: a `Set-Cookie` header of its own.

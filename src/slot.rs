@@ -183,6 +183,16 @@ impl fmt::Display for Seconds {
 
 /// Writes `METHOD path`, as much as there is room for. Returns its length.
 fn line(method: &[u8], path: &[u8], into: &mut [u8]) -> usize {
+    // Nearly always: nothing to escape, and room for all.
+    let plain = method.len() + 1 + path.len();
+    let is_plain = |bytes: &[u8]| bytes.iter().all(|&byte| is_shown(byte));
+    if method.len() <= 16 && plain <= into.len() && is_plain(method) && is_plain(path) {
+        let (first, rest) = into.split_at_mut(method.len());
+        first.copy_from_slice(method);
+        rest[0] = b' ';
+        rest[1..][..path.len()].copy_from_slice(path);
+        return plain;
+    }
     let mut len = 0;
     for &byte in method.iter().take(16).chain(b" ").chain(path) {
         let escape = escaped(byte);
@@ -198,11 +208,15 @@ fn line(method: &[u8], path: &[u8], into: &mut [u8]) -> usize {
     len
 }
 
+/// Whether it is printable ASCII, and no backslash.
+fn is_shown(byte: u8) -> bool {
+    matches!(byte, 0x20..0x7f) && byte != b'\\'
+}
+
 /// `\xNN` for a byte that is not printable ASCII.
 fn escaped(byte: u8) -> Option<[u8; 4]> {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    let printable = (0x20..0x7f).contains(&byte) && byte != b'\\';
-    (!printable).then(|| {
+    (!is_shown(byte)).then(|| {
         [
             b'\\',
             b'x',

@@ -214,7 +214,8 @@ mod tests {
             encode_pair(name.as_bytes(), value.as_bytes(), &mut bytes);
         }
         let mut scratch = Scratch::new(&mut room, &mut desk);
-        let params = Params::new(&bytes, 100, 4096, &mut scratch).unwrap();
+        let mut params = Params::default();
+        params.read(&bytes, 100, 4096, &mut scratch).unwrap();
         let trusted: Vec<Prefix> = trusted.iter().map(|range| range.parse().unwrap()).collect();
         look(Visitor {
             params: &params,

@@ -9,11 +9,11 @@ use crate::net::sys::now_ms;
 use crate::net::{Pipes, Wait};
 use crate::protocol::{EndRequest, Event, ProtocolStatus, Role, unknown_type, values_result};
 use std::io::{self, IoSlice};
-use std::ops::Range;
+use std::ops::{Deref, DerefMut, Range};
 use std::time::Instant;
 
 pub(crate) struct Wire<'buf> {
-    end: End,
+    end: End<'buf>,
     /// The older bytes that came and were not looked at.
     window: Window<'buf>,
     /// What came while an answer could not leave: the newer bytes.
@@ -38,10 +38,30 @@ pub(crate) struct Wire<'buf> {
     values: (usize, usize),
 }
 
-enum End {
-    Records(Link),
+enum End<'buf> {
+    Records(Held<'buf>),
     /// CGI: standard input and output, and how much of a body is still to come.
     Plain(Pipes, Option<u64>),
+}
+
+/// A connection where its worker keeps it: to hand it on with the request, by value, cost a tenth of a small request's
+/// instructions. Only an answer that is finished early takes it away.
+struct Held<'buf>(&'buf mut Option<Link>);
+
+const IS_HELD: &str = "BUG: the connection has left its wire";
+
+impl Deref for Held<'_> {
+    type Target = Link;
+
+    fn deref(&self) -> &Link {
+        self.0.as_ref().expect(IS_HELD)
+    }
+}
+
+impl DerefMut for Held<'_> {
+    fn deref_mut(&mut self) -> &mut Link {
+        self.0.as_mut().expect(IS_HELD)
+    }
 }
 
 /// One of the two streams that a request can bring.
@@ -67,22 +87,31 @@ enum Fate {
 /// What becomes of the connection after a request.
 pub(crate) enum Ending {
     /// It goes on; the unread bytes lie here, in the worker's input.
-    Keep(Link, [Range<usize>; 2]),
+    Keep([Range<usize>; 2]),
     /// Nothing is left unread: closing loses nothing.
     Close,
     /// Something is or may be unread, and a plain close would lose the answer on three web servers.
+    Linger,
+}
+
+/// What becomes of a connection that leaves its worker before the handler has returned.
+pub(crate) enum Parting {
+    /// It goes on, with a copy of what came and was not looked at.
+    Keep(Link, Vec<u8>),
+    Close,
     Linger(Link),
 }
 
 impl<'buf> Wire<'buf> {
+    /// Of the connection in `link`, where there is one.
     pub(crate) fn records(
-        link: Link,
+        link: &'buf mut Option<Link>,
         window: Window<'buf>,
         spare: Window<'buf>,
         limits: &'buf Limits,
         values: (usize, usize),
     ) -> Wire<'buf> {
-        Wire::new(End::Records(link), window, spare, limits, values)
+        Wire::new(End::Records(Held(link)), window, spare, limits, values)
     }
 
     /// `length`: RFC 3875 section 4.2 lets a server leave standard input open, so CONTENT_LENGTH ends the
@@ -98,7 +127,7 @@ impl<'buf> Wire<'buf> {
     }
 
     fn new(
-        end: End,
+        end: End<'buf>,
         window: Window<'buf>,
         spare: Window<'buf>,
         limits: &'buf Limits,
@@ -244,6 +273,19 @@ impl<'buf> Wire<'buf> {
             .inspect_err(|error| self.failed = Some(error.kind()))
     }
 
+    /// As `send`, of what nearly always goes in one piece.
+    pub(crate) fn send_one(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let sent = match (&self.end, self.failed) {
+            (End::Records(link), None) => link.transport.send(bytes).unwrap_or(0),
+            _ => 0,
+        };
+        match &bytes[sent..] {
+            [] => Ok(()),
+            // Also what failed: it does so again.
+            rest => self.send(&mut [IoSlice::new(rest)]),
+        }
+    }
+
     /// Whether the web server has closed the connection.
     pub(crate) fn has_gone(&self) -> bool {
         let is_disconnect = |kind: io::ErrorKind| is_disconnect(&kind.into());
@@ -383,20 +425,29 @@ impl<'buf> Wire<'buf> {
     }
 
     /// Ends the request on its connection. `cut`: the answer is not whole, and the connection cannot go on.
-    pub(crate) fn end(mut self, cut: bool) -> Ending {
+    pub(crate) fn end(&mut self, cut: bool) -> Ending {
         let fate = self.fate(cut);
         self.part(fate)
     }
 
-    /// As `end`, for a connection that goes on without this worker: with a copy of what came and was not looked at.
-    pub(crate) fn end_apart(mut self) -> (Ending, Vec<u8>) {
+    /// As `end`, for a connection that goes on without this worker.
+    pub(crate) fn end_apart(mut self) -> Parting {
         let fate = self.fate(false);
         let unread = |window: &Window<'_>| {
             let unread = window.bytes.get(window.at..window.filled);
             unread.unwrap_or_default().to_vec()
         };
         let unread = [unread(&self.window), unread(&self.spare)].concat();
-        (self.part(fate), unread)
+        let ending = self.part(fate);
+        let link = match self.end {
+            End::Records(Held(link)) => link.take(),
+            End::Plain(..) => None,
+        };
+        match (ending, link) {
+            (Ending::Keep(_), Some(link)) => Parting::Keep(link, unread),
+            (Ending::Linger, Some(link)) => Parting::Linger(link),
+            _ => Parting::Close,
+        }
     }
 
     fn fate(&mut self, cut: bool) -> Fate {
@@ -423,18 +474,19 @@ impl<'buf> Wire<'buf> {
         }
     }
 
-    fn part(self, fate: Fate) -> Ending {
+    fn part(&mut self, fate: Fate) -> Ending {
         let unread = [self.window.unread(), self.spare.unread()];
-        let End::Records(mut link) = self.end else {
+        let End::Records(link) = &mut self.end else {
             return Ending::Close;
         };
+        let link = &mut **link;
         link.body_pending = !link.sequence.input_ended();
         link.sequence.end_request();
         link.served = link.served.saturating_add(1);
         match fate {
-            Fate::Keep => Ending::Keep(link, unread),
+            Fate::Keep => Ending::Keep(unread),
             Fate::Close => Ending::Close,
-            Fate::Linger => Ending::Linger(link),
+            Fate::Linger => Ending::Linger,
         }
     }
 

@@ -8,7 +8,7 @@ mod params;
 mod url;
 mod validators;
 
-pub(crate) use head::{Illegal, check_field, is_bodiless, is_token, reason};
+pub(crate) use head::{Illegal, check_field, check_value, is_bodiless, is_token, reason};
 pub(crate) use mount::{Place, Target, locate, raw_path};
 pub(crate) use params::{Known, Params, ParamsError, Scratch};
 pub(crate) use url::{below, encode_path, encoded, encoded_file, request_target};

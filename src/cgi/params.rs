@@ -38,34 +38,50 @@ pub(crate) struct Params<'buf> {
     /// Pairs whose values are joined from several of `stream`; nearly always empty.
     joined: &'buf [u8],
     known: [Option<&'buf [u8]>; KNOWN],
+    /// Which request headers there may be: one that is not asks for no walk.
+    headers: Seen,
 }
 
 impl<'buf> Params<'buf> {
-    /// Walks `stream`, and writes what has to be joined to `scratch`.
-    pub(crate) fn new(
+    /// Walks `stream`, and writes what has to be joined to `scratch`. Of an empty one; in place, since it is large.
+    ///
+    /// # Errors
+    /// What the stream is refused for: then it is empty still.
+    #[inline]
+    pub(crate) fn read(
+        &mut self,
         stream: &'buf [u8],
         max_pairs: usize,
         max_pair: usize,
         scratch: &mut Scratch<'buf>,
-    ) -> Result<Params<'buf>, ParamsError> {
-        let mut params = Params {
-            stream,
-            joined: &[],
-            known: [None; KNOWN],
-        };
+    ) -> Result<(), ParamsError> {
+        let refused = self.walk(stream, max_pairs, max_pair, scratch).err();
+        match refused {
+            None => Ok(()),
+            Some(error) => {
+                *self = Params::default();
+                Err(error)
+            }
+        }
+    }
+
+    fn walk(
+        &mut self,
+        stream: &'buf [u8],
+        max_pairs: usize,
+        max_pair: usize,
+        scratch: &mut Scratch<'buf>,
+    ) -> Result<(), ParamsError> {
+        self.stream = stream;
         let mut pairs = Pairs::new(stream);
-        let (mut count, mut seen, mut suspects, mut repeated) = (0, Seen::default(), 0, false);
+        let (mut count, mut suspects) = (0, 0);
         for (name, value) in pairs.by_ref() {
             count += 1;
-            if let Some(header) = name.strip_prefix(b"HTTP_") {
-                if !repeated && seen.insert(header) {
-                    // A few are looked up; of many the sorting finds out.
-                    suspects += 1;
-                    repeated = suspects > MOST_SUSPECTS || is_repeated(stream, name);
-                }
-            } else if let Some(known) = known(name) {
+            match kind(name) {
+                Kind::Other => {}
                 // nginx sends SCRIPT_NAME twice in the guides' root configuration; the last one is meant.
-                params.known[known as usize] = Some(value);
+                Kind::Known(known) => self.known[known as usize] = Some(value),
+                Kind::Header(ends) => suspects += usize::from(self.headers.insert(ends)),
             }
         }
         if !pairs.is_whole() {
@@ -80,10 +96,10 @@ impl<'buf> Params<'buf> {
         {
             return Err(ParamsError::PairTooLarge);
         }
-        if repeated {
-            params.joined = join(stream, scratch);
+        if suspects > 0 && has_repeated(stream, suspects) {
+            self.joined = join(stream, scratch);
         }
-        Ok(params)
+        Ok(())
     }
 
     #[inline]
@@ -104,6 +120,9 @@ impl<'buf> Params<'buf> {
         if name.eq_ignore_ascii_case("content-length") {
             return self.known(Known::ContentLength);
         }
+        if !self.headers.may_have(name) {
+            return None;
+        }
         self.find(|candidate| is_header(candidate, name.as_bytes()))
     }
 
@@ -122,59 +141,134 @@ impl<'buf> Params<'buf> {
 
 /// Whether `param` is the variable of the request header `name`: RFC 3875, section 4.1.18.
 fn is_header(param: &[u8], name: &[u8]) -> bool {
-    let Some(param) = param.strip_prefix(b"HTTP_") else {
+    let Some(param) = of_header(param) else {
         return false;
     };
-    param.len() == name.len()
-        && param.iter().zip(name).all(|(&p, &n)| {
-            p == if n == b'-' {
-                b'_'
-            } else {
-                n.to_ascii_uppercase()
-            }
-        })
+    param.len() == name.len() && param.iter().zip(name).all(|(&p, &n)| p == as_in_param(n))
 }
 
-/// By length first: of nginx's 29 names most are done after one comparison of numbers.
-#[inline]
-fn known(name: &[u8]) -> Option<Known> {
-    let known = match name.len() {
-        9 if name == b"PATH_INFO" => Known::PathInfo,
-        11 if name == b"REQUEST_URI" => Known::RequestUri,
-        11 if name == b"SCRIPT_NAME" => Known::ScriptName,
-        11 if name == b"REMOTE_ADDR" => Known::RemoteAddr,
-        12 if name == b"QUERY_STRING" => Known::QueryString,
-        12 if name == b"CONTENT_TYPE" => Known::ContentType,
-        14 if name == b"REQUEST_METHOD" => Known::RequestMethod,
-        14 if name == b"CONTENT_LENGTH" => Known::ContentLength,
-        25 if name == b"CONTENT_TRANSFER_ENCODING" => Known::ContentTransferEncoding,
-        _ => return None,
+/// What the variable of a request header has behind its `HTTP_`.
+#[inline(always)]
+fn of_header(param: &[u8]) -> Option<&[u8]> {
+    match param {
+        [b'H', b'T', b'T', b'P', b'_', header @ ..] => Some(header),
+        _ => None,
+    }
+}
+
+/// A byte of a header's name, as its variable has it.
+fn as_in_param(byte: u8) -> u8 {
+    match byte {
+        b'-' => b'_',
+        byte => byte.to_ascii_uppercase(),
+    }
+}
+
+/// What the one walk has to know of a name.
+enum Kind {
+    Known(Known),
+    /// Of a request header: how it ends.
+    Header(u64),
+    Other,
+}
+
+/// The first and the last eight bytes, as one number each, tell all names apart that are looked for: of nginx's 29 most
+/// are done after three comparisons.
+#[inline(always)]
+fn kind(name: &[u8]) -> Kind {
+    const CONTENT: u64 = word(b"CONTENT_");
+    const PATH: u64 = word(b"PATH_INF");
+    const QUERY: u64 = word(b"QUERY_ST");
+    const REMOTE: u64 = word(b"REMOTE_A");
+    const REQUEST: u64 = word(b"REQUEST_");
+    const SCRIPT: u64 = word(b"SCRIPT_N");
+    let len = name.len();
+    if len < 8 {
+        // `HTTP_TE`; none that is known is as short.
+        return of_header(name).map_or(Kind::Other, |header| Kind::Header(short_ends(header)));
+    }
+    let number = |at: usize| {
+        let bytes = name[at..].first_chunk();
+        bytes.map_or(0, word)
     };
-    Some(known)
+    let (head, tail) = (number(0), number(len - 8));
+    if head << 24 == word(b"HTTP_\0\0\0") << 24 {
+        return Kind::Header(tail ^ len as u64);
+    }
+    Kind::Known(match head {
+        CONTENT if len == 12 && tail == word(b"ENT_TYPE") => Known::ContentType,
+        CONTENT if len == 14 && tail == word(b"T_LENGTH") => Known::ContentLength,
+        CONTENT if name == b"CONTENT_TRANSFER_ENCODING" => Known::ContentTransferEncoding,
+        PATH if len == 9 && tail == word(b"ATH_INFO") => Known::PathInfo,
+        QUERY if len == 12 && tail == word(b"Y_STRING") => Known::QueryString,
+        REMOTE if len == 11 && tail == word(b"OTE_ADDR") => Known::RemoteAddr,
+        REQUEST if len == 11 && tail == word(b"UEST_URI") => Known::RequestUri,
+        REQUEST if len == 14 && tail == word(b"T_METHOD") => Known::RequestMethod,
+        SCRIPT if len == 11 && tail == word(b"IPT_NAME") => Known::ScriptName,
+        _ => return Kind::Other,
+    })
 }
 
-/// How many names that may be repeated are looked up one by one.
-const MOST_SUSPECTS: u32 = 16;
+const fn word(bytes: &[u8; 8]) -> u64 {
+    u64::from_le_bytes(*bytes)
+}
 
-/// A small set of names that may say "seen before" of one that was not, never the other way round.
-#[derive(Default)]
-struct Seen([u64; 4]);
+#[cold]
+fn short_ends(header: &[u8]) -> u64 {
+    Seen::ends(header, |byte| byte)
+}
+
+/// A small set of variables of headers that may say "seen before" of one that was not, never the other way round. How a
+/// variable ends, and its length, tell the usual ones apart.
+#[derive(Clone, Debug, Default)]
+struct Seen([u64; 8]);
 
 impl Seen {
-    /// Whether a name like this was here before. Length, first, middle and last byte tell the usual names apart.
-    #[inline]
-    fn insert(&mut self, header: &[u8]) -> bool {
-        let len = header.len();
-        let (Some(&first), Some(&last)) = (header.first(), header.last()) else {
-            return true;
-        };
-        let key = u32::from(first) | u32::from(last) << 8 | u32::from(header[len / 2]) << 16;
-        let hash = (key ^ (len as u32) << 20).wrapping_mul(0x9e37_79b1) >> 24;
-        let (word, bit) = (hash as usize / 64, 1 << (hash % 64));
+    /// Whether a name that ends so was here before.
+    #[inline(always)]
+    fn insert(&mut self, ends: u64) -> bool {
+        let (word, bit) = Seen::place(ends);
         let seen = self.0[word] & bit != 0;
         self.0[word] |= bit;
         seen
     }
+
+    /// Whether the variable of a header of this name, as it is in HTTP, may have been here.
+    fn may_have(&self, name: &str) -> bool {
+        let (word, bit) = Seen::place(Seen::ends(name.as_bytes(), as_in_param));
+        self.0[word] & bit != 0
+    }
+
+    /// The last eight bytes of `HTTP_` and `header` as a number, with the length of both.
+    fn ends(header: &[u8], as_in_param: impl Fn(u8) -> u8) -> u64 {
+        let (mut tail, len) = (word(b"\0\0\0HTTP_"), header.len());
+        for &byte in &header[len.saturating_sub(8)..] {
+            tail = tail >> 8 | u64::from(as_in_param(byte)) << 56;
+        }
+        tail ^ (len as u64 + 5)
+    }
+
+    #[inline(always)]
+    fn place(ends: u64) -> (usize, u64) {
+        // The golden ratio's bits; the upper ones of the product depend on all of them.
+        let hash = ends.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 55;
+        (hash as usize / 64, 1 << (hash % 64))
+    }
+}
+
+/// How many names that may be repeated are looked up one by one.
+const MOST_SUSPECTS: usize = 16;
+
+/// Whether a request header stands in `stream` more than once, where so many ended as one before them did. A few are looked
+/// up; of many the sorting finds out.
+#[cold]
+fn has_repeated(stream: &[u8], suspects: usize) -> bool {
+    let mut seen = Seen::default();
+    suspects > MOST_SUSPECTS
+        || Pairs::new(stream).any(|(name, _)| match kind(name) {
+            Kind::Header(ends) => seen.insert(ends) && is_repeated(stream, name),
+            _ => false,
+        })
 }
 
 /// Whether `name` stands in `stream` more than once.
@@ -285,7 +379,7 @@ fn header_offsets(stream: &[u8]) -> impl Iterator<Item = [u8; 4]> {
         loop {
             let offset = (stream.len() - pairs.rest().len()) as u32;
             let (name, _) = pairs.next()?;
-            if name.starts_with(b"HTTP_") {
+            if of_header(name).is_some() {
                 return Some(offset.to_be_bytes());
             }
         }
@@ -333,7 +427,9 @@ mod tests {
         let (mut room, mut desk) = (vec![0; 1 << 16], vec![0; 1 << 16]);
         let bytes = stream(pairs);
         let mut scratch = Scratch::new(&mut room, &mut desk);
-        look(&Params::new(&bytes, 4096, 224 << 10, &mut scratch).unwrap())
+        let mut params = Params::default();
+        params.read(&bytes, 4096, 224 << 10, &mut scratch).unwrap();
+        look(&params)
     }
 
     #[test]
@@ -407,7 +503,10 @@ mod tests {
     fn streams_that_are_broken_or_over_a_limit_are_refused() {
         let whole = stream(&[("A", "1"), ("B", "2")]);
         let refused = |bytes: &[u8], max_pairs, max_pair| {
-            Params::new(bytes, max_pairs, max_pair, &mut Scratch::default()).err()
+            let mut params = Params::default();
+            params
+                .read(bytes, max_pairs, max_pair, &mut Scratch::default())
+                .err()
         };
         assert_eq!(refused(&whole, 2, 2), None);
         assert_eq!(refused(&whole, 1, 2), Some(ParamsError::TooMany));

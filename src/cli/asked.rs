@@ -24,6 +24,7 @@ pub(super) const FLAGS: &[Own] = &[
     switch("G", "get", "puts the data into the query"),
     many("F", "form", "NAME=VALUE", "a field of a multipart form; NAME=@FILE uploads"),
     many("", "param", "NAME=VALUE", "a CGI parameter: REMOTE_USER=ada, HTTPS=on"),
+    switch("", "only-params", "no parameters but those of --param"),
     text("", "script-filename", "FILE", "the script, for php-fpm"),
 ];
 
@@ -74,6 +75,9 @@ impl Asked {
             }
         };
         let (mut params, body) = ask.into_parts();
+        if matches.opt_present("only-params") {
+            params.clear();
+        }
         if let Some(file) = matches.opt_str("script-filename") {
             Script::file(&file)?.name_in(&mut params);
         }

@@ -24,7 +24,9 @@ pub fn params(data: &[u8]) {
     let (whole, pairs) = (is_whole(stream), Pairs::new(stream).collect::<Vec<_>>());
     for room in [&mut small, &mut large] {
         let (room_len, mut scratch) = (room.len(), Scratch::new(room, &mut desk));
-        let found = match Params::new(stream, MAX_PAIRS, MAX_PAIR, &mut scratch) {
+        let mut params = Params::default();
+        let read = params.read(stream, MAX_PAIRS, MAX_PAIR, &mut scratch);
+        let found = match read.map(|()| params) {
             Ok(found) => found,
             Err(error) => {
                 let expected = match () {

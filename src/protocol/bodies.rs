@@ -47,10 +47,13 @@ impl EndRequest {
         }
     }
 
-    pub(crate) fn record(request_id: u16, status: ProtocolStatus) -> [u8; Self::RECORD_LEN] {
+    pub(crate) const fn record(request_id: u16, status: ProtocolStatus) -> [u8; Self::RECORD_LEN] {
         let mut record = [0; Self::RECORD_LEN];
         let header = RecordHeader::new(RecordType::EndRequest, request_id, Self::LEN as u16);
-        record[..HEADER_LEN].copy_from_slice(&header.encode());
+        record
+            .split_at_mut(HEADER_LEN)
+            .0
+            .copy_from_slice(&header.encode());
         record[HEADER_LEN + 4] = status.number();
         record
     }

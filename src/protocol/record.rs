@@ -48,7 +48,7 @@ impl RecordType {
         }
     }
 
-    pub(crate) fn number(self) -> u8 {
+    pub(crate) const fn number(self) -> u8 {
         use RecordType::*;
         match self {
             BeginRequest => 1,
@@ -117,7 +117,7 @@ pub(crate) enum ProtocolStatus {
 }
 
 impl ProtocolStatus {
-    pub(crate) fn number(self) -> u8 {
+    pub(crate) const fn number(self) -> u8 {
         match self {
             ProtocolStatus::RequestComplete => 0,
             ProtocolStatus::CantMpxConn => 1,
@@ -138,7 +138,11 @@ pub(crate) struct RecordHeader {
 
 impl RecordHeader {
     /// A header for `content` bytes, padded to a multiple of eight as section 3.3 recommends.
-    pub(crate) fn new(record_type: RecordType, request_id: u16, content: u16) -> RecordHeader {
+    pub(crate) const fn new(
+        record_type: RecordType,
+        request_id: u16,
+        content: u16,
+    ) -> RecordHeader {
         let padding = (content.wrapping_neg() & 7) as u8;
         RecordHeader {
             record_type,
@@ -168,7 +172,7 @@ impl RecordHeader {
         })
     }
 
-    pub(crate) fn encode(self) -> [u8; HEADER_LEN] {
+    pub(crate) const fn encode(self) -> [u8; HEADER_LEN] {
         let [id1, id0] = self.request_id.to_be_bytes();
         let [content1, content0] = self.content.to_be_bytes();
         [

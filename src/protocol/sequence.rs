@@ -5,6 +5,10 @@
 
 use super::bodies::BeginRequest;
 use super::record::{HEADER_LEN, RecordHeader, RecordReader, RecordType, Role, Step};
+use std::ops::Range;
+
+/// The number of the role that nearly every request asks for.
+const RESPONDER: u8 = 1;
 
 /// The most bytes of one GET_VALUES record that are looked at. The three names that exist take 59.
 const MANAGEMENT_LIMIT: usize = 1024;
@@ -128,6 +132,75 @@ impl Sequence {
                 return event;
             }
         }
+    }
+
+    /// The head of a request as every web server sends it, in one look: BEGIN_REQUEST of a responder, one record of PARAMS,
+    /// their end, whole from `at` on, and the end of STDIN if it comes next. Then it is as if [`Sequence::next`] had seen them all: the place of the params.
+    ///
+    /// Anything else is for `next`, and nothing is changed.
+    #[inline]
+    pub(crate) fn whole_head(&mut self, bytes: &[u8], at: &mut usize) -> Option<Range<usize>> {
+        if self.phase != Phase::Idle || self.fault.is_some() || !self.reader.at_boundary() {
+            return None;
+        }
+        let front = bytes.get(*at..)?.first_chunk::<{ 3 * HEADER_LEN }>()?;
+        // What is as it must be: version and type, length and padding, the high byte of the role, version and type.
+        let [
+            1,
+            1,
+            id1,
+            id0,
+            0,
+            8,
+            0,
+            _,
+            0,
+            RESPONDER,
+            flags,
+            ..,
+            1,
+            4,
+            params_id1,
+            params_id0,
+            n1,
+            n0,
+            padding,
+            _,
+        ] = *front
+        else {
+            return None;
+        };
+        let id = [id1, id0];
+        let start = *at + front.len();
+        let end = start + usize::from(u16::from_be_bytes([n1, n0]));
+        let last = end + usize::from(padding);
+        let [1, 4, end_id1, end_id0, 0, 0, 0, _] =
+            *bytes.get(last..)?.first_chunk::<HEADER_LEN>()?
+        else {
+            return None;
+        };
+        let is_one = id == [params_id1, params_id0] && id == [end_id1, end_id0];
+        if !is_one || id == [0, 0] || start == end {
+            return None;
+        }
+        *at = last + HEADER_LEN;
+        // Behind the head of a GET, the end of its empty body.
+        let behind = bytes[*at..].first_chunk::<HEADER_LEN>();
+        self.phase = match behind {
+            Some([1, 5, id1, id0, 0, 0, 0, _]) if [*id1, *id0] == id => {
+                *at += HEADER_LEN;
+                Phase::Ended
+            }
+            _ => Phase::Stdin,
+        };
+        self.request_id = u16::from_be_bytes(id);
+        self.begin = Some(BeginRequest {
+            role: RESPONDER.into(),
+            keep_conn: flags & 1 != 0,
+        });
+        self.purpose = Purpose::Skip;
+        self.speaks_fastcgi = true;
+        Some(start..end)
     }
 
     /// `n` bytes of PARAMS, STDIN or DATA were used.
@@ -343,6 +416,83 @@ mod tests {
         &[1, 5, 0, 7, 0, 3, 0, 0, b'a', b'b', b'c'],
         &[1, 5, 0, 7, 0, 0, 0, 0],
     ];
+
+    /// What `next` says of a head, and where it and the params end; with the end of STDIN, if that is what follows.
+    fn head_by_steps(stream: &[u8]) -> Option<(Sequence, Range<usize>, usize)> {
+        let (mut sequence, mut at) = (Sequence::default(), 0);
+        let mut params = Vec::new();
+        loop {
+            match sequence.next(stream, &mut at) {
+                Event::Begin(1) => {}
+                Event::Params(n) => {
+                    params.push(at..at + n);
+                    sequence.take(n);
+                    at += n;
+                }
+                Event::Head => break,
+                _ => return None,
+            }
+        }
+        let (mut ended, mut end) = (sequence.clone(), at);
+        let is_padded = stream.get(at + 6).is_some_and(|&padding| padding > 0);
+        let has_ended = ended.next(stream, &mut end) == Event::StdinEnd;
+        if has_ended && end == at + HEADER_LEN && !is_padded {
+            (sequence, at) = (ended, end);
+        }
+        match &params[..] {
+            [one] => Some((sequence, one.clone(), at)),
+            _ => None,
+        }
+    }
+
+    /// One byte changed at a time, to each value, and cut at each place: either both say the same, or one look leaves it to
+    /// the steps.
+    #[test]
+    fn one_look_at_a_head_is_as_good_as_its_steps() {
+        let get = [&GET.concat()[..16 + 16 + 8], GET[4], b"\x01\x01"].concat();
+        let post = GET.concat();
+        let mut usual = 0;
+        for stream in [get, post] {
+            for place in 0..stream.len() {
+                for byte in 0..=255 {
+                    let mut stream = stream.clone();
+                    stream[place] = byte;
+                    usual += usize::from(assert_same_head(&stream));
+                }
+                assert_same_head(&stream[..place]);
+            }
+        }
+        assert!(usual > 5000, "only {usual} were of the usual form");
+    }
+
+    fn assert_same_head(stream: &[u8]) -> bool {
+        let (mut sequence, mut at) = (Sequence::default(), 0);
+        let Some(params) = sequence.whole_head(stream, &mut at) else {
+            let is_untouched = sequence.phase == Phase::Idle && !sequence.speaks_fastcgi;
+            assert!(at == 0 && is_untouched, "{stream:?}");
+            return false;
+        };
+        let steps = head_by_steps(stream);
+        let (steps, their_params, their_at) = steps.expect("the steps find no head");
+        assert_eq!((params, at), (their_params, their_at), "{stream:?}");
+        let state = |sequence: &Sequence| {
+            let Sequence {
+                phase,
+                request_id,
+                begin,
+                purpose,
+                speaks_fastcgi,
+                fault,
+                ..
+            } = sequence;
+            format!(
+                "{phase:?} {request_id} {begin:?} {purpose:?} {speaks_fastcgi} {fault:?} {}",
+                sequence.reader.at_boundary()
+            )
+        };
+        assert_eq!(state(&sequence), state(&steps), "{stream:?}");
+        true
+    }
 
     /// All events of a stream that comes in pieces of `size`; contents are counted together.
     fn events(stream: &[u8], size: usize) -> Vec<Event> {

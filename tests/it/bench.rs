@@ -349,6 +349,126 @@ fn answers_that_differ_in_size_are_told() {
 }
 
 #[test]
+fn idle_connections_are_asked_once_and_kept() {
+    let testbed = Testbed::listening_with(&["--workers", "2", "--status", "/status"]);
+    let address = testbed.address().to_string();
+    for threads in ["1", "2", "9"] {
+        let before = served(&testbed);
+        let arguments = ["-n", "90", "-k", "--idle", "7", "-c", "9", "/hello"];
+        let (json, code) = figures(&address, &[&arguments[..], &["-t", threads]].concat());
+        assert_eq!((json.text("requests"), code), ("90", 0));
+        assert_eq!(json.text("idle/kept"), "7");
+        assert_eq!(json.text("starved"), "0");
+        poll("all requests to be counted", || {
+            served(&testbed) >= before + 97
+        });
+    }
+}
+
+#[test]
+fn nobody_else_asks_before_the_idle_ones_are_answered() {
+    let (events, told) = std::sync::mpsc::channel();
+    let connections = std::sync::atomic::AtomicUsize::new(0);
+    let (_folder, address) = application(move |mut stream| {
+        let number = connections.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let events = events.clone();
+        thread::spawn(move || {
+            let head = record(STDOUT, 1, b"Content-Length: 2\r\n\r\nok");
+            let answer = [head, record(END_REQUEST, 1, &[0; 8])].concat();
+            while stream.read(&mut [0; 4096]).is_ok_and(|n| n > 0) {
+                let _ = events.send((number, "asked"));
+                if number < 3 {
+                    // As long as an answer may take.
+                    thread::sleep(Duration::from_millis(50));
+                    let _ = events.send((number, "answered"));
+                }
+                let _ = stream.write_all(&answer);
+            }
+        });
+    });
+    let (json, code) = figures(&address, &["-n", "20", "-k", "-c", "2", "--idle", "3"]);
+    assert_eq!(
+        (json.text("requests"), json.text("idle/kept"), code),
+        ("20", "3", 0)
+    );
+    let told: Vec<_> = told.try_iter().collect();
+    let (idle, busy) = told.split_at(6);
+    assert!(idle.iter().all(|&(number, _)| number < 3), "{told:?}");
+    assert!(busy.iter().all(|&(number, _)| number >= 3), "{told:?}");
+}
+
+/// What libfcgi does: whoever has its connection and asks nothing has a worker.
+#[test]
+fn an_application_that_ties_its_worker_to_an_idle_connection_is_shown_to() {
+    let (_folder, address) = application(|mut stream| {
+        let head = record(STDOUT, 1, b"Content-Length: 2\r\n\r\nok");
+        let answer = [head, record(END_REQUEST, 1, &[0; 8])].concat();
+        while stream.read(&mut [0; 4096]).is_ok_and(|n| n > 0) {
+            let _ = stream.write_all(&answer);
+        }
+    });
+    let arguments = ["-s", "0.2", "--warm-up=0", "-k", "-c", "3", "--timeout=0.3"];
+    let (json, code) = figures(&address, &[&arguments[..], &["--idle", "2"]].concat());
+    assert_eq!((json.text("requests"), code), ("0", 1));
+    assert_eq!((json.text("idle/kept"), json.text("starved")), ("1", "3"));
+    let warnings = json.text("warnings");
+    assert!(warnings.contains("of 2 idle connections 1 were answered and kept"));
+    // Without idle ones, one of three has the worker.
+    let (json, _) = figures(&address, &arguments);
+    assert_eq!(json.text("starved"), "2");
+    let warnings = json.text("warnings");
+    assert!(warnings.contains("2 of 3 connections had no answer at all, while others had"));
+}
+
+#[test]
+fn a_body_that_is_not_the_expected_one_is_an_error() {
+    let testbed = Testbed::listening(2);
+    let address = testbed.address().to_string();
+    let file = testbed.folder.path().join("expected");
+    let expect = file.display().to_string();
+    let bench = |body: &[u8], arguments: &[&str]| {
+        std::fs::write(&file, body).unwrap();
+        figures(
+            &address,
+            &[&["-n", "9", "--expect", &expect], arguments].concat(),
+        )
+    };
+    let large = [b'x'; 300_000];
+    for (body, target) in [
+        (&b"Hello, world!"[..], "/hello"),
+        (&large, "/bytes?n=300000"),
+    ] {
+        let (json, code) = bench(body, &[target]);
+        assert_eq!((json.text("requests"), code), ("9", 0), "{target}");
+        for wrong in [
+            &body[1..],
+            &[body, b"x"].concat(),
+            &[b"y", &body[1..]].concat(),
+        ] {
+            let (json, code) = bench(wrong, &["-k", target]);
+            assert_eq!((json.text("errors/body"), code), ("9", 1), "{target}");
+            assert_eq!(json.text("errors/all"), "9");
+        }
+    }
+    let (json, code) = bench(b"Hello, world!", &["-X", "HEAD", "/hello"]);
+    assert_eq!((json.text("requests"), code), ("9", 0));
+}
+
+#[test]
+fn only_the_params_that_were_given_are_sent() {
+    let testbed = Testbed::listening(1);
+    let params = "REQUEST_METHOD=GET\nREQUEST_URI=/env\nSCRIPT_NAME=\nX=y\n";
+    let file = testbed.folder.path().join("expected");
+    std::fs::write(&file, params).unwrap();
+    let mut arguments = vec!["-n", "2", "--only-params", "--expect"];
+    let expect = file.display().to_string();
+    arguments.push(&expect);
+    arguments.extend(params.lines().flat_map(|param| ["--param", param]));
+    let (json, code) = figures(&testbed.address().to_string(), &arguments);
+    assert_eq!((json.text("requests"), code), ("2", 0));
+}
+
+#[test]
 fn an_interrupt_ends_it_with_the_figures_so_far() {
     let testbed = Testbed::listening_with(&["--workers", "2", "--status", "/status"]);
     let mut command = testbed::command();
@@ -384,6 +504,10 @@ fn a_wrong_command_line_is_one_sentence() {
             "--workers is for serving and no flag of bench; leave it out, or write it into the settings file",
         ),
         (&["-c"], "-c needs a value; write -c N"),
+        (
+            &["--idle", "3"],
+            "--idle: only kept connections can be idle; write --keep-conn, too",
+        ),
         (
             &["-c", "0"],
             "--connections: \"0\" cannot be used; write a number from 1 to 64K",

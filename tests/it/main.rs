@@ -21,6 +21,7 @@ mod check;
 mod check_connect;
 mod cherokee;
 mod cli;
+mod comparison;
 mod conversations;
 mod cuts;
 mod deploy;

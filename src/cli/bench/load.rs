@@ -10,6 +10,7 @@ use crate::net::{Epoll, Interest, Timer, Transport, sys};
 use std::fmt;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// How often a thread looks whether the time is over.
@@ -35,6 +36,12 @@ pub(super) struct Load<'a> {
     waiting: Vec<usize>,
     /// Connections that have requests to ask.
     active: usize,
+    /// How many of the connections are asked again and again: the first ones. The others are asked once.
+    busy: usize,
+    /// Idle connections that were answered, and are open.
+    resting: usize,
+    /// The busy ones wait for the idle ones' answers, until then.
+    settling: Option<Instant>,
     input: Box<[u8]>,
     known: Known,
     tally: Tally,
@@ -62,6 +69,9 @@ struct Connection {
     is_waiting: bool,
     /// Counts towards `--requests`.
     has_ticket: bool,
+    /// It is asked once, and kept.
+    is_idle: bool,
+    is_answered: bool,
     /// It had an answer before this one.
     is_reused: bool,
     sent: usize,
@@ -80,6 +90,8 @@ struct Answer {
     length: Option<u64>,
     head: Option<HeadReader>,
     body: u64,
+    /// Some of its body is not as expected.
+    is_another: bool,
 }
 
 /// The last head that came in one piece: an answer that begins alike need not be read anew.
@@ -102,7 +114,8 @@ impl<'a> Load<'a> {
         plan: &'a Plan,
         shared: &'a Shared,
         progress: &'a Progress,
-        connections: usize,
+        busy: usize,
+        idle: usize,
     ) -> io::Result<Load<'a>> {
         let (epoll, timer) = (Epoll::new()?, Timer::new()?);
         epoll.add(timer.as_raw_fd(), TIMER, Interest::ReadAlways)?;
@@ -113,9 +126,14 @@ impl<'a> Load<'a> {
             progress,
             epoll,
             timer,
-            connections: (0..connections).map(|_| Connection::new(now)).collect(),
+            connections: (0..busy + idle)
+                .map(|number| Connection::new(now, number >= busy))
+                .collect(),
             waiting: Vec::new(),
-            active: connections,
+            active: busy,
+            busy,
+            resting: 0,
+            settling: (plan.idle > 0).then(|| now + plan.timeout),
             input: vec![0; INPUT].into(),
             known: Known::default(),
             tally: Tally::default(),
@@ -126,25 +144,59 @@ impl<'a> Load<'a> {
     /// Asks until the time is over, or all requests are asked.
     pub(super) fn run(mut self) -> io::Result<Tally> {
         let now = Instant::now();
-        for number in 0..self.connections.len() {
+        for number in self.busy..self.connections.len() {
             self.begin(number, now);
         }
+        match self.settling {
+            Some(_) => self.settle(now),
+            None => self.begin_busy(now),
+        }
         self.timer.set(TICK)?;
+        let mut ready = sys::Ready::new();
         while self.active > 0 && self.shared.phase() != Phase::Over {
-            match self.epoll.wait(true)? {
-                Some(TIMER) => self.tick()?,
-                Some(number) => self.ready(number as usize),
-                None => {}
+            self.epoll.wait_for_many(&mut ready)?;
+            let mut ticks = false;
+            // The tick comes last: it may open connections anew that were ready as they had been.
+            for key in ready.keys() {
+                match key {
+                    TIMER => ticks = true,
+                    number => self.ready(number as usize),
+                }
+            }
+            if ticks {
+                self.tick()?;
             }
         }
         self.finish();
         Ok(self.tally)
     }
 
+    /// Lets the busy connections begin, once the idle ones are; an application that ties a worker to each never gets there.
+    fn settle(&mut self, now: Instant) {
+        let all = self.connections.len() - self.busy;
+        if self
+            .settling
+            .is_some_and(|end| self.resting == all || now > end)
+        {
+            self.settling = None;
+            self.shared.settling.fetch_sub(1, Ordering::Relaxed);
+            self.begin_busy(now);
+        }
+    }
+
+    fn begin_busy(&mut self, now: Instant) {
+        for number in 0..self.busy {
+            self.begin(number, now);
+        }
+    }
+
     fn finish(&mut self) {
         let now = Instant::now();
-        for connection in self.connections.iter().filter(|c| c.stage != Stage::Off) {
+        self.tally.kept = self.resting as u64;
+        let busy = &self.connections[..self.busy];
+        for connection in busy.iter().filter(|c| c.stage != Stage::Off) {
             self.tally.unanswered += 1;
+            self.tally.starved += u64::from(!connection.is_answered);
             self.tally.oldest = self.tally.oldest.max(now - connection.begun);
         }
         if let Some((since, used)) = self.since {
@@ -159,7 +211,8 @@ impl<'a> Load<'a> {
         if self.since.is_none() && self.shared.phase() == Phase::Counting {
             self.since = Some((now, sys::thread_time()));
         }
-        for number in 0..self.connections.len() {
+        self.settle(now);
+        for number in 0..self.busy {
             let connection = &self.connections[number];
             if connection.stage != Stage::Off && now - connection.begun > self.plan.timeout {
                 self.time_out(number);
@@ -197,7 +250,8 @@ impl<'a> Load<'a> {
     /// Begins the next request of a connection.
     fn begin(&mut self, number: usize, now: Instant) {
         let has_ticket = match self.shared.phase() {
-            Phase::Counting => match self.shared.take_ticket() {
+            Phase::Counting if !self.connections[number].is_idle => match self.shared.take_ticket()
+            {
                 Some(has_ticket) => has_ticket,
                 None => {
                     self.connections[number].close();
@@ -254,6 +308,12 @@ impl<'a> Load<'a> {
         let Some(transport) = &connection.transport else {
             return;
         };
+        if connection.stage == Stage::Off {
+            // Nothing is asked: what there is to read is its end.
+            connection.close();
+            self.resting -= 1;
+            return;
+        }
         if connection.stage == Stage::Connecting {
             if let Err(error) = transport.connected() {
                 return self.fail(
@@ -329,11 +389,19 @@ impl<'a> Load<'a> {
         let connection = &mut self.connections[number];
         let input = &self.input[..filled];
         connection.answer.is_begun = true;
-        match read(connection, input, &mut self.known) {
+        match read(connection, input, &mut self.known, self.plan) {
             Outcome::Running => {}
             Outcome::Whole(_) if self.plan.has_bodies() && !connection.answer.is_whole() => {
                 let words = connection.answer.difference();
                 self.fail(number, Kind::Cut, format_args!("{words}"));
+            }
+            Outcome::Whole(_) if connection.answer.is_wrong(self.plan) => {
+                let body = connection.answer.body;
+                self.fail(
+                    number,
+                    Kind::Body,
+                    format_args!("the body, of {body} bytes, is not the expected one"),
+                );
             }
             Outcome::Whole(status) => self.answered(number, status),
             Outcome::Failed(kind, words) => self.fail(number, kind, format_args!("{words}")),
@@ -342,7 +410,11 @@ impl<'a> Load<'a> {
 
     fn answered(&mut self, number: usize, status: u16) {
         let now = Instant::now();
+        if self.connections[number].is_idle {
+            return self.rest(number, status, now);
+        }
         let connection = &mut self.connections[number];
+        connection.is_answered = true;
         if self.shared.counts(connection.has_ticket) {
             let is_right = self.plan.is_right(status);
             let took = now - connection.begun;
@@ -360,10 +432,21 @@ impl<'a> Load<'a> {
         self.begin(number, now);
     }
 
+    /// An idle connection has its answer.
+    fn rest(&mut self, number: usize, status: u16, now: Instant) {
+        if !self.plan.is_right(status) {
+            return self.fail(number, Kind::Protocol, format_args!("status {status}"));
+        }
+        self.connections[number].stage = Stage::Off;
+        self.resting += 1;
+        self.settle(now);
+    }
+
     /// The next request waits for a tick: an application that cannot be connected to is not asked at full speed.
     fn fail(&mut self, number: usize, kind: Kind, words: fmt::Arguments<'_>) {
         let connection = &mut self.connections[number];
-        if self.shared.counts(connection.has_ticket) {
+        // What an idle one is missing shows in how many are kept.
+        if !connection.is_idle && self.shared.counts(connection.has_ticket) {
             self.tally.error(kind, words);
             self.progress.count(false);
         }
@@ -380,7 +463,7 @@ impl<'a> Load<'a> {
 }
 
 impl Connection {
-    fn new(now: Instant) -> Connection {
+    fn new(now: Instant, is_idle: bool) -> Connection {
         Connection {
             transport: None,
             stage: Stage::Off,
@@ -388,6 +471,8 @@ impl Connection {
             begun: now,
             is_waiting: false,
             has_ticket: false,
+            is_idle,
+            is_answered: false,
             is_reused: false,
             sent: 0,
             is_deaf: false,
@@ -450,14 +535,15 @@ impl Connection {
 }
 
 /// Takes what came of an answer.
-fn read(connection: &mut Connection, input: &[u8], known: &mut Known) -> Outcome {
+fn read(connection: &mut Connection, input: &[u8], known: &mut Known, plan: &Plan) -> Outcome {
+    let expected = plan.expected.as_deref();
     let mut at = 0;
     loop {
         match connection.records.next(ID, input, &mut at) {
             Ok(None) => return Outcome::Running,
             Ok(Some(Found::Stderr(_))) => {}
             Ok(Some(Found::Stdout(content))) => {
-                let read = connection.answer.stdout(&input[content], known);
+                let read = connection.answer.stdout(&input[content], known, expected);
                 if let Err(error) = read {
                     return Outcome::Failed(Kind::Protocol, error.to_string());
                 }
@@ -489,15 +575,20 @@ fn protocol(words: &str) -> Outcome {
 }
 
 impl Answer {
-    fn stdout(&mut self, content: &[u8], known: &mut Known) -> io::Result<()> {
+    fn stdout(
+        &mut self,
+        content: &[u8],
+        known: &mut Known,
+        expected: Option<&[u8]>,
+    ) -> io::Result<()> {
         if self.status.is_some() {
-            self.body += content.len() as u64;
+            self.add(content, expected);
             return Ok(());
         }
         if self.head.is_none() && !known.bytes.is_empty() && content.starts_with(&known.bytes) {
             self.status = Some(known.status);
             self.length = known.length;
-            self.body = (content.len() - known.bytes.len()) as u64;
+            self.add(&content[known.bytes.len()..], expected);
             return Ok(());
         }
         let is_first = self.head.is_none();
@@ -507,7 +598,7 @@ impl Answer {
             self.length = head
                 .content_length()
                 .filter(|_| ![204, 304].contains(&head.status()));
-            self.body = (content.len() - used) as u64;
+            self.add(&content[used..], expected);
             if is_first {
                 known.bytes.clear();
                 known.bytes.extend_from_slice(&content[..used]);
@@ -515,6 +606,19 @@ impl Answer {
             }
         }
         Ok(())
+    }
+
+    fn add(&mut self, piece: &[u8], expected: Option<&[u8]>) {
+        if let Some(expected) = expected {
+            let begin = self.body as usize;
+            self.is_another |= expected.get(begin..begin + piece.len()) != Some(piece);
+        }
+        self.body += piece.len() as u64;
+    }
+
+    fn is_wrong(&self, plan: &Plan) -> bool {
+        let is_longer = |expected: &Vec<u8>| expected.len() as u64 > self.body;
+        plan.has_bodies() && (self.is_another || plan.expected.as_ref().is_some_and(is_longer))
     }
 
     /// A web server cuts a body that is longer than announced, and a visitor waits for the rest of a shorter one.

@@ -57,6 +57,8 @@ struct Shared {
     left: Option<AtomicI64>,
     /// How many threads ask.
     asking: AtomicUsize,
+    /// Threads that wait for answers on their idle connections before they ask on others.
+    settling: AtomicUsize,
     request: Vec<u8>,
 }
 
@@ -89,8 +91,8 @@ pub(super) fn help(name: &str) -> String {
     format!(
         "Usage: {name} bench --connect ADDR [FLAG]... [PATH]    how fast one answers\n{}\
          and for the request, PATH [/], those of get: -X -H -b -d -G -F --data-binary\n\
-         --data-raw --data-urlencode --param --script-filename; see help get.\n\
-         Times are to the whole answer, from connecting on. What is wrong counts as an\n\
+         --data-raw --data-urlencode --param --only-params --script-filename; see help\n\
+         get.          Times are to the whole answer, from connecting on. What is wrong counts as an\n\
          error only. Ctrl-C ends it with the figures so far. Exit status: 0 if all was\n\
          right, 1 if an answer was wrong or missing, 2 for a wrong command line.\n",
         own::lines(plan::FLAGS)
@@ -119,10 +121,10 @@ fn ask(plan: &Plan) -> Result<Done, String> {
     sys::raise_descriptor_limit();
     sys::ignore_sigpipe();
     let (limit, _) = sys::descriptor_limits();
-    if plan.connections + 3 * plan.threads + 8 > limit {
+    let connections = plan.connections + plan.idle;
+    if connections + 3 * plan.threads + 8 > limit {
         return Err(format!(
-            "{} connections are more than the {limit} files that this process may open; allow more with ulimit -n",
-            plan.connections
+            "{connections} connections are more than the {limit} files that this process may open; allow more with ulimit -n"
         ));
     }
     Transport::connect(&plan.connect, plan.timeout)
@@ -135,11 +137,12 @@ fn ask(plan: &Plan) -> Result<Done, String> {
     let watcher = thread::current();
     let (tally, elapsed) = thread::scope(|scope| {
         let threads = progress.iter().enumerate().map(|(number, progress)| {
-            let share = share(plan, number);
+            let busy = share(plan.connections, plan.threads, number);
+            let idle = share(plan.idle, plan.threads, number);
             let (shared, watcher) = (&shared, &watcher);
             scope.spawn(move || {
                 let _asking = Asking { shared, watcher };
-                Load::new(plan, shared, progress, share)?.run()
+                Load::new(plan, shared, progress, busy, idle)?.run()
             })
         });
         let threads: Vec<_> = threads.collect();
@@ -162,17 +165,23 @@ fn ask(plan: &Plan) -> Result<Done, String> {
     })
 }
 
-/// How many connections a thread has.
-fn share(plan: &Plan, number: usize) -> usize {
-    let rest = usize::from(number < plan.connections % plan.threads);
-    plan.connections / plan.threads + rest
+/// How many of all connections a thread has.
+fn share(all: usize, threads: usize, number: usize) -> usize {
+    all / threads + usize::from(number < all % threads)
 }
 
 /// Sees to the time, and shows progress. How long it counted.
 fn watch(plan: &Plan, shared: &Shared, progress: &[Progress]) -> Duration {
-    let begun = Instant::now();
-    let mut shown = Shown::new(begun);
-    if wait_until(begun + plan.warm_up, shared, |now| {
+    let mut shown = Shown::new(Instant::now());
+    while shared.settling.load(Ordering::Relaxed) > 0 {
+        if wait_until(Instant::now() + LOOK, shared, |now| {
+            shown.line(now, "connecting those that will be idle", progress)
+        }) {
+            shared.enter(Phase::Over);
+            return Duration::ZERO;
+        }
+    }
+    if wait_until(Instant::now() + plan.warm_up, shared, |now| {
         shown.line(now, "warming up", progress)
     }) {
         shared.enter(Phase::Over);
@@ -273,7 +282,7 @@ impl Shared {
     fn new(plan: &Plan) -> Shared {
         // A thread may begin before this one goes on: what it asks then has to count already.
         let first = match plan.warm_up {
-            Duration::ZERO => Phase::Counting,
+            Duration::ZERO if plan.idle == 0 => Phase::Counting,
             _ => Phase::WarmUp,
         };
         Shared {
@@ -282,6 +291,7 @@ impl Shared {
                 .requests
                 .map(|requests| AtomicI64::new(requests as i64)),
             asking: AtomicUsize::new(plan.threads),
+            settling: AtomicUsize::new(if plan.idle > 0 { plan.threads } else { 0 }),
             request: request::encoded(plan),
         }
     }

@@ -15,12 +15,14 @@ pub(super) const FLAGS: &[Own] = &[
     text("", "connect", "ADDR", "the application: unix:/path, 127.0.0.1:9000"),
     text("c", "connections", "N", "open at the same time [8]"),
     switch("k", "keep-conn", "many requests on each; else one"),
+    text("", "idle", "N", "more, asked once before and kept open [0]"),
     text("n", "requests", "N", "end after so many, not after --seconds"),
     text("s", "seconds", "SECONDS", "how long [10]"),
     text("", "warm-up", "SECONDS", "before it counts [1; with --requests 0]"),
     text("", "timeout", "SECONDS", "a longer answer is an error [10]"),
     text("t", "threads", "N", "that ask; more where one is the limit [1]"),
     text("", "status", "N", "the only right status [all from 200 to 399]"),
+    text("", "expect", "FILE", "the only right body [any]"),
     switch("", "json", "the figures as one json object"),
 ];
 
@@ -32,6 +34,8 @@ pub(in crate::cli) struct Plan {
     pub(super) connections: usize,
     pub(super) threads: usize,
     pub(super) keep_conn: bool,
+    /// Connections that are asked once and then only kept.
+    pub(super) idle: usize,
     /// `None`: as many as the time allows.
     pub(super) requests: Option<u64>,
     pub(super) time: Duration,
@@ -39,7 +43,11 @@ pub(in crate::cli) struct Plan {
     pub(super) timeout: Duration,
     pub(super) json: bool,
     status: Option<u16>,
+    /// The only right body.
+    pub(super) expected: Option<Vec<u8>>,
 }
+
+const MOST_CONNECTIONS: u64 = 64 << 10;
 
 /// More than anybody waits for.
 const MOST_REQUESTS: u64 = 1 << 40;
@@ -72,10 +80,15 @@ impl Plan {
 
     fn of(matches: &Matches) -> Result<Plan, Words> {
         let requests = number(matches, "requests", MOST_REQUESTS)?;
-        let connections = number(matches, "connections", 64 << 10)?.unwrap_or(8) as usize;
+        let connections = number(matches, "connections", MOST_CONNECTIONS)?.unwrap_or(8) as usize;
         let threads = number(matches, "threads", 256)?.unwrap_or(1) as usize;
         let warm_up = own::value(matches, "warm-up", |value| flags::seconds(value, 0))?;
         let least = Duration::from_secs(u64::from(requests.is_none()));
+        let keep_conn = matches.opt_present("keep-conn");
+        let idle = number(matches, "idle", MOST_CONNECTIONS)?.unwrap_or(0) as usize;
+        if idle > 0 && !keep_conn {
+            return Err("--idle: only kept connections can be idle; write --keep-conn, too");
+        }
         Ok(Plan {
             connect: asked::connect(matches)?.ok_or(
                 "bench needs the application's address; write --connect unix:/path or --connect 127.0.0.1:9000",
@@ -87,7 +100,8 @@ impl Plan {
             )?,
             connections,
             threads: threads.min(connections),
-            keep_conn: matches.opt_present("keep-conn"),
+            keep_conn,
+            idle,
             requests,
             time: asked::time(matches, "seconds", 10)?,
             warm_up: warm_up.unwrap_or(least),
@@ -95,6 +109,9 @@ impl Plan {
             json: matches.opt_present("json"),
             status: own::value(matches, "status", |value| flags::number(value, 200, 999))?
                 .map(|status| status as u16),
+            expected: own::value(matches, "expect", |file| {
+                std::fs::read(file).map_err(|error| format!("cannot read {file}: {error}"))
+            })?,
         })
     }
 }

@@ -28,6 +28,7 @@ impl Kind {
             Kind::Cut => "cut",
             Kind::TimeOut => "time-out",
             Kind::Protocol => "protocol",
+            Kind::Body => "another body",
         }
     }
 
@@ -37,6 +38,7 @@ impl Kind {
             Kind::Cut => "cut",
             Kind::TimeOut => "timeout",
             Kind::Protocol => "protocol",
+            Kind::Body => "body",
         }
     }
 }
@@ -45,7 +47,8 @@ impl Report<'_> {
     /// Whether nothing was wrong, and something right.
     pub(super) fn is_right(&self) -> bool {
         let tally = self.tally;
-        tally.right > 0 && tally.all_errors() == 0 && !self.is_stuck()
+        let all_kept = tally.kept == self.plan.idle as u64;
+        tally.right > 0 && tally.all_errors() == 0 && !self.is_stuck() && all_kept
     }
 
     pub(super) fn text(&self) -> String {
@@ -56,10 +59,10 @@ impl Report<'_> {
             self.plan.asked.target,
             self.plan.connect,
             self.plan.connections,
-            if self.plan.keep_conn {
-                ", kept"
-            } else {
-                ", one a request"
+            match (self.plan.keep_conn, self.plan.idle) {
+                (false, _) => ", one a request".to_owned(),
+                (true, 0) => ", kept".to_owned(),
+                (true, idle) => format!(", kept, and {idle} idle"),
             },
             self.plan.threads,
             if self.plan.threads == 1 { "" } else { "s" },
@@ -127,7 +130,8 @@ impl Report<'_> {
         let _ = writeln!(
             json,
             "{}}},\"statuses\":{{{}}},\"errors\":{{\"all\":{},{},\"status\":{{{}}}}},\"examples\":{{{}}},\
-             \"unanswered\":{},\"reconnected\":{},\"busy_percent\":{},\"warnings\":[{}]}}",
+             \"unanswered\":{},\"starved\":{},\"idle\":{{\"connections\":{},\"kept\":{}}},\"reconnected\":{},\"busy_percent\":{},\
+             \"warnings\":[{}]}}",
             joined(&mut times, ","),
             statuses(&tally.statuses),
             tally.all_errors(),
@@ -135,6 +139,9 @@ impl Report<'_> {
             statuses(&tally.wrong),
             joined(&mut examples, ","),
             tally.unanswered,
+            tally.starved,
+            plan.idle,
+            tally.kept,
             tally.reconnected,
             tally.busy,
             joined(&mut warnings, ","),
@@ -182,6 +189,20 @@ impl Report<'_> {
             warnings.push(words!(
                 "the application closed {} connections that were to be kept; the requests on them were asked again",
                 tally.reconnected
+            ));
+        }
+        if tally.kept < self.plan.idle as u64 {
+            warnings.push(words!(
+                "of {} idle connections {} were answered and kept",
+                self.plan.idle,
+                tally.kept
+            ));
+        }
+        if tally.starved > 0 && !tally.statuses.all().is_empty() {
+            warnings.push(words!(
+                "{} of {} connections had no answer at all, while others had",
+                tally.starved,
+                self.plan.connections
             ));
         }
         if self.is_stuck() {

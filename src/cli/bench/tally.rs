@@ -11,9 +11,16 @@ pub(super) enum Kind {
     Cut,
     TimeOut,
     Protocol,
+    Body,
 }
 
-pub(super) const KINDS: [Kind; 4] = [Kind::Connect, Kind::Cut, Kind::TimeOut, Kind::Protocol];
+pub(super) const KINDS: [Kind; 5] = [
+    Kind::Connect,
+    Kind::Cut,
+    Kind::TimeOut,
+    Kind::Protocol,
+    Kind::Body,
+];
 
 /// How often each status came, the lowest first: they are few.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +68,10 @@ pub(super) struct Tally {
     /// Requests that ran when the time was over, and how long the oldest had.
     pub(super) unanswered: u64,
     pub(super) oldest: Duration,
+    /// Connections that asked, and had no answer at all.
+    pub(super) starved: u64,
+    /// Idle connections that were answered, and still open in the end.
+    pub(super) kept: u64,
     /// What the busiest thread has used of a processor, in percent.
     pub(super) busy: u64,
 }
@@ -117,6 +128,8 @@ impl Tally {
         self.reconnected += other.reconnected;
         self.unanswered += other.unanswered;
         self.oldest = self.oldest.max(other.oldest);
+        self.starved += other.starved;
+        self.kept += other.kept;
         self.busy = self.busy.max(other.busy);
     }
 }
