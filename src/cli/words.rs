@@ -1,6 +1,6 @@
 //! What the toolbox's commands say. A command tells what it has found and then its process ends, so that nothing of it is ever
-//! freed: copied like a number it makes the toolbox a third smaller than as Strings, which each way out of each function
-//! would have to drop.
+//! freed, and words are copied like numbers. As Strings, which each way out of each function has to drop, `conf` was twice
+//! as large and `check` half as large again (opt-level z).
 
 use std::fmt::Arguments;
 

@@ -3,7 +3,6 @@
 use super::elf::{self, Elf};
 use super::text_of;
 use crate::cli::words::{Words, words};
-use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -30,22 +29,24 @@ pub(super) fn missing(program: &Path, elf: &Elf) -> Vec<Missing> {
         true => Vec::new(),
         false => own_folders(program, &elf.run_path),
     };
-    let mut waiting = VecDeque::from([(program.to_owned(), elf.clone())]);
+    let mut found = vec![(program.to_owned(), elf.clone())];
+    let mut next = 0;
     let (mut seen, mut missing) = (Vec::new(), Vec::new());
-    while let Some((file, elf)) = waiting.pop_front() {
+    while let Some((file, elf)) = found.get(next).cloned() {
+        next += 1;
         let mut folders = own_folders(&file, &elf.run_path);
         if !elf.has_run_path {
             folders.extend(inherited.iter().cloned());
         }
         folders.extend(system.iter().cloned());
         for name in elf.needed {
-            let is_told = is_musl && is_loaders(name);
-            if is_told || seen.contains(&name) || seen.len() == MOST {
+            let is_there = is_musl && is_loaders(name);
+            if is_there || seen.contains(&name) || seen.len() == MOST {
                 continue;
             }
             seen.push(name);
             match library(name, &folders, elf.machine) {
-                Some(found) => waiting.push_back(found),
+                Some(library) => found.push(library),
                 None => missing.push(Missing {
                     name,
                     needed_by: words!("{}", file.display()),

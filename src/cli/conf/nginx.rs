@@ -78,7 +78,7 @@ fn several(upstreams: &[Upstream]) -> Words {
 }
 
 fn kept(site: &Site) -> Words {
-    let (workers, idle) = (site.workers.max(1), site.kept().as_millis().max(1));
+    let (workers, idle) = (site.workers.max(1), site.kept().as_millis().max(1) as u64);
     words!(
         "    \
          # Idle connections that each of nginx's processes keeps open, no more than the program has workers.\n    \
