@@ -47,6 +47,9 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
+#[cfg(feature = "tiny")]
+fcgi::tiny!();
+
 /// What `/bytes` writes from: large enough that a MiB leaves in a few system calls.
 static BYTES: [u8; 256 << 10] = [b'x'; 256 << 10];
 
@@ -211,6 +214,8 @@ fn env(req: &mut Request, res: Response) -> fcgi::Result {
     Ok(())
 }
 
+/// With a frame of its own: `copy` has 8 KiB there, which would be in that of every request.
+#[inline(never)]
 fn echo(req: &mut Request, res: Response) -> fcgi::Result {
     let res = res.content_type("application/octet-stream");
     let res = match req.content_length() {

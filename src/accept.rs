@@ -33,6 +33,7 @@
 //!
 //! A worker ends when nothing of that is left.
 
+use crate::apart::apart;
 use crate::buffer::Buffers;
 use crate::control::{Control, EMPTY, READY, REPLACE_ME};
 use crate::exchange::Home;
@@ -392,7 +393,7 @@ impl Accept {
 
     fn wait(&self, buffers: &mut Buffers) -> Option<Waiting> {
         loop {
-            if self.is_stopping() && !self.has_rest() {
+            if self.is_stopping() && !apart(|| self.has_rest()) {
                 return None;
             }
             let mut key = Ok(None);

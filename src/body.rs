@@ -47,8 +47,10 @@ impl<'buf> Body<'buf> {
 
     /// Gives back what a `fill_buf` without `consume` still holds.
     pub(crate) fn give_back(&mut self) {
-        let lent = self.lent.take();
-        if let (Some((bytes, _)), Some(exchange)) = (lent, &mut *self.shared.borrow_mut()) {
+        let Some((bytes, _)) = self.lent.take() else {
+            return;
+        };
+        if let Some(exchange) = &mut *self.shared.borrow_mut() {
             exchange.wire.give_back(bytes);
         }
     }
@@ -91,11 +93,13 @@ impl BufRead for Body<'_> {
     }
 
     fn consume(&mut self, n: usize) {
-        let here = self.lent.as_ref().map_or(0, |(_, content)| content.len());
-        let n = n.min(here);
-        self.give_back();
+        let Some((bytes, content)) = self.lent.take() else {
+            return;
+        };
+        let n = n.min(content.len());
         self.is_begun |= n > 0;
         if let Some(exchange) = &mut *self.shared.borrow_mut() {
+            exchange.wire.give_back(bytes);
             exchange.wire.take(n);
         }
     }

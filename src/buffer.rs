@@ -4,9 +4,13 @@
 //! so nothing grows or moves, and what a large request touched is given back before the worker sleeps.
 //!
 //! ```text
-//! input   [ head: params and what was read behind them  max_params + a window ][ joined: max_params ][ spare: a window ]
+//! input   [ head: params and what was read behind them  max_params + a window ][ spare: a window ]
+//!         [ params ][ window ][ joined: the rest of the head's room             ][ spare          ]  when the head is whole
 //! output  [ reserved | head and body of the answer | end of stdout, END_REQUEST ]
 //! ```
+//!
+//! Where params are so large that what is written of them might not fit behind them, `joined` is a third mapping until the
+//! worker sleeps: a megabyte of address space less for four workers.
 
 use crate::net::Mapping;
 use std::io;
@@ -15,8 +19,15 @@ use std::ops::Range;
 /// How much is read at a time. 16 KiB cost a fifth of an upload's speed, 256 KiB gained nothing.
 pub(crate) const WINDOW: usize = 64 << 10;
 
-/// How much of a mapping stays with a worker that sleeps.
+/// More than this is worth the calls that give it back.
 pub(crate) const KEPT: usize = 8 << 10;
+
+/// How much of a mapping stays then: a usual request takes no more.
+const STAYS: usize = 4 << 10;
+
+/// What is written of params is shorter than so many times their length: their headers joined, and the path decoded, made
+/// clean, with a slash, and with three bytes for each that is no UTF-8.
+const MOST_WRITTEN: usize = 16;
 
 /// An answer's bytes before they leave: enough for a page; more leaves in several records, large slices
 /// from where they are.
@@ -31,6 +42,8 @@ const SLACK: usize = 64;
 pub(crate) struct Buffers {
     input: Mapping,
     output: Mapping,
+    /// For what is written of large params.
+    joined: Option<Mapping>,
     max_params: usize,
     /// Whether more than the first `KEPT` bytes may have been touched since the last release.
     large_input: bool,
@@ -86,8 +99,9 @@ impl Buffers {
     /// When there is no address space left.
     pub(crate) fn new(max_params: usize) -> io::Result<Buffers> {
         Ok(Buffers {
-            input: Mapping::new(Buffers::most(max_params) - OUTPUT)?,
+            input: Mapping::new(SLACK + max_params + WINDOW + WINDOW)?,
             output: Mapping::new(OUTPUT)?,
+            joined: None,
             max_params,
             large_input: false,
             large_output: false,
@@ -102,10 +116,18 @@ impl Buffers {
     /// Freezes the front: `params` stay, and the body goes on in what was read behind them, `unread`.
     pub(crate) fn split(&mut self, params: Range<usize>, unread: Range<usize>) -> Parts<'_> {
         let head_len = SLACK + self.max_params + WINDOW;
-        let (head, rest) = self.input.split_at_mut(head_len);
-        let (joined, spare) = rest.split_at_mut(self.max_params);
-        let spare_base = head_len + joined.len();
-        let (front, window) = head.split_at_mut(params.end);
+        let (head, spare) = self.input.split_at_mut(head_len);
+        let (front, rest) = head.split_at_mut(params.end);
+        let (window, rest) = rest.split_at_mut(WINDOW.max(unread.end - params.end));
+        let is_tight = rest.len() < MOST_WRITTEN * params.len();
+        if is_tight && self.joined.is_none() {
+            // Without address space the room that there is has to do.
+            self.joined = Mapping::new(self.max_params).ok();
+        }
+        let joined = match &mut self.joined {
+            Some(joined) if is_tight => joined,
+            _ => rest,
+        };
         Parts {
             params: &front[params.start..],
             joined,
@@ -120,7 +142,7 @@ impl Buffers {
                 at: 0,
                 filled: 0,
                 ready: 0,
-                base: spare_base,
+                base: head_len,
                 bytes: spare,
             },
             output: &mut self.output,
@@ -161,10 +183,11 @@ impl Buffers {
     /// Gives back what is above the first few KiB: before the worker sleeps, not before it works on.
     pub(crate) fn release(&mut self) {
         if std::mem::take(&mut self.large_input) {
-            self.input.release_from(KEPT);
+            self.input.release_from(STAYS);
+            self.joined = None;
         }
         if std::mem::take(&mut self.large_output) {
-            self.output.release_from(KEPT);
+            self.output.release_from(STAYS);
         }
     }
 }
@@ -211,7 +234,33 @@ mod tests {
         buffers.mark_large_input();
         buffers.release();
         assert!(!buffers.is_large());
-        assert!(buffers.head()[..KEPT].iter().all(|&b| b == 7));
-        assert!(buffers.head()[KEPT..].iter().all(|&b| b == 0));
+        assert!(buffers.head()[..STAYS].iter().all(|&b| b == 7));
+        assert!(buffers.head()[STAYS..].iter().all(|&b| b == 0));
+    }
+
+    /// Whatever the size of params: there is a window behind them, and as much room as what is written of them can take, or
+    /// `max_params`.
+    #[test]
+    fn what_is_written_of_params_has_room() {
+        let max_params = 4 * WINDOW;
+        let mut buffers = Buffers::new(max_params).unwrap();
+        for (len, unread) in [
+            (0, 0),
+            (1000, 500),
+            (max_params / MOST_WRITTEN, WINDOW),
+            (WINDOW, 2 * WINDOW),
+            (max_params, 0),
+            (max_params, WINDOW),
+        ] {
+            let parts = buffers.split(SLACK..SLACK + len, SLACK + len..SLACK + len + unread);
+            assert_eq!(parts.params.len(), len);
+            assert!(parts.window.bytes.len() >= WINDOW.max(unread));
+            assert!(parts.joined.len() >= max_params.min(MOST_WRITTEN * len));
+            assert_eq!(parts.spare.bytes.len() / WINDOW, 1);
+        }
+        assert!(buffers.joined.is_some());
+        buffers.mark_large_input();
+        buffers.release();
+        assert!(buffers.joined.is_none(), "it is given back with the rest");
     }
 }

@@ -544,14 +544,12 @@ impl<'buf> Exchange<'buf> {
             direct,
             end && !direct.is_empty(),
         );
-        loop {
+        while !slices.is_done() {
             let mut list = [IoSlice::new(&[]); AT_ONCE];
             let n = slices.fill(&mut list);
-            if n == 0 {
-                return Ok(());
-            }
             self.wire.send(&mut list[..n])?;
         }
+        Ok(())
     }
 
     /// Puts header, padding and, if it is the end, the end around what has gathered.
@@ -623,7 +621,11 @@ impl<'a> Slices<'a> {
         }
     }
 
-    /// Puts the next slices into `list`. Their number; 0 when there are no more.
+    fn is_done(&self) -> bool {
+        self.gathered.is_empty() && self.rest.is_empty() && !self.end
+    }
+
+    /// Puts the next slices into `list`. Their number.
     fn fill<'s>(&'s mut self, list: &mut [IoSlice<'s>; AT_ONCE]) -> usize {
         let mut n = 0;
         let mut push = |bytes: &'s [u8]| {

@@ -36,6 +36,7 @@ mod accept;
 mod access;
 mod access_line;
 mod access_log;
+mod apart;
 mod body;
 mod buffer;
 mod cgi;
@@ -47,6 +48,7 @@ mod date;
 mod decimal;
 mod error;
 mod exchange;
+mod executable;
 mod form;
 mod front;
 #[cfg(any(test, fuzzing))]

@@ -4,6 +4,9 @@
 use fcgi::{Request, Response};
 use std::process::ExitCode;
 
+#[cfg(feature = "tiny")]
+fcgi::tiny!();
+
 fn main() -> ExitCode {
     fcgi::cli::main(page)
 }

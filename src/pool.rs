@@ -7,6 +7,7 @@
 
 use crate::accept::Accept;
 use crate::access_log::AccessLog;
+use crate::apart::apart;
 use crate::buffer::Buffers;
 use crate::connection::{Failure, Handle, Overview, Worker};
 use crate::error::{Error, Result};
@@ -231,7 +232,7 @@ impl Pool {
             }
             if self.reserve.is_quick() && !self.accept.nobody_waits() {
                 worker.buffers.release();
-                self.reserve.stay(&self.accept);
+                apart(|| self.reserve.stay(&self.accept));
             }
             self.accept.expect_worker();
         }
@@ -246,7 +247,7 @@ impl Pool {
         if self.reserve.is_quick() && !self.reserve.is_empty() {
             self.reserve.watch();
         } else if !self.reserve.call() && self.started.load(Ordering::Relaxed) < self.size.workers {
-            self.start_another();
+            apart(|| self.start_another());
         }
     }
 

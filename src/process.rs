@@ -12,6 +12,7 @@ use crate::accept::Cut;
 use crate::access_log::AccessLog;
 use crate::date::Utc;
 use crate::decimal::Decimal;
+use crate::executable::executable;
 use crate::net::Notify;
 use crate::net::SocketFile;
 use crate::net::sys::{self, Errno};
@@ -22,6 +23,7 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, PipeWriter, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
@@ -251,8 +253,8 @@ extern "C" fn reopen(_signal: i32) {
 
 /// The executable's, as the log has it.
 fn name() -> String {
-    let executable = std::env::current_exe().unwrap_or_default();
-    let name = executable.file_name().unwrap_or("app".as_ref());
+    let name = executable().and_then(Path::file_name);
+    let name = name.unwrap_or("app".as_ref());
     one_line(&name.to_string_lossy())
 }
 

@@ -3,10 +3,12 @@
 use crate::accept::Accept;
 use crate::access::Access;
 use crate::access_log::{AccessLog, is_served};
+use crate::apart::apart;
 use crate::buffer::Buffers;
 use crate::connection::serve_cgi;
 use crate::control::Control;
 use crate::error::{Error, Result};
+use crate::executable::executable;
 use crate::limits::{Limits, MIN_PARAMS};
 use crate::net::{
     Address, Facts, Listener, Origin, Owner, Permit, Pipes, Prefix, Transport, refuse_public, sys,
@@ -381,7 +383,7 @@ impl Server {
     }
 
     /// The most bytes of a request's parameters. Default 256 KiB, at least 64 KiB. Over it: 431 and a close. Each worker reserves
-    /// twice as much address space; only what is used costs memory.
+    /// as much address space; only what is used costs memory.
     pub fn max_params(mut self, bytes: usize) -> Server {
         self.limits.max_params = bytes.clamp(MIN_PARAMS, 16 << 20);
         self
@@ -543,7 +545,7 @@ impl Server {
         let (origin, notes) = Facts::gather().decide(&self.listen, None);
         notes.iter().for_each(|note| log::info!("{note}"));
         match origin {
-            Origin::Cgi => self.serve_cgi(),
+            Origin::Cgi => apart(|| self.serve_cgi()),
             Origin::Terminal | Origin::Nothing | Origin::Http(_) => Err(io::Error::other(
                 "there is nothing to serve: fd 0 is no listening socket, this is no CGI request (GATEWAY_INTERFACE and \
                  REQUEST_METHOD are not both set), and no address is given; let a web server start this program, or use Server::listen",
@@ -581,14 +583,16 @@ impl Server {
             .filter_map(Listener::file)
             .cloned()
             .collect();
-        let accept = Accept::new(listeners, peers, limits.clone())
+        let accept = apart(|| Accept::new(listeners, peers, limits.clone()))
             .inspect_err(|_| files.iter().for_each(|file| drop(file.unlink())))?;
         let size = Size {
             workers: self.workers,
             stack: self.stack_size,
             max_requests: self.max_requests,
         };
-        Ok(Pool::new(accept, self.handlers, limits, self.setup, size))
+        Ok(apart(|| {
+            Pool::new(accept, self.handlers, limits, self.setup, size)
+        }))
     }
 
     /// Listens at all of these addresses, or at none.
@@ -607,17 +611,22 @@ impl Server {
     }
 
     pub(crate) fn serve(self, addresses: &[Address]) -> io::Result<()> {
+        run_out(&apart(|| self.ready(addresses))?)
+    }
+
+    /// The process is ours, it listens, and whoever started us knows.
+    pub(crate) fn ready(self, addresses: &[Address]) -> io::Result<Arc<Pool>> {
         self.own_process()?;
         let server = self.with_open_log()?;
         let listeners = server.bind(addresses)?;
         if server.control.is_none() {
             server.announce(&listeners, addresses);
         }
-        server.serve_on(listeners)
+        server.ready_on(listeners)
     }
 
     /// The process is ours, and the access log open.
-    pub(crate) fn serve_on(self, listeners: Vec<Listener>) -> io::Result<()> {
+    pub(crate) fn ready_on(self, listeners: Vec<Listener>) -> io::Result<Arc<Pool>> {
         process::removes(
             listeners
                 .iter()
@@ -630,10 +639,7 @@ impl Server {
             Some(control) => pool.accept().obey(control)?,
             None => process::is_ready(),
         }
-        let done = pool.run();
-        pool.accept().unlink();
-        process::is_done();
-        done
+        Ok(pool)
     }
 
     /// The same with its access log open, before anything is bound.
@@ -662,8 +668,7 @@ impl Server {
 
     pub(crate) fn warn_of_served_log(&self) {
         let Some(path) = &self.access_log else { return };
-        let executable = std::env::current_exe().ok();
-        if is_served(path, executable.as_deref().and_then(Path::parent)) {
+        if is_served(path, executable().and_then(Path::parent)) {
             log::warn!(
                 "the access log {} lies where an .htaccess does, and is shown to whoever asks for it; let its name begin with \
                  .ht, or move it out of the site",
@@ -757,6 +762,15 @@ impl Handle {
         self.pool.accept().adopt(Transport::from(theirs));
         Ok(ours)
     }
+}
+
+/// Serves with what [`Server::ready`] made, until a signal stops it.
+pub(crate) fn run_out(pool: &Arc<Pool>) -> io::Result<()> {
+    sys::trim_heap();
+    let done = pool.run();
+    pool.accept().unlink();
+    process::is_done();
+    done
 }
 
 /// What a CGI request is answered when there is no memory for anything else.

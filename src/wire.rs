@@ -168,7 +168,10 @@ impl<'buf> Wire<'buf> {
 
     /// Waits until there is content of the body in front. Its length; 0 at the body's end.
     pub(crate) fn fill(&mut self) -> io::Result<usize> {
-        let n = self.find(Stream::Stdin)?;
+        let n = match self.stdin_here() {
+            Some(n) => n,
+            None => self.find(Stream::Stdin)?,
+        };
         if self.body_read + n as u64 > self.limits.max_body {
             if let End::Records(link) = &mut self.end {
                 // The rest may have no end.
@@ -192,6 +195,19 @@ impl<'buf> Wire<'buf> {
             }
         }
         Ok(0)
+    }
+
+    /// What `find` would say, if that takes nothing but a look at the next header.
+    #[inline]
+    fn stdin_here(&mut self) -> Option<usize> {
+        if self.window.ready > 0 || self.is_given_up() {
+            return None;
+        }
+        let End::Records(link) = &mut self.end else {
+            return None;
+        };
+        let here = &self.window.bytes[..self.window.filled];
+        link.sequence.stdin_here(here, &mut self.window.at)
     }
 
     fn find(&mut self, stream: Stream) -> io::Result<usize> {

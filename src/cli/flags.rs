@@ -13,7 +13,7 @@ use crate::server::{MOST_PROCESSES, Server};
 use getopts::{Fail, Matches};
 use log::LevelFilter;
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
@@ -192,18 +192,15 @@ enum Kind {
     Bytes(Field<u64>),
 }
 
-/// As they go to the parser, whose code would be there once more for each other kind.
-pub(super) type Arguments<'a> = &'a mut dyn Iterator<Item = OsString>;
-
 /// Reads the arguments behind the program's name.
 ///
 /// # Errors
 /// One sentence.
 pub(super) fn parse(
-    mut arguments: impl Iterator<Item = OsString>,
+    arguments: impl Iterator<Item = OsString>,
 ) -> Result<(Command, Options), String> {
     #[cfg(feature = "toolbox")]
-    let mut arguments = arguments.by_ref().peekable();
+    let mut arguments = arguments.peekable();
     #[cfg(feature = "toolbox")]
     if let Some(word) = arguments.next_if(|word| OWNERS.iter().any(|owner| word == owner.0)) {
         return command_of_its_own(&word.to_string_lossy(), arguments);
@@ -215,9 +212,8 @@ pub(super) fn parse(
                 .into(),
         );
     }
-    let matches = grammar()
-        .parse(&mut arguments as Arguments)
-        .map_err(explain)?;
+    let arguments: Vec<OsString> = arguments.collect();
+    let matches = grammar(&arguments).parse(&arguments).map_err(explain)?;
     if matches.opt_present("help") {
         return Ok((Command::Help(topic(&matches.free)), Options::default()));
     }
@@ -243,12 +239,13 @@ pub(super) fn parse(
 pub(super) fn parse_with(
     word: &str,
     own: Tables,
-    mut arguments: impl Iterator<Item = OsString>,
+    arguments: impl Iterator<Item = OsString>,
 ) -> Result<Option<(Matches, Options)>, String> {
-    let mut grammar = grammar();
+    let arguments: Vec<OsString> = arguments.collect();
+    let mut grammar = grammar(&arguments);
     own::add(&mut grammar, own);
     let matches = grammar
-        .parse(&mut arguments as Arguments)
+        .parse(&arguments)
         .map_err(|fail| own::explain(word, own, true, fail))?;
     if matches.opt_present("help") {
         return Ok(None);
@@ -260,7 +257,7 @@ pub(super) fn parse_with(
 /// What the flags of serving ask for.
 fn options_of(matches: &Matches) -> Result<Options, String> {
     let mut options = Options::default();
-    for flag in FLAGS {
+    for flag in FLAGS.iter().filter(|flag| matches.opt_defined(flag.name)) {
         for value in flag.values(matches) {
             flag.set(&mut options, &value)
                 .map_err(|reason| format!("--{}: {reason}", flag.name))?;
@@ -690,12 +687,18 @@ impl Flag {
     }
 }
 
-fn grammar() -> getopts::Options {
+/// Of the flags that these arguments name. What all of them would take is 16 KiB of heap, which an idle process has for ever, and
+/// a quarter of the instructions of a start.
+fn grammar(arguments: &[OsString]) -> getopts::Options {
     let mut grammar = getopts::Options::new();
     grammar.optflag("h", "help", "").optflag("V", "version", "");
     // What a parent starts a child with; nothing that a person would type, and so not in the help.
     grammar.optopt("", "child", "", "");
-    for flag in FLAGS {
+    let named: Vec<&str> = arguments
+        .iter()
+        .filter_map(|word| long_name(word))
+        .collect();
+    for flag in FLAGS.iter().filter(|flag| named.contains(&flag.name)) {
         match flag.kind {
             Kind::Listen | Kind::TrustedProxy | Kind::StatusAllow | Kind::Allow => {
                 grammar.optmulti("", flag.name, "", "")
@@ -705,6 +708,12 @@ fn grammar() -> getopts::Options {
         };
     }
     grammar
+}
+
+/// `listen` of `--listen` and `--listen=unix:/path`.
+fn long_name(argument: &OsStr) -> Option<&str> {
+    let long = argument.to_str()?.strip_prefix("--")?;
+    Some(long.split_once('=').map_or(long, |(name, _)| name))
 }
 
 /// `3,4,5`: the line to the parent, and its listeners.

@@ -43,13 +43,14 @@ mod trial;
 #[cfg(feature = "toolbox")]
 mod words;
 
+use crate::apart::apart;
 use crate::control::Control;
 use crate::error::{Error, Result};
 use crate::net::{Address, Facts, Origin, sys};
 use crate::parent::{self, Plan, Program};
 use crate::request::Request;
 use crate::response::Response;
-use crate::server::Server;
+use crate::server::{Server, run_out};
 use flags::{Command, Options, Topic};
 use settings::{Settings, Wrong};
 use std::env;
@@ -83,34 +84,53 @@ impl Server {
     /// the log has the sentence. Settings that are put right are followed from the next request on.
     pub fn main(self) -> ExitCode {
         sys::one_heap();
-        let facts = Facts::gather();
-        if facts.is_cgi() {
-            return answer_cgi(self);
+        match apart(|| begin(self)) {
+            Begun::Serves(server, addresses) => {
+                let pool = apart(move || server.ready(&addresses));
+                exit_code(pool.and_then(|pool| run_out(&pool)))
+            }
+            Begun::Done(code) => code,
         }
-        match flags::parse(env::args_os().skip(1)) {
-            Ok((Command::Serve, flags)) => serve(self, facts, flags),
-            Ok((Command::Conf(server, form), flags)) => print_conf(self, &server, &form, flags),
-            #[cfg(feature = "toolbox")]
-            Ok((Command::Check(wish), flags)) => check::run(self, facts, &wish, flags),
-            #[cfg(feature = "toolbox")]
-            Ok((Command::Get(wish), _)) => get::run(self, *wish),
-            #[cfg(feature = "toolbox")]
-            Ok((Command::Bench(plan), _)) => bench::run(&plan),
-            #[cfg(all(feature = "toolbox", feature = "dev"))]
-            Ok((Command::Front(wish), _)) => serve::run(*wish),
-            Ok((Command::Help(topic), _)) => print(&help(topic, self)),
-            Ok((Command::Version, _)) => print(&format!(
+    }
+}
+
+/// What became of a command line.
+enum Begun {
+    /// This server is to serve here. What was read to find that out is gone.
+    Serves(Box<Server>, Vec<Address>),
+    Done(ExitCode),
+}
+
+fn begin(server: Server) -> Begun {
+    let facts = Facts::gather();
+    if facts.is_cgi() {
+        return Begun::Done(apart(|| answer_cgi(server)));
+    }
+    Begun::Done(match apart(|| flags::parse(env::args_os().skip(1))) {
+        Ok((Command::Serve, flags)) => return serve(server, facts, flags),
+        Ok((Command::Conf(name, form), flags)) => apart(|| print_conf(server, &name, &form, flags)),
+        #[cfg(feature = "toolbox")]
+        Ok((Command::Check(wish), flags)) => apart(|| check::run(server, facts, &wish, flags)),
+        #[cfg(feature = "toolbox")]
+        Ok((Command::Get(wish), _)) => apart(|| get::run(server, *wish)),
+        #[cfg(feature = "toolbox")]
+        Ok((Command::Bench(plan), _)) => apart(|| bench::run(&plan)),
+        #[cfg(all(feature = "toolbox", feature = "dev"))]
+        Ok((Command::Front(wish), _)) => apart(|| serve::run(*wish)),
+        Ok((Command::Help(topic), _)) => apart(|| print(&help(topic, server))),
+        Ok((Command::Version, _)) => apart(|| {
+            print(&format!(
                 "{}, with fcgi {}\n",
                 program::name(),
                 env!("CARGO_PKG_VERSION")
-            )),
-            Err(sentence) if facts.is_inherited() => {
-                lines::start(None);
-                exit_code(gate::refuse(self, &sentence))
-            }
-            Err(sentence) => misused(&sentence),
-        }
-    }
+            ))
+        }),
+        Err(sentence) if facts.is_inherited() => apart(|| {
+            lines::start(None);
+            exit_code(gate::refuse(server, &sentence))
+        }),
+        Err(sentence) => misused(&sentence),
+    })
 }
 
 fn help(topic: Topic, mut server: Server) -> String {
@@ -161,14 +181,14 @@ fn with_access_log(mut server: Server) -> Server {
     }
 }
 
-fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
-    let settings = match read_settings() {
+fn serve(server: Server, facts: Facts, flags: Options) -> Begun {
+    let settings = match apart(read_settings) {
         Ok(settings) => settings,
         Err((file, wrong)) if facts.is_inherited() => {
             lines::start(flags.log_level);
-            return exit_code(gate::serve(server, facts, flags, file, wrong));
+            return done(apart(|| gate::serve(server, facts, flags, file, wrong)));
         }
-        Err((_, wrong)) => return misused(&wrong.sentence),
+        Err((_, wrong)) => return Begun::Done(misused(&wrong.sentence)),
     };
     let options = flags.clone().over(settings);
     let application = server.clone();
@@ -178,9 +198,11 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
         return match Settings::of_program() {
             Some(file) if facts.is_inherited() && options.child.is_none() => {
                 let wrong = Wrong::access_log(&error);
-                exit_code(gate::serve(application, facts, flags, file, wrong))
+                done(apart(|| {
+                    gate::serve(application, facts, flags, file, wrong)
+                }))
             }
-            _ => misused(&error.to_string()),
+            _ => Begun::Done(misused(&error.to_string())),
         };
     }
     if let Some(fds) = options.child {
@@ -188,16 +210,16 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
     }
     let (origin, notes) = facts.decide(&server.listen, options.http);
     if let (Origin::Listen(_), Some(_)) = (&origin, options.http) {
-        return misused(&format!(
+        return Begun::Done(misused(&format!(
             "{}: one waits for a web server, and the other is one; leave one out",
             options.named(&["listen", "http"]).join(", ")
-        ));
+        )));
     }
     tell(&options, &mut server);
     notes.iter().for_each(|note| log::info!("{note}"));
     warn_of_vain(&server, &origin);
     match origin {
-        Origin::Nothing => misused(&format!(
+        Origin::Nothing => Begun::Done(misused(&format!(
             "there is nothing to serve: fd 0 is no listening socket, this is no CGI request (GATEWAY_INTERFACE and \
              REQUEST_METHOD are not both set), and no address is given; let a web server start this program, or write \
              --listen unix:/path{}",
@@ -206,17 +228,17 @@ fn serve(server: Server, facts: Facts, flags: Options) -> ExitCode {
             } else {
                 ""
             }
-        )),
-        Origin::Terminal => trial::at_terminal(server),
-        Origin::Http(address) => trial::serve(server, address),
-        origin => exit_code(serve_at(server, &origin.addresses())),
+        ))),
+        Origin::Terminal => Begun::Done(apart(|| trial::at_terminal(server))),
+        Origin::Http(address) => Begun::Done(apart(|| trial::serve(server, address))),
+        origin if server.processes > 0 => {
+            done(apart(|| serve_as_parent(server, &origin.addresses())))
+        }
+        origin => Begun::Serves(Box::new(server), origin.addresses()),
     }
 }
 
-fn serve_at(server: Server, addresses: &[Address]) -> io::Result<()> {
-    if server.processes == 0 {
-        return server.serve(addresses);
-    }
+fn serve_as_parent(server: Server, addresses: &[Address]) -> io::Result<()> {
     let path = program::as_typed()
         .ok_or_else(|| io::Error::other("--processes needs /proc to find the program"))?;
     parent::run(Plan {
@@ -229,9 +251,9 @@ fn serve_at(server: Server, addresses: &[Address]) -> io::Result<()> {
     })
 }
 
-fn serve_as_child(mut server: Server, fds: &[RawFd]) -> ExitCode {
+fn serve_as_child(mut server: Server, fds: &[RawFd]) -> Begun {
     let Some((&control, listeners)) = fds.split_first() else {
-        return misused("--child has no descriptors");
+        return Begun::Done(misused("--child has no descriptors"));
     };
     let control = match sys::duplicate(control).and_then(|line| {
         sys::close_on_exec(control)?;
@@ -239,14 +261,14 @@ fn serve_as_child(mut server: Server, fds: &[RawFd]) -> ExitCode {
     }) {
         Ok(control) => control,
         Err(error) => {
-            return misused(&format!(
+            return Begun::Done(misused(&format!(
                 "--child {control}: only the parent of --processes writes that ({error}); leave it out"
-            ));
+            )));
         }
     };
     server.control = Some(Arc::new(control));
-    let addresses: Vec<Address> = listeners.iter().copied().map(Address::Fd).collect();
-    exit_code(server.serve(&addresses))
+    let addresses = listeners.iter().copied().map(Address::Fd).collect();
+    Begun::Serves(Box::new(server), addresses)
 }
 
 /// What was asked for counts for nothing without something else.
@@ -372,6 +394,10 @@ fn misused(sentence: &str) -> ExitCode {
 /// `eprintln!` would panic where nobody reads standard error any more.
 fn say(sentence: &str) {
     let _ = writeln!(io::stderr(), "{}: {sentence}", program::name());
+}
+
+fn done(how: io::Result<()>) -> Begun {
+    Begun::Done(exit_code(how))
 }
 
 fn exit_code(done: io::Result<()>) -> ExitCode {

@@ -1,7 +1,7 @@
 //! The flags that one command has alone, as a table: those of serving mean nothing there, and these mean nothing to serving.
 //! The commands have the tables; their parsers and their helps come here.
 
-use super::flags::{self, Arguments};
+use super::flags;
 use super::nearest::nearest;
 use super::words::{Words, joined, words};
 use getopts::{Fail, Matches};
@@ -78,7 +78,7 @@ pub(super) fn parse(
         ));
     }
     let matches = grammar
-        .parse(&mut arguments.into_iter() as Arguments)
+        .parse(&arguments)
         .map_err(|fail| explain(command, tables, false, fail))?;
     Ok((!matches.opt_present("help")).then_some(matches))
 }

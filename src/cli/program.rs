@@ -1,11 +1,11 @@
 //! Where the program lies and what it is called; the settings file, `conf` and messages go by it.
 
+pub(super) use crate::executable::executable;
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{self, Path, PathBuf};
-use std::sync::OnceLock;
 
 /// The folder that the executable lies in: where an application finds its templates and data on a shared host, whatever
 /// the current folder is (mod_fcgid starts programs in their own folder, nginx's spawn-fcgi and systemd do not).
@@ -18,15 +18,6 @@ pub fn home() -> &'static Path {
     executable()
         .and_then(Path::parent)
         .unwrap_or(Path::new("."))
-}
-
-/// The executable as the system knows it, links resolved. Looked up once: after an upgrade the same question is
-/// answered with `app.fcgi (deleted)`.
-pub(super) fn executable() -> Option<&'static Path> {
-    static EXECUTABLE: OnceLock<Option<PathBuf>> = OnceLock::new();
-    EXECUTABLE
-        .get_or_init(|| env::current_exe().ok())
-        .as_deref()
 }
 
 /// What the program is called in messages, and its settings file after.

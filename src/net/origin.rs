@@ -2,7 +2,7 @@
 //! line and `run` ask here first, before they look at a single flag.
 
 use std::env;
-use std::io::{self, IsTerminal};
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::process;
@@ -10,6 +10,7 @@ use std::process;
 use socket2::SockRef;
 
 use super::address::Address;
+use super::sys;
 
 /// Where requests come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl Facts {
     /// Looks at fd 0 and the environment, and changes neither.
     pub(crate) fn gather() -> Facts {
         let text = |name| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-        let stdin = io::stdin();
+        let stdin = sys::standard_input();
         Facts {
             // An error means no socket: a file, a pipe, a terminal.
             listening_stdin: SockRef::from(&stdin).is_listener().unwrap_or(false),

@@ -15,7 +15,7 @@ mod signals;
 use crate::listeners::Listeners;
 use crate::net::sys;
 use crate::net::{Address, Epoll, Listener, Notify};
-use crate::server::Server;
+use crate::server::{Server, run_out};
 use backoff::Backoff;
 pub(crate) use child::Program;
 use child::{Child, End};
@@ -128,7 +128,7 @@ fn serve_alone(
     if signals.asked() == Asked::Stop {
         return listeners.iter().try_for_each(Listener::unlink);
     }
-    server.with_open_log()?.serve_on(listeners)
+    run_out(&server.with_open_log()?.ready_on(listeners)?)
 }
 
 /// Whether it is for lack of room that a process was not started.

@@ -252,6 +252,28 @@ impl RecordReader {
         }
     }
 
+    /// Passes over the padding that is here and the header of a wanted record with content, if that is what comes, whole.
+    /// `None` if not, and nothing is changed.
+    #[inline]
+    pub(crate) fn begin_content(
+        &mut self,
+        bytes: &[u8],
+        at: &mut usize,
+        is_wanted: impl Fn(&RecordHeader) -> bool,
+    ) -> Option<()> {
+        debug_assert_eq!(self.content, 0);
+        let start = *at + usize::from(self.padding);
+        let header = bytes.get(start..)?.first_chunk()?;
+        let header =
+            RecordHeader::decode(header).filter(|header| self.have == 0 && is_wanted(header))?;
+        if header.content == 0 {
+            return None;
+        }
+        (self.content, self.padding) = (header.content, header.padding);
+        *at = start + HEADER_LEN;
+        Some(())
+    }
+
     /// `n` bytes of content were used: `n` is at most what `Step::Content` said.
     pub(crate) fn take(&mut self, n: usize) {
         debug_assert!(n <= self.content as usize);

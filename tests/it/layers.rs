@@ -47,7 +47,15 @@ const LAYERS: [&[&str]; 17] = [
         "access_log",
     ],
     &["spool"],
-    &["protocol", "error", "decimal", "date", "request_id"],
+    &[
+        "protocol",
+        "error",
+        "decimal",
+        "date",
+        "request_id",
+        "apart",
+        "executable",
+    ],
 ];
 
 /// These see less than their place allows. The client is the web server's part, and knows nothing of ours; what is pure

@@ -60,6 +60,7 @@ mod streams;
 mod surprises;
 mod systemd;
 mod testing;
+mod tiny;
 mod troubles;
 mod unanswered;
 mod watch;

@@ -97,10 +97,10 @@ fn as_cgi_every_mistake_is_a_whole_answer() {
     }
 }
 
-/// There is no room for the buffers, which take twice `max_params`, and little more than for the program itself.
+/// There is no room for the buffers, which take `max_params`, and little more than for the program itself.
 #[test]
 fn as_cgi_a_lack_of_memory_is_a_503() {
-    let limited = "ulimit -v 30000; exec \"$0\"";
+    let limited = "ulimit -v 20000; exec \"$0\"";
     let mut command = command_of("/bin/sh");
     command.args(["-c", limited]).arg(example("rogue"));
     let (stdout, stderr) = told(as_cgi(command, "memory", "/", ""), "");
