@@ -4,6 +4,7 @@ use super::flags::{self, LEAST_WAIT};
 use super::own::{self, Own, many, switch, text};
 use super::script::Script;
 use super::sent::{Body, named};
+use super::words::{Words, words};
 use crate::net::Address;
 use crate::testing::request;
 use getopts::Matches;
@@ -30,9 +31,9 @@ pub(super) const FLAGS: &[Own] = &[
 /// A request, whole.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
-    pub(super) method: String,
+    pub(super) method: Words,
     /// Path and query, as they were typed.
-    pub(super) target: String,
+    pub(super) target: Words,
     pub(super) params: Vec<Pair>,
     pub(super) body: Vec<u8>,
 }
@@ -47,25 +48,31 @@ impl Asked {
     pub(super) fn of(
         matches: &Matches,
         target: &str,
-        method: Option<&str>,
-    ) -> Result<Asked, String> {
+        method: Option<Words>,
+    ) -> Result<Asked, Words> {
         let (target, body) = with_query(matches, target, Body::of(matches)?)?;
         if method == Some("HEAD") && !matches!(body, Body::None) {
-            return Err("--head asks without a body; leave it or the body out".into());
+            return Err("--head asks without a body; leave it or the body out");
         }
         let method = method_of(matches, method, &body)?;
-        let mut ask = request(&method, &target);
+        let mut ask = request(method, target);
         for (name, value) in headers(matches, &body)? {
-            ask = ask.header(&name, value);
+            ask = ask.header(name, value);
         }
         ask = match body {
             Body::None => ask,
             Body::Data(data) => ask.body(data),
-            Body::Form(fields) => fields.iter().fold(ask, |ask, field| {
-                let (file_name, content_type) = (&field.file_name, &field.content_type);
-                let (file_name, content_type) = (file_name.as_deref(), content_type.as_deref());
-                ask.part(&field.name, file_name, content_type, &field.content)
-            }),
+            Body::Form(fields) => {
+                for field in &fields {
+                    ask = ask.part(
+                        field.name,
+                        field.file_name,
+                        field.content_type,
+                        &field.content,
+                    );
+                }
+                ask
+            }
         };
         let (mut params, body) = ask.into_parts();
         if matches.opt_present("only-params") {
@@ -95,13 +102,13 @@ pub(super) fn target<'m>(
     command: &str,
     words: &'m [String],
     default: Option<&'m str>,
-) -> Result<&'m str, String> {
+) -> Result<&'m str, Words> {
     let word = match (words, default) {
         ([word], _) => word,
         ([], Some(default)) => return Ok(default),
-        ([], None) => return Err(format!("{command} needs a path; write {command} /")),
+        ([], None) => return Err(words!("{command} needs a path; write {command} /")),
         ([_, word, ..], _) => {
-            return Err(format!(
+            return Err(words!(
                 "{command} takes one path, and {word:?} is one word more; leave it out"
             ));
         }
@@ -110,20 +117,20 @@ pub(super) fn target<'m>(
         && ["http", "https"].contains(&scheme)
     {
         let path = rest.find('/').map_or("/", |at| &rest[at..]);
-        return Err(format!(
+        return Err(words!(
             "{word:?} has a host, and {command} asks the application itself; write {path}, and --header \"Host: NAME\" if it matters"
         ));
     }
     if !word.starts_with('/') {
-        return Err(format!(
+        return Err(words!(
             "{word:?} is no path, which begins with a slash; write /{word}"
         ));
     }
     match word.chars().find(|&c| is_illegal(c)) {
-        Some('#') => Err(format!(
+        Some('#') => Err(words!(
             "{word:?} has a #, and no browser sends what stands behind it; leave it out, or write %23"
         )),
-        Some(bad) => Err(format!(
+        Some(bad) => Err(words!(
             "{word:?} has {bad:?} in it; write %{:02X}",
             u32::from(bad)
         )),
@@ -135,7 +142,7 @@ pub(super) fn target<'m>(
 ///
 /// # Errors
 /// One sentence, also for what nobody can connect to.
-pub(super) fn connect(matches: &Matches) -> Result<Option<Address>, String> {
+pub(super) fn connect(matches: &Matches) -> Result<Option<Address>, Words> {
     own::value(matches, "connect", |text| match flags::address(text)? {
         Address::Fd(_) => Err(format!(
             "{text} is a descriptor, and nobody listens at its other end; write unix:/path or 127.0.0.1:9000"
@@ -152,7 +159,7 @@ pub(super) fn connect(matches: &Matches) -> Result<Option<Address>, String> {
 ///
 /// # Errors
 /// One sentence.
-pub(super) fn time(matches: &Matches, name: &str, default: u64) -> Result<Duration, String> {
+pub(super) fn time(matches: &Matches, name: &str, default: u64) -> Result<Duration, Words> {
     let time = own::value(matches, name, |text| flags::seconds(text, LEAST_WAIT))?;
     Ok(time.unwrap_or(Duration::from_secs(default)))
 }
@@ -173,22 +180,21 @@ pub(super) fn remedy(error: &io::Error) -> &'static str {
 }
 
 /// With `--get`, the data go behind the path's question mark, and there is no body.
-fn with_query(matches: &Matches, target: &str, body: Body) -> Result<(String, Body), String> {
+fn with_query(matches: &Matches, target: &str, body: Body) -> Result<(Words, Body), Words> {
     let data = match (matches.opt_present("get"), body) {
-        (false, body) => return Ok((target.to_owned(), body)),
+        (false, body) => return Ok((words!("{target}"), body)),
         (true, Body::Data(data)) => data,
         (true, Body::None | Body::Form(_)) => {
-            return Err("--get puts data into the query; write --data NAME=VALUE, too".into());
+            return Err("--get puts data into the query; write --data NAME=VALUE, too");
         }
     };
     let between = if target.contains('?') { '&' } else { '?' };
     match String::from_utf8(data) {
         Ok(data) if !data.contains(is_illegal) => {
-            Ok((format!("{target}{between}{data}"), Body::None))
+            Ok((words!("{target}{between}{data}"), Body::None))
         }
         _ => Err(
-            "--get: the data have what no path can have; write --data-urlencode, which encodes it"
-                .into(),
+            "--get: the data have what no path can have; write --data-urlencode, which encodes it",
         ),
     }
 }
@@ -199,27 +205,26 @@ fn is_illegal(c: char) -> bool {
 }
 
 /// `needed` is what another flag asks for.
-fn method_of(matches: &Matches, needed: Option<&str>, body: &Body) -> Result<String, String> {
+fn method_of(matches: &Matches, needed: Option<Words>, body: &Body) -> Result<Words, Words> {
     match (matches.opt_str("request"), needed, body) {
-        (Some(method), ..) if is_token(&method) => Ok(method),
-        (Some(method), ..) => Err(format!(
+        (Some(method), ..) if is_token(&method) => Ok(method.leak()),
+        (Some(method), ..) => Err(words!(
             "--request: {method:?} is not legal in HTTP; write GET, POST and the like"
         )),
-        (None, Some(method), _) => Ok(method.to_owned()),
-        (None, None, Body::None) => Ok("GET".to_owned()),
-        (None, None, _) => Ok("POST".to_owned()),
+        (None, Some(method), _) => Ok(method),
+        (None, None, Body::None) => Ok("GET"),
+        (None, None, _) => Ok("POST"),
     }
 }
 
 /// What is sent if nothing else is said, as by every browser; then what is said. Repeated ones are joined, as web servers do.
-fn headers(matches: &Matches, body: &Body) -> Result<Vec<(String, String)>, String> {
-    let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+fn headers(matches: &Matches, body: &Body) -> Result<Vec<(Words, Words)>, Words> {
     let mut headers = vec![
-        own("User-Agent", concat!("fcgi/", env!("CARGO_PKG_VERSION"))),
-        own("Accept", "*/*"),
+        ("User-Agent", concat!("fcgi/", env!("CARGO_PKG_VERSION"))),
+        ("Accept", "*/*"),
     ];
     if matches!(body, Body::Data(_)) {
-        headers.push(own("Content-Type", "application/x-www-form-urlencoded"));
+        headers.push(("Content-Type", "application/x-www-form-urlencoded"));
     }
     let ours = headers.len();
     let mut texts = matches.opt_strs("header");
@@ -228,26 +233,24 @@ fn headers(matches: &Matches, body: &Body) -> Result<Vec<(String, String)>, Stri
         texts.push(format!("Cookie: {cookie}"));
     }
     for text in texts {
-        let (name, value) = header(&text)?;
+        let (name, value) = header(text.leak())?;
         if name.eq_ignore_ascii_case("content-type") && matches!(body, Body::Form(_)) {
-            return Err(
-                "--header: --form sets Content-Type, with the boundary; leave it out".into(),
-            );
+            return Err("--header: --form sets Content-Type, with the boundary; leave it out");
         }
-        let is_same = |other: &(String, String)| other.0.eq_ignore_ascii_case(name);
+        let is_same = |other: &(Words, Words)| other.0.eq_ignore_ascii_case(name);
         let place = headers.iter().position(is_same);
         match (place, value) {
-            (Some(place), None) => headers[place].0.clear(),
-            (Some(place), Some(value)) if place < ours => headers[place] = own(name, value),
+            (Some(place), None) => headers[place].0 = "",
+            (Some(place), Some(value)) if place < ours => headers[place] = (name, value),
             (Some(place), Some(value)) => {
                 let between = match name.eq_ignore_ascii_case("cookie") {
                     true => "; ",
                     false => ", ",
                 };
-                headers[place].1 += between;
-                headers[place].1 += value;
+                let before = headers[place].1;
+                headers[place].1 = words!("{before}{between}{value}");
             }
-            (None, Some(value)) => headers.push(own(name, value)),
+            (None, Some(value)) => headers.push((name, value)),
             (None, None) => {}
         }
     }
@@ -256,36 +259,43 @@ fn headers(matches: &Matches, body: &Body) -> Result<Vec<(String, String)>, Stri
 }
 
 /// `Name: value`; `Name;` has none, `Name:` takes it away (curl).
-fn header(text: &str) -> Result<(&str, Option<&str>), String> {
+fn header(text: Words) -> Result<(Words, Option<Words>), Words> {
     let (name, value) = match (text.split_once(':'), text.strip_suffix(';')) {
         (Some((name, value)), _) => (name, Some(value.trim()).filter(|value| !value.is_empty())),
         (None, Some(name)) => (name, Some("")),
         (None, None) => {
-            return Err(format!(
+            return Err(words!(
                 "--header: {text:?} has no colon; write \"NAME: VALUE\""
             ));
         }
     };
     let refused = match name.to_ascii_lowercase().as_str() {
-        _ if !is_token(name) => format!("the name {name:?} is not legal in HTTP; write letters, digits and hyphens"),
+        _ if !is_token(name) => {
+            words!("the name {name:?} is not legal in HTTP; write letters, digits and hyphens")
+        }
         // `X_A` and `X-A` would be one parameter: nginx and Apache drop the first.
-        lower if lower.contains(|c: char| !c.is_ascii_alphanumeric() && c != '-') => format!(
+        lower if lower.contains(|c: char| !c.is_ascii_alphanumeric() && c != '-') => words!(
             "{name} cannot be in CGI, whose names have letters, digits and hyphens, and web servers drop it; write {}",
             name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
         ),
         // httpoxy.
-        "proxy" => "Proxy would become HTTP_PROXY, which programs take for a setting, so that web servers drop it; leave it out, \
+        "proxy" => {
+            "Proxy would become HTTP_PROXY, which programs take for a setting, so that web servers drop it; leave it out, \
              or write --param HTTP_PROXY=URL"
-            .into(),
-        "content-length" => "the body sets Content-Length; leave it out, or write a wrong one with --param CONTENT_LENGTH=N".into(),
-        "transfer-encoding" => "Transfer-Encoding is between browser and web server and no part of CGI; leave it out".into(),
-        "host" if value.is_none() => "every web server sends a Host; write --header \"Host: NAME\"".into(),
+        }
+        "content-length" => {
+            "the body sets Content-Length; leave it out, or write a wrong one with --param CONTENT_LENGTH=N"
+        }
+        "transfer-encoding" => {
+            "Transfer-Encoding is between browser and web server and no part of CGI; leave it out"
+        }
+        "host" if value.is_none() => "every web server sends a Host; write --header \"Host: NAME\"",
         _ if value.is_some_and(|value| value.contains(|c: char| c.is_control() && c != '\t')) => {
-            format!("the value of {name} has a control character, which HTTP forbids; leave it out")
+            words!("the value of {name} has a control character, which HTTP forbids; leave it out")
         }
         _ => return Ok((name, value)),
     };
-    Err(format!("--header: {refused}"))
+    Err(words!("--header: {refused}"))
 }
 
 fn set(params: &mut Vec<Pair>, name: &str, value: &str) {

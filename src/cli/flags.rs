@@ -728,7 +728,7 @@ fn command(matches: &Matches) -> Result<Command, String> {
         [word, ..] if OWNERS.iter().any(|owner| owner.0 == word) => Err(format!(
             "the command {word} stands in front of its flags; see help {word}"
         )),
-        [word, ..] => Err(match nearest(word, COMMANDS.into_iter()) {
+        [word, ..] => Err(match nearest(word, &mut COMMANDS.into_iter()) {
             Some(near) => format!("{word:?} is no command; did you mean {near}?"),
             None => format!(
                 "{word:?} is no command; the commands are {}, and flags begin with --: see --help",
@@ -848,7 +848,7 @@ fn unknown(name: &str, dashes: &str) -> String {
         return format!("{dashed}{name} is for the command {owner}; see help {owner}");
     }
     let names = FLAGS.iter().map(|flag| flag.name);
-    let near = nearest(name, names.chain(["help", "version"]));
+    let near = nearest(name, &mut names.chain(["help", "version"]));
     let near = near.filter(|near| dashes == "--" || !["help", "version"].contains(near));
     match near {
         Some(near) => format!("{dashed}{name} is no flag; did you mean {dashes}{near}?"),
@@ -978,7 +978,7 @@ pub(super) fn seconds(value: &str, least: u64) -> Result<Duration, String> {
 }
 
 /// As one would write it: `30`, `2.5`. Not by way of a float, which would be the only one in a static program.
-fn seconds_of(time: Duration) -> String {
+pub(super) fn seconds_of(time: Duration) -> String {
     let text = format!("{}.{:03}", time.as_secs(), time.subsec_millis());
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -14,6 +14,8 @@ mod conf;
 #[cfg(feature = "toolbox")]
 mod explain;
 mod flags;
+#[cfg(feature = "toolbox")]
+mod front;
 mod gate;
 #[cfg(feature = "toolbox")]
 mod get;
@@ -23,6 +25,8 @@ mod http;
 mod json;
 mod lines;
 mod nearest;
+#[cfg(feature = "toolbox")]
+mod order;
 #[cfg(feature = "toolbox")]
 mod own;
 mod program;
@@ -36,6 +40,8 @@ mod settings;
 #[cfg(any(feature = "toolbox", feature = "dev"))]
 mod stderr;
 mod trial;
+#[cfg(feature = "toolbox")]
+mod words;
 
 use crate::apart::apart;
 use crate::control::Control;
@@ -342,8 +348,8 @@ fn print_conf(server: Server, web_server: &str, form: &str, flags: Options) -> E
         told: &conf::told(&alone, &server),
     };
     match conf::text(web_server, form, &site) {
-        Ok(text) => print(&text),
-        Err(sentence) => misused(&sentence),
+        Ok(text) => print(text),
+        Err(sentence) => misused(sentence),
     }
 }
 

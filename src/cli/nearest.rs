@@ -3,14 +3,20 @@
 /// What was probably meant: the name begins it, or at most a third of its letters are wrong.
 pub(super) fn nearest(
     name: &str,
-    known: impl Iterator<Item = &'static str> + Clone,
+    known: &mut dyn Iterator<Item = &'static str>,
 ) -> Option<&'static str> {
-    let is_begun = |known: &&str| name.len() > 1 && known.starts_with(name);
-    known.clone().find(is_begun).or_else(|| {
-        let near = known.map(|known| (distance(name, known), known));
-        let (far, known) = near.min()?;
-        (far <= known.len().div_ceil(3)).then_some(known)
-    })
+    let mut near = None;
+    for known in known {
+        if name.len() > 1 && known.starts_with(name) {
+            return Some(known);
+        }
+        let far = distance(name, known);
+        if near.is_none_or(|near| (far, known) < near) {
+            near = Some((far, known));
+        }
+    }
+    let (far, known) = near?;
+    (far <= known.len().div_ceil(3)).then_some(known)
 }
 
 /// How many letters have to be put in, left out or changed to make one of the other (Levenshtein).

@@ -3,6 +3,7 @@
 
 use super::flags;
 use super::nearest::nearest;
+use super::words::{Words, joined, words};
 use getopts::{Fail, Matches};
 use std::ffi::OsString;
 
@@ -63,7 +64,7 @@ pub(super) fn parse(
     command: &str,
     tables: Tables,
     arguments: impl Iterator<Item = OsString>,
-) -> Result<Option<Matches>, String> {
+) -> Result<Option<Matches>, Words> {
     let mut grammar = getopts::Options::new();
     grammar.optflag("h", "help", "");
     add(&mut grammar, tables);
@@ -72,12 +73,12 @@ pub(super) fn parse(
         .iter()
         .find(|argument| argument.to_str().is_none())
     {
-        return Err(format!(
+        return Err(words!(
             "{argument:?} is not UTF-8, as arguments have to be; in a path write such a byte as %FF"
         ));
     }
     let matches = grammar
-        .parse(arguments)
+        .parse(&arguments)
         .map_err(|fail| explain(command, tables, false, fail))?;
     Ok((!matches.opt_present("help")).then_some(matches))
 }
@@ -100,34 +101,31 @@ pub(super) fn add(grammar: &mut getopts::Options, tables: Tables) {
 }
 
 /// The sentence for what the parser did not understand. `serves`: the command has the flags of serving as well.
-pub(super) fn explain(command: &str, tables: Tables, serves: bool, fail: Fail) -> String {
+pub(super) fn explain(command: &str, tables: Tables, serves: bool, fail: Fail) -> Words {
     let known = tables.concat();
     let dashed = |name: &str| match name.chars().count() {
-        1 => format!("-{name}"),
-        _ => format!("--{name}"),
+        1 => words!("-{name}"),
+        _ => words!("--{name}"),
     };
     match fail {
         // The parser's word for what is no UTF-8, a flag or not: the quoted argument.
         Fail::UnrecognizedOption(name) if name.starts_with('"') && name.ends_with('"') => {
-            format!(
+            words!(
                 "{name} is not UTF-8; where it is a file, name it by a link: ln -s FILE app.fcgi"
             )
         }
         Fail::UnrecognizedOption(name) => {
             let serving = flags::names().filter(|_| serves);
-            let names = known
-                .iter()
-                .map(|flag| flag.name)
-                .chain(["help"])
-                .chain(serving);
-            let near = nearest(&name, names).filter(|_| name.chars().count() > 1);
+            let own = known.iter().map(|flag| flag.name);
+            let near = nearest(&name, &mut own.chain(["help"]).chain(serving))
+                .filter(|_| name.chars().count() > 1);
             let dashed = dashed(&name);
             match near {
-                Some(near) => format!("{dashed} is no flag of {command}; did you mean --{near}?"),
-                None if flags::names().any(|flag| flag == name) => format!(
+                Some(near) => words!("{dashed} is no flag of {command}; did you mean --{near}?"),
+                None if flags::names().any(|flag| flag == name) => words!(
                     "{dashed} is for serving and no flag of {command}; leave it out, or write it into the settings file"
                 ),
-                None => format!("{dashed} is no flag of {command}; see help {command}"),
+                None => words!("{dashed} is no flag of {command}; see help {command}"),
             }
         }
         Fail::ArgumentMissing(name) => {
@@ -135,16 +133,16 @@ pub(super) fn explain(command: &str, tables: Tables, serves: bool, fail: Fail) -
             let value = known.iter().find(is_it).map(|flag| flag.value);
             let value = value.or_else(|| flags::value_of(&name)).unwrap_or("VALUE");
             let dashed = dashed(&name);
-            format!("{dashed} needs a value; write {dashed} {value}")
+            words!("{dashed} needs a value; write {dashed} {value}")
         }
         Fail::OptionDuplicated(name) => {
-            format!("{} is given twice; leave one out", dashed(&name))
+            words!("{} is given twice; leave one out", dashed(&name))
         }
         Fail::UnexpectedArgument(name) => {
-            format!("{0} takes no value; write just {0}", dashed(&name))
+            words!("{0} takes no value; write just {0}", dashed(&name))
         }
         // No flag is required.
-        Fail::OptionMissing(name) => format!("{} is missing; write it", dashed(&name)),
+        Fail::OptionMissing(name) => words!("{} is missing; write it", dashed(&name)),
     }
 }
 
@@ -156,20 +154,29 @@ pub(super) fn value<T>(
     matches: &Matches,
     name: &str,
     read: impl Fn(&str) -> Result<T, String>,
-) -> Result<Option<T>, String> {
-    let read = |value: String| read(&value).map_err(|reason| format!("--{name}: {reason}"));
-    matches.opt_str(name).map(read).transpose()
+) -> Result<Option<T>, Words> {
+    match matches.opt_str(name) {
+        Some(value) => match read(&value) {
+            Ok(value) => Ok(Some(value)),
+            Err(reason) => Err(refused(name, &reason)),
+        },
+        None => Ok(None),
+    }
+}
+
+fn refused(name: &str, reason: &str) -> Words {
+    words!("--{name}: {reason}")
 }
 
 /// Their lines in the command's help.
 pub(super) fn lines(flags: &[Own]) -> String {
     let line = |flag: &Own| {
         let short = match flag.short {
-            "" => "    ".to_owned(),
-            short => format!("-{short}, "),
+            "" => "    ",
+            short => words!("-{short}, "),
         };
-        let left = format!("{short}--{} {}", flag.name, flag.value);
-        format!("  {left:<28} {}\n", flag.help)
+        let left = words!("{short}--{} {}", flag.name, flag.value);
+        words!("  {left:<28} {}\n", flag.help)
     };
-    flags.iter().map(line).collect()
+    joined(&mut flags.iter().map(line), "").to_owned()
 }

@@ -1,5 +1,6 @@
 //! The script that php-fpm is to run, and the parameters that say so. Called by the commands that ask an application.
 
+use super::words::{Words, words};
 use std::path;
 
 /// The script that php-fpm is to run: it has no other way to know.
@@ -20,12 +21,12 @@ impl Script {
     ///
     /// # Errors
     /// One sentence.
-    pub(super) fn file(file: &str) -> Result<Script, String> {
+    pub(super) fn file(file: &str) -> Result<Script, Words> {
         let absolute = path::absolute(file)
-            .map_err(|error| format!("--script-filename: {file:?} is no file: {error}"))?;
+            .map_err(|error| words!("--script-filename: {file:?} is no file: {error}"))?;
         match absolute.file_name() {
             Some(_) => Ok(Script::File(absolute.to_string_lossy().into_owned())),
-            None => Err("--script-filename: / is no file; write the script's whole path".into()),
+            None => Err("--script-filename: / is no file; write the script's whole path"),
         }
     }
 
@@ -34,9 +35,9 @@ impl Script {
     /// # Errors
     /// One sentence.
     #[cfg(feature = "dev")]
-    pub(super) fn below(folder: &str) -> Result<Script, String> {
+    pub(super) fn below(folder: &str) -> Result<Script, Words> {
         let absolute = path::absolute(folder)
-            .map_err(|error| format!("--root: {folder:?} is no folder: {error}"))?;
+            .map_err(|error| words!("--root: {folder:?} is no folder: {error}"))?;
         let folder = absolute.to_string_lossy();
         Ok(Script::Below(folder.trim_end_matches('/').to_owned()))
     }

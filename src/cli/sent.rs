@@ -1,9 +1,11 @@
 //! The body that a command line asks for, with curl's flags: `asked` puts it into the request.
 
+use super::front::{front_of, standard_input};
+use super::order::sort;
+use super::words::{Words, words};
 use crate::form;
 use getopts::Matches;
 use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
 /// The most bytes of a body, which is held whole: more is for `serve`, which streams.
@@ -19,29 +21,32 @@ pub(super) enum Body {
 /// A part of a multipart form.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Field {
-    pub(super) name: String,
+    pub(super) name: Words,
     /// A file's.
-    pub(super) file_name: Option<String>,
-    pub(super) content_type: Option<String>,
+    pub(super) file_name: Option<Words>,
+    pub(super) content_type: Option<Words>,
     pub(super) content: Vec<u8>,
 }
 
 impl Body {
     /// # Errors
     /// One sentence.
-    pub(super) fn of(matches: &Matches) -> Result<Body, String> {
+    pub(super) fn of(matches: &Matches) -> Result<Body, Words> {
         let mut left = MAX_BODY;
         let data = data(matches, &mut left)?;
         let form = matches.opt_strs("form");
         match (data, &form[..]) {
             (Some(_), [_, ..]) => Err(
-                "--form is a body, and the data of --data and the like is another, but a request has one; leave one out".into(),
+                "--form is a body, and the data of --data and the like is another, but a request has one; leave one out",
             ),
             (Some(data), []) => Ok(Body::Data(data)),
             (None, []) => Ok(Body::None),
             (None, form) => {
-                let fields = form.iter().map(|text| field(text, &mut left));
-                fields.collect::<Result<_, _>>().map(Body::Form)
+                let mut fields = Vec::new();
+                for text in form {
+                    fields.push(field(text, &mut left)?);
+                }
+                Ok(Body::Form(fields))
             }
         }
     }
@@ -51,18 +56,18 @@ impl Body {
 ///
 /// # Errors
 /// One sentence.
-pub(super) fn named<'t>(flag: &str, text: &'t str) -> Result<(&'t str, &'t str), String> {
+pub(super) fn named<'t>(flag: &str, text: &'t str) -> Result<(&'t str, &'t str), Words> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name, value)),
-        _ => Err(format!(
+        _ => Err(words!(
             "--{flag}: {text:?} is not NAME=VALUE; write both, with an equals sign between"
         )),
     }
 }
 
 /// All pieces in the order that they are given in, with `&` between.
-fn data(matches: &Matches, left: &mut usize) -> Result<Option<Vec<u8>>, String> {
-    type Reader = fn(&str, &mut usize) -> Result<Vec<u8>, String>;
+fn data(matches: &Matches, left: &mut usize) -> Result<Option<Vec<u8>>, Words> {
+    type Reader = fn(&str, &mut usize) -> Result<Vec<u8>, Words>;
     let kinds: [(&str, Reader); 4] = [
         ("data", without_line_ends),
         ("data-binary", bytes),
@@ -74,18 +79,23 @@ fn data(matches: &Matches, left: &mut usize) -> Result<Option<Vec<u8>>, String> 
         let texts = matches.opt_strs_pos(flag).into_iter();
         given.extend(texts.map(|(place, text)| (place, text, read)));
     }
-    given.sort_by_key(|(place, ..)| *place);
-    let pieces: Result<Vec<Vec<u8>>, String> = given
-        .iter()
-        .map(|(_, text, read)| read(text, left))
-        .collect();
-    Ok(Some(pieces?)
-        .filter(|pieces| !pieces.is_empty())
-        .map(|pieces| pieces.join(&b'&')))
+    sort(&mut given, |one, other| one.0 > other.0);
+    let mut data = None;
+    for (_, text, read) in &given {
+        let piece = read(text, left)?;
+        match &mut data {
+            None => data = Some(piece),
+            Some(data) => {
+                data.push(b'&');
+                data.extend(piece);
+            }
+        }
+    }
+    Ok(data)
 }
 
 /// Of a file without line ends and NULs.
-fn without_line_ends(text: &str, left: &mut usize) -> Result<Vec<u8>, String> {
+fn without_line_ends(text: &str, left: &mut usize) -> Result<Vec<u8>, Words> {
     let mut piece = bytes(text, left)?;
     if text.starts_with('@') {
         piece.retain(|byte| !b"\r\n\0".contains(byte));
@@ -94,7 +104,7 @@ fn without_line_ends(text: &str, left: &mut usize) -> Result<Vec<u8>, String> {
 }
 
 /// The text itself, or what it names behind an `@`.
-fn bytes(text: &str, left: &mut usize) -> Result<Vec<u8>, String> {
+fn bytes(text: &str, left: &mut usize) -> Result<Vec<u8>, Words> {
     match text.strip_prefix('@') {
         Some(file) => read(file, left),
         None => Ok(text.as_bytes().to_vec()),
@@ -102,7 +112,7 @@ fn bytes(text: &str, left: &mut usize) -> Result<Vec<u8>, String> {
 }
 
 /// `VALUE`, `=VALUE`, `NAME=VALUE`, `@FILE`, `NAME@FILE`: of the name nothing is encoded.
-fn encoded(text: &str, left: &mut usize) -> Result<Vec<u8>, String> {
+fn encoded(text: &str, left: &mut usize) -> Result<Vec<u8>, Words> {
     let (name, content) = match text.find(['=', '@']) {
         Some(at) if text[at..].starts_with('=') => (&text[..at], text[at + 1..].into()),
         Some(at) => (&text[..at], read(&text[at + 1..], left)?),
@@ -113,7 +123,7 @@ fn encoded(text: &str, left: &mut usize) -> Result<Vec<u8>, String> {
 }
 
 /// `NAME=VALUE`, `NAME=@FILE` to upload it, `NAME=<FILE` for its content; behind them `;type=` and `;filename=`.
-fn field(text: &str, left: &mut usize) -> Result<Field, String> {
+fn field(text: &str, left: &mut usize) -> Result<Field, Words> {
     let (name, value) = named("form", text)?;
     let (value, [content_type, file_name]) = options(value);
     let (content, own_name) = match value.split_at_checked(1) {
@@ -121,11 +131,11 @@ fn field(text: &str, left: &mut usize) -> Result<Field, String> {
         Some(("<", file)) => (read(file, left)?, None),
         _ => (value.as_bytes().to_vec(), None),
     };
-    let file_name = file_name.map(str::to_owned).or(own_name);
-    let content_type = content_type.or(file_name.as_deref().map(usual_type));
+    let file_name = file_name.map(|name| words!("{name}")).or(own_name);
+    let content_type = content_type.map(|content_type| words!("{content_type}"));
     Ok(Field {
-        name: name.to_owned(),
-        content_type: content_type.map(str::to_owned),
+        name: words!("{name}"),
+        content_type: content_type.or(file_name.map(usual_type)),
         file_name,
         content,
     })
@@ -146,9 +156,9 @@ fn options(mut value: &str) -> (&str, [Option<&str>; 2]) {
     (value, options)
 }
 
-fn last_name(file: &str) -> String {
+fn last_name(file: &str) -> Words {
     let last = Path::new(file).file_name();
-    last.map_or("-".into(), |last| last.to_string_lossy().into_owned())
+    last.map_or("-", |last| words!("{}", last.display()))
 }
 
 /// By the ending, as curl guesses it.
@@ -168,35 +178,29 @@ fn usual_type(file_name: &str) -> &'static str {
 }
 
 /// A file, or standard input by the name `-`. `left`: how many bytes it may have, less afterwards.
-fn read(file: &str, left: &mut usize) -> Result<Vec<u8>, String> {
+fn read(file: &str, left: &mut usize) -> Result<Vec<u8>, Words> {
     let what = match file {
-        "-" => "standard input".to_owned(),
-        _ => format!("{file:?}"),
+        "-" => "standard input",
+        _ => words!("{file:?}"),
     };
     let read = match file {
-        "-" => take(io::stdin().lock(), *left),
-        _ => File::open(file).and_then(|opened| take(opened, *left)),
+        "-" => standard_input(),
+        _ => File::open(file),
     };
+    let read = read.and_then(|opened| front_of(opened, *left as u64 + 1));
     let remedy = if file == "-" {
         ""
     } else {
         "; name a file that is there"
     };
     let content =
-        read.map_err(|error| format!("cannot read {what} for the body: {error}{remedy}"))?;
+        read.map_err(|error| words!("cannot read {what} for the body: {error}{remedy}"))?;
     *left = left.checked_sub(content.len()).ok_or_else(|| {
-        format!(
+        words!(
             "{what} makes the body longer than {} MiB; write a shorter one, or upload it through serve, with curl",
             MAX_BODY >> 20
         )
     })?;
-    Ok(content)
-}
-
-/// At most a byte more than `most`.
-fn take(from: impl Read, most: usize) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    from.take(most as u64 + 1).read_to_end(&mut content)?;
     Ok(content)
 }
 
@@ -207,15 +211,15 @@ mod tests {
     #[track_caller]
     fn assert_field(
         text: &str,
-        file_name: Option<&str>,
-        content_type: Option<&str>,
+        file_name: Option<Words>,
+        content_type: Option<Words>,
         content: &str,
     ) {
         let found = field(text, &mut 1000).unwrap();
         let wanted = Field {
-            name: "n".into(),
-            file_name: file_name.map(str::to_owned),
-            content_type: content_type.map(str::to_owned),
+            name: "n",
+            file_name,
+            content_type,
             content: content.into(),
         };
         assert_eq!(found, wanted, "{text}");
@@ -264,7 +268,6 @@ mod tests {
             sentence.starts_with("\"/dev/zero\" makes the body longer than 256 MiB"),
             "{sentence}"
         );
-        assert_eq!(take(&b"abc"[..], 1).unwrap(), b"ab");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::flags;
 use super::http::{Backend, Front, MAX_CONNECTIONS, Param};
 use super::own::{self, Own, Tables, many, text};
 use super::script::Script;
+use super::words::Words;
 use super::{exit_code, lines, print};
 use crate::client::Client;
 use crate::net::{Address, Prefix};
@@ -112,10 +113,10 @@ impl Wish {
     }
 }
 
-fn script(matches: &Matches) -> Result<Option<Script>, String> {
+fn script(matches: &Matches) -> Result<Option<Script>, Words> {
     match (matches.opt_str("script-filename"), matches.opt_str("root")) {
         (Some(_), Some(_)) => Err(
-            "--script-filename is one script for all paths, and --root has one for each; leave one out".into(),
+            "--script-filename is one script for all paths, and --root has one for each; leave one out",
         ),
         (Some(file), None) => Script::file(&file).map(Some),
         (None, Some(folder)) => Script::below(&folder).map(Some),

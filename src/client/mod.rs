@@ -283,11 +283,20 @@ impl Client {
         V: AsRef<[u8]>,
     {
         self.begin(begin, params)?;
+        self.converse(&mut body, &mut sink)
+    }
+
+    /// One copy of it, whatever the body and the sink are.
+    fn converse(
+        &mut self,
+        body: &mut dyn Read,
+        sink: &mut dyn FnMut(Part<'_>) -> io::Result<()>,
+    ) -> io::Result<End> {
         let mut buffer = vec![0; BODY_RECORD];
         let mut rest = 0..0;
         loop {
             if rest.is_empty() && self.phase == Phase::Body {
-                rest = 0..read(&mut body, &mut buffer)?;
+                rest = 0..read(body, &mut buffer)?;
                 if rest.is_empty() {
                     self.end_body()?;
                 }
@@ -724,7 +733,7 @@ impl Collected {
     }
 }
 
-fn read(body: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+fn read(body: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match body.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -7,6 +7,7 @@ use super::tally::{Kind, Tally};
 use super::{Phase, Progress, Shared};
 use crate::client::{Found, HeadReader, Records, refusal};
 use crate::net::{Epoll, Interest, Timer, Transport, sys};
+use std::fmt;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering;
@@ -233,12 +234,16 @@ impl<'a> Load<'a> {
     fn time_out(&mut self, number: usize) {
         let limit = self.plan.timeout;
         match self.connections[number].stage {
-            Stage::Queued | Stage::Connecting => self.fail(number, Kind::Connect, || {
-                format!("cannot connect: not accepted for {limit:?}")
-            }),
-            _ => self.fail(number, Kind::TimeOut, || {
-                format!("the answer was not whole after {limit:?}")
-            }),
+            Stage::Queued | Stage::Connecting => self.fail(
+                number,
+                Kind::Connect,
+                format_args!("cannot connect: not accepted for {limit:?}"),
+            ),
+            _ => self.fail(
+                number,
+                Kind::TimeOut,
+                format_args!("the answer was not whole after {limit:?}"),
+            ),
         }
     }
 
@@ -279,16 +284,22 @@ impl<'a> Load<'a> {
                 connection.interest = connection.wanted(&self.shared.request);
                 let added = self.epoll.add(fd, number as u64, connection.interest);
                 if let Err(error) = added {
-                    self.fail(number, Kind::Connect, || {
-                        format!("cannot wait for it: {error}")
-                    });
+                    self.fail(
+                        number,
+                        Kind::Connect,
+                        format_args!("cannot wait for it: {error}"),
+                    );
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.connections[number].stage = Stage::Queued;
                 self.wait(number);
             }
-            Err(error) => self.fail(number, Kind::Connect, || format!("cannot connect: {error}")),
+            Err(error) => self.fail(
+                number,
+                Kind::Connect,
+                format_args!("cannot connect: {error}"),
+            ),
         }
     }
 
@@ -305,7 +316,11 @@ impl<'a> Load<'a> {
         }
         if connection.stage == Stage::Connecting {
             if let Err(error) = transport.connected() {
-                return self.fail(number, Kind::Connect, || format!("cannot connect: {error}"));
+                return self.fail(
+                    number,
+                    Kind::Connect,
+                    format_args!("cannot connect: {error}"),
+                );
             }
             connection.stage = Stage::Asking;
         }
@@ -323,7 +338,11 @@ impl<'a> Load<'a> {
             connection.interest = wanted;
             let armed = self.epoll.rearm(connection.fd(), number as u64, wanted);
             if let Err(error) = armed {
-                self.fail(number, Kind::Cut, || format!("cannot wait for it: {error}"));
+                self.fail(
+                    number,
+                    Kind::Cut,
+                    format_args!("cannot wait for it: {error}"),
+                );
             }
         }
     }
@@ -359,9 +378,11 @@ impl<'a> Load<'a> {
             return self.connect(number);
         }
         let body = connection.answer.body;
-        self.fail(number, Kind::Cut, || {
-            format!("the application {how} before END_REQUEST, after {body} bytes of body")
-        });
+        self.fail(
+            number,
+            Kind::Cut,
+            format_args!("the application {how} before END_REQUEST, after {body} bytes of body"),
+        );
     }
 
     fn read(&mut self, number: usize, filled: usize) {
@@ -372,16 +393,18 @@ impl<'a> Load<'a> {
             Outcome::Running => {}
             Outcome::Whole(_) if self.plan.has_bodies() && !connection.answer.is_whole() => {
                 let words = connection.answer.difference();
-                self.fail(number, Kind::Cut, || words);
+                self.fail(number, Kind::Cut, format_args!("{words}"));
             }
             Outcome::Whole(_) if connection.answer.is_wrong(self.plan) => {
                 let body = connection.answer.body;
-                self.fail(number, Kind::Body, || {
-                    format!("the body, of {body} bytes, is not the expected one")
-                });
+                self.fail(
+                    number,
+                    Kind::Body,
+                    format_args!("the body, of {body} bytes, is not the expected one"),
+                );
             }
             Outcome::Whole(status) => self.answered(number, status),
-            Outcome::Failed(kind, words) => self.fail(number, kind, || words),
+            Outcome::Failed(kind, words) => self.fail(number, kind, format_args!("{words}")),
         }
     }
 
@@ -412,7 +435,7 @@ impl<'a> Load<'a> {
     /// An idle connection has its answer.
     fn rest(&mut self, number: usize, status: u16, now: Instant) {
         if !self.plan.is_right(status) {
-            return self.fail(number, Kind::Protocol, || format!("status {status}"));
+            return self.fail(number, Kind::Protocol, format_args!("status {status}"));
         }
         self.connections[number].stage = Stage::Off;
         self.resting += 1;
@@ -420,7 +443,7 @@ impl<'a> Load<'a> {
     }
 
     /// The next request waits for a tick: an application that cannot be connected to is not asked at full speed.
-    fn fail(&mut self, number: usize, kind: Kind, words: impl FnOnce() -> String) {
+    fn fail(&mut self, number: usize, kind: Kind, words: fmt::Arguments<'_>) {
         let connection = &mut self.connections[number];
         // What an idle one is missing shows in how many are kept.
         if !connection.is_idle && self.shared.counts(connection.has_ticket) {

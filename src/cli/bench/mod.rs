@@ -23,8 +23,7 @@ use load::Load;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::thread::{self, ScopedJoinHandle};
+use std::thread::{self, ScopedJoinHandle, Thread};
 use std::time::{Duration, Instant};
 use tally::Tally;
 
@@ -56,9 +55,24 @@ struct Shared {
     phase: AtomicU8,
     /// Requests that are not given out yet; only where they are counted.
     left: Option<AtomicI64>,
+    /// How many threads ask.
+    asking: AtomicUsize,
     /// Threads that wait for answers on their idle connections before they ask on others.
     settling: AtomicUsize,
     request: Vec<u8>,
+}
+
+/// As long as a thread holds it, it asks; whoever watches is woken when it ends, a panic included.
+struct Asking<'a> {
+    shared: &'a Shared,
+    watcher: &'a Thread,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.shared.asking.fetch_sub(1, Ordering::Release);
+        self.watcher.unpark();
+    }
 }
 
 /// What a thread has done so far; on cache lines of its own.
@@ -120,20 +134,19 @@ fn ask(plan: &Plan) -> Result<Done, String> {
     }
     let shared = Shared::new(plan);
     let progress: Vec<Progress> = (0..plan.threads).map(|_| Progress::default()).collect();
+    let watcher = thread::current();
     let (tally, elapsed) = thread::scope(|scope| {
-        let (alive, ended) = mpsc::channel::<()>();
         let threads = progress.iter().enumerate().map(|(number, progress)| {
             let busy = share(plan.connections, plan.threads, number);
             let idle = share(plan.idle, plan.threads, number);
-            let (shared, alive) = (&shared, alive.clone());
+            let (shared, watcher) = (&shared, &watcher);
             scope.spawn(move || {
-                let _alive = alive;
+                let _asking = Asking { shared, watcher };
                 Load::new(plan, shared, progress, busy, idle)?.run()
             })
         });
         let threads: Vec<_> = threads.collect();
-        drop(alive);
-        let elapsed = watch(plan, &shared, &progress, &ended);
+        let elapsed = watch(plan, &shared, &progress);
         gather(threads).map(|tally| (tally, elapsed))
     })
     .map_err(|error| format!("cannot ask {}: {error}", plan.connect))?;
@@ -158,17 +171,17 @@ fn share(all: usize, threads: usize, number: usize) -> usize {
 }
 
 /// Sees to the time, and shows progress. How long it counted.
-fn watch(plan: &Plan, shared: &Shared, progress: &[Progress], ended: &Receiver<()>) -> Duration {
+fn watch(plan: &Plan, shared: &Shared, progress: &[Progress]) -> Duration {
     let mut shown = Shown::new(Instant::now());
     while shared.settling.load(Ordering::Relaxed) > 0 {
-        if wait_until(Instant::now() + LOOK, ended, |now| {
+        if wait_until(Instant::now() + LOOK, shared, |now| {
             shown.line(now, "connecting those that will be idle", progress)
         }) {
             shared.enter(Phase::Over);
             return Duration::ZERO;
         }
     }
-    if wait_until(Instant::now() + plan.warm_up, ended, |now| {
+    if wait_until(Instant::now() + plan.warm_up, shared, |now| {
         shown.line(now, "warming up", progress)
     }) {
         shared.enter(Phase::Over);
@@ -182,26 +195,23 @@ fn watch(plan: &Plan, shared: &Shared, progress: &[Progress], ended: &Receiver<(
         Some(_) => counting + Duration::from_secs(1 << 32),
         None => counting + plan.time,
     };
-    wait_until(end, ended, |now| shown.line(now, "", progress));
+    wait_until(end, shared, |now| shown.line(now, "", progress));
     shared.enter(Phase::Over);
     counting.elapsed()
 }
 
 /// Whether it was ended before: by a person, or since nothing is left to do.
-fn wait_until(end: Instant, ended: &Receiver<()>, mut look: impl FnMut(Instant)) -> bool {
+fn wait_until(end: Instant, shared: &Shared, mut look: impl FnMut(Instant)) -> bool {
     loop {
         let now = Instant::now();
-        if INTERRUPTED.load(Ordering::Relaxed) {
+        if INTERRUPTED.load(Ordering::Relaxed) || shared.asking.load(Ordering::Acquire) == 0 {
             return true;
         }
         if now >= end {
             return false;
         }
         look(now);
-        match ended.recv_timeout(LOOK.min(end - now)) {
-            Err(RecvTimeoutError::Disconnected) => return true,
-            Ok(()) | Err(RecvTimeoutError::Timeout) => {}
-        }
+        thread::park_timeout(LOOK.min(end - now));
     }
 }
 
@@ -280,6 +290,7 @@ impl Shared {
             left: plan
                 .requests
                 .map(|requests| AtomicI64::new(requests as i64)),
+            asking: AtomicUsize::new(plan.threads),
             settling: AtomicUsize::new(if plan.idle > 0 { plan.threads } else { 0 }),
             request: request::encoded(plan),
         }

@@ -3,6 +3,7 @@
 use crate::cli::asked::{self, Asked};
 use crate::cli::flags;
 use crate::cli::own::{self, Own, switch, text};
+use crate::cli::words::Words;
 use crate::net::Address;
 use getopts::Matches;
 use std::ffi::OsString;
@@ -58,7 +59,7 @@ impl Plan {
     /// One sentence.
     pub(in crate::cli) fn parse(
         arguments: impl Iterator<Item = OsString>,
-    ) -> Result<Option<Plan>, String> {
+    ) -> Result<Option<Plan>, Words> {
         match own::parse("bench", super::FLAGS, arguments)? {
             Some(matches) => Plan::of(&matches).map(Some),
             None => Ok(None),
@@ -77,7 +78,7 @@ impl Plan {
         self.asked.method != "HEAD"
     }
 
-    fn of(matches: &Matches) -> Result<Plan, String> {
+    fn of(matches: &Matches) -> Result<Plan, Words> {
         let requests = number(matches, "requests", MOST_REQUESTS)?;
         let connections = number(matches, "connections", MOST_CONNECTIONS)?.unwrap_or(8) as usize;
         let threads = number(matches, "threads", 256)?.unwrap_or(1) as usize;
@@ -86,7 +87,7 @@ impl Plan {
         let keep_conn = matches.opt_present("keep-conn");
         let idle = number(matches, "idle", MOST_CONNECTIONS)?.unwrap_or(0) as usize;
         if idle > 0 && !keep_conn {
-            return Err("--idle: only kept connections can be idle; write --keep-conn, too".into());
+            return Err("--idle: only kept connections can be idle; write --keep-conn, too");
         }
         Ok(Plan {
             connect: asked::connect(matches)?.ok_or(
@@ -116,6 +117,6 @@ impl Plan {
 }
 
 /// At least one.
-fn number(matches: &Matches, name: &str, most: u64) -> Result<Option<u64>, String> {
+fn number(matches: &Matches, name: &str, most: u64) -> Result<Option<u64>, Words> {
     own::value(matches, name, |value| flags::number(value, 1, most))
 }

@@ -1,8 +1,9 @@
 //! The figures of `bench`, for people and as json. Without floats: see `seconds_of` in `flags`.
 
 use super::plan::Plan;
-use super::tally::{KINDS, Kind, Tally};
+use super::tally::{Counts, KINDS, Kind, Tally};
 use crate::cli::json::quoted;
+use crate::cli::words::{Words, joined, words};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -65,7 +66,7 @@ impl Report<'_> {
             },
             self.plan.threads,
             if self.plan.threads == 1 { "" } else { "s" },
-            thousandths(self.elapsed.as_millis()),
+            thousandths(self.elapsed.as_millis() as u64),
         );
         let _ = writeln!(
             text,
@@ -99,12 +100,12 @@ impl Report<'_> {
              \"requests\":{},\"requests_per_second\":{},\"bytes_received\":{},\"bytes_received_per_second\":{},\
              \"bytes_sent\":{},\"bytes_sent_per_second\":{},\"ms\":{{",
             quoted(&plan.connect.to_string()),
-            quoted(&plan.asked.method),
-            quoted(&plan.asked.target),
+            quoted(plan.asked.method),
+            quoted(plan.asked.target),
             plan.connections,
             plan.threads,
             plan.keep_conn,
-            thousandths(self.elapsed.as_millis()),
+            thousandths(self.elapsed.as_millis() as u64),
             tally.right,
             self.tenths_a_second(tally.right),
             tally.received,
@@ -112,50 +113,38 @@ impl Report<'_> {
             tally.sent,
             self.a_second(tally.sent),
         );
-        let times = self
-            .times()
-            .map(|(name, ns)| format!("\"{name}\":{}", ms(ns)));
-        let statuses = |of: &std::collections::BTreeMap<u16, u64>| {
-            let pairs: Vec<String> = of
-                .iter()
-                .map(|(n, count)| format!("\"{n}\":{count}"))
-                .collect();
-            pairs.join(",")
+        let times = self.times().into_iter();
+        let mut times = times.map(|(name, ns)| words!("\"{name}\":{}", ms(ns)));
+        let statuses = |of: &Counts| {
+            let pairs = of.all().iter();
+            joined(&mut pairs.map(|(n, count)| words!("\"{n}\":{count}")), ",")
         };
-        let errors = KINDS.map(|kind| format!("\"{}\":{}", kind.key(), tally.errors(kind)));
-        let examples: Vec<String> = KINDS
-            .iter()
-            .filter_map(|&kind| {
-                Some(format!(
-                    "\"{}\":{}",
-                    kind.key(),
-                    quoted(tally.example(kind)?)
-                ))
-            })
-            .collect();
-        let warnings: Vec<String> = self
-            .warnings()
-            .iter()
-            .map(|warning| quoted(warning))
-            .collect();
+        let kinds = KINDS.into_iter();
+        let mut errors = kinds.map(|kind| words!("\"{}\":{}", kind.key(), tally.errors(kind)));
+        let mut examples = KINDS.into_iter().filter_map(|kind| {
+            let example = quoted(tally.example(kind)?);
+            Some(words!("\"{}\":{example}", kind.key()))
+        });
+        let warnings = self.warnings().into_iter();
+        let mut warnings = warnings.map(|warning| words!("{}", quoted(warning)));
         let _ = writeln!(
             json,
             "{}}},\"statuses\":{{{}}},\"errors\":{{\"all\":{},{},\"status\":{{{}}}}},\"examples\":{{{}}},\
              \"unanswered\":{},\"starved\":{},\"idle\":{{\"connections\":{},\"kept\":{}}},\"reconnected\":{},\"busy_percent\":{},\
              \"warnings\":[{}]}}",
-            times.join(","),
+            joined(&mut times, ","),
             statuses(&tally.statuses),
             tally.all_errors(),
-            errors.join(","),
+            joined(&mut errors, ","),
             statuses(&tally.wrong),
-            examples.join(","),
+            joined(&mut examples, ","),
             tally.unanswered,
             tally.starved,
             plan.idle,
             tally.kept,
             tally.reconnected,
             tally.busy,
-            warnings.join(","),
+            joined(&mut warnings, ","),
         );
         json
     }
@@ -167,16 +156,16 @@ impl Report<'_> {
                 let _ = writeln!(text, "  {words}: {count}, as the first: {example}");
             }
         }
-        for (status, count) in &self.tally.wrong {
+        for (status, count) in self.tally.wrong.all() {
             let _ = writeln!(text, "  status {status}: {count}");
         }
     }
 
-    fn warnings(&self) -> Vec<String> {
+    fn warnings(&self) -> Vec<Words> {
         let tally = self.tally;
         let mut warnings = Vec::new();
         if tally.busy >= FULL && self.elapsed >= ENOUGH {
-            warnings.push(format!(
+            warnings.push(words!(
                 "a thread that asks has used {} % of a processor: it is the limit, not the application; \
                  write --threads {}",
                 tally.busy,
@@ -184,43 +173,43 @@ impl Report<'_> {
             ));
         }
         if let Some((least, most)) = tally.sizes.filter(|(least, most)| least != most) {
-            warnings.push(format!(
+            warnings.push(words!(
                 "the answers differ in size: their bodies have from {least} to {most} bytes"
             ));
         }
-        if tally.statuses.len() > 1 {
-            let counts = tally.statuses.iter();
-            let counts: Vec<String> = counts
-                .map(|(n, count)| format!("{n} {count} times"))
-                .collect();
-            warnings.push(format!(
+        if tally.statuses.all().len() > 1 {
+            let counts = tally.statuses.all().iter();
+            let mut counts = counts.map(|(n, count)| words!("{n} {count} times"));
+            warnings.push(words!(
                 "the answers differ in status: {}",
-                counts.join(", ")
+                joined(&mut counts, ", ")
             ));
         }
         if tally.reconnected > 0 {
-            warnings.push(format!(
+            warnings.push(words!(
                 "the application closed {} connections that were to be kept; the requests on them were asked again",
                 tally.reconnected
             ));
         }
         if tally.kept < self.plan.idle as u64 {
-            warnings.push(format!(
+            warnings.push(words!(
                 "of {} idle connections {} were answered and kept",
-                self.plan.idle, tally.kept
+                self.plan.idle,
+                tally.kept
             ));
         }
-        if tally.starved > 0 && !tally.statuses.is_empty() {
-            warnings.push(format!(
+        if tally.starved > 0 && !tally.statuses.all().is_empty() {
+            warnings.push(words!(
                 "{} of {} connections had no answer at all, while others had",
-                tally.starved, self.plan.connections
+                tally.starved,
+                self.plan.connections
             ));
         }
         if self.is_stuck() {
-            warnings.push(format!(
+            warnings.push(words!(
                 "{} requests had no answer when the time was over, the oldest for {} s",
                 tally.unanswered,
-                thousandths(tally.oldest.as_millis())
+                thousandths(tally.oldest.as_millis() as u64)
             ));
         }
         warnings
@@ -230,7 +219,7 @@ impl Report<'_> {
     fn is_stuck(&self) -> bool {
         let tally = self.tally;
         let usual = Duration::from_nanos(tally.times.longest()) * 2;
-        let is_alone = tally.statuses.is_empty() && tally.all_errors() == 0;
+        let is_alone = tally.statuses.all().is_empty() && tally.all_errors() == 0;
         tally.unanswered > 0 && (is_alone || tally.oldest > usual.max(Duration::from_secs(1)))
     }
 
@@ -246,23 +235,24 @@ impl Report<'_> {
         ]
     }
 
-    fn a_second(&self, count: u64) -> u128 {
-        u128::from(count) * 1_000_000_000 / self.elapsed.as_nanos().max(1)
+    fn a_second(&self, count: u64) -> u64 {
+        let a_second = u128::from(count) * 1_000_000_000 / self.elapsed.as_nanos().max(1);
+        a_second as u64
     }
 
-    fn tenths_a_second(&self, count: u64) -> String {
-        let tenths = u128::from(count) * 10_000_000_000 / self.elapsed.as_nanos().max(1);
-        format!("{}.{}", tenths / 10, tenths % 10)
+    fn tenths_a_second(&self, count: u64) -> Words {
+        let tenths = self.a_second(count * 10);
+        words!("{}.{}", tenths / 10, tenths % 10)
     }
 }
 
-fn ms(ns: u64) -> String {
-    thousandths(u128::from(ns / 1000))
+fn ms(ns: u64) -> Words {
+    thousandths(ns / 1000)
 }
 
 /// With three digits behind the point.
-fn thousandths(number: u128) -> String {
-    format!("{}.{:03}", number / 1000, number % 1000)
+fn thousandths(number: u64) -> Words {
+    words!("{}.{:03}", number / 1000, number % 1000)
 }
 
 #[cfg(test)]

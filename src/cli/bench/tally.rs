@@ -1,7 +1,7 @@
 //! What came of the requests: `load` counts, one tally a thread; `report` tells their sum.
 
 use super::histogram::Histogram;
-use std::collections::BTreeMap;
+use std::fmt::Arguments;
 use std::time::Duration;
 
 /// Why a request has no right answer, but for a wrong status, which is counted by its number.
@@ -22,16 +22,40 @@ pub(super) const KINDS: [Kind; 5] = [
     Kind::Body,
 ];
 
+/// How often each status came, the lowest first: they are few.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counts(Vec<(u16, u64)>);
+
+impl Counts {
+    pub(super) fn all(&self) -> &[(u16, u64)] {
+        &self.0
+    }
+
+    fn add(&mut self, status: u16, count: u64) {
+        let at = self.0.partition_point(|(other, _)| *other < status);
+        match self.0.get_mut(at) {
+            Some((other, sum)) if *other == status => *sum += count,
+            _ => self.0.insert(at, (status, count)),
+        }
+    }
+
+    fn merge(&mut self, others: &Counts) {
+        for &(status, count) in others.all() {
+            self.add(status, count);
+        }
+    }
+}
+
 /// All that is told in the end.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     /// Of the right answers.
     pub(super) times: Histogram,
     pub(super) right: u64,
-    /// How often each status came, right or wrong.
-    pub(super) statuses: BTreeMap<u16, u64>,
+    /// Right or wrong.
+    pub(super) statuses: Counts,
     /// Answers whose status is not what is wanted.
-    pub(super) wrong: BTreeMap<u16, u64>,
+    pub(super) wrong: Counts,
     errors: [u64; KINDS.len()],
     /// The first of each kind, in words.
     examples: [Option<String>; KINDS.len()],
@@ -54,9 +78,9 @@ pub(super) struct Tally {
 
 impl Tally {
     pub(super) fn answer(&mut self, status: u16, is_right: bool, size: u64, took: Duration) {
-        *self.statuses.entry(status).or_default() += 1;
+        self.statuses.add(status, 1);
         if !is_right {
-            *self.wrong.entry(status).or_default() += 1;
+            self.wrong.add(status, 1);
             return;
         }
         self.right += 1;
@@ -65,9 +89,9 @@ impl Tally {
         self.sizes = Some((least.min(size), most.max(size)));
     }
 
-    pub(super) fn error(&mut self, kind: Kind, words: impl FnOnce() -> String) {
+    pub(super) fn error(&mut self, kind: Kind, words: Arguments<'_>) {
         self.errors[kind as usize] += 1;
-        self.examples[kind as usize].get_or_insert_with(words);
+        self.examples[kind as usize].get_or_insert_with(|| words.to_string());
     }
 
     pub(super) fn errors(&self, kind: Kind) -> u64 {
@@ -80,18 +104,15 @@ impl Tally {
 
     /// All that have no right answer.
     pub(super) fn all_errors(&self) -> u64 {
-        self.errors.iter().chain(self.wrong.values()).sum()
+        let wrong: u64 = self.wrong.all().iter().map(|(_, count)| count).sum();
+        wrong + self.errors.iter().sum::<u64>()
     }
 
     pub(super) fn merge(&mut self, other: Tally) {
         self.times.merge(&other.times);
         self.right += other.right;
-        for (status, count) in other.statuses {
-            *self.statuses.entry(status).or_default() += count;
-        }
-        for (status, count) in other.wrong {
-            *self.wrong.entry(status).or_default() += count;
-        }
+        self.statuses.merge(&other.statuses);
+        self.wrong.merge(&other.wrong);
         for (count, more) in self.errors.iter_mut().zip(other.errors) {
             *count += more;
         }

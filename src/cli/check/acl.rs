@@ -36,15 +36,16 @@ pub(super) fn lets(
 /// As the kernel keeps it: a version, and eight bytes for each entry.
 fn read(bytes: &[u8]) -> Option<Vec<Entry>> {
     let entries = bytes.strip_prefix(&[2, 0, 0, 0])?;
-    let entry = |bytes: &[u8]| {
+    let mut list = Vec::new();
+    for bytes in entries.chunks_exact(8) {
         let [tag, more_tag, may, more_may, id @ ..] = *<&[u8; 8]>::try_from(bytes).ok()?;
-        Some(Entry {
+        list.push(Entry {
             tag: u16::from_le_bytes([tag, more_tag]),
             may: u16::from_le_bytes([may, more_may]),
             id: u32::from_le_bytes(id),
-        })
-    };
-    entries.chunks_exact(8).map(entry).collect()
+        });
+    }
+    Some(list)
 }
 
 /// The first that fits decides; of the groups any may. The mask is above all but the owner and the others.
@@ -104,9 +105,9 @@ mod tests {
             (34, &[34], 1, false),
         ] {
             let person = Person {
-                name: String::new(),
+                name: "",
                 uid,
-                groups: groups.to_vec(),
+                groups: groups.to_vec().leak(),
             };
             let found = judge(&entries, &person, wanted, 1000, 1000);
             assert_eq!(found, is_let, "{uid} {groups:?} {wanted}");

@@ -3,6 +3,8 @@
 
 use super::person::processes;
 use super::{shape, text_of};
+use crate::cli::order::sort;
+use crate::cli::words::{Words, joined, words};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -19,8 +21,8 @@ const FILES: [&str; 7] = [
 
 /// One file of it.
 pub(super) struct Config {
-    pub(super) file: PathBuf,
-    pub(super) text: String,
+    pub(super) file: &'static Path,
+    pub(super) text: Words,
     /// Another Apache's than the system's.
     is_given: bool,
 }
@@ -31,70 +33,76 @@ pub(super) struct Allowed {
     pub(super) value: String,
     /// Of the `<Directory>` in which it stands.
     pub(super) folder: PathBuf,
-    pub(super) file: PathBuf,
+    pub(super) file: &'static Path,
 }
 
 /// Whether a module is on. `None` where nobody can tell: only Debian has a file for each.
 pub(super) fn has(module: &str) -> Option<bool> {
     let enabled = Path::new("/etc/apache2/mods-enabled");
-    let file = enabled.join(format!("{module}.load"));
+    let file = enabled.join(words!("{module}.load"));
     enabled.is_dir().then(|| file.exists())
 }
 
 /// All files that can be read, in the order in which Apache reads them.
 pub(super) fn configs() -> Vec<Config> {
-    let mut given: Vec<PathBuf> = processes().into_iter().filter_map(given).collect();
-    given.sort();
+    let mut given = Vec::new();
+    for pid in processes() {
+        given.extend(given_to(pid));
+    }
+    sort(&mut given, |one, other| one.as_os_str() > other.as_os_str());
     given.dedup();
-    let usual: Vec<PathBuf> = FILES.iter().map(PathBuf::from).collect();
-    let mut configs = configs_of(&usual);
-    configs.extend(configs_of(&given).into_iter().map(|config| Config {
-        is_given: true,
-        ..config
-    }));
+    let mut configs = Vec::new();
+    for name in FILES {
+        add_configs(Path::new(name), false, &mut configs);
+    }
+    for file in given {
+        add_configs(&file, true, &mut configs);
+    }
     configs
 }
 
 /// All that can be read, as one text.
-pub(super) fn configuration() -> String {
-    configs().into_iter().map(|config| config.text).collect()
+pub(super) fn configuration() -> Words {
+    joined(&mut configs().into_iter().map(|config| config.text), "")
 }
 
 /// The text of these files, and of those in these folders.
-pub(super) fn text_of_all(names: &[&str]) -> String {
-    let names: Vec<PathBuf> = names.iter().map(PathBuf::from).collect();
-    let configs = configs_of(&names).into_iter();
-    configs.map(|config| config.text).collect()
+pub(super) fn text_of_all(names: &[&str]) -> Words {
+    let mut configs = Vec::new();
+    for name in names {
+        add_configs(Path::new(name), false, &mut configs);
+    }
+    joined(&mut configs.into_iter().map(|config| config.text), "")
 }
 
-fn configs_of(names: &[PathBuf]) -> Vec<Config> {
-    let files = names.iter().flat_map(|name| {
-        let entries = fs::read_dir(name).into_iter().flatten().flatten();
-        let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-        files.sort();
-        if !name.is_dir() {
-            files.push(name.clone());
+/// This file, or those in this folder.
+fn add_configs(name: &Path, is_given: bool, configs: &mut Vec<Config>) {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(name).into_iter().flatten().flatten() {
+        files.push(entry.path());
+    }
+    sort(&mut files, |one, other| one.as_os_str() > other.as_os_str());
+    if !name.is_dir() {
+        files.push(name.to_owned());
+    }
+    for file in files {
+        if let Some(text) = text_of(&file) {
+            configs.push(Config {
+                file: file.leak(),
+                text: words!("{text}\n"),
+                is_given,
+            });
         }
-        files
-    });
-    let configs = files.filter_map(|file| {
-        let text = text_of(&file)? + "\n";
-        Some(Config {
-            file,
-            text,
-            is_given: false,
-        })
-    });
-    configs.collect()
+    }
 }
 
 /// Of a process that is an Apache: the file that it was given by `-f`. Its children have the same arguments.
-fn given(pid: u32) -> Option<PathBuf> {
-    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+fn given_to(pid: u32) -> Option<PathBuf> {
+    let name = text_of(Path::new(&format!("/proc/{pid}/comm")))?;
     if !["apache2", "httpd"].contains(&name.trim_end()) {
         return None;
     }
-    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let line = fs::read(words!("/proc/{pid}/cmdline")).ok()?;
     let words: Vec<String> = line
         .split(|&byte| byte == 0)
         .map(|word| String::from_utf8_lossy(word).into_owned())
@@ -118,20 +126,23 @@ fn behind_f(words: &[String]) -> Option<PathBuf> {
 
 /// The values of a directive, from all places in which it stands.
 pub(super) fn values<'t>(text: &'t str, directive: &str) -> Vec<&'t str> {
-    let lines = text.lines().filter_map(|line| {
-        let (name, value) = line.trim().split_once([' ', '\t'])?;
-        let is_it = name.eq_ignore_ascii_case(directive);
-        is_it.then_some(value.trim().trim_end_matches(';').trim())
-    });
-    lines.collect()
+    let mut values = Vec::new();
+    for line in text.lines() {
+        if let Some((name, value)) = line.trim().split_once([' ', '\t'])
+            && name.eq_ignore_ascii_case(directive)
+        {
+            values.push(value.trim().trim_end_matches(';').trim());
+        }
+    }
+    values
 }
 
 /// What AllowOverride says for a folder: the value of the nearest `<Directory>` that has one.
 /// `None` also where AllowOverrideList makes exceptions, which nobody reads here, and where a folder's name is a variable's.
 pub(super) fn allow_override(configs: &[Config], folder: &Path) -> Option<Allowed> {
-    let text: String = configs.iter().map(|config| config.text.as_str()).collect();
-    let list = of_folder(&text, "AllowOverrideList", folder);
-    if list.is_some_and(|list| !list.eq_ignore_ascii_case("none")) || has_variables(&text) {
+    let text = joined(&mut configs.iter().map(|config| config.text), "");
+    let list = of_folder(text, "AllowOverrideList", folder);
+    if list.is_some_and(|list| !list.eq_ignore_ascii_case("none")) || has_variables(text) {
         return None;
     }
     let mut nearest: Option<Allowed> = None;
@@ -156,7 +167,7 @@ pub(super) fn allow_override(configs: &[Config], folder: &Path) -> Option<Allowe
                     nearest = Some(Allowed {
                         value: (*value).to_owned(),
                         folder: place.clone(),
-                        file: config.file.clone(),
+                        file: config.file,
                     });
                 }
             }
@@ -223,9 +234,9 @@ mod tests {
     fn the_nearest_folder_says_what_may_be_overridden() {
         let text = "<Directory />\n AllowOverride None\n</Directory>\n<Directory \"/srv/www\">\n\tAllowOverride  All\n\
                     </Directory>\n<Directory /srv>\nallowoverride FileInfo\n</Directory>\nAllowOverride x\n";
-        let config = |file: &str, text: &str| Config {
-            file: file.into(),
-            text: text.into(),
+        let config = |file, text| Config {
+            file: Path::new(file),
+            text,
             is_given: false,
         };
         let other = "<Directory /srv/www/b/c>\nAllowOverride Limit\n</Directory>\n<Directory />\nAllowOverride x\n";
@@ -235,7 +246,7 @@ mod tests {
             (found.value, found.folder, found.file)
         };
         let found =
-            |value: &str, folder: &str, file: &str| (value.into(), folder.into(), file.into());
+            |value: &str, folder: &str, file| (value.to_owned(), folder.into(), Path::new(file));
         assert_eq!(at("/srv/www/a"), found("All", "/srv/www", "/a.conf"));
         assert_eq!(at("/srv/other"), found("FileInfo", "/srv", "/a.conf"));
         assert_eq!(
@@ -268,8 +279,8 @@ mod tests {
         let of = |name: &str, line: &str, folder: &Path| {
             let text = format!("{none}<Directory {name}>\n{line}\n</Directory>\n");
             let config = Config {
-                file: "/a.conf".into(),
-                text,
+                file: Path::new("/a.conf"),
+                text: text.leak(),
                 is_given: false,
             };
             allow_override(&[config], folder).map(|allowed| allowed.value)

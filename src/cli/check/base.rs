@@ -1,33 +1,39 @@
 //! RewriteBase, where Apache's own configuration tells which address the folder has. Called by `htaccess`.
 
 use super::apache::values;
-use super::{Finding, apache};
+use super::{Findings, apache};
+use crate::cli::words::{Words, words};
 use std::path::Path;
 
 /// Of the text in that folder; `configuration` is Apache's.
-pub(super) fn judge(text: &str, folder: &Path, configuration: &str) -> Option<Finding> {
-    let base = *apache::values(text, "RewriteBase").first()?;
-    let address = address(folder, configuration)?;
-    let plain = |address: &str| address.trim_matches(['"', '/']).to_owned();
-    if plain(base) == plain(&address) {
-        return None;
+pub(super) fn judge(text: &str, folder: &Path, configuration: &str, report: &mut Findings) {
+    let bases = apache::values(text, "RewriteBase");
+    let (Some(base), Some(address)) = (bases.first(), address(folder, configuration)) else {
+        return;
+    };
+    if plain(base) == plain(address) {
+        return;
     }
-    Some(Finding::yellow(
-        format!(
+    report.yellow(
+        words!(
             "RewriteBase {base} is not the address of its folder, which is {address}: each request is a 404, unless an \
              Alias leads there"
         ),
-        format!("write RewriteBase {address}, or leave the line out"),
-    ))
+        words!("write RewriteBase {address}, or leave the line out"),
+    )
+}
+
+fn plain(address: &str) -> &str {
+    address.trim_matches(['"', '/'])
 }
 
 /// Below the nearest of all document roots.
-fn address(folder: &Path, configuration: &str) -> Option<String> {
+fn address(folder: &Path, configuration: &str) -> Option<Words> {
     let roots = values(configuration, "DocumentRoot").into_iter();
     let roots = roots.map(|root| Path::new(root.trim_matches('"')));
     let below = roots.filter_map(|root| folder.strip_prefix(root).ok());
     let nearest = below.min_by_key(|rest| rest.components().count())?;
-    Some(format!("/{}", nearest.display()))
+    Some(words!("/{}", nearest.display()))
 }
 
 #[cfg(test)]
@@ -50,10 +56,11 @@ mod tests {
             ("RewriteBase /\n", "/home/ada/public_html", None),
             ("#RewriteBase /x\n", "/var/www/html", None),
         ] {
-            let found = judge(text, Path::new(folder), configuration);
+            let found =
+                Findings::of(|report| judge(text, Path::new(folder), configuration, report));
             match wrong {
-                None => assert_eq!(found, None, "{text}{folder}"),
-                Some(words) => assert!(found.unwrap().what.contains(words), "{text}{folder}"),
+                None => assert_eq!(found, [], "{text}{folder}"),
+                Some(words) => assert!(found[0].what.contains(words), "{text}{folder}"),
             }
         }
     }

@@ -1,13 +1,14 @@
 //! Rewrite rules that lead to themselves, as the guides' does where its condition was lost: Apache applies a folder's rules
 //! again to what they made. Called by `htaccess`.
 
-use super::{Finding, shape};
+use super::{Findings, shape};
+use crate::cli::words::words;
 
 /// Patterns that every path matches, the rewritten one too.
 const ALL: [&str; 6] = ["^(.*)$", "^.*$", "(.*)", ".*", "^(.+)$", "^"];
 
 /// Of the text beside a program of that name.
-pub(super) fn judge(text: &str, name: &str) -> Option<Finding> {
+pub(super) fn judge(text: &str, name: &str, report: &mut Findings) {
     let (mut has_condition, mut is_passed) = (false, false);
     for line in text.lines().map(str::trim) {
         let mut words = line.split_whitespace();
@@ -17,19 +18,18 @@ pub(super) fn judge(text: &str, name: &str) -> Option<Finding> {
                 let rule: Vec<&str> = words.map(|word| word.trim_matches('"')).collect();
                 is_passed |= !has_condition && passes(&rule, name);
                 if !has_condition && !is_passed && is_circle(&rule, name) {
-                    return Some(Finding::red(
-                        format!(
+                    return report.red(
+                        words!(
                             "{line:?} has no condition, and rewrites what it has rewritten: 500, after 10 rounds (AH00124)"
                         ),
                         "write in front of it: RewriteCond %{REQUEST_FILENAME} !-f",
-                    ));
+                    );
                 }
                 has_condition = false;
             }
             _ => {}
         }
     }
-    None
 }
 
 /// Whether what leads to the program goes no further than this rule.
@@ -43,7 +43,7 @@ fn passes(rule: &[&str], name: &str) -> bool {
             .iter()
             .any(|end| flag.eq_ignore_ascii_case(end))
     });
-    ends && shape::fits(pattern, &format!("{name}/x"))
+    ends && shape::fits(pattern, words!("{name}/x"))
 }
 
 fn is_circle(rule: &[&str], name: &str) -> bool {
@@ -57,7 +57,7 @@ fn is_circle(rule: &[&str], name: &str) -> bool {
             .any(|flag| flag.eq_ignore_ascii_case("END"))
     });
     let target = target.replace('\\', "");
-    ALL.contains(pattern) && target.contains(&format!("{name}/$")) && !ends
+    ALL.contains(pattern) && target.contains(words!("{name}/$")) && !ends
 }
 
 #[cfg(test)]
@@ -89,7 +89,8 @@ mod tests {
                 true,
             ),
         ] {
-            assert_eq!(judge(&text, "app.fcgi").is_some(), is_circle, "{text}");
+            let found = Findings::of(|report| judge(&text, "app.fcgi", report));
+            assert_eq!(!found.is_empty(), is_circle, "{text}");
         }
     }
 }

@@ -1,18 +1,20 @@
 //! The head of an ELF file, as far as it says where the program can run: its machine, the interpreter that loads it,
 //! and the libraries that this one looks for. Pure: whoever calls reads the bytes.
 
+use crate::cli::words::{Words, words};
+
 /// What an ELF file says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Elf {
     pub(super) machine: u16,
-    pub(super) interpreter: Option<String>,
-    pub(super) needed: Vec<String>,
+    pub(super) interpreter: Option<Words>,
+    pub(super) needed: Vec<Words>,
     /// Where it wants its libraries to be looked for first.
-    pub(super) run_path: Vec<String>,
+    pub(super) run_path: Vec<Words>,
     /// By DT_RUNPATH, which counts for this file alone and takes the place of what others' RPATH say.
     pub(super) has_run_path: bool,
     /// Versions of the C library that it was built against: `GLIBC_2.34`.
-    pub(super) versions: Vec<String>,
+    pub(super) versions: Vec<Words>,
 }
 
 /// So many bytes of the file from there on, or fewer at its end.
@@ -51,10 +53,13 @@ pub(super) fn read(read_at: ReadAt) -> Option<Elf> {
         false => (number(28, 4)?, number(42, 2)?, number(44, 2)?),
     };
     let bytes = read_at(table, (size * count).min(LARGEST) as usize);
-    let segments: Vec<Segment> = bytes
-        .chunks(size.max(1) as usize)
-        .map_while(|bytes| form.segment(bytes))
-        .collect();
+    let mut segments = Vec::new();
+    for bytes in bytes.chunks(size.max(1) as usize) {
+        match form.segment(bytes) {
+            Some(segment) => segments.push(segment),
+            None => break,
+        }
+    }
     if segments.len() as u64 != count || count == 0 {
         return None;
     }
@@ -120,10 +125,14 @@ impl Form {
     /// Tags and values, up to the one that ends them.
     fn entries(self, bytes: &[u8]) -> Vec<(u64, u64)> {
         let len = if self.is_64 { 8 } else { 4 };
-        let entry =
-            |bytes: &[u8]| Some((self.number(bytes, 0, len)?, self.number(bytes, len, len)?));
-        let entries = bytes.chunks_exact(2 * len).map_while(entry);
-        entries.take_while(|&(tag, _)| tag != 0).collect()
+        let mut entries = Vec::new();
+        for bytes in bytes.chunks_exact(2 * len) {
+            match (self.number(bytes, 0, len), self.number(bytes, len, len)) {
+                (Some(tag), Some(value)) if tag != 0 => entries.push((tag, value)),
+                _ => break,
+            }
+        }
+        entries
     }
 }
 
@@ -159,30 +168,30 @@ impl Elf {
                 RPATH | RUNPATH if self.run_path.len() < MOST_NEEDED => {
                     self.has_run_path |= tag == RUNPATH;
                     let folders = string(&strings, at)?;
-                    self.run_path.extend(folders.split(':').map(str::to_owned));
+                    self.run_path.extend(folders.split(':'));
                 }
                 _ => {}
             }
         }
-        let names = strings.split(|&byte| byte == 0);
-        let names = names.filter(|name| {
-            (name.starts_with(b"GLIBC_2.") || name.starts_with(b"GLIBC_ABI_"))
+        for name in strings.split(|&byte| byte == 0) {
+            let is_version = name.starts_with(b"GLIBC_2.") || name.starts_with(b"GLIBC_ABI_");
+            if let Ok(name) = str::from_utf8(name)
+                && is_version
                 && name.len() < LONGEST_NAME
-        });
-        self.versions = names
-            .flat_map(|name| str::from_utf8(name))
-            .map(str::to_owned)
-            .collect();
+            {
+                self.versions.push(words!("{name}"));
+            }
+        }
         Some(())
     }
 }
 
 /// What stands there up to a NUL.
-fn string(bytes: &[u8], at: u64) -> Option<String> {
+fn string(bytes: &[u8], at: u64) -> Option<Words> {
     let bytes = bytes.get(usize::try_from(at).ok()?..)?;
     let bytes = &bytes[..bytes.len().min(LONGEST_NAME)];
     let len = bytes.iter().position(|&byte| byte == 0)?;
-    Some(String::from_utf8_lossy(&bytes[..len]).into_owned())
+    Some(words!("{}", String::from_utf8_lossy(&bytes[..len])))
 }
 
 /// What people call a machine; nothing for those that no web server runs on.
@@ -234,7 +243,7 @@ mod tests {
         let is_dynamic = !elf.needed.is_empty();
         assert_eq!(is_dynamic, elf.interpreter.is_some(), "{elf:?}");
         if cfg!(all(target_env = "gnu", not(target_feature = "crt-static"))) {
-            assert!(elf.needed.iter().any(|name| name == "libc.so.6"), "{elf:?}");
+            assert!(elf.needed.contains(&"libc.so.6"), "{elf:?}");
             assert!(!elf.versions.is_empty());
         }
     }
@@ -256,7 +265,7 @@ mod tests {
         }
         bytes.extend(b"/l\0");
         let elf = of(&bytes).unwrap();
-        assert_eq!((elf.machine, elf.interpreter.as_deref()), (20, Some("/l")));
+        assert_eq!((elf.machine, elf.interpreter), (20, Some("/l")));
     }
 
     #[test]

@@ -1,42 +1,41 @@
 //! What the descriptors 0, 1 and 2 are, as they were passed on to this process.
 
-use super::{Finding, Subject};
+use super::{Findings, Subject};
+use crate::cli::words::{joined, words};
 use std::fs;
 
-pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     let told: Vec<String> = (0..3)
         .map(|fd| {
-            let link = fs::read_link(format!("/proc/self/fd/{fd}"));
+            let link = fs::read_link(words!("/proc/self/fd/{fd}"));
             link.map_or("closed".into(), |path| path.display().to_string())
         })
         .collect();
-    vec![judge(&told, subject.facts.is_inherited())]
+    judge(&told, subject.facts.is_inherited(), report);
 }
 
-fn judge(told: &[String], is_socket: bool) -> Finding {
-    let what: Vec<String> = (0..)
+fn judge(told: &[String], is_socket: bool, report: &mut Findings) {
+    let kinds = (0..)
         .zip(told)
-        .map(|(fd, path)| format!("{fd}: {}", kind(path, fd, is_socket)))
-        .collect();
-    let what = what.join(", ");
+        .map(|(fd, path)| (fd, kind(path, fd, is_socket)));
+    let mut what = kinds.map(|(fd, kind)| words!("{fd}: {kind}"));
+    let what = joined(&mut what, ", ");
     match told.get(2).map_or("", String::as_str) {
-        "/dev/null" | "closed" => Finding::yellow(
-            format!("{what}; log lines go to 2, where nobody sees them"),
+        "/dev/null" | "closed" => report.yellow(
+            words!("{what}; log lines go to 2, where nobody sees them"),
             "let whoever starts it pass on a file: 2>>/var/log/app.log; lighttpd: server.breakagelog",
         ),
-        _ => Finding::green(what),
+        _ => report.green(what),
     }
 }
 
-fn kind(path: &str, fd: usize, is_socket: bool) -> String {
+fn kind(path: &str, fd: usize, is_socket: bool) -> &str {
     match path {
-        _ if fd == 0 && is_socket => "a listening socket".into(),
-        path if path.starts_with("socket:") => "a connected socket".into(),
-        path if path.starts_with("pipe:") => "a pipe".into(),
-        path if path.starts_with("/dev/pts/") || path.starts_with("/dev/tty") => {
-            "a terminal".into()
-        }
-        path => path.into(),
+        _ if fd == 0 && is_socket => "a listening socket",
+        path if path.starts_with("socket:") => "a connected socket",
+        path if path.starts_with("pipe:") => "a pipe",
+        path if path.starts_with("/dev/pts/") || path.starts_with("/dev/tty") => "a terminal",
+        path => path,
     }
 }
 
@@ -47,12 +46,13 @@ mod tests {
 
     #[test]
     fn a_log_that_nobody_sees_is_told() {
-        let of = |told: [&str; 3], is_socket| judge(&told.map(str::to_owned), is_socket);
+        let of = |told: [&str; 3], is_socket| {
+            let told = told.map(str::to_owned);
+            Findings::one(|report| judge(&told, is_socket, report))
+        };
         let fine = of(["/dev/pts/3", "pipe:[7]", "/var/log/e"], false);
-        assert_eq!(
-            fine,
-            Finding::green("0: a terminal, 1: a pipe, 2: /var/log/e")
-        );
+        assert_eq!(fine.level, Level::Green);
+        assert_eq!(fine.what, "0: a terminal, 1: a pipe, 2: /var/log/e");
         let lost = of(["socket:[7]", "socket:[8]", "/dev/null"], true);
         assert_eq!(lost.level, Level::Yellow);
         assert!(

@@ -1,7 +1,8 @@
 //! Whether the file can be run, and by whom: its mode, its owner, the folders on the way, the file system it lies on.
 
 use super::person::{Node, Person, RUN, way_to};
-use super::{Finding, Subject, text_of};
+use super::{Findings, Subject, text_of};
+use crate::cli::words::words;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -14,17 +15,17 @@ const SETS_USER_OR_GROUP: u32 = 0o6000;
 /// Linux's number on all machines but MIPS, Alpha and SPARC.
 const ELOOP: i32 = 40;
 
-pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     let found = match fs::metadata(&subject.program) {
         Ok(found) => found,
-        Err(error) => return vec![missing(&subject.program, &error)],
+        Err(error) => return missing(&subject.program, &error, report),
     };
     let node = Node::of(&subject.file, &found);
     if !found.is_file() {
-        return vec![Finding::red(
-            format!("{} is no file", subject.program.display()),
+        return report.red(
+            words!("{} is no file", subject.program.display()),
             "name the program itself",
-        )];
+        );
     }
     let mut way = way_to(&subject.file);
     for folder in way_to(&subject.program) {
@@ -32,18 +33,19 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
             way.push(folder);
         }
     }
-    let mut findings = vec![runnable(&node)];
+    runnable(&node, report);
     // One cause is told once: what nobody may run, each of them may not.
     let is_run = node.mode & 0o111 != 0;
-    let reached = subject.people.iter().filter_map(|person| {
-        let is_told = is_run || person.stopped_at(&way).is_some();
-        is_told.then(|| reached(subject, person, &node, &way))
-    });
-    findings.extend(reached);
-    findings.extend(writable(&node));
-    findings.extend(way_to(&subject.file).last().and_then(folder_writable));
-    findings.extend(mounted(&subject.file));
-    findings
+    for person in &subject.people {
+        if is_run || person.stopped_at(&way).is_some() {
+            reached(subject, person, &node, &way, report);
+        }
+    }
+    writable(&node, report);
+    if let Some(folder) = way_to(&subject.file).last() {
+        folder_writable(folder, report);
+    }
+    mounted(&subject.file, report);
 }
 
 /// Whether somebody may run what is there.
@@ -51,115 +53,116 @@ pub(super) fn is_program(path: &Path) -> bool {
     Node::at(path).is_ok_and(|node| !node.is_folder && node.mode & 0o111 != 0)
 }
 
-fn missing(path: &Path, error: &std::io::Error) -> Finding {
+fn missing(path: &Path, error: &std::io::Error, report: &mut Findings) {
     let is_link = path.is_symlink();
     match error.kind() {
-        ErrorKind::NotFound if is_link => Finding::red(
-            format!("{} is a link that leads nowhere", path.display()),
+        ErrorKind::NotFound if is_link => report.red(
+            words!("{} is a link that leads nowhere", path.display()),
             "make it anew: ln -sf /path/of/the/program",
         ),
         // Stable Rust has no name for it.
-        _ if error.raw_os_error() == Some(ELOOP) => Finding::red(
-            format!(
+        _ if error.raw_os_error() == Some(ELOOP) => report.red(
+            words!(
                 "{} is a link that leads to itself, or through too many others",
                 path.display()
             ),
             "make it anew: ln -sf /path/of/the/program",
         ),
-        ErrorKind::NotFound | ErrorKind::NotADirectory => Finding::red(
-            format!("there is no {}", path.display()),
+        ErrorKind::NotFound | ErrorKind::NotADirectory => report.red(
+            words!("there is no {}", path.display()),
             "upload it, or write its name as it is: large and small letters differ",
         ),
-        _ => Finding::red(
-            format!("cannot look at {}: {error}", path.display()),
+        _ => report.red(
+            words!("cannot look at {}: {error}", path.display()),
             "check as a user who may enter its folder, or as root",
         ),
     }
 }
 
-fn runnable(node: &Node) -> Finding {
+fn runnable(node: &Node, report: &mut Findings) {
     let path = node.path.display();
     match node.mode & 0o111 {
-        0 => Finding::red(
-            format!(
+        0 => report.red(
+            words!(
                 "{path} is not executable ({}): a web server answers 500 or 503",
                 node.described()
             ),
-            format!("chmod 755 {path}"),
+            words!("chmod 755 {path}"),
         ),
-        _ => Finding::green(node.described()),
+        _ => report.green(node.described()),
     }
 }
 
-fn reached(subject: &Subject, person: &Person, node: &Node, way: &[Node]) -> Finding {
+fn reached(subject: &Subject, person: &Person, node: &Node, way: &[Node], report: &mut Findings) {
     let name = &person.name;
     if let Some(folder) = person.stopped_at(way) {
         let path = folder.path.display();
         return subject.refused(
-            format!("{name} cannot enter {path} ({})", folder.described()),
-            format!("chmod o+x {path}, or put the program elsewhere"),
+            words!("{name} cannot enter {path} ({})", folder.described()),
+            words!("chmod o+x {path}, or put the program elsewhere"),
+            report,
         );
     }
     match person.may(RUN, node) {
-        true => Finding::green(format!("{name} may run it")),
+        true => report.green(words!("{name} may run it")),
         false => subject.refused(
-            format!("{name} may not run it ({})", node.described()),
-            format!("chmod 755 {}", node.path.display()),
+            words!("{name} may not run it ({})", node.described()),
+            words!("chmod 755 {}", node.path.display()),
+            report,
         ),
     }
 }
 
 /// What suexec, and whoever is careful, refuses: somebody else decides what is run.
-fn writable(node: &Node) -> Vec<Finding> {
+fn writable(node: &Node, report: &mut Findings) {
     let path = node.path.display();
-    let mut findings = Vec::new();
     if node.mode & OTHERS_WRITE != 0 {
-        findings.push(Finding::red(
-            format!("everybody here can replace what {path} does, and suexec refuses it"),
-            format!("chmod go-w {path}"),
-        ));
+        report.red(
+            words!("everybody here can replace what {path} does, and suexec refuses it"),
+            words!("chmod go-w {path}"),
+        );
     } else if node.mode & GROUP_WRITES != 0 {
-        findings.push(Finding::yellow(
-            format!("its group can write {path}: suexec refuses that"),
-            format!("chmod go-w {path}"),
-        ));
+        report.yellow(
+            words!("its group can write {path}: suexec refuses that"),
+            words!("chmod go-w {path}"),
+        );
     }
     if node.mode & SETS_USER_OR_GROUP != 0 {
-        findings.push(Finding::yellow(
-            format!("{path} runs as its owner or group whoever starts it: suexec refuses that"),
-            format!("chmod ug-s {path}"),
-        ));
+        report.yellow(
+            words!("{path} runs as its owner or group whoever starts it: suexec refuses that"),
+            words!("chmod ug-s {path}"),
+        );
     }
-    findings
 }
 
-fn folder_writable(folder: &Node) -> Option<Finding> {
+fn folder_writable(folder: &Node, report: &mut Findings) {
     let path = folder.path.display();
     match folder.mode {
-        mode if mode & OTHERS_WRITE != 0 && mode & STICKY == 0 => Some(Finding::red(
-            format!(
+        mode if mode & OTHERS_WRITE != 0 && mode & STICKY == 0 => report.red(
+            words!(
                 "everybody here can put another program in its place: {path} is writable by all"
             ),
-            format!("chmod go-w {path}"),
-        )),
-        mode if mode & (OTHERS_WRITE | GROUP_WRITES) != 0 => Some(Finding::yellow(
-            format!("others can write its folder {path}: suexec refuses that"),
-            format!("chmod go-w {path}"),
-        )),
-        _ => None,
+            words!("chmod go-w {path}"),
+        ),
+        mode if mode & (OTHERS_WRITE | GROUP_WRITES) != 0 => report.yellow(
+            words!("others can write its folder {path}: suexec refuses that"),
+            words!("chmod go-w {path}"),
+        ),
+        _ => {}
     }
 }
 
-fn mounted(file: &Path) -> Option<Finding> {
-    let mounts = text_of(Path::new("/proc/self/mounts"))?;
-    let folder = noexec(&mounts, file)?;
-    Some(Finding::red(
-        format!(
-            "nothing can be run below {}: it is mounted noexec",
-            folder.display()
-        ),
-        "put the program on another file system, or have it mounted with exec",
-    ))
+fn mounted(file: &Path, report: &mut Findings) {
+    let mounts = text_of(Path::new("/proc/self/mounts")).unwrap_or_default();
+    if let Some(folder) = noexec(mounts, file) {
+        report.red(
+            words!(
+                "nothing can be run below {}: it is mounted noexec",
+                folder.display()
+            ),
+            "put the program on another file system, or have it mounted with exec",
+        );
+    }
 }
 
 /// Where the file system begins that a file lies on, if it runs no programs.
@@ -202,7 +205,7 @@ mod tests {
 
     fn node(mode: u32) -> Node {
         Node {
-            path: "/srv/app.fcgi".into(),
+            path: Path::new("/srv/app.fcgi"),
             mode,
             uid: 0,
             gid: 0,
@@ -213,11 +216,12 @@ mod tests {
     #[test]
     fn the_mode_decides() {
         let levels = |mode| -> Vec<Level> {
-            let of_file = [runnable(&node(mode))]
-                .into_iter()
-                .chain(writable(&node(mode)));
-            let all = of_file.chain(folder_writable(&node(mode)));
-            all.map(|finding| finding.level).collect()
+            let all = Findings::of(|report| {
+                runnable(&node(mode), report);
+                writable(&node(mode), report);
+                folder_writable(&node(mode), report);
+            });
+            all.iter().map(|finding| finding.level).collect()
         };
         use Level::{Green, Red, Yellow};
         assert_eq!(levels(0o755), [Green]);

@@ -2,55 +2,53 @@
 
 use super::apache::Allowed;
 use super::person::{Node, READ};
-use super::{Finding, Subject, apache, base, circles, shape, text_of};
+use super::{Findings, Subject, apache, base, circles, shape, text_of};
+use crate::cli::words::{Words, joined, words};
 use std::path::Path;
 
-pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     let path = subject.site().join(".htaccess");
     let Ok(node) = Node::at(&path) else {
-        return Vec::new();
+        return;
     };
     if !path.is_file() {
-        return vec![Finding::red(
-            format!(
+        return report.red(
+            words!(
                 "{} is no file: Apache answers each request with 403",
                 path.display()
             ),
             "remove it, and take what conf htaccess prints",
-        )];
+        );
     }
-    let mut findings = Vec::new();
-    let blind = subject
-        .people
-        .iter()
-        .filter(|person| !person.may(READ, &node));
-    findings.extend(blind.map(|person| {
-        subject.refused(
-            format!(
-                "{} may not read {} ({}): Apache answers 403",
-                person.name,
-                path.display(),
-                node.described()
-            ),
-            format!("chmod 644 {}", path.display()),
-        )
-    }));
+    for person in &subject.people {
+        if !person.may(READ, &node) {
+            subject.refused(
+                words!(
+                    "{} may not read {} ({}): Apache answers 403",
+                    person.name,
+                    path.display(),
+                    node.described()
+                ),
+                words!("chmod 644 {}", path.display()),
+                report,
+            );
+        }
+    }
     let Some(text) = text_of(&path) else {
-        findings.push(Finding::yellow(
-            format!("{} cannot be read", path.display()),
+        report.yellow(
+            words!("{} cannot be read", path.display()),
             "check as its owner, or as root",
-        ));
-        return findings;
+        );
+        return;
     };
     let (name, folder) = (subject.name(), subject.site());
     let configs = apache::configs();
     let allowed = apache::allow_override(&configs, folder);
-    let configuration: String = configs.into_iter().map(|config| config.text).collect();
-    let around = Around::of(&configuration, allowed, folder, &name);
+    let configuration = joined(&mut configs.into_iter().map(|config| config.text), "");
+    let around = Around::of(configuration, allowed, folder, &name);
     let exists = |file: &str| folder.join(file).exists();
-    findings.extend(judge(&text, &name, &around, &exists));
-    findings.extend(base::judge(&text, folder, &configuration));
-    findings
+    judge(text, &name, &around, &exists, report);
+    base::judge(text, folder, configuration, report);
 }
 
 /// Whether the text in the program's folder gives it to a server of its own: `SetHandler "proxy:unix:/run/x|fcgi://y"`.
@@ -64,15 +62,21 @@ struct Around {
     /// AllowOverride
     allowed: Option<Allowed>,
     has_exec_cgi: bool,
-    handler: Option<String>,
+    handler: Option<Words>,
 }
 
 impl Around {
     fn of(configuration: &str, allowed: Option<Allowed>, folder: &Path, name: &str) -> Around {
         let options = apache::of_folder(configuration, "Options", folder);
-        let handlers = apache::values(configuration, "AddHandler").into_iter();
-        let handlers = handlers.map(words).filter(|words| ends_so(name, words));
+        // A folder that it does not name is another configuration's, if anybody's.
         let is_named = apache::is_named(configuration, folder);
+        let mut handler = None;
+        for value in apache::values(configuration, "AddHandler") {
+            let words = words(value);
+            if is_named && ends_so(name, &words) {
+                handler = words.first().copied();
+            }
+        }
         Around {
             allowed,
             has_exec_cgi: options.is_some_and(|options| {
@@ -80,11 +84,7 @@ impl Around {
                 let mut options = options.split_whitespace();
                 options.any(|option| matches!(option, "+execcgi" | "execcgi" | "all" | "+all"))
             }),
-            // A folder that it does not name is another configuration's, if anybody's.
-            handler: handlers
-                .filter_map(|words| words.first().cloned())
-                .next_back()
-                .filter(|_| is_named),
+            handler,
         }
     }
 }
@@ -95,10 +95,10 @@ struct Said {
     /// The last word on ExecCGI.
     exec_cgi: Option<bool>,
     /// `Options ExecCGI +FollowSymLinks`.
-    mixed_options: Option<String>,
-    handler: Option<String>,
+    mixed_options: Option<Words>,
+    handler: Option<Words>,
     has_engine: bool,
-    targets: Vec<String>,
+    targets: Vec<Words>,
     /// By something else than rewrite rules.
     leads_otherwise: bool,
     /// FcgidWrapper … virtual, which gets what is no file; the program is one.
@@ -109,187 +109,185 @@ struct Said {
     is_denied: bool,
 }
 
-fn judge(text: &str, name: &str, around: &Around, exists: &dyn Fn(&str) -> bool) -> Vec<Finding> {
+fn judge(
+    text: &str,
+    name: &str,
+    around: &Around,
+    exists: &dyn Fn(&str) -> bool,
+    report: &mut Findings,
+) {
+    let told = report.len();
     let mut said = read(text, name);
-    let ignored = ignored(around.allowed.as_ref(), &said);
+    if let Some(allowed) = &around.allowed {
+        ignored(allowed, &said, report);
+    }
     said.exec_cgi = said.exec_cgi.or(around.has_exec_cgi.then_some(true));
     if said.handler.is_none() {
-        said.handler = around.handler.clone();
+        said.handler = around.handler;
     }
-    let mut findings: Vec<Finding> = [
-        ignored,
-        options(&said),
-        handler(&said, name),
-        engine(&said),
-        unled(&said, name),
-        downloaded(&said, name),
-        circles::judge(text, name),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    findings.extend(targets(&said, name, exists));
-    if findings.is_empty() {
-        let handler = said.handler.as_deref().unwrap_or("");
+    options(&said, report);
+    handler(&said, name, report);
+    engine(&said, report);
+    unled(&said, name, report);
+    downloaded(&said, name, report);
+    circles::judge(text, name, report);
+    targets(&said, name, exists, report);
+    if report.len() == told {
+        let handler = said.handler.unwrap_or("");
         let how = match said.is_proxied() {
-            true => format!("it gives {name} to {handler}"),
-            false => format!("it allows {name} to run (ExecCGI) by {handler}"),
+            true => words!("it gives {name} to {handler}"),
+            false => words!("it allows {name} to run (ExecCGI) by {handler}"),
         };
-        findings.push(Finding::green(format!(
+        report.green(words!(
             "{how}, and {} rewrite rules lead to what is there",
             said.targets.len()
-        )));
+        ));
     }
-    findings
 }
 
-fn ignored(allowed: Option<&Allowed>, said: &Said) -> Option<Finding> {
+fn ignored(allowed: &Allowed, said: &Said, report: &mut Findings) {
     let Allowed {
         value,
         folder,
         file,
-    } = allowed?;
-    let words: Vec<String> = value
-        .split_whitespace()
-        .map(str::to_ascii_lowercase)
-        .collect();
+    } = allowed;
     let has = |word: &str| {
-        words
-            .iter()
-            .any(|other| other == word || other.starts_with(&format!("{word}=")))
+        value.split_whitespace().any(|other| {
+            let (name, _) = other.split_once('=').unwrap_or((other, ""));
+            name.eq_ignore_ascii_case(word)
+        })
     };
     if has("all") {
-        return None;
+        return;
     }
-    let says = format!(
+    let says = words!(
         "{} says AllowOverride {value} for {}",
         file.display(),
         folder.display()
     );
     // Debian's says so of all folders that it does not name, and serves none of them: another configuration may.
     if has("none") && folder == Path::new("/") {
-        return Some(Finding::yellow(
-            format!(
+        return report.yellow(
+            words!(
                 "Apache does not read it, if it serves this folder by that configuration: {says}"
             ),
             "there, or in a <Directory> of its own for this folder: AllowOverride FileInfo Options",
-        ));
+        );
     }
     if has("none") {
-        return Some(Finding::red(
-            format!(
-                "Apache does not read it, and visitors get 404, or the program's bytes: {says}"
-            ),
+        return report.red(
+            words!("Apache does not read it, and visitors get 404, or the program's bytes: {says}"),
             "there, or in a <Directory> of its own for this folder: AllowOverride FileInfo Options",
-        ));
+        );
     }
     let lacks_options = said.exec_cgi.is_some() && !has("options");
     let lacks_file_info = (said.handler.is_some() || said.has_engine) && !has("fileinfo");
     let missing = match (lacks_options, lacks_file_info) {
-        (false, false) => return None,
+        (false, false) => return,
         (true, false) => "Options",
         (false, true) => "FileInfo",
         (true, true) => "FileInfo Options",
     };
-    Some(Finding::red(
-        format!("{says}, which does not allow what stands here: each request is a 500"),
-        format!("write there: AllowOverride {value} {missing}"),
-    ))
+    report.red(
+        words!("{says}, which does not allow what stands here: each request is a 500"),
+        words!("write there: AllowOverride {value} {missing}"),
+    )
 }
 
-fn options(said: &Said) -> Option<Finding> {
+fn options(said: &Said, report: &mut Findings) {
     if let Some(line) = &said.mixed_options {
-        return Some(Finding::red(
-            format!(
+        return report.red(
+            words!(
                 "{line:?} mixes options with and without a sign: Apache answers 500 to each request"
             ),
             "write a sign before each: Options +ExecCGI",
-        ));
+        );
     }
     match said.exec_cgi {
         // Apache runs nothing then.
-        _ if said.is_proxied() => None,
-        Some(true) => None,
-        Some(false) => Some(Finding::red(
+        _ if said.is_proxied() => {}
+        Some(true) => {}
+        Some(false) => report.red(
             "it takes ExecCGI away: Apache answers 403, \"Options ExecCGI is off in this directory\"",
             "write Options +ExecCGI",
-        )),
-        None => Some(Finding::yellow(
+        ),
+        None => report.yellow(
             "it does not say Options +ExecCGI: without it Apache answers 403, unless the server's own configuration has it",
             "write Options +ExecCGI",
-        )),
+        ),
     }
 }
 
-fn handler(said: &Said, name: &str) -> Option<Finding> {
-    match said.handler.as_deref() {
-        Some("fcgid-script" | "fastcgi-script" | "cgi-script") => None,
-        _ if said.is_proxied() => None,
-        Some(handler) => Some(Finding::yellow(
-            format!(
+fn handler(said: &Said, name: &str, report: &mut Findings) {
+    match said.handler {
+        Some("fcgid-script" | "fastcgi-script" | "cgi-script") => {}
+        _ if said.is_proxied() => {}
+        Some(handler) => report.yellow(
+            words!(
                 "it gives {name} to the handler {handler}, which is none that starts FastCGI programs"
             ),
             "write SetHandler fcgid-script",
-        )),
+        ),
         None => {
-            let what = format!("it names no handler for {name}");
+            let what = words!("it names no handler for {name}");
             let remedy = "write AddHandler fcgid-script .fcgi, with this file's ending; or take what conf htaccess prints";
-            Some(match name.ends_with(".fcgi") {
-                true => Finding::yellow(
-                    what + ": visitors download the program, unless the server's own configuration has one for .fcgi",
+            match name.ends_with(".fcgi") {
+                true => report.yellow(
+                    words!(
+                        "{what}: visitors download the program, unless the server's own configuration has one for .fcgi"
+                    ),
                     remedy,
                 ),
-                false => Finding::red(what + ": visitors download the program", remedy),
-            })
+                false => report.red(words!("{what}: visitors download the program"), remedy),
+            }
         }
     }
 }
 
-fn engine(said: &Said) -> Option<Finding> {
-    (!said.targets.is_empty() && !said.has_engine).then(|| {
-        Finding::red(
+fn engine(said: &Said, report: &mut Findings) {
+    if !said.targets.is_empty() && !said.has_engine {
+        report.red(
             "it has rewrite rules, and they are off",
             "write RewriteEngine On before them",
-        )
-    })
+        );
+    }
 }
 
 /// The guides' first trouble: `/app.fcgi/news` is an ugly address.
-fn unled(said: &Said, name: &str) -> Option<Finding> {
+fn unled(said: &Said, name: &str, report: &mut Findings) {
     let is_led = !said.targets.is_empty() || said.leads_otherwise || said.handler.is_none();
-    (!is_led).then(|| {
-        Finding::yellow(
-            format!(
-                "no rule leads to {name}: its name stands in every address, as in /{name}/news"
-            ),
+    if !is_led {
+        report.yellow(
+            words!("no rule leads to {name}: its name stands in every address, as in /{name}/news"),
             "take what conf htaccess prints, which has the rules",
-        )
-    })
+        );
+    }
 }
 
 /// Apache 2.4.71 sends it then: what is a file is not the wrapper's.
-fn downloaded(said: &Said, name: &str) -> Option<Finding> {
-    (said.is_virtual && !said.is_denied && !said.is_handled).then(|| {
-        Finding::red(
-            format!("FcgidWrapper is for what is no file, and {name} is one: visitors download the program at its own address"),
-            format!("move it out of what is served, or write <Files \"{name}\"> with Require all denied"),
-        )
-    })
+fn downloaded(said: &Said, name: &str, report: &mut Findings) {
+    if said.is_virtual && !said.is_denied && !said.is_handled {
+        report.red(
+            words!("FcgidWrapper is for what is no file, and {name} is one: visitors download the program at its own address"),
+            words!("move it out of what is served, or write <Files \"{name}\"> with Require all denied"),
+        );
+    }
 }
 
-fn targets(said: &Said, name: &str, exists: &dyn Fn(&str) -> bool) -> Vec<Finding> {
-    let files = said.targets.iter().filter_map(|target| file_of(target));
-    let mut missing: Vec<String> = files.filter(|file| !exists(file)).collect();
+fn targets(said: &Said, name: &str, exists: &dyn Fn(&str) -> bool, report: &mut Findings) {
+    let mut missing = Vec::new();
+    for target in &said.targets {
+        missing.extend(file_of(target).filter(|file| !exists(file)));
+    }
     missing.dedup();
-    let finding = |file: String| {
-        Finding::red(
-            format!(
+    for file in missing {
+        report.red(
+            words!(
                 "a rewrite rule sends requests to {file}, and there is no such file: 404, or 500 (AH00124)"
             ),
-            format!("write {name} there, or let {name} print all of it: conf htaccess"),
-        )
-    };
-    missing.into_iter().map(finding).collect()
+            words!("write {name} there, or let {name} print all of it: conf htaccess"),
+        );
+    }
 }
 
 /// The file beside it that a rule sends requests to, where that can be told: `app.fcgi/$1`, `/sub/app.fcgi/$1?x`.
@@ -339,18 +337,18 @@ fn read(text: &str, name: &str) -> Said {
             "</if>" => (is_for_some, is_for_no_file) = (false, false),
             "sethandler" => {
                 said.is_handled |= !is_for_no_file;
-                said.handler = values.first().cloned();
+                said.handler = values.first().copied();
             }
             "addhandler" if ends_so(name, values) => {
                 said.is_handled |= !is_for_no_file;
-                said.handler = values.first().cloned();
+                said.handler = values.first().copied();
             }
             "require" | "deny" | "redirect" if !is_for_some => {
                 said.is_denied |= is_denial(&directive, values)
             }
             "fcgidwrapper" => {
-                said.handler = Some("fcgid-script".into());
-                let is_virtual = values.iter().any(|value| value == "virtual");
+                said.handler = Some("fcgid-script");
+                let is_virtual = values.contains(&"virtual");
                 said.leads_otherwise |= is_virtual;
                 said.is_virtual |= is_virtual;
             }
@@ -360,7 +358,7 @@ fn read(text: &str, name: &str) -> Said {
                     .first()
                     .is_some_and(|on| on.eq_ignore_ascii_case("on"))
             }
-            "rewriterule" => said.targets.extend(values.get(1).cloned()),
+            "rewriterule" => said.targets.extend(values.get(1).copied()),
             _ => {}
         }
     }
@@ -368,7 +366,7 @@ fn read(text: &str, name: &str) -> Said {
 }
 
 /// `Require all denied`, `Deny from all`, `Redirect 403 "/"`.
-fn is_denial(directive: &str, values: &[String]) -> bool {
+fn is_denial(directive: &str, values: &[Words]) -> bool {
     let values = values.join(" ").to_ascii_lowercase();
     match directive {
         "require" => values == "all denied",
@@ -381,17 +379,17 @@ fn is_denial(directive: &str, values: &[String]) -> bool {
 
 impl Said {
     fn is_proxied(&self) -> bool {
-        let handler = self.handler.as_deref().unwrap_or("");
+        let handler = self.handler.unwrap_or("");
         handler.starts_with("proxy:") && handler.contains("fcgi:")
     }
 
-    fn options(&mut self, values: &[String], line: &str) {
+    fn options(&mut self, values: &[Words], line: &str) {
         let signed = values
             .iter()
             .filter(|value| value.starts_with(['+', '-']))
             .count();
         if signed != 0 && signed != values.len() {
-            self.mixed_options = Some(line.to_owned());
+            self.mixed_options = Some(words!("{line}"));
         }
         if signed == 0 {
             self.exec_cgi = Some(false);
@@ -407,10 +405,10 @@ impl Said {
 }
 
 /// Whether a section is for this file.
-fn is_for(directive: &str, values: &[String], name: &str) -> bool {
+fn is_for(directive: &str, values: &[Words], name: &str) -> bool {
     let plain = |value: &str| value.trim_end_matches('>').trim_matches('"').to_owned();
     match values {
-        [tilde, value, ..] if tilde == "~" => shape::fits(&plain(value), name),
+        ["~", value, ..] => shape::fits(&plain(value), name),
         [value, ..] if directive == "<filesmatch" => shape::fits(&plain(value), name),
         [value, ..] => shape::fits_wildcards(&plain(value), name),
         [] => false,
@@ -418,7 +416,7 @@ fn is_for(directive: &str, values: &[String], name: &str) -> bool {
 }
 
 /// `AddHandler fcgid-script .fcgi fcg`: Apache takes any of a name's endings.
-fn ends_so(name: &str, values: &[String]) -> bool {
+fn ends_so(name: &str, values: &[Words]) -> bool {
     let endings: Vec<&str> = name.split('.').skip(1).collect();
     let wanted = values
         .iter()
@@ -432,7 +430,7 @@ fn ends_so(name: &str, values: &[String]) -> bool {
 }
 
 /// Apache's words: blanks divide them, quotes hold them together.
-fn words(line: &str) -> Vec<String> {
+fn words(line: &str) -> Vec<Words> {
     let mut words = Vec::new();
     let (mut word, mut quote) = (String::new(), None);
     if line.starts_with('#') {
@@ -444,14 +442,14 @@ fn words(line: &str) -> Vec<String> {
             None if (c == '"' || c == '\'') && word.is_empty() => quote = Some(c),
             None if c.is_whitespace() => {
                 if !word.is_empty() {
-                    words.push(std::mem::take(&mut word));
+                    words.push(std::mem::take(&mut word).leak());
                 }
             }
             _ => word.push(c),
         }
     }
     if !word.is_empty() {
-        words.push(word);
+        words.push(word.leak());
     }
     words
 }
@@ -459,24 +457,33 @@ fn words(line: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::super::super::conf;
-    use super::super::report::Level;
+    use super::super::report::{Finding, Level};
     use super::*;
+
+    fn found_in(
+        text: &str,
+        name: &str,
+        around: &Around,
+        exists: &dyn Fn(&str) -> bool,
+    ) -> Vec<Finding> {
+        Findings::of(|report| judge(text, name, around, exists, report))
+    }
 
     const GUIDE: &str = "Options +ExecCGI\nAddHandler fcgid-script .fcgi\nRewriteEngine On\n\
                          RewriteCond %{REQUEST_FILENAME} !-f\nRewriteRule ^(.*)$ app.fcgi/$1 [QSA,L]\n";
 
-    fn judged(text: &str, allowed: Option<&str>) -> Vec<(Level, String)> {
+    fn judged(text: &str, allowed: Option<&str>) -> Vec<(Level, &'static str)> {
         let exists = |file: &str| file == "app.fcgi";
         let allowed = allowed.map(|value| Allowed {
             value: value.into(),
             folder: "/srv".into(),
-            file: "/etc/a.conf".into(),
+            file: Path::new("/etc/a.conf"),
         });
         let around = Around {
             allowed,
             ..Around::default()
         };
-        let found = judge(text, "app.fcgi", &around, &exists);
+        let found = found_in(text, "app.fcgi", &around, &exists);
         found
             .into_iter()
             .map(|finding| (finding.level, finding.what))
@@ -498,7 +505,7 @@ mod tests {
         let site = conf::Site::sample("/srv/www/app.fcgi", &[]);
         for form in ["", "addhandler", "wrapper"] {
             let printed = conf::text("htaccess", form, &site).unwrap();
-            let found = judged(&printed, None);
+            let found = judged(printed, None);
             assert_eq!(
                 (found.len(), found[0].0),
                 (1, Level::Green),
@@ -533,12 +540,12 @@ mod tests {
         ] {
             let end = section.split(' ').next().unwrap();
             let text = format!("<{section}>\n{runs}</{end}>\n{rules}");
-            let found = judge(&text, "app.cgi", &Around::default(), &exists);
+            let found = found_in(&text, "app.cgi", &Around::default(), &exists);
             assert_eq!(found[0].level, Level::Green, "{text}{found:?}");
         }
         let proxied = "SetHandler \"proxy:unix:/run/app.sock|fcgi://localhost/\"\n";
         assert!(is_proxied(proxied, "app.cgi") && !is_proxied(runs, "app.cgi"));
-        let found = judge(
+        let found = found_in(
             &format!("{proxied}{rules}"),
             "app.cgi",
             &Around::default(),
@@ -547,22 +554,22 @@ mod tests {
         assert_eq!(found[0].level, Level::Green, "{found:?}");
         let configuration = "AddHandler cgi-script .cgi .pl\n<Directory /srv>\nOptions Indexes ExecCGI\n</Directory>\n";
         let around = Around::of(configuration, None, Path::new("/srv/www"), "app.cgi");
-        let found = judge(rules, "app.cgi", &around, &exists);
+        let found = found_in(rules, "app.cgi", &around, &exists);
         assert_eq!(found[0].level, Level::Green, "{found:?}");
         // Where only FileInfo is allowed, as in Debian's userdir.conf, it has to come from there.
         let around = Around {
             allowed: Some(Allowed {
                 value: "FileInfo".into(),
                 folder: "/srv".into(),
-                file: "/etc/a.conf".into(),
+                file: Path::new("/etc/a.conf"),
             }),
             ..around
         };
-        let found = judge(rules, "app.cgi", &around, &exists);
+        let found = found_in(rules, "app.cgi", &around, &exists);
         assert_eq!(found[0].level, Level::Green, "{found:?}");
         let around = Around::of(configuration, None, Path::new("/home"), "app.cgi");
         assert_eq!(
-            judge(rules, "app.cgi", &around, &exists)[0].level,
+            found_in(rules, "app.cgi", &around, &exists)[0].level,
             Level::Yellow
         );
     }
@@ -575,11 +582,11 @@ mod tests {
                 allowed: Some(Allowed {
                     value: "None".into(),
                     folder: place.into(),
-                    file: "/etc/a.conf".into(),
+                    file: Path::new("/etc/a.conf"),
                 }),
                 ..Around::default()
             };
-            let found = judge(GUIDE, "app.fcgi", &around, &|_| true);
+            let found = found_in(GUIDE, "app.fcgi", &around, &|_| true);
             assert_eq!((found.len(), found[0].level), (1, level), "{found:?}");
             assert!(found[0].what.contains("AllowOverride None"));
         }

@@ -2,7 +2,7 @@
 
 use super::elf::{self, Elf};
 use super::text_of;
-use std::collections::VecDeque;
+use crate::cli::words::{Words, words};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ const MOST: usize = 500;
 /// A library that is not there, and what needs it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Missing {
-    pub(super) name: String,
-    pub(super) needed_by: String,
+    pub(super) name: Words,
+    pub(super) needed_by: Words,
 }
 
 /// What the linker will not find, the libraries' own needs included.
@@ -29,28 +29,27 @@ pub(super) fn missing(program: &Path, elf: &Elf) -> Vec<Missing> {
         true => Vec::new(),
         false => own_folders(program, &elf.run_path),
     };
-    let mut waiting = VecDeque::from([(program.to_owned(), elf.clone())]);
+    let mut found = vec![(program.to_owned(), elf.clone())];
+    let mut next = 0;
     let (mut seen, mut missing) = (Vec::new(), Vec::new());
-    while let Some((file, elf)) = waiting.pop_front() {
+    while let Some((file, elf)) = found.get(next).cloned() {
+        next += 1;
         let mut folders = own_folders(&file, &elf.run_path);
         if !elf.has_run_path {
             folders.extend(inherited.iter().cloned());
         }
         folders.extend(system.iter().cloned());
-        for name in elf
-            .needed
-            .iter()
-            .filter(|name| !(is_musl && is_loaders(name)))
-        {
-            if seen.contains(name) || seen.len() == MOST {
+        for name in elf.needed {
+            let is_there = is_musl && is_loaders(name);
+            if is_there || seen.contains(&name) || seen.len() == MOST {
                 continue;
             }
-            seen.push(name.clone());
+            seen.push(name);
             match library(name, &folders, elf.machine) {
-                Some(found) => waiting.push_back(found),
+                Some(library) => found.push(library),
                 None => missing.push(Missing {
-                    name: name.clone(),
-                    needed_by: file.display().to_string(),
+                    name,
+                    needed_by: words!("{}", file.display()),
                 }),
             }
         }
@@ -59,7 +58,7 @@ pub(super) fn missing(program: &Path, elf: &Elf) -> Vec<Missing> {
 }
 
 /// The versions of the C library that the one here does not have.
-pub(super) fn missing_versions(elf: &Elf) -> Vec<String> {
+pub(super) fn missing_versions(elf: &Elf) -> Vec<Words> {
     let folders = system_folders(elf.machine);
     let Some((libc, _)) = library("libc.so.6", &folders, elf.machine) else {
         return Vec::new();
@@ -68,9 +67,9 @@ pub(super) fn missing_versions(elf: &Elf) -> Vec<String> {
         return Vec::new();
     };
     // Its own names of versions are in the same table as those that a program wants.
-    let wanted = elf.versions.iter();
-    let lacks = wanted.filter(|version| !known.versions.contains(version));
-    lacks.cloned().collect()
+    let mut lacks = elf.versions.clone();
+    lacks.retain(|version| !known.versions.contains(version));
+    lacks
 }
 
 /// Reads the head of a file.
@@ -90,15 +89,14 @@ pub(super) fn open(path: &Path) -> Option<Elf> {
 
 /// One of another machine is passed by, as the linker does.
 fn library(name: &str, folders: &[PathBuf], machine: u16) -> Option<(PathBuf, Elf)> {
-    let paths: Vec<PathBuf> = match name.contains('/') {
-        true => vec![name.into()],
-        false => folders.iter().map(|folder| folder.join(name)).collect(),
-    };
-    let mut found = paths.into_iter().filter_map(|path| {
-        let elf = open(&path)?;
+    let open = |path: PathBuf| {
+        let elf = open(&path).filter(|elf| elf.machine == machine)?;
         Some((path, elf))
-    });
-    found.find(|(_, elf)| elf.machine == machine)
+    };
+    match name.contains('/') {
+        true => open(name.into()),
+        false => folders.iter().find_map(|folder| open(folder.join(name))),
+    }
 }
 
 /// musl's loader is the C library and all its parts, whatever file has that name: Debian's libc.so is a text for ld.
@@ -106,10 +104,10 @@ fn is_loaders(name: &str) -> bool {
     let parts = ["c", "pthread", "rt", "m", "dl", "util", "xnet"];
     parts
         .iter()
-        .any(|part| name.starts_with(&format!("lib{part}.")))
+        .any(|part| name.starts_with(words!("lib{part}.")))
 }
 
-fn own_folders(file: &Path, run_path: &[String]) -> Vec<PathBuf> {
+fn own_folders(file: &Path, run_path: &[Words]) -> Vec<PathBuf> {
     let origin = file
         .parent()
         .unwrap_or(Path::new("/"))
@@ -122,22 +120,18 @@ fn own_folders(file: &Path, run_path: &[String]) -> Vec<PathBuf> {
         "lib/x86_64-linux-gnu",
         "lib/aarch64-linux-gnu",
     ];
-    let folders = |path: &String| {
+    let mut folders = Vec::new();
+    for path in run_path {
         let path = path
             .replace("${ORIGIN}", &origin)
             .replace("$ORIGIN", &origin)
             .replace("${LIB}", "$LIB");
-        let libs = if path.contains("$LIB") {
-            &libs[..]
-        } else {
-            &libs[..1]
-        };
-        let folders = libs
-            .iter()
-            .map(|lib| PathBuf::from(path.replace("$LIB", lib)));
-        folders.collect::<Vec<PathBuf>>()
-    };
-    run_path.iter().flat_map(folders).collect()
+        let count = if path.contains("$LIB") { libs.len() } else { 1 };
+        for lib in &libs[..count] {
+            folders.push(path.replace("$LIB", lib).into());
+        }
+    }
+    folders
 }
 
 fn system_folders(machine: u16) -> Vec<PathBuf> {
@@ -146,9 +140,9 @@ fn system_folders(machine: u16) -> Vec<PathBuf> {
     let entries = fs::read_dir("/etc/ld.so.conf.d").into_iter().flatten();
     files.extend(entries.flatten().map(|entry| entry.path()));
     // musl has its own list.
-    files.push(format!("/etc/ld-musl-{}.path", std::env::consts::ARCH).into());
+    files.push(words!("/etc/ld-musl-{}.path", std::env::consts::ARCH).into());
     for file in files {
-        folders.extend(listed(&text_of(&file).unwrap_or_default()));
+        folders.extend(listed(text_of(&file).unwrap_or_default()));
     }
     let triple = match machine {
         3 => "i386-linux-gnu",
@@ -161,7 +155,7 @@ fn system_folders(machine: u16) -> Vec<PathBuf> {
     for root in ["/lib", "/usr/lib"] {
         folders.push(Path::new(root).join(triple));
         folders.push(root.into());
-        folders.push(format!("{root}64").into());
+        folders.push(words!("{root}64").into());
     }
     folders.push("/usr/local/lib".into());
     folders
@@ -169,10 +163,16 @@ fn system_folders(machine: u16) -> Vec<PathBuf> {
 
 /// The folders of a line each; what is included is found by itself.
 fn listed(text: &str) -> Vec<PathBuf> {
-    let lines = text.lines().flat_map(|line| line.split(':'));
-    let folders = lines.map(|line| line.split('#').next().unwrap_or("").trim());
-    let folders = folders.filter(|line| line.starts_with('/'));
-    folders.map(PathBuf::from).collect()
+    let mut folders = Vec::new();
+    for line in text.lines() {
+        for folder in line.split(':') {
+            let folder = folder.split('#').next().unwrap_or("").trim();
+            if folder.starts_with('/') {
+                folders.push(folder.into());
+            }
+        }
+    }
+    folders
 }
 
 #[cfg(test)]
@@ -185,8 +185,8 @@ mod tests {
         let mut elf = open(this).unwrap();
         assert_eq!(missing(this, &elf), []);
         assert!(missing_versions(&elf).is_empty());
-        elf.needed.push("libnowhere.so.7".into());
-        elf.versions.push("GLIBC_2.999".into());
+        elf.needed.push("libnowhere.so.7");
+        elf.versions.push("GLIBC_2.999");
         let found = missing(this, &elf);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].name, "libnowhere.so.7");
@@ -200,17 +200,17 @@ mod tests {
     fn of_musl_its_own_parts_are_never_missing() {
         let mut elf = Elf {
             machine: elf::ours().unwrap_or(0),
-            interpreter: Some("/lib/ld-musl-x86_64.so.1".into()),
-            needed: vec!["libc.so".into(), "libnowhere.so".into()],
+            interpreter: Some("/lib/ld-musl-x86_64.so.1"),
+            needed: vec!["libc.so", "libnowhere.so"],
             ..Elf::default()
         };
-        let names = |elf: &Elf| -> Vec<String> {
+        let names = |elf: &Elf| -> Vec<Words> {
             let missing = missing(Path::new("/srv/app"), elf);
             missing.into_iter().map(|missing| missing.name).collect()
         };
         assert_eq!(names(&elf), ["libnowhere.so"]);
-        elf.interpreter = Some("/lib64/ld-linux-x86-64.so.2".into());
-        elf.needed = vec!["libpthread.so".into()];
+        elf.interpreter = Some("/lib64/ld-linux-x86-64.so.2");
+        elf.needed = vec!["libpthread.so"];
         assert_eq!(names(&elf), ["libpthread.so"]);
     }
 
@@ -221,9 +221,9 @@ mod tests {
             listed(text),
             [Path::new("/opt/lib"), Path::new("/a"), Path::new("/b")]
         );
-        let own = own_folders(Path::new("/srv/app"), &["$ORIGIN/lib".into()]);
+        let own = own_folders(Path::new("/srv/app"), &["$ORIGIN/lib"]);
         assert_eq!(own, [Path::new("/srv/lib")]);
-        let own = own_folders(Path::new("/srv/app"), &["${ORIGIN}/$LIB".into()]);
+        let own = own_folders(Path::new("/srv/app"), &["${ORIGIN}/$LIB"]);
         assert!(own.contains(&"/srv/lib".into()) && own.contains(&"/srv/lib64".into()));
     }
 }

@@ -1,6 +1,7 @@
 //! Limits of the process and of its control group that the program would meet.
 
-use super::{Finding, Subject, text_of};
+use super::{Findings, Subject, text_of};
+use crate::cli::words::words;
 use crate::server::Server;
 use std::path::{Path, PathBuf};
 
@@ -13,19 +14,18 @@ const FEW_FILES: u64 = 64;
 /// Soft and hard limit; `None` is no limit.
 type Limit = (Option<u64>, Option<u64>);
 
-pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     let text = text_of(Path::new("/proc/self/limits")).unwrap_or_default();
-    let mut findings = judge(&text, &subject.server);
-    findings.extend(of_group(&subject.server));
-    if findings.is_empty() {
-        let files = limit(&text, "Max open files").1;
+    judge(text, &subject.server, report);
+    of_group(&subject.server, report);
+    if report.is_empty() {
+        let files = limit(text, "Max open files").1;
         let connections = subject.server.limits.max_connections;
         let files = files.map_or("unlimited".into(), |files| files.to_string());
-        findings.push(Finding::green(format!(
+        report.green(words!(
             "none is in the way; {files} open files, for {connections} connections at most"
-        )));
+        ));
     }
-    findings
 }
 
 /// The number of threads that are needed at most, over all processes.
@@ -34,41 +34,39 @@ fn threads(server: &Server) -> u64 {
     processes * (server.workers as u64 + OTHER_THREADS)
 }
 
-fn judge(text: &str, server: &Server) -> Vec<Finding> {
-    let mut findings = Vec::new();
+fn judge(text: &str, server: &Server, report: &mut Findings) {
     let needed = threads(server);
     if let Some(most) = limit(text, "Max processes").0
         && most < needed
     {
-        findings.push(Finding::red(
-            format!("this user may have {most} processes and threads (nproc), and the workers need {needed}"),
-            format!("raise it (ulimit -u, LimitNPROC=), or --workers {}", most.saturating_sub(1).max(1)),
-        ));
+        report.red(
+            words!("this user may have {most} processes and threads (nproc), and the workers need {needed}"),
+            words!("raise it (ulimit -u, LimitNPROC=), or --workers {}", most.saturating_sub(1).max(1)),
+        );
     }
     if let Some(most) = limit(text, "Max open files").1
         && most < FEW_FILES
     {
         let connections = server.limits.max_connections;
-        findings.push(Finding::yellow(
-            format!(
+        report.yellow(
+            words!(
                 "only {most} files may be open (nofile), which leaves {connections} connections"
             ),
             "raise it: ulimit -n 1024, LimitNOFILE=",
-        ));
+        );
     }
     if let Some(most) = limit(text, "Max cpu time").0 {
-        findings.push(Finding::yellow(
-            format!("a process is killed after {most} s of work (cpu), and a FastCGI process lives for days"),
+        report.yellow(
+            words!("a process is killed after {most} s of work (cpu), and a FastCGI process lives for days"),
             "have the host lift it for FastCGI (ulimit -t unlimited, RLimitCPU)",
-        ));
+        );
     }
     if let Some(most) = limit(text, "Max file size").0 {
-        findings.push(Finding::yellow(
-            format!("files end at {most} bytes (fsize): uploads and logs, too"),
+        report.yellow(
+            words!("files end at {most} bytes (fsize): uploads and logs, too"),
             "raise it: ulimit -f unlimited",
-        ));
+        );
     }
-    findings
 }
 
 /// A line of /proc/self/limits.
@@ -84,10 +82,15 @@ pub(super) fn limit(text: &str, name: &str) -> Limit {
 /// The least limit of that name, of this process's control group and those above: `memory.max`, `pids.max`.
 pub(super) fn group_limit(name: &str) -> Option<u64> {
     let text = text_of(Path::new("/proc/self/cgroup"))?;
-    let limits = limit_files(&text, name).into_iter();
-    let limits = limits.filter_map(|file| text_of(&file)?.trim().parse().ok());
-    // cgroup v1 writes no limit as the largest number of whole pages.
-    limits.filter(|&limit| limit < 1 << 60).min()
+    let mut least = None;
+    for file in limit_files(text, name) {
+        let limit = text_of(&file).and_then(|text| text.trim().parse::<u64>().ok());
+        // cgroup v1 writes no limit as the largest number of whole pages.
+        if let Some(limit) = limit.filter(|&limit| limit < 1 << 60) {
+            least = Some(least.map_or(limit, |least: u64| least.min(limit)));
+        }
+    }
+    least
 }
 
 /// In cgroup v2 there is one tree; in v1 one for each controller, and memory's limit has another name.
@@ -97,39 +100,38 @@ fn limit_files(text: &str, name: &str) -> Vec<PathBuf> {
         "memory.max" => "memory.limit_in_bytes",
         other => other,
     };
-    let of_line = |line: &str| {
-        let (_, rest) = line.split_once(':')?;
-        let (controllers, path) = rest.split_once(":/")?;
-        let root = Path::new("/sys/fs/cgroup");
-        let (root, name) = match controllers {
-            "" => (root.to_owned(), name),
-            all => {
-                all.split(',').find(|one| *one == controller)?;
-                (root.join(controller), old_name)
+    let root = Path::new("/sys/fs/cgroup");
+    let mut files = Vec::new();
+    for line in text.lines() {
+        let behind = line
+            .split_once(':')
+            .and_then(|(_, rest)| rest.split_once(":/"));
+        let (root, name, path) = match behind {
+            Some(("", path)) => (root.to_owned(), name, path),
+            Some((all, path)) if all.split(',').any(|one| one == controller) => {
+                (root.join(controller), old_name, path)
             }
+            _ => continue,
         };
-        let place = root.join(path);
-        let groups = place
-            .ancestors()
-            .take_while(|place| place.starts_with(&root));
-        Some(
-            groups
-                .map(|group| group.join(name))
-                .collect::<Vec<PathBuf>>(),
-        )
-    };
-    text.lines().filter_map(of_line).flatten().collect()
+        for group in root.join(path).ancestors() {
+            if group.starts_with(&root) {
+                files.push(group.join(name));
+            }
+        }
+    }
+    files
 }
 
-fn of_group(server: &Server) -> Option<Finding> {
-    let most = group_limit("pids.max")?;
+fn of_group(server: &Server, report: &mut Findings) {
     let needed = threads(server);
-    (most < needed).then(|| {
-        Finding::red(
-            format!("the control group may have {most} processes and threads, and the workers need {needed}"),
+    if let Some(most) = group_limit("pids.max")
+        && most < needed
+    {
+        report.red(
+            words!("the control group may have {most} processes and threads, and the workers need {needed}"),
             "raise it (TasksMax=), or lower --workers",
-        )
-    })
+        );
+    }
 }
 
 #[cfg(test)]
@@ -193,7 +195,8 @@ mod tests {
                 "end at 9 bytes",
             ),
         ] {
-            let found = judge(&TEXT.replacen(from, to, 1), &server);
+            let text = TEXT.replacen(from, to, 1);
+            let found = Findings::of(|report| judge(&text, &server, report));
             let first = found.first();
             assert_eq!(first.map(|found| found.level), level, "{words}");
             assert!(

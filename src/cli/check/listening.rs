@@ -2,6 +2,7 @@
 
 use super::person::{Person, name_of, processes};
 use super::text_of;
+use crate::cli::words::{Words, words};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -31,28 +32,29 @@ pub(super) fn unix() -> Vec<(u64, PathBuf)> {
 
 /// All TCP addresses on which somebody listens, with user and number.
 pub(super) fn tcp() -> Vec<(SocketAddr, u32, u64)> {
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(table_of);
-    tables.iter().flat_map(|table| tcp_of(table)).collect()
+    let mut all = tcp_of(&table_of("/proc/net/tcp"));
+    all.extend(tcp_of(&table_of("/proc/net/tcp6")));
+    all
 }
 
 /// The process that has a socket open, and its user, where this user may see it.
-pub(super) fn holder(inode: u64, uid: u32) -> String {
-    let link = format!("socket:[{inode}]");
+pub(super) fn holder(inode: u64, uid: u32) -> Words {
+    let link = words!("socket:[{inode}]");
     let has_it = |pid: &u32| {
-        let fds = fs::read_dir(format!("/proc/{pid}/fd"))
+        let fds = fs::read_dir(words!("/proc/{pid}/fd"))
             .into_iter()
             .flatten()
             .flatten();
         fds.filter_map(|fd| fs::read_link(fd.path()).ok())
-            .any(|path| path.as_os_str() == link.as_str())
+            .any(|path| path.as_os_str() == link)
     };
     match processes().into_iter().find(has_it) {
         Some(pid) => {
-            let name = text_of(Path::new(&format!("/proc/{pid}/comm"))).unwrap_or_default();
+            let name = text_of(Path::new(words!("/proc/{pid}/comm"))).unwrap_or_default();
             let user = Person::of_process(&pid.to_string()).map_or(uid, |person| person.uid);
-            format!("{} (process {pid}, of {})", name.trim_end(), name_of(user))
+            words!("{} (process {pid}, of {})", name.trim_end(), name_of(user))
         }
-        None => format!("a process that only {} and root may see", name_of(uid)),
+        None => words!("a process that only {} and root may see", name_of(uid)),
     }
 }
 
@@ -85,7 +87,11 @@ fn unix_of(table: &str) -> Vec<(u64, PathBuf)> {
         let listens = u32::from_str_radix(flags, 16).ok()? & 0x1_0000 != 0;
         (listens && bound.starts_with('/')).then(|| Some((inode.parse().ok()?, bound.into())))?
     };
-    table.lines().filter_map(listening).collect()
+    let mut all = Vec::new();
+    for line in table.lines() {
+        all.extend(listening(line));
+    }
+    all
 }
 
 fn tcp_of(table: &str) -> Vec<(SocketAddr, u32, u64)> {
@@ -98,21 +104,21 @@ fn tcp_of(table: &str) -> Vec<(SocketAddr, u32, u64)> {
             Some((socket_address(local)?, uid, inode))
         })?
     };
-    table.lines().filter_map(listening).collect()
+    let mut all = Vec::new();
+    for line in table.lines() {
+        all.extend(listening(line));
+    }
+    all
 }
 
 /// `0100007F:2328`: words as the machine has them.
 fn socket_address(text: &str) -> Option<SocketAddr> {
     let (ip, port) = text.split_once(':')?;
-    let words: Option<Vec<[u8; 4]>> = ip
-        .as_bytes()
-        .chunks(8)
-        .map(|word| {
-            let word = u32::from_str_radix(str::from_utf8(word).ok()?, 16).ok()?;
-            Some(word.to_ne_bytes())
-        })
-        .collect();
-    let bytes = words?.concat();
+    let mut bytes = Vec::new();
+    for word in ip.as_bytes().chunks(8) {
+        let word = u32::from_str_radix(str::from_utf8(word).ok()?, 16).ok()?;
+        bytes.extend(word.to_ne_bytes());
+    }
     let ip = match <[u8; 4]>::try_from(&bytes[..]) {
         Ok(four) => IpAddr::V4(Ipv4Addr::from(four)),
         Err(_) => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(&bytes[..]).ok()?)),

@@ -1,10 +1,13 @@
 //! The most memory that the program's workers can take, against what it may have.
 
 use super::limits::{group_limit, limit};
-use super::{Finding, Subject, text_of};
+use super::{Findings, Subject, text_of};
 use crate::buffer::Buffers;
+use crate::cli::words::{Words, words};
 use crate::server::Server;
 use std::path::Path;
+
+const MIB: u64 = 1 << 20;
 
 /// What one process takes at most, in bytes; what handlers keep for themselves comes on top.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,24 +18,31 @@ struct Most {
     heads: u64,
 }
 
-pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     if !subject.is_this {
-        return Vec::new();
+        return;
     }
     let limits = text_of(Path::new("/proc/self/limits")).unwrap_or_default();
-    let space = limit(&limits, "Max address space").0;
+    let space = limit(limits, "Max address space").0;
     let status = text_of(Path::new("/proc/self/status")).unwrap_or_default();
-    let program = size(&status, "VmSize:");
-    judge(&subject.server, program, space, group_limit("memory.max"))
+    let program = size(status, "VmSize:");
+    let group = group_limit("memory.max");
+    judge(&subject.server, program, space, group, report);
 }
 
 /// `program`: the address space that the program takes before it serves. `space` is a limit for each process, `group` one
 /// for all together.
-fn judge(server: &Server, program: u64, space: Option<u64>, group: Option<u64>) -> Vec<Finding> {
+fn judge(
+    server: &Server,
+    program: u64,
+    space: Option<u64>,
+    group: Option<u64>,
+    report: &mut Findings,
+) {
     let most = most(server);
     let one = most.buffers + most.stacks + most.heads;
     let processes = server.processes.max(1) as u64;
-    let what = format!(
+    report.green(words!(
         "at most {} a process for {} workers ({} of buffers, {} of stacks, {} of waiting heads){}, besides what handlers take",
         short(one),
         server.workers,
@@ -40,32 +50,29 @@ fn judge(server: &Server, program: u64, space: Option<u64>, group: Option<u64>) 
         short(most.stacks),
         short(most.heads),
         match server.processes {
-            0 => String::new(),
-            count => format!(", {} for {count} processes", short(one * processes)),
+            0 => "",
+            count => words!(", {} for {count} processes", short(one * processes)),
         }
-    );
-    let mut findings = Vec::new();
+    ));
     if let Some(space) = space.filter(|&space| space < program + one) {
-        findings.push(Finding::red(
-            format!(
+        report.red(
+            words!(
                 "an address space of {} (as) is less than the {} that the program and its workers may take",
                 short(space),
                 short(program + one)
             ),
             "raise it (ulimit -v), or lower --workers, --stack-size or --max-params",
-        ));
+        );
     }
     if let Some(group) = group.filter(|&group| group < one * processes) {
-        findings.push(Finding::red(
-            format!(
+        report.red(
+            words!(
                 "the control group may have {}, less than that",
                 short(group)
             ),
             "raise it (MemoryMax=), or lower --workers, --processes or --max-params",
-        ));
+        );
     }
-    findings.insert(0, Finding::green(what));
-    findings
 }
 
 fn most(server: &Server) -> Most {
@@ -84,11 +91,20 @@ fn size(status: &str, name: &str) -> u64 {
     number.unwrap_or(0) << 10
 }
 
-fn short(bytes: u64) -> String {
+fn short(bytes: u64) -> Words {
     match bytes {
-        0..1024 => format!("{bytes} bytes"),
-        1024..1_048_576 => format!("{} KiB", bytes >> 10),
-        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+        0..1024 => words!("{bytes} bytes"),
+        1024..MIB => words!("{} KiB", bytes >> 10),
+        _ => {
+            let (tenths, rest) = (
+                bytes.saturating_mul(10) >> 20,
+                bytes.saturating_mul(10) % MIB,
+            );
+            // Halves to even, as a float is rounded.
+            let is_up = rest > MIB / 2 || (rest == MIB / 2 && tenths % 2 == 1);
+            let tenths = tenths + u64::from(is_up);
+            words!("{}.{} MiB", tenths / 10, tenths % 10)
+        }
     }
 }
 
@@ -105,7 +121,7 @@ mod tests {
         assert!(most.buffers > 4 * (256 << 10));
         let one = most.buffers + most.stacks + most.heads;
         let levels = |space, group| -> Vec<Level> {
-            let found = judge(&server, 1000, space, group);
+            let found = Findings::of(|report| judge(&server, 1000, space, group, report));
             found.into_iter().map(|found| found.level).collect()
         };
         use Level::{Green, Red};
@@ -120,8 +136,10 @@ mod tests {
         assert_eq!(size("VmPeak:\t 9 kB\nVmSize:\t    2 kB\n", "VmSize:"), 2048);
         assert_eq!(size("", "VmSize:"), 0);
         assert_eq!(
-            [short(5), short(2048), short(3 << 19)],
-            ["5 bytes", "2 KiB", "1.5 MiB"]
+            [5, 2048, 3 << 19, 5 << 18, 7 << 18, (3 << 20) - 1].map(short),
+            [
+                "5 bytes", "2 KiB", "1.5 MiB", "1.2 MiB", "1.8 MiB", "3.0 MiB"
+            ]
         );
     }
 }

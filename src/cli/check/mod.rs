@@ -41,24 +41,26 @@ pub(super) use wish::Wish;
 
 use super::explain;
 use super::flags::Options;
+use super::front::front_of;
 use super::own::Tables;
 use super::script::Script;
 use super::settings::Settings;
 use super::{misused, print, program};
+use crate::cli::order::sort;
+use crate::cli::words::{Words, words};
 use crate::net::{Address, Facts};
 use crate::server::Server;
 use person::Person;
 use progress::Progress;
-use report::{Finding, Report, has_colour};
+use report::{Finding, Findings, Level, Report, has_colour};
 use std::fs;
 use std::fs::File;
-use std::io::Read;
 use std::path::{self, Path, PathBuf};
 use std::process::ExitCode;
 use url::Url;
 
 /// One concern: its name, and what is found about it.
-type Concern = (&'static str, fn(&Subject) -> Vec<Finding>);
+type Concern = (&'static str, fn(&Subject, &mut Findings));
 
 /// In the order in which they are told, the worst last.
 const CONCERNS: &[Concern] = &[
@@ -110,13 +112,13 @@ pub(super) fn run(server: Server, facts: Facts, wish: &Wish, flags: Options) -> 
             (ExitCode::SUCCESS, true) => ExitCode::FAILURE,
             (printed, _) => printed,
         },
-        Err(sentence) => misused(&sentence),
+        Err(sentence) => misused(sentence),
     }
 }
 
-fn explained(log: &str) -> Result<explain::Report, String> {
+fn explained(log: &str) -> Result<explain::Report, Words> {
     let progress = Progress::new();
-    explain::read(log, |lines| {
+    explain::read(log, &|lines| {
         progress.say(&format!("{lines} lines are read"))
     })
 }
@@ -151,10 +153,10 @@ struct Subject {
 impl Subject {
     /// # Errors
     /// One sentence about what was typed.
-    fn of(server: Server, facts: Facts, wish: &Wish, flags: Options) -> Result<Subject, String> {
+    fn of(server: Server, facts: Facts, wish: &Wish, flags: Options) -> Result<Subject, Words> {
         let this = program::as_typed();
         let program = match &wish.file {
-            Some(file) => path::absolute(file).map_err(|error| error.to_string())?,
+            Some(file) => path::absolute(file).map_err(|error| words!("{error}"))?,
             None => this.clone().ok_or(
                 "nobody knows where this program lies: the system has no /proc; name the file behind check",
             )?,
@@ -177,7 +179,7 @@ impl Subject {
             is_surely,
             connect: wish.connect.clone(),
             script: wish.script.as_deref().map(Script::file).transpose()?,
-            url: wish.url.clone(),
+            url: wish.url,
             program,
             file,
             is_this,
@@ -192,30 +194,32 @@ impl Subject {
             _ => ASKED,
         };
         let has_proc = Path::new("/proc/self").exists();
-        let told = concerns
-            .iter()
-            .filter(|(name, _)| has_proc || !OF_PROC.contains(name));
-        let findings = told.flat_map(|(name, look)| {
-            let findings = look(self).into_iter();
-            findings.map(|finding| (*name, finding))
-        });
-        let mut findings: Vec<(&str, Finding)> = findings.collect();
+        let mut findings: Vec<(&str, Finding)> = Vec::new();
+        for (name, look) in concerns {
+            if has_proc || !OF_PROC.contains(name) {
+                let mut found = Findings::default();
+                look(self, &mut found);
+                findings.extend(found.0.into_iter().map(|finding| (*name, finding)));
+            }
+        }
         if !has_proc {
-            findings.push((
-                "system",
-                Finding::yellow(
-                    format!(
-                        "the system has no /proc, so nothing is said of {}",
-                        OF_PROC.join(", ")
-                    ),
-                    "check where there is one: mount -t proc proc /proc",
-                ),
-            ));
+            let what = words!(
+                "the system has no /proc, so nothing is said of {}",
+                OF_PROC.join(", ")
+            );
+            let finding = Finding {
+                level: Level::Yellow,
+                what,
+                remedy: "check where there is one: mount -t proc proc /proc",
+            };
+            findings.push(("system", finding));
         }
         // There whoever has called it looks, and a screen may be too small for all. What was asked for step by step stays
         // in that order: later lines speak of earlier ones.
         if concerns == CONCERNS {
-            findings.sort_by_key(|(_, finding)| finding.level);
+            sort(&mut findings, |(_, one), (_, other)| {
+                one.level > other.level
+            });
         }
         Report {
             title: self.title(),
@@ -223,12 +227,12 @@ impl Subject {
         }
     }
 
-    fn title(&self) -> String {
+    fn title(&self) -> Words {
         match (&self.connect, &self.url) {
-            (None, None) => self.program.display().to_string(),
-            (Some(address), None) => address.to_string(),
+            (None, None) => words!("{}", self.program.display()),
+            (Some(address), None) => words!("{address}"),
             (None, Some(url)) => url.shown(),
-            (Some(address), Some(url)) => format!("{address}, {}", url.shown()),
+            (Some(address), Some(url)) => words!("{address}, {}", url.shown()),
         }
     }
 
@@ -252,10 +256,10 @@ impl Subject {
     }
 
     /// What somebody cannot do who may have to.
-    fn refused(&self, what: String, remedy: String) -> Finding {
+    fn refused(&self, what: Words, remedy: Words, report: &mut Findings) {
         match self.is_surely {
-            true => Finding::red(what, remedy),
-            false => Finding::yellow(what, remedy),
+            true => report.red(what, remedy),
+            false => report.yellow(what, remedy),
         }
     }
 }
@@ -294,7 +298,7 @@ As the web server's user, who has no shell of its own:
 }
 
 /// And whether it is surely they who start the program or connect to it.
-fn people(named: Option<&str>) -> Result<(Vec<Person>, bool), String> {
+fn people(named: Option<&str>) -> Result<(Vec<Person>, bool), Words> {
     if let Some(name) = named {
         return Ok((vec![Person::named(name)?], true));
     }
@@ -310,10 +314,8 @@ fn people(named: Option<&str>) -> Result<(Vec<Person>, bool), String> {
 
 /// The text of a regular file; `None` for what is none, is not there or may not be read. A named pipe would keep us
 /// waiting.
-fn text_of(path: &Path) -> Option<String> {
+fn text_of(path: &Path) -> Option<Words> {
     fs::metadata(path).ok().filter(|found| found.is_file())?;
-    let mut bytes = Vec::new();
-    let file = File::open(path).ok()?;
-    file.take(LARGEST_TEXT).read_to_end(&mut bytes).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    let bytes = front_of(File::open(path).ok()?, LARGEST_TEXT).ok()?;
+    Some(words!("{}", String::from_utf8_lossy(&bytes)))
 }

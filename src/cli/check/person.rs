@@ -1,10 +1,12 @@
 //! Users as the kernel sees them, and what the modes of files let them do. `check` asks it with the web server's eyes.
 
-use super::acl;
+use super::{acl, text_of};
+use crate::cli::order::sort;
+use crate::cli::words::{Words, words};
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub(super) const READ: u32 = 4;
 pub(super) const WRITE: u32 = 2;
@@ -25,17 +27,17 @@ pub(super) const WEB_SERVERS: [&str; 10] = [
     "cherokee-worker",
 ];
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Person {
-    pub(super) name: String,
+    pub(super) name: Words,
     pub(super) uid: u32,
-    pub(super) groups: Vec<u32>,
+    pub(super) groups: &'static [u32],
 }
 
 /// A file or folder, as far as it matters to who may use it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Node {
-    pub(super) path: PathBuf,
+    pub(super) path: &'static Path,
     pub(super) mode: u32,
     pub(super) uid: u32,
     pub(super) gid: u32,
@@ -45,20 +47,20 @@ pub(super) struct Node {
 impl Person {
     /// Who runs the process of this number: `self` is us.
     pub(super) fn of_process(process: &str) -> Option<Person> {
-        let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-        let (uid, groups) = ids(&status)?;
+        let status = text_of(Path::new(&format!("/proc/{process}/status")))?;
+        let (uid, groups) = ids(status)?;
         Some(Person {
             name: name_of(uid),
             uid,
-            groups,
+            groups: groups.leak(),
         })
     }
 
     /// A name of /etc/passwd, or a number.
-    pub(super) fn named(text: &str) -> Result<Person, String> {
+    pub(super) fn named(text: &str) -> Result<Person, Words> {
         let (users, groups) = (accounts_of("/etc/passwd"), accounts_of("/etc/group"));
         find(text, &users, &groups).ok_or_else(|| {
-            format!(
+            words!(
                 "--as: there is no user {text:?} in /etc/passwd; name one that is, or write a number"
             )
         })
@@ -68,7 +70,7 @@ impl Person {
     pub(super) fn web_servers() -> Vec<Person> {
         let mut found: Vec<Person> = Vec::new();
         for process in processes() {
-            let Ok(name) = fs::read_to_string(format!("/proc/{process}/comm")) else {
+            let Some(name) = text_of(Path::new(&format!("/proc/{process}/comm"))) else {
                 continue;
             };
             if !is_web_server(name.trim_end()) {
@@ -86,7 +88,7 @@ impl Person {
 
     /// What the first of its groups is called, else its number: www-data's, but nobody's is nogroup.
     pub(super) fn group(&self) -> String {
-        let groups = fs::read_to_string("/etc/group").unwrap_or_default();
+        let groups = accounts_of("/etc/group");
         let number = self.groups.first().copied().unwrap_or(self.uid);
         group_of(number, &groups)
     }
@@ -96,7 +98,7 @@ impl Person {
         if self.uid == 0 {
             return wanted & RUN == 0 || node.is_folder || node.mode & 0o111 != 0;
         }
-        let listed = acl::lets(self, wanted, &node.path, node.uid, node.gid);
+        let listed = acl::lets(self, wanted, node.path, node.uid, node.gid);
         if let Some(is_let) = listed {
             return is_let;
         }
@@ -121,7 +123,7 @@ impl Node {
 
     pub(super) fn of(path: &Path, found: &Metadata) -> Node {
         Node {
-            path: path.to_owned(),
+            path: path.to_owned().leak(),
             mode: found.mode() & 0o7777,
             uid: found.uid(),
             gid: found.gid(),
@@ -130,18 +132,17 @@ impl Node {
     }
 
     /// `0750, of ada`.
-    pub(super) fn described(&self) -> String {
-        format!("mode {:04o}, of {}", self.mode, name_of(self.uid))
+    pub(super) fn described(&self) -> Words {
+        words!("mode {:04o}, of {}", self.mode, name_of(self.uid))
     }
 }
 
 /// The folders above a path, from the root on; as far as they can be looked at.
 pub(super) fn way_to(path: &Path) -> Vec<Node> {
-    let mut way: Vec<Node> = path
-        .ancestors()
-        .skip(1)
-        .filter_map(|folder| Node::at(folder).ok())
-        .collect();
+    let mut way = Vec::new();
+    for folder in path.ancestors().skip(1) {
+        way.extend(Node::at(folder));
+    }
     way.reverse();
     way
 }
@@ -154,19 +155,27 @@ pub(super) fn is_web_server(name: &str) -> bool {
 /// The numbers of all processes that can be seen.
 pub(super) fn processes() -> Vec<u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let mut numbers: Vec<u32> = entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect();
-    numbers.sort_unstable();
+    let mut numbers = Vec::new();
+    for entry in entries {
+        let number = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<u32>().ok());
+        numbers.extend(number);
+    }
+    sort(&mut numbers, |one, other| one > other);
     numbers
 }
 
 /// The name of a user; the number, if it has none.
-pub(super) fn name_of(uid: u32) -> String {
+pub(super) fn name_of(uid: u32) -> Words {
     let users = accounts_of("/etc/passwd");
     let number = uid.to_string();
     let named = accounts(&users).find(|account| account.get(2) == Some(&number.as_str()));
-    named.map_or(format!("user {uid}"), |account| account[0].to_owned())
+    match named {
+        Some(account) => words!("{}", account[0]),
+        None => words!("user {uid}"),
+    }
 }
 
 /// A name in another encoding than UTF-8 is no reason to know nobody.
@@ -183,9 +192,9 @@ fn find(text: &str, users: &str, groups: &str) -> Option<Person> {
     };
     let Some(account) = accounts(users).find(is_wanted) else {
         return number.map(|uid| Person {
-            name: format!("user {uid}"),
+            name: words!("user {uid}"),
             uid,
-            groups: Vec::new(),
+            groups: &[],
         });
     };
     let name = account[0];
@@ -195,9 +204,9 @@ fn find(text: &str, users: &str, groups: &str) -> Option<Person> {
         is_member.then(|| group[2].parse().ok())?
     });
     Some(Person {
-        name: name.to_owned(),
+        name: words!("{name}"),
         uid: account.get(2)?.parse().ok()?,
-        groups: own.into_iter().chain(others).collect(),
+        groups: own.into_iter().chain(others).collect::<Vec<u32>>().leak(),
     })
 }
 
@@ -230,16 +239,16 @@ mod tests {
 
     fn person(uid: u32, groups: &[u32]) -> Person {
         Person {
-            name: String::new(),
+            name: "",
             uid,
-            groups: groups.to_vec(),
+            groups: groups.to_vec().leak(),
         }
     }
 
     #[test]
     fn owner_before_group_before_others() {
         let node = |mode| Node {
-            path: PathBuf::new(),
+            path: Path::new(""),
             mode,
             uid: 1000,
             gid: 33,
@@ -264,12 +273,12 @@ mod tests {
         let users = "root:x:0:0::/:\nwww-data:x:33:33:w:/:\n";
         let groups = "www-data:x:33:\napp:x:1000:ada,www-data\nx:x:7:www\n";
         let www = Person {
-            name: "www-data".into(),
+            name: "www-data",
             ..person(33, &[33, 1000])
         };
-        assert_eq!(find("www-data", users, groups), Some(www.clone()));
+        assert_eq!(find("www-data", users, groups), Some(www));
         for number in ["33", "033", "+33"] {
-            assert_eq!(find(number, users, groups), Some(www.clone()), "{number}");
+            assert_eq!(find(number, users, groups), Some(www), "{number}");
         }
         assert_eq!(find("nobody", users, groups), None);
         assert_eq!(find("77", users, groups).unwrap().uid, 77);

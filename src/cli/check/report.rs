@@ -1,6 +1,7 @@
 //! What `check` has found, as a person reads it and as a program does.
 
 use crate::cli::json::quoted;
+use crate::cli::words::{Words, joined, words};
 use std::env;
 use std::io::{self, IsTerminal};
 
@@ -15,41 +16,73 @@ pub(in crate::cli) enum Level {
 }
 
 /// One fact about the program where it lies.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli) struct Finding {
     pub(in crate::cli) level: Level,
-    pub(in crate::cli) what: String,
+    pub(in crate::cli) what: Words,
     /// What to do; nothing if it is green.
-    pub(in crate::cli) remedy: String,
+    pub(in crate::cli) remedy: Words,
 }
+
+/// Where what is found of a concern is told.
+#[derive(Default)]
+pub(super) struct Findings(pub(super) Vec<Finding>);
 
 /// All findings, each with its concern.
 pub(in crate::cli) struct Report {
-    pub(super) title: String,
+    pub(super) title: Words,
     pub(super) findings: Vec<(&'static str, Finding)>,
 }
 
-impl Finding {
-    pub(in crate::cli) fn green(what: impl Into<String>) -> Finding {
-        Finding {
-            level: Level::Green,
-            what: what.into(),
-            remedy: String::new(),
-        }
+impl Findings {
+    pub(super) fn green(&mut self, what: Words) {
+        self.add(Level::Green, what, "");
     }
 
-    pub(in crate::cli) fn yellow(what: impl Into<String>, remedy: impl Into<String>) -> Finding {
-        Finding {
-            level: Level::Yellow,
-            what: what.into(),
-            remedy: remedy.into(),
-        }
+    pub(super) fn yellow(&mut self, what: Words, remedy: Words) {
+        self.add(Level::Yellow, what, remedy);
     }
 
-    pub(in crate::cli) fn red(what: impl Into<String>, remedy: impl Into<String>) -> Finding {
-        Finding {
-            level: Level::Red,
-            ..Finding::yellow(what, remedy)
+    pub(super) fn red(&mut self, what: Words, remedy: Words) {
+        self.add(Level::Red, what, remedy);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Behind these those of another list.
+    pub(super) fn append(&mut self, mut others: Findings) {
+        self.0.append(&mut others.0);
+    }
+
+    fn add(&mut self, level: Level, what: Words, remedy: Words) {
+        self.0.push(Finding {
+            level,
+            what,
+            remedy,
+        });
+    }
+}
+
+#[cfg(test)]
+impl Findings {
+    /// What `look` tells.
+    pub(super) fn of(look: impl FnOnce(&mut Findings)) -> Vec<Finding> {
+        let mut findings = Findings::default();
+        look(&mut findings);
+        findings.0
+    }
+
+    /// The one thing that `look` tells.
+    pub(super) fn one(look: impl FnOnce(&mut Findings)) -> Finding {
+        match Findings::of(look)[..] {
+            [finding] => finding,
+            ref findings => panic!("{findings:?}"),
         }
     }
 }
@@ -91,46 +124,43 @@ impl Report {
     pub(in crate::cli) fn text(&self, has_colour: bool) -> String {
         let widest = self.findings.iter().map(|(concern, _)| concern.len()).max();
         let width = widest.unwrap_or(0);
-        let mut text = format!("{}\n", plain(&self.title));
+        let mut text = plain(self.title) + "\n";
         for (concern, finding) in &self.findings {
             let (on, off) = match has_colour {
                 true => (finding.level.colour(), "\x1b[0m"),
                 false => ("", ""),
             };
             let level = finding.level.name();
-            text += &format!(
-                "{on}{level:<6}{off}  {concern:<width$}  {}\n",
-                plain(&finding.what)
-            );
+            text += words!("{on}{level:<6}{off}  {concern:<width$}  ");
+            text += &plain(finding.what);
+            text += "\n";
             if !finding.remedy.is_empty() {
-                text += &format!(
-                    "{:width$}-> {}\n",
-                    "",
-                    plain(&finding.remedy),
-                    width = width + 10
-                );
+                text += words!("{:width$}-> ", "", width = width + 10);
+                text += &plain(finding.remedy);
+                text += "\n";
             }
         }
-        let counts = Level::ALL.map(|level| format!("{} {}", self.count(level), level.name()));
-        text + &format!("{}\n", counts.join(", "))
+        let mut counts = Level::ALL
+            .into_iter()
+            .map(|level| words!("{} {}", self.count(level), level.name()));
+        text + joined(&mut counts, ", ") + "\n"
     }
 
     pub(in crate::cli) fn json(&self) -> String {
         let worst = self.findings.iter().map(|(_, finding)| finding.level).max();
-        let findings = self.findings.iter().map(|(concern, finding)| {
-            format!(
+        let mut findings = self.findings.iter().map(|(concern, finding)| {
+            words!(
                 "\n{{\"level\":\"{}\",\"about\":\"{concern}\",\"what\":{},\"remedy\":{}}}",
                 finding.level.name(),
-                quoted(&finding.what),
-                quoted(&finding.remedy)
+                quoted(finding.what),
+                quoted(finding.remedy)
             )
         });
-        let findings: Vec<String> = findings.collect();
         format!(
             "{{\"program\":{},\"level\":\"{}\",\"findings\":[{}\n]}}\n",
-            quoted(&self.title),
+            quoted(self.title),
             worst.unwrap_or(Level::Green).name(),
-            findings.join(",")
+            joined(&mut findings, ",")
         )
     }
 
@@ -142,23 +172,34 @@ impl Report {
 
 /// A file's name may contain what a terminal takes for a command.
 fn plain(text: &str) -> String {
-    let escape = |c: char| match c.is_control() {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
-    };
-    text.chars().map(escape).collect()
+    let mut plain = String::new();
+    for c in text.chars() {
+        match c.is_control() {
+            true => plain.extend(c.escape_default()),
+            false => plain.push(c),
+        }
+    }
+    plain
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn finding(level: Level, what: Words, remedy: Words) -> Finding {
+        Finding {
+            level,
+            what,
+            remedy,
+        }
+    }
+
     fn report() -> Report {
         Report {
-            title: "/srv/a\x1b.fcgi".into(),
+            title: "/srv/a\x1b.fcgi",
             findings: vec![
-                ("file", Finding::green("fine")),
-                ("limits", Finding::yellow("a \"few\"\n", "more")),
+                ("file", finding(Level::Green, "fine", "")),
+                ("limits", finding(Level::Yellow, "a \"few\"\n", "more")),
             ],
         }
     }

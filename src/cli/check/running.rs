@@ -1,7 +1,8 @@
 //! Processes that run the program now, and those among them whose file has been replaced since.
 
 use super::person::{Person, processes};
-use super::{Finding, Subject, starter};
+use super::{Findings, Subject, starter};
+use crate::cli::words::{Words, joined, words};
 use crate::net::sys;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -13,16 +14,16 @@ use std::process;
 #[derive(Debug, PartialEq, Eq)]
 struct Running {
     pid: u32,
-    user: String,
+    user: Words,
     is_stale: bool,
     /// Apache's mod_fcgid started it: it looks at the file before each request.
     is_looked_after: bool,
 }
 
-pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     let file = fs::metadata(&subject.file).ok();
     let now = file.map(|found| (found.dev(), found.ino()));
-    let running = processes().into_iter().filter_map(|pid| {
+    let look = |pid: u32| {
         if pid == process::id() {
             return None;
         }
@@ -38,10 +39,14 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
             user: Person::of_process(&pid.to_string())?.name,
             is_stale: is_stale(its == now, is_deleted)?,
             is_looked_after: starter::parent_of(&pid.to_string())
-                .is_some_and(|parent| ["apache2", "httpd"].contains(&&*starter::name(parent))),
+                .is_some_and(|parent| ["apache2", "httpd"].contains(&starter::name(parent))),
         })
-    });
-    judge(&running.collect::<Vec<Running>>())
+    };
+    let mut running = Vec::new();
+    for pid in processes() {
+        running.extend(look(pid));
+    }
+    judge(&running, report);
 }
 
 /// Whether a process that runs what has this path runs a file that has been replaced: the kernel names it so.
@@ -58,51 +63,44 @@ fn is_stale(is_same: bool, is_deleted: bool) -> Option<bool> {
     (is_same || is_deleted).then_some(!is_same)
 }
 
-fn judge(running: &[Running]) -> Vec<Finding> {
+fn judge(running: &[Running], report: &mut Findings) {
     if running.is_empty() {
-        return vec![Finding::green(match sys::user() {
+        return report.green(match sys::user() {
             0 => "no process of it",
             _ => "no process of it that this user can see; other users' are seen by root",
-        })];
+        });
     }
-    let (stale, now): (Vec<_>, Vec<_>) = running.iter().partition(|process| process.is_stale);
-    let (soon_gone, stale): (Vec<_>, Vec<_>) = stale
-        .into_iter()
-        .partition(|process| process.is_looked_after);
-    let told = |running: &[&Running]| {
-        let told = running.iter();
-        let told: Vec<String> = told
-            .map(|process| format!("{} (of {})", process.pid, process.user))
-            .collect();
-        told.join(", ")
+    let told = |is_stale: bool, is_looked_after: bool| {
+        let told = running.iter().filter(|process| {
+            process.is_stale == is_stale
+                && (!is_stale || process.is_looked_after == is_looked_after)
+        });
+        let mut told = told.map(|process| words!("{} (of {})", process.pid, process.user));
+        joined(&mut told, ", ")
     };
-    let mut findings = Vec::new();
+    let (now, soon_gone, stale) = (told(false, false), told(true, true), told(true, false));
     if !now.is_empty() {
-        findings.push(Finding::green(format!("process {}", told(&now))));
+        report.green(words!("process {now}"));
     }
     if !soon_gone.is_empty() {
-        findings.push(Finding::green(format!(
-            "the file has been replaced: Apache starts the new one for the next request, and ends process {}, which idles",
-            told(&soon_gone)
-        )));
-    }
-    let pids: Vec<String> = stale
-        .iter()
-        .map(|process| process.pid.to_string())
-        .collect();
-    if !pids.is_empty() {
-        findings.push(Finding::yellow(
-            format!(
-                "the file has been replaced, and process {} still runs the old one",
-                told(&stale)
-            ),
-            format!(
-                "kill {}: whoever started it starts the new one",
-                pids.join(" ")
-            ),
+        report.green(words!(
+            "the file has been replaced: Apache starts the new one for the next request, and ends process {soon_gone}, which \
+             idles"
         ));
     }
-    findings
+    if !stale.is_empty() {
+        let pids = running
+            .iter()
+            .filter(|process| process.is_stale && !process.is_looked_after);
+        let mut pids = pids.map(|process| words!("{}", process.pid));
+        report.yellow(
+            words!("the file has been replaced, and process {stale} still runs the old one"),
+            words!(
+                "kill {}: whoever started it starts the new one",
+                joined(&mut pids, " ")
+            ),
+        );
+    }
 }
 
 #[cfg(test)]
@@ -114,12 +112,14 @@ mod tests {
     fn an_old_file_is_told_from_the_new() {
         let running = |pid, is_stale| Running {
             pid,
-            user: "ada".into(),
+            user: "ada",
             is_stale,
             is_looked_after: false,
         };
-        let found = judge(&[running(1, false), running(2, true), running(3, true)]);
-        assert_eq!(found[0], Finding::green("process 1 (of ada)"));
+        let judged = |running: &[Running]| Findings::of(|report| judge(running, report));
+        let found = judged(&[running(1, false), running(2, true), running(3, true)]);
+        assert_eq!(found[0].level, Level::Green);
+        assert_eq!(found[0].what, "process 1 (of ada)");
         assert_eq!(found[1].level, Level::Yellow);
         assert!(
             found[1]
@@ -127,12 +127,12 @@ mod tests {
                 .contains("process 2 (of ada), 3 (of ada) still")
         );
         assert!(found[1].remedy.starts_with("kill 2 3:"));
-        assert_eq!(judge(&[]).len(), 1);
+        assert_eq!(judged(&[]).len(), 1);
         let by_apache = Running {
             is_looked_after: true,
             ..running(4, true)
         };
-        let found = judge(&[by_apache]);
+        let found = judged(&[by_apache]);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].level, Level::Green, "{found:?}");
         for (path, is_it) in [

@@ -1,6 +1,7 @@
 //! The line `#!` of a script, as the kernel reads it. Called by `format`.
 
-use super::Finding;
+use super::Findings;
+use crate::cli::words::words;
 use std::path::Path;
 
 /// What the kernel looks at: `BINPRM_BUF_SIZE`.
@@ -27,7 +28,7 @@ pub(super) fn read(head: &[u8]) -> Option<Script> {
     })
 }
 
-pub(super) fn judge(script: &Script, is_program: impl Fn(&Path) -> bool) -> Finding {
+pub(super) fn judge(script: &Script, is_program: &dyn Fn(&Path) -> bool, report: &mut Findings) {
     let Script {
         interpreter,
         argument,
@@ -35,8 +36,8 @@ pub(super) fn judge(script: &Script, is_program: impl Fn(&Path) -> bool) -> Find
     } = script;
     let name = interpreter.trim_end_matches('\r');
     if interpreter.ends_with('\r') || argument.ends_with('\r') {
-        return Finding::red(
-            format!(
+        return report.red(
+            words!(
                 "its line #! ends in CR, as Windows writes lines: the kernel looks for {name:?} with a CR, and says \"No \
                  such file or directory\""
             ),
@@ -44,42 +45,40 @@ pub(super) fn judge(script: &Script, is_program: impl Fn(&Path) -> bool) -> Find
         );
     }
     if name.is_empty() {
-        return Finding::red(
+        return report.red(
             "its line #! names no interpreter",
             "write one: #!/usr/bin/php-cgi",
         );
     }
     if !name.starts_with('/') {
-        return Finding::red(
-            format!(
-                "its line #! names {name}, which is no absolute path: it depends on the folder"
-            ),
-            format!("write where it is: #!/usr/bin/{name}"),
+        return report.red(
+            words!("its line #! names {name}, which is no absolute path: it depends on the folder"),
+            words!("write where it is: #!/usr/bin/{name}"),
         );
     }
     if !is_whole {
-        return Finding::red(
-            format!("its line #! is longer than the {LONGEST} bytes that the kernel reads"),
+        return report.red(
+            words!("its line #! is longer than the {LONGEST} bytes that the kernel reads"),
             "shorten it",
         );
     }
     if !is_program(Path::new(name)) {
-        return Finding::red(
-            format!(
+        return report.red(
+            words!(
                 "its interpreter {name} is not here: \"No such file or directory\" is said of the script itself"
             ),
             "install it, or write where it is",
         );
     }
     if name.ends_with("/env") {
-        return Finding::yellow(
-            format!(
+        return report.yellow(
+            words!(
                 "a script that looks for {argument} in PATH, which mod_fastcgi does not pass on"
             ),
             "write the interpreter's own path in its line #!",
         );
     }
-    Finding::green(format!("a script for {name}"))
+    report.green(words!("a script for {name}"))
 }
 
 #[cfg(test)]
@@ -103,7 +102,8 @@ mod tests {
             (&long[..256], Level::Red, "longer than"),
         ] {
             let script = read(head.as_bytes()).unwrap();
-            let finding = judge(&script, |path| path != Path::new("/bin/nowhere"));
+            let is_program = |path: &Path| path != Path::new("/bin/nowhere");
+            let finding = Findings::one(|report| judge(&script, &is_program, report));
             assert_eq!(finding.level, level, "{head:?}: {finding:?}");
             assert!(finding.what.contains(words), "{head:?}: {finding:?}");
         }

@@ -1,25 +1,25 @@
 //! Whether the system has rules beside the modes of files: SELinux, which refuses what they allow.
 
-use super::{Finding, Subject, text_of};
+use super::{Findings, Subject, text_of};
 use std::path::Path;
 
 /// The kernel's own word: 1 is enforcing, 0 permissive; without SELinux there is none.
 const ENFORCES: &str = "/sys/fs/selinux/enforce";
 
-pub(super) fn findings(_: &Subject) -> Vec<Finding> {
+pub(super) fn findings(_: &Subject, report: &mut Findings) {
     let said = text_of(Path::new(ENFORCES));
-    judge(said.as_deref()).into_iter().collect()
+    judge(said, report);
 }
 
-fn judge(said: Option<&str>) -> Option<Finding> {
+fn judge(said: Option<&str>, report: &mut Findings) {
     match said.map(str::trim) {
-        None => None,
-        Some("1") => Some(Finding::yellow(
+        None => {}
+        Some("1") => report.yellow(
             "SELinux is enforced here: \"Permission denied\" may come from its rules, whatever the modes of files and sockets say",
             "if it does: ausearch -m avc -ts recent names what was refused; a program below /var/www needs the type \
              httpd_sys_script_exec_t (chcon -t), a TCP address setsebool -P httpd_can_network_connect 1",
-        )),
-        Some(_) => Some(Finding::green("SELinux only takes notes here (permissive)")),
+        ),
+        Some(_) => report.green("SELinux only takes notes here (permissive)"),
     }
 }
 
@@ -30,8 +30,9 @@ mod tests {
 
     #[test]
     fn only_what_is_enforced_is_a_trouble() {
-        assert_eq!(judge(None), None);
-        assert_eq!(judge(Some("0")).unwrap().level, Level::Green);
-        assert_eq!(judge(Some("1\n")).unwrap().level, Level::Yellow);
+        let judged = |said| Findings::of(|report| judge(said, report));
+        assert_eq!(judged(None), []);
+        assert_eq!(judged(Some("0"))[0].level, Level::Green);
+        assert_eq!(judged(Some("1\n"))[0].level, Level::Yellow);
     }
 }

@@ -1,32 +1,30 @@
 //! The settings: whether the file is right, and where each value comes from.
 
-use super::{Finding, Subject};
+use super::{Findings, Subject};
+use crate::cli::words::words;
 
-pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     let Some((path, wrong)) = &subject.settings else {
-        return Vec::new();
+        return;
     };
     let path_text = path.display();
-    let mut findings = vec![match wrong {
-        Some(sentence) => Finding::red(
-            sentence.clone(),
+    match wrong {
+        Some(sentence) => report.red(
+            words!("{sentence}"),
             "mend that: until then each request is answered 503; the defaults are shown here",
         ),
-        None if path.exists() => Finding::green(format!("{path_text} is right")),
-        None => Finding::green(format!("there is no {path_text}: the defaults count")),
-    }];
-    let told = subject.options.told(&mut subject.server.clone());
-    let named = told.iter().filter(|line| !line.ends_with(" (default)"));
-    findings.extend(named.cloned().map(Finding::green));
-    if subject.is_this {
-        let defaults = told
-            .iter()
-            .filter_map(|line| line.strip_suffix(" (default)"));
-        let defaults: Vec<&str> = defaults.collect();
-        findings.push(Finding::green(format!(
-            "by default: {}",
-            defaults.join(", ")
-        )));
+        None if path.exists() => report.green(words!("{path_text} is right")),
+        None => report.green(words!("there is no {path_text}: the defaults count")),
     }
-    findings
+    let told = subject.options.told(&mut subject.server.clone());
+    let mut defaults = Vec::new();
+    for line in told {
+        match line.strip_suffix(" (default)") {
+            Some(default) => defaults.push(words!("{default}")),
+            None => report.green(line.leak()),
+        }
+    }
+    if subject.is_this {
+        report.green(words!("by default: {}", defaults.join(", ")));
+    }
 }

@@ -12,14 +12,10 @@ pub(super) fn fits(expression: &str, text: &str) -> bool {
     if expression.len() > LONGEST {
         return true;
     }
-    let (expression, ignores_case) = match expression.strip_prefix("(?i)") {
-        Some(rest) => (rest.to_lowercase(), true),
-        None => (expression.to_owned(), false),
-    };
-    let text = if ignores_case {
-        text.to_lowercase()
-    } else {
-        text.to_owned()
+    // Of letters beyond ASCII Apache's expressions do not know which belong together either.
+    let (expression, text) = match expression.strip_prefix("(?i)") {
+        Some(rest) => (rest.to_ascii_lowercase(), text.to_ascii_lowercase()),
+        None => (expression.to_owned(), text.to_owned()),
     };
     let mut reader = Reader(expression.chars().collect(), 0);
     let Some(choices) = reader.choices().filter(|_| reader.1 == reader.0.len()) else {

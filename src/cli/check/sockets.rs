@@ -3,7 +3,8 @@
 
 use super::listening;
 use super::person::{Node, Person, RUN, WRITE, name_of, way_to};
-use super::{Finding, Subject};
+use super::{Findings, Subject};
+use crate::cli::words::words;
 use crate::net::{Address, Permit, SWEPT, refuse_public};
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -25,72 +26,67 @@ pub(super) enum There {
     Stale(Node),
 }
 
-pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     let addresses = &subject.server.listen;
     if addresses.is_empty() {
-        return vec![Finding::green(
+        return report.green(
             "no address is given: whoever starts the program makes the socket, and leaves it on fd 0",
-        )];
+        );
     }
-    let find = |address: &Address| match address {
-        Address::Unix(_) => of_file(subject, address),
-        Address::Tcp(tcp) => of_tcp(subject, address, *tcp),
-        Address::Fd(fd) => vec![Finding::green(format!(
-            "fd:{fd} is what the starter passes on"
-        ))],
-    };
-    addresses.iter().flat_map(find).collect()
+    for address in addresses {
+        match address {
+            Address::Unix(_) => of_file(subject, address, report),
+            Address::Tcp(tcp) => of_tcp(subject, address, *tcp, report),
+            Address::Fd(fd) => report.green(words!("fd:{fd} is what the starter passes on")),
+        }
+    }
 }
 
-fn of_file(subject: &Subject, address: &Address) -> Vec<Finding> {
+fn of_file(subject: &Subject, address: &Address, report: &mut Findings) {
     let here = std::env::current_dir().unwrap_or_default();
     let Address::Unix(path) = address.resolved(&here) else {
-        return Vec::new();
+        return;
     };
     let Some(me) = Person::of_process("self") else {
-        return Vec::new();
+        return;
     };
     let folder = path.parent().unwrap_or(Path::new("/"));
     let found = match fs::metadata(folder) {
         Ok(found) => found,
-        Err(error) => return vec![unseen(address, folder, &error)],
+        Err(error) => return unseen(address, folder, &error, report),
     };
     let folder = Node::of(folder, &found);
     let there = look(&path);
-    let mut findings = of_folder(&folder, &there, &me);
-    findings.push(state(address, &there, &folder, &me));
-    if swept(&folder.path) {
-        findings.push(Finding::yellow(
-            format!("{} is emptied now and then, and services with a private one (PrivateTmp) do not see it", folder.path.display()),
+    of_folder(&folder, &there, &me, report);
+    state(address, &there, &folder, &me, report);
+    if swept(folder.path) {
+        report.yellow(
+            words!("{} is emptied now and then, and services with a private one (PrivateTmp) do not see it", folder.path.display()),
             "choose a folder below /run",
-        ));
+        );
     }
     let socket = match &there {
-        There::Listening(node, _) => Some(node.clone()),
+        There::Listening(node, _) => Some(*node),
         There::Nothing | There::Stale(_) => to_be_made(&subject.server.permit, &path, &me),
         There::Else => None,
     };
     if let Some(socket) = socket {
         let way = way_to(&path);
-        findings.extend(
-            subject
-                .people
-                .iter()
-                .map(|person| connects(subject, person, &socket, &way)),
-        );
+        for person in &subject.people {
+            connects(subject, person, &socket, &way, report);
+        }
     }
-    findings
 }
 
-fn unseen(address: &Address, folder: &Path, error: &io::Error) -> Finding {
+fn unseen(address: &Address, folder: &Path, error: &io::Error, report: &mut Findings) {
     let folder = folder.display();
     match error.kind() {
-        ErrorKind::NotFound => Finding::red(
-            format!("the folder {folder} of {address} is not there"),
-            format!("mkdir {folder}; systemd: RuntimeDirectory="),
+        ErrorKind::NotFound => report.red(
+            words!("the folder {folder} of {address} is not there"),
+            words!("mkdir {folder}; systemd: RuntimeDirectory="),
         ),
-        _ => Finding::red(
-            format!("cannot look at {folder}, the folder of {address}: {error}"),
+        _ => report.red(
+            words!("cannot look at {folder}, the folder of {address}: {error}"),
             "check as a user who may enter it, or as root; who starts the program has to be allowed to as well",
         ),
     }
@@ -112,63 +108,59 @@ pub(super) fn look(path: &Path) -> There {
     }
 }
 
-fn of_folder(folder: &Node, there: &There, me: &Person) -> Vec<Finding> {
+fn of_folder(folder: &Node, there: &There, me: &Person, report: &mut Findings) {
     let path = folder.path.display();
-    let mut findings = Vec::new();
     if folder.mode & OTHERS_WRITE != 0 && folder.mode & STICKY == 0 {
-        findings.push(Finding::red(
-            format!("everybody may replace the socket: {path} can be written by all"),
-            format!("chmod o-w {path}"),
-        ));
+        report.red(
+            words!("everybody may replace the socket: {path} can be written by all"),
+            words!("chmod o-w {path}"),
+        );
     }
     if !matches!(there, There::Listening(..)) && !me.may(WRITE | RUN, folder) {
-        findings.push(Finding::red(
-            format!(
+        report.red(
+            words!(
                 "{} cannot make a socket in {path} ({})",
                 me.name,
                 folder.described()
             ),
-            format!(
+            words!(
                 "start it as {}, or: chown {} {path}",
                 name_of(folder.uid),
                 me.name
             ),
-        ));
+        );
     }
-    findings
 }
 
-fn state(address: &Address, there: &There, folder: &Node, me: &Person) -> Finding {
+fn state(address: &Address, there: &There, folder: &Node, me: &Person, report: &mut Findings) {
     match there {
-        There::Nothing => {
-            Finding::green(format!("{address} is not there yet, and made at the start"))
-        }
-        There::Else => Finding::red(
-            format!("{address} is no socket, and no start replaces it"),
+        There::Nothing => report.green(words!("{address} is not there yet, and made at the start")),
+        There::Else => report.red(
+            words!("{address} is no socket, and no start replaces it"),
             "remove what is there, or choose another path",
         ),
-        There::Listening(node, inode) => Finding::green(format!(
+        There::Listening(node, inode) => report.green(words!(
             "{address} is listened on by {} ({})",
             listening::holder(*inode, node.uid),
             node.described()
         )),
         There::Stale(node) => {
-            let what = format!(
+            let what = words!(
                 "{address} is a socket on which nobody listens ({})",
                 node.described()
             );
             let is_theirs = me.uid != 0 && me.uid != node.uid && me.uid != folder.uid;
             match is_theirs && (folder.mode & STICKY != 0 || !me.may(WRITE | RUN, folder)) {
-                true => Finding::red(
-                    format!("{what}, and {} may not remove it", me.name),
-                    format!(
+                true => report.red(
+                    words!("{what}, and {} may not remove it", me.name),
+                    words!(
                         "as {} or root: rm {}",
                         name_of(node.uid),
                         node.path.display()
                     ),
                 ),
-                false => Finding::yellow(
-                    format!("{what}: whoever made it was killed"),
+                false => report.yellow(
+                    words!("{what}: whoever made it was killed"),
                     "start the program, which takes it over",
                 ),
             }
@@ -193,7 +185,7 @@ fn to_be_made(permit: &Permit, path: &Path, me: &Person) -> Option<Node> {
     // What the usual umask of 022 leaves of 0660, unless a group is named.
     let usual = if group.is_some() { 0o660 } else { 0o640 };
     Some(Node {
-        path: path.to_owned(),
+        path: path.to_owned().leak(),
         mode: permit.mode.unwrap_or(usual),
         uid: user.unwrap_or(me.uid),
         gid: group.unwrap_or(own_group),
@@ -202,61 +194,64 @@ fn to_be_made(permit: &Permit, path: &Path, me: &Person) -> Option<Node> {
 }
 
 /// Whether somebody could connect to a socket at the end of that way.
-pub(super) fn connects(subject: &Subject, person: &Person, socket: &Node, way: &[Node]) -> Finding {
+pub(super) fn connects(
+    subject: &Subject,
+    person: &Person,
+    socket: &Node,
+    way: &[Node],
+    report: &mut Findings,
+) {
     let (name, path) = (&person.name, socket.path.display());
     if let Some(folder) = person.stopped_at(way) {
         return subject.refused(
-            format!(
+            words!(
                 "{name} cannot enter {} ({})",
                 folder.path.display(),
                 folder.described()
             ),
-            format!(
+            words!(
                 "chmod o+x {}, or choose a folder below /run",
                 folder.path.display()
             ),
+            report,
         );
     }
     match person.may(WRITE, socket) {
-        true => Finding::green(format!("{name} may connect to {path}")),
+        true => report.green(words!("{name} may connect to {path}")),
         false => subject.refused(
-            format!(
+            words!(
                 "{name} may not connect to {path} ({}): \"Permission denied\", a 502 or 503",
                 socket.described()
             ),
-            format!(
+            words!(
                 "--socket-owner :{}, which gives the socket to its group (php-fpm: listen.group and listen.mode)",
                 person.group()
             ),
+            report,
         ),
     }
 }
 
-fn of_tcp(subject: &Subject, address: &Address, tcp: SocketAddr) -> Vec<Finding> {
-    let mut findings = Vec::new();
+fn of_tcp(subject: &Subject, address: &Address, tcp: SocketAddr, report: &mut Findings) {
     if let Err(error) = refuse_public(address, !subject.server.allow.is_empty()) {
-        findings.push(Finding::red(
-            error.to_string(),
-            "listen on 127.0.0.1 or a unix socket",
-        ));
+        report.red(words!("{error}"), "listen on 127.0.0.1 or a unix socket");
     }
     if tcp.port() < 1024
         && tcp.port() != 0
         && Person::of_process("self").is_some_and(|me| me.uid != 0)
     {
-        findings.push(Finding::yellow(
-            format!("{address}: only root may listen on a port below 1024"),
+        report.yellow(
+            words!("{address}: only root may listen on a port below 1024"),
             "choose a higher one",
-        ));
+        );
     }
-    findings.push(match listening::at_port(tcp) {
-        Some((uid, inode)) => Finding::green(format!(
+    match listening::at_port(tcp) {
+        Some((uid, inode)) => report.green(words!(
             "{address} is listened on by {}",
             listening::holder(inode, uid)
         )),
-        None => Finding::green(format!("nobody listens on {address} yet")),
-    });
-    findings
+        None => report.green(words!("nobody listens on {address} yet")),
+    }
 }
 
 #[cfg(test)]
@@ -266,7 +261,7 @@ mod tests {
 
     fn node(mode: u32, uid: u32) -> Node {
         Node {
-            path: "/run/x".into(),
+            path: Path::new("/run/x"),
             mode,
             uid,
             gid: uid,
@@ -276,15 +271,18 @@ mod tests {
 
     fn person(uid: u32) -> Person {
         Person {
-            name: "ada".into(),
+            name: "ada",
             uid,
-            groups: vec![uid],
+            groups: vec![uid].leak(),
         }
     }
 
     #[test]
     fn a_stale_socket_is_taken_over_unless_it_is_somebody_elses() {
         let address: Address = "unix:/run/x/s".parse().unwrap();
+        let judged = |there: &There, folder: &Node, me: &Person| {
+            Findings::one(|report| state(&address, there, folder, me, report)).level
+        };
         for (owner, folder, who, level) in [
             (1, node(0o755, 1), 1, Level::Yellow),
             (2, node(0o1777, 0), 1, Level::Red),
@@ -293,10 +291,10 @@ mod tests {
             (2, node(0o755, 2), 0, Level::Yellow),
         ] {
             let there = There::Stale(node(0o660, owner));
-            assert_eq!(state(&address, &there, &folder, &person(who)).level, level);
+            assert_eq!(judged(&there, &folder, &person(who)), level);
         }
         assert_eq!(
-            state(&address, &There::Else, &node(0o755, 1), &person(1)).level,
+            judged(&There::Else, &node(0o755, 1), &person(1)),
             Level::Red
         );
     }
@@ -304,7 +302,11 @@ mod tests {
     #[test]
     fn a_folder_that_cannot_be_seen_may_be_there() {
         let address: Address = "unix:/run/x/s".parse().unwrap();
-        let of = |kind: ErrorKind| unseen(&address, Path::new("/run/x"), &kind.into()).what;
+        let of = |kind: ErrorKind| {
+            let look =
+                |report: &mut Findings| unseen(&address, Path::new("/run/x"), &kind.into(), report);
+            Findings::one(look).what
+        };
         assert!(of(ErrorKind::NotFound).ends_with("is not there"));
         assert!(of(ErrorKind::PermissionDenied).starts_with("cannot look at /run/x"));
     }

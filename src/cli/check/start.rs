@@ -1,87 +1,93 @@
 //! How the program would be started from here with these flags, and why so.
 
-use super::{Finding, Subject, apache, htaccess, text_of};
+use super::{Findings, Subject, apache, htaccess, text_of};
+use crate::cli::words::{Words, words};
 use crate::net::Origin;
 
 const PROXIED: &str = "beside it is a .htaccess by which Apache's mod_proxy_fcgi connects to it: it is started on its own, and listens";
 const MOD_FASTCGI: &str =
     "beside it is a .htaccess, and Apache's mod_fastcgi is on, which starts it";
 
-pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
-    let mut findings = Vec::new();
+pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     if subject.is_this {
         let (origin, notes) = subject
             .facts
             .decide(&subject.server.listen, subject.options.http());
         let given = subject.options.named(&["listen", "http"]);
-        findings.push(Finding::green(started_here(&origin, &given)));
-        findings.extend(notes.into_iter().map(|note| {
-            Finding::yellow(
-                note,
+        report.green(started_here(&origin, &given));
+        for note in notes {
+            report.yellow(
+                note.leak(),
                 "leave out what is ignored, or start the program another way",
-            )
-        }));
+            );
+        }
     }
     let beside = subject.site().join(".htaccess");
     if !beside.exists() {
-        return findings;
+        return;
     }
     let text = text_of(&beside).unwrap_or_default();
-    let is_proxied = htaccess::is_proxied(&text, &subject.name());
-    findings.push(match () {
-        () if is_proxied => Finding::green(PROXIED),
-        () if apache::has("fastcgi") == Some(true) => Finding::green(MOD_FASTCGI),
+    let is_proxied = htaccess::is_proxied(text, &subject.name());
+    match () {
+        () if is_proxied => report.green(PROXIED),
+        () if apache::has("fastcgi") == Some(true) => report.green(MOD_FASTCGI),
         () => behind_apache(
             apache::has("fcgid"),
             apache::has("cgid"),
             apache::has("cgi"),
+            report,
         ),
-    });
-    findings
+    }
 }
 
-fn started_here(origin: &Origin, given: &[String]) -> String {
+fn started_here(origin: &Origin, given: &[String]) -> Words {
     let given = given.join(", ");
     match origin {
         Origin::Inherited => {
             "as by mod_fcgid, mod_fastcgi, lighttpd or spawn-fcgi: fd 0 is a listening socket, which wins over all else"
-                .into()
         }
-        Origin::Cgi => "as CGI, one request: GATEWAY_INTERFACE and REQUEST_METHOD are set".into(),
+        Origin::Cgi => "as CGI, one request: GATEWAY_INTERFACE and REQUEST_METHOD are set",
         Origin::Systemd(fds) => {
-            format!("by systemd with {} sockets: LISTEN_FDS is for this process", fds.len())
+            words!(
+                "by systemd with {} sockets: LISTEN_FDS is for this process",
+                fds.len()
+            )
         }
-        Origin::Listen(_) => format!("as a server of its own that a web server connects to: {given}"),
-        Origin::Http(address) => format!("for trying out, by http on {address}: {given}"),
+        Origin::Listen(_) => {
+            words!("as a server of its own that a web server connects to: {given}")
+        }
+        Origin::Http(address) => words!("for trying out, by http on {address}: {given}"),
         Origin::Terminal => {
-            "for trying out: fd 0 is a terminal and no address is given; a web server starts it with a socket on fd 0".into()
+            "for trying out: fd 0 is a terminal and no address is given; a web server starts it with a socket on fd 0"
         }
         Origin::Nothing => {
             "from here it would serve nothing and end (fd 0 is no listening socket, no address is given); a web server \
              starts it with a socket on fd 0"
-                .into()
         }
     }
 }
 
 /// Debian names a file for each module that is on; elsewhere nobody knows.
-fn behind_apache(fcgid: Option<bool>, cgid: Option<bool>, cgi: Option<bool>) -> Finding {
+fn behind_apache(
+    fcgid: Option<bool>,
+    cgid: Option<bool>,
+    cgi: Option<bool>,
+    report: &mut Findings,
+) {
     let here = "beside it is a .htaccess";
     match (fcgid, cgid.unwrap_or(false) || cgi.unwrap_or(false)) {
-        (None, _) => Finding::green(format!(
+        (None, _) => report.green(words!(
             "{here}: Apache starts it by mod_fcgid, or once a request as CGI where that is not loaded"
         )),
-        (Some(true), _) => Finding::green(format!(
+        (Some(true), _) => report.green(words!(
             "{here}, and Apache's mod_fcgid is on: it starts processes as they are needed, one request each at a time"
         )),
-        (Some(false), true) => Finding::yellow(
-            format!(
-                "{here}, and Apache's mod_fcgid is off: the program runs once a request as CGI"
-            ),
+        (Some(false), true) => report.yellow(
+            words!("{here}, and Apache's mod_fcgid is off: the program runs once a request as CGI"),
             "a2enmod fcgid, and restart Apache",
         ),
-        (Some(false), false) => Finding::red(
-            format!(
+        (Some(false), false) => report.red(
+            words!(
                 "{here}, and Apache's mod_fcgid and mod_cgid are off: it may send visitors the program itself"
             ),
             "a2enmod fcgid, and restart Apache",
@@ -102,7 +108,10 @@ mod tests {
             (Some(false), Some(true), Level::Yellow),
             (Some(false), Some(false), Level::Red),
         ] {
-            assert_eq!(behind_apache(fcgid, cgid, Some(false)).level, level);
+            assert_eq!(
+                Findings::one(|report| behind_apache(fcgid, cgid, Some(false), report)).level,
+                level
+            );
         }
     }
 

@@ -1,7 +1,8 @@
 //! Who started this process: the parents' names and users.
 
 use super::person::{Person, is_web_server};
-use super::{Finding, Subject, text_of};
+use super::{Findings, Subject, text_of};
+use crate::cli::words::{Words, joined, words};
 use std::path::Path;
 
 /// Further up is who started the machine.
@@ -10,22 +11,22 @@ const MOST: usize = 5;
 /// A process on the way up.
 struct Parent {
     pid: u32,
-    name: String,
-    user: String,
+    name: Words,
+    user: Words,
 }
 
-pub(super) fn findings(_: &Subject) -> Vec<Finding> {
+pub(super) fn findings(_: &Subject, report: &mut Findings) {
     let parents = pids().into_iter().map(|pid| Parent {
         pid,
         name: name(pid),
-        user: Person::of_process(&pid.to_string()).map_or("?".into(), |person| person.name),
+        user: Person::of_process(&pid.to_string()).map_or("?", |person| person.name),
     });
-    vec![judge(&parents.collect::<Vec<Parent>>())]
+    judge(&parents.collect::<Vec<Parent>>(), report);
 }
 
 /// Whom the web server runs as that started us: the nearest parent that is one. Root is nobody's eyes: it sees all.
 pub(super) fn web_server() -> Option<Person> {
-    let pid = pids().into_iter().find(|&pid| is_web_server(&name(pid)))?;
+    let pid = pids().into_iter().find(|&pid| is_web_server(name(pid)))?;
     let person = Person::of_process(&pid.to_string())?;
     (person.uid != 0).then_some(person)
 }
@@ -41,17 +42,18 @@ fn pids() -> Vec<u32> {
     pids
 }
 
-fn judge(parents: &[Parent]) -> Finding {
-    let told = parents.iter().map(|parent| {
-        format!(
+fn judge(parents: &[Parent], report: &mut Findings) {
+    let mut told = parents.iter().map(|parent| {
+        words!(
             "{} (process {}, of {})",
-            parent.name, parent.pid, parent.user
+            parent.name,
+            parent.pid,
+            parent.user
         )
     });
-    let told: Vec<String> = told.collect();
     match parents.first() {
-        None => Finding::green("nobody here: the parent is outside of this container"),
-        Some(parent) => Finding::green(format!("{}{}", told.join(" < "), kind(&parent.name))),
+        None => report.green("nobody here: the parent is outside of this container"),
+        Some(parent) => report.green(words!("{}{}", joined(&mut told, " < "), kind(parent.name))),
     }
 }
 
@@ -76,11 +78,11 @@ pub(super) fn parent_of(process: &str) -> Option<u32> {
     line.trim().parse().ok()
 }
 
-pub(super) fn name(pid: u32) -> String {
+pub(super) fn name(pid: u32) -> Words {
     let name = text_of(Path::new(&format!("/proc/{pid}/comm"))).unwrap_or_default();
     match name.trim_end() {
-        "" => "?".into(),
-        name => name.into(),
+        "" => "?",
+        name => words!("{name}"),
     }
 }
 
@@ -90,19 +92,20 @@ mod tests {
 
     #[test]
     fn the_nearest_parent_comes_first() {
-        let parent = |pid, name: &str, user: &str| Parent {
-            pid,
-            name: name.into(),
-            user: user.into(),
-        };
-        let found = judge(&[
+        let parent = |pid, name, user| Parent { pid, name, user };
+        let parents = [
             parent(7, "lighttpd", "www-data"),
             parent(1, "systemd", "root"),
-        ]);
+        ];
+        let found = Findings::one(|report| judge(&parents, report));
         let expected = "lighttpd (process 7, of www-data) < systemd (process 1, of root): lighttpd starts it by itself \
                         (bin-path)";
         assert_eq!(found.what, expected);
-        assert!(judge(&[]).what.starts_with("nobody"));
+        assert!(
+            Findings::one(|report| judge(&[], report))
+                .what
+                .starts_with("nobody")
+        );
     }
 
     #[test]

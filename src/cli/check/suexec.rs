@@ -1,7 +1,8 @@
 //! The owners of the program and of its folder: suexec starts a program only if both belong to the site's user and group.
 
 use super::person::{Node, name_of};
-use super::{Finding, Subject};
+use super::{Findings, Subject};
+use crate::cli::words::words;
 use std::path::Path;
 
 /// Where Debian and Red Hat have it.
@@ -12,36 +13,37 @@ const PLACES: [&str; 4] = [
     "/usr/local/apache2/bin/suexec",
 ];
 
-pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     let is_here = PLACES.iter().any(|place| Path::new(place).exists());
     // A host that lets its users write one starts their programs as them, as a rule.
     if !is_here && !subject.site().join(".htaccess").exists() {
-        return Vec::new();
+        return;
     }
-    match (Node::at(&subject.file), Node::at(subject.folder())) {
-        (Ok(file), Ok(folder)) if !file.is_folder => judge(&file, &folder).into_iter().collect(),
-        _ => Vec::new(),
+    if let (Ok(file), Ok(folder)) = (Node::at(&subject.file), Node::at(subject.folder()))
+        && !file.is_folder
+    {
+        judge(&file, &folder, report);
     }
 }
 
-fn judge(file: &Node, folder: &Node) -> Option<Finding> {
+fn judge(file: &Node, folder: &Node, report: &mut Findings) {
     if (file.uid, file.gid) == (folder.uid, folder.gid) {
-        return None;
+        return;
     }
-    let owner = |node: &Node| format!("{} (group {})", name_of(node.uid), node.gid);
-    Some(Finding::yellow(
-        format!(
+    let owner = |node: &Node| words!("{} (group {})", name_of(node.uid), node.gid);
+    report.yellow(
+        words!(
             "it belongs to {}, and its folder to {}: suexec refuses that, \"target uid/gid mismatch\"",
             owner(file),
             owner(folder)
         ),
-        format!(
+        words!(
             "where suexec starts it: chown {}:{} {}",
             folder.uid,
             folder.gid,
             file.path.display()
         ),
-    ))
+    )
 }
 
 #[cfg(test)]
@@ -51,18 +53,19 @@ mod tests {
     #[test]
     fn both_have_to_be_of_one_user_and_group() {
         let node = |uid, gid| Node {
-            path: "/srv/app.fcgi".into(),
+            path: Path::new("/srv/app.fcgi"),
             mode: 0o755,
             uid,
             gid,
             is_folder: false,
         };
-        assert_eq!(judge(&node(1000, 1000), &node(1000, 1000)), None);
+        let judged = |file, folder| Findings::of(|report| judge(&file, &folder, report));
+        assert_eq!(judged(node(1000, 1000), node(1000, 1000)), []);
         for (file, folder) in [
             (node(33, 1000), node(1000, 1000)),
             (node(1000, 33), node(1000, 1000)),
         ] {
-            let found = judge(&file, &folder).unwrap();
+            let found = judged(file, folder)[0];
             assert!(found.what.contains("suexec refuses"), "{found:?}");
             assert!(found.remedy.contains("chown 1000:1000 /srv/app.fcgi"));
         }

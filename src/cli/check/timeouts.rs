@@ -2,7 +2,9 @@
 //! whether the log says why.
 
 use super::apache::{configuration, text_of_all, values};
-use super::{Finding, Subject, apache};
+use super::{Findings, Subject, apache};
+use crate::cli::flags::seconds_of;
+use crate::cli::words::{Words, words};
 use crate::limits::Limits;
 use std::time::Duration;
 
@@ -35,25 +37,22 @@ enum Kind {
     Kept,
 }
 
-pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     let limits = &subject.server.limits;
     let mut theirs = Vec::new();
     if subject.server.listen.is_empty() {
         let text = configuration();
         if subject.site().join(".htaccess").exists() || apache::has("fcgid") == Some(true) {
-            theirs.push(Theirs::read("FcgidIOTimeout", 40, Kind::Answer, &text));
+            theirs.push(Theirs::read("FcgidIOTimeout", 40, Kind::Answer, text));
         }
     } else {
         let text = text_of_all(&NGINX);
-        theirs.push(Theirs::read(
-            "fastcgi_read_timeout",
-            60,
-            Kind::Answer,
-            &text,
-        ));
+        theirs.push(Theirs::read("fastcgi_read_timeout", 60, Kind::Answer, text));
         theirs.push(Theirs::read("keepalive_timeout", 60, Kind::Kept, ""));
     }
-    theirs.iter().map(|theirs| judge(limits, theirs)).collect()
+    for theirs in &theirs {
+        judge(limits, theirs, report);
+    }
 }
 
 impl Theirs {
@@ -72,55 +71,55 @@ impl Theirs {
         self.seen.map_or(self.default, |(least, _)| least)
     }
 
-    fn described(&self) -> String {
+    fn described(&self) -> Words {
         let Theirs { directive, .. } = self;
         match self.seen {
-            None => format!("{directive} (its default: {} s)", self.default),
-            Some((least, _)) => format!("{directive} {least} s"),
+            None => words!("{directive} (its default: {} s)", self.default),
+            Some((least, _)) => words!("{directive} {least} s"),
         }
     }
 }
 
-fn judge(limits: &Limits, theirs: &Theirs) -> Finding {
+fn judge(limits: &Limits, theirs: &Theirs, report: &mut Findings) {
     let (most, described) = (Duration::from_secs(theirs.least()), theirs.described());
     match theirs.kind {
-        Kind::Kept if limits.idle_timeout <= most => Finding::yellow(
-            format!(
+        Kind::Kept if limits.idle_timeout <= most => report.yellow(
+            words!(
                 "idle-timeout {} s is not above nginx's upstream {described}: a request may come just as we close, a 502",
-                limits.idle_timeout.as_secs_f64()
+                seconds_of(limits.idle_timeout)
             ),
-            format!("--idle-timeout {}", theirs.least() * 2),
+            words!("--idle-timeout {}", theirs.least() * 2),
         ),
-        Kind::Kept => Finding::green(format!(
+        Kind::Kept => report.green(words!(
             "idle-timeout {} s is above nginx's upstream {described}",
-            limits.idle_timeout.as_secs_f64()
+            seconds_of(limits.idle_timeout)
         )),
         Kind::Answer if !limits.timeout.is_zero() && limits.timeout + SOONER > most => {
-            Finding::yellow(
-                format!(
+            report.yellow(
+                words!(
                     "the web server gives up by {described} before timeout {} s does: its error page, and no line of ours",
-                    limits.timeout.as_secs_f64()
+                    seconds_of(limits.timeout)
                 ),
-                format!(
+                words!(
                     "raise {} to {}, or lower --timeout",
                     theirs.directive,
                     (limits.timeout + SOONER).as_secs()
                 ),
             )
         }
-        Kind::Answer if limits.write_timeout >= most => Finding::yellow(
-            format!(
+        Kind::Answer if limits.write_timeout >= most => report.yellow(
+            words!(
                 "write-timeout {} s is not below {described}: the web server gives up first, and no line of ours says why",
-                limits.write_timeout.as_secs_f64()
+                seconds_of(limits.write_timeout)
             ),
-            format!(
+            words!(
                 "write-timeout {}, as a flag or in the settings file",
                 (theirs.least() * 3 / 4).max(1)
             ),
         ),
-        Kind::Answer => Finding::green(format!(
+        Kind::Answer => report.green(words!(
             "write-timeout {} s is below {described}; an answer that is silent for longer is the web server's error page",
-            limits.write_timeout.as_secs_f64()
+            seconds_of(limits.write_timeout)
         )),
     }
 }
@@ -156,11 +155,8 @@ mod tests {
                 timeout: secs(timeout),
                 ..Limits::default()
             };
-            judge(
-                &limits,
-                &Theirs::read("FcgidIOTimeout", 40, Kind::Answer, text),
-            )
-            .level
+            let theirs = Theirs::read("FcgidIOTimeout", 40, Kind::Answer, text);
+            Findings::one(|report| judge(&limits, &theirs, report)).level
         };
         assert_eq!(of(30, 0, ""), Level::Green);
         assert_eq!(of(40, 0, ""), Level::Yellow);
@@ -172,11 +168,8 @@ mod tests {
                 idle_timeout: secs(idle),
                 ..Limits::default()
             };
-            judge(
-                &limits,
-                &Theirs::read("keepalive_timeout", 60, Kind::Kept, ""),
-            )
-            .level
+            let theirs = Theirs::read("keepalive_timeout", 60, Kind::Kept, "");
+            Findings::one(|report| judge(&limits, &theirs, report)).level
         };
         assert_eq!((kept(120), kept(60)), (Level::Green, Level::Yellow));
     }

@@ -2,9 +2,10 @@
 //! to it. Called by [`text`](super::text).
 
 use super::{Site, Upstream, in_regex, in_shell};
+use crate::cli::words::{Words, joined, words};
 
 /// An alias whose addresses are the program's; or, where it is connected to, `ProxyPass`.
-pub(super) fn text(site: &Site) -> String {
+pub(super) fn text(site: &Site) -> Words {
     match site.upstream() {
         Some(upstream) => proxy_pass(site, &upstream),
         None => script_alias(site),
@@ -12,14 +13,14 @@ pub(super) fn text(site: &Site) -> String {
 }
 
 /// Every file of that kind is a program, and what is behind its name its path.
-pub(super) fn addhandler(site: &Site) -> String {
+pub(super) fn addhandler(site: &Site) -> Words {
     let path = site.path();
     let folder = site.folder();
     let folder = super::plain(&folder.to_string_lossy());
     let name = site.file_name();
-    let ending = ending(&name);
-    let pattern = in_regex(&ending);
-    format!(
+    let ending = ending(name);
+    let pattern = in_regex(ending);
+    words!(
         r#"# Apache starts {path} by mod_fcgid, and addresses that begin with its own go to it: /{name}/news.
 {DEBIAN}
 # The folder must be the DocumentRoot, or lie below it.
@@ -36,10 +37,10 @@ pub(super) fn addhandler(site: &Site) -> String {
 }
 
 /// A folder with files that Apache serves itself, to whom the program lets pass: one that answers as authorizer.
-pub(super) fn authorizer(site: &Site) -> String {
+pub(super) fn authorizer(site: &Site) -> Words {
     let (path, place) = (site.path(), guarded_place(site));
     let numbers = fcgid_numbers(site);
-    format!(
+    words!(
         r#"# Apache asks {path} by mod_fcgid who may see {place}, and serves the files itself. The program has to
 # answer as authorizer: a page says no, and 200 yes.
 {DEBIAN}# a2enmod auth_basic.
@@ -67,28 +68,28 @@ pub(super) fn authorizer(site: &Site) -> String {
 }
 
 /// What is guarded, if nothing was said.
-pub(super) fn guarded_place(site: &Site) -> String {
+pub(super) fn guarded_place(site: &Site) -> Words {
     match site.mount {
-        "" => "/members".to_owned(),
+        "" => "/members",
         mount => super::plain(mount),
     }
 }
 
 /// `.fcgi`; a whole name that has none.
-pub(super) fn ending(name: &str) -> String {
+pub(super) fn ending(name: &str) -> Words {
     match name.rsplit_once('.') {
-        Some((_, ending)) => format!(".{ending}"),
-        None => name.to_owned(),
+        Some((_, ending)) => words!(".{ending}"),
+        None => words!("{name}"),
     }
 }
 
 /// A place of the site that is the program's, whatever files there are.
-pub(super) fn wrapper(site: &Site) -> String {
+pub(super) fn wrapper(site: &Site) -> Words {
     let path = site.path();
     let place = place(site);
     let program = wrapped_program(site);
     let words = wrapped_words(site);
-    format!(
+    words!(
         r#"# Apache starts {path} by mod_fcgid, and addresses below {place} go to it.
 {DEBIAN}
 <Location "{place}">
@@ -104,16 +105,16 @@ pub(super) fn wrapper(site: &Site) -> String {
 }
 
 /// mod_fcgid divides the line at its blanks.
-pub(super) fn wrapped_program(site: &Site) -> String {
+pub(super) fn wrapped_program(site: &Site) -> Words {
     let path = site.path();
     match path.contains(char::is_whitespace) {
-        true => format!("\\\"{path}\\\""),
+        true => words!("\\\"{path}\\\""),
         false => path,
     }
 }
 
 /// What a wrapper passes to the program. mod_fcgid gives a process one request at a time, and counts them itself.
-pub(super) fn wrapped_words(site: &Site) -> String {
+pub(super) fn wrapped_words(site: &Site) -> Words {
     let rooted = Site {
         mount: if site.mount.is_empty() {
             "/"
@@ -124,12 +125,14 @@ pub(super) fn wrapped_words(site: &Site) -> String {
     };
     // Behind --workers N, which counts for nothing.
     let words = rooted.arguments(0).split_off(2);
-    let words = words.iter().map(|word| format!(" {}", in_shell(word)));
-    words.collect()
+    joined(
+        &mut words.iter().map(|word| words!(" {}", in_shell(word))),
+        "",
+    )
 }
 
 /// A place of the site that is handed on to a program that somebody else has started.
-pub(super) fn sethandler(site: &Site) -> String {
+pub(super) fn sethandler(site: &Site) -> Words {
     let place = place(site);
     let upstream = site.upstream_or_default();
     let (head, url, divided) = (proxied_head(site, &upstream), url(&upstream), divided(site));
@@ -140,7 +143,7 @@ pub(super) fn sethandler(site: &Site) -> String {
         }
         _ => "",
     };
-    format!(
+    words!(
         r#"{head}{about}<Proxy "{url}">
     ProxySet{parameters}
 </Proxy>
@@ -154,15 +157,14 @@ pub(super) fn sethandler(site: &Site) -> String {
 }
 
 /// What the program is reached under, and the path below it, of the path as Apache has decoded and cleaned it.
-fn divided(site: &Site) -> String {
+fn divided(site: &Site) -> Words {
     if site.mount.is_empty() {
         return r#"    ProxyFCGISetEnvIf "true" PATH_INFO "%{REQUEST_URI}"
     ProxyFCGISetEnvIf "true" SCRIPT_NAME ""
-"#
-        .to_owned();
+"#;
     }
-    let pattern = in_regex(&super::plain(site.mount));
-    format!(
+    let pattern = in_regex(super::plain(site.mount));
+    words!(
         r#"    # These divide it; (?s): a line break (%0A) may be in it. The last is for the mount itself, asked for without slash.
     ProxyFCGISetEnvIf "%{{REQUEST_URI}} =~ m|^({pattern})|" SCRIPT_NAME "$1"
     ProxyFCGISetEnvIf "%{{REQUEST_URI}} =~ m|^{pattern}((?s:/.*))$|" PATH_INFO "$1"
@@ -181,35 +183,35 @@ const ALLOWED: &str = "    \
     Require all granted
 ";
 
-fn place(site: &Site) -> String {
+fn place(site: &Site) -> Words {
     match site.mount {
-        "" => "/".to_owned(),
+        "" => "/",
         mount => super::plain(mount),
     }
 }
 
 /// A line of settings for the mount itself, asked for without its slash.
-fn about_mount(site: &Site) -> String {
+fn about_mount(site: &Site) -> Words {
     let (mount, name) = (super::plain(site.mount), site.file_name());
-    format!(
+    words!(
         "# {mount} itself, without a slash, arrives as a path of the root; a line `mount {mount}` in .ht.{name} says what is meant.\n"
     )
 }
 
 /// mod_fcgid's numbers. It takes none of them in `<Directory>`.
-fn limits(site: &Site) -> String {
+fn limits(site: &Site) -> Words {
     let (body, numbers) = (site.body_limit(), fcgid_numbers(site));
-    format!(
+    words!(
         "# mod_fcgid answers 500 to a larger request body without asking the program; it lets 131072 bytes through unless set.\n\
          FcgidMaxRequestLen {body}\n{numbers}"
     )
 }
 
-fn fcgid_numbers(site: &Site) -> String {
+fn fcgid_numbers(site: &Site) -> Words {
     let name = site.file_name();
     let (patience, processes) = (fcgid_patience(site), fcgid_processes(site));
     let settings = site.as_settings();
-    format!(
+    words!(
         r#"{patience}{processes}# A process that had no request for so long is ended, down to three of them (FcgidMinProcessesPerClass).
 FcgidIdleTimeout 300
 
@@ -220,9 +222,9 @@ FcgidIdleTimeout 300
     )
 }
 
-fn fcgid_patience(site: &Site) -> String {
+fn fcgid_patience(site: &Site) -> Words {
     match site.patience() {
-        Some(seconds) => format!(
+        Some(seconds) => words!(
             "# How long the program may be silent, and a request may take, or mod_fcgid answers 500.\n# {}\n\
              FcgidIOTimeout {seconds}\n\
              FcgidBusyTimeout {}\n",
@@ -230,19 +232,21 @@ fn fcgid_patience(site: &Site) -> String {
             // Its own default: a shorter one would end long downloads.
             seconds.max(300)
         ),
-        None => "\
+        None => {
+            "\
             # mod_fcgid answers 500 when the program is silent for 40 s (FcgidIOTimeout), and ends a process whose request\n\
             # takes 300 s (FcgidBusyTimeout). --timeout has both agree with the program.\n"
-            .to_owned(),
+        }
     }
 }
 
-fn fcgid_processes(site: &Site) -> String {
+fn fcgid_processes(site: &Site) -> Words {
     match site.processes {
-        0 => "\
+        0 => {
+            "\
             # It starts 100 processes of the program at most (FcgidMaxProcessesPerClass); --processes says how many.\n"
-            .to_owned(),
-        processes => format!(
+        }
+        processes => words!(
             "# The most processes, and so the most requests at once. No line `processes` in the program's own settings: each\n\
              # of these would be the parent of as many again.\n\
              FcgidMaxProcessesPerClass {processes}\n"
@@ -250,13 +254,13 @@ fn fcgid_processes(site: &Site) -> String {
     }
 }
 
-fn script_alias(site: &Site) -> String {
+fn script_alias(site: &Site) -> Words {
     let path = site.path();
     let name = site.file_name();
     let folder = site.folder();
     let folder = super::plain(&folder.to_string_lossy());
     let alias = match site.mount {
-        "" => format!(
+        "" => words!(
             "# The slash at the end makes the address's path PATH_INFO, and SCRIPT_NAME empty.\n\
              ScriptAlias \"/\" \"{path}/\"\n\n\
              # Files that Apache serves itself (above ScriptAlias, for the first one that fits is taken):\n\
@@ -264,10 +268,10 @@ fn script_alias(site: &Site) -> String {
         ),
         mount => {
             let mount = super::plain(mount);
-            format!("ScriptAlias \"{mount}\" \"{path}\"\n{}", about_mount(site))
+            words!("ScriptAlias \"{mount}\" \"{path}\"\n{}", about_mount(site))
         }
     };
-    format!(
+    words!(
         r#"# Apache starts {path} by mod_fcgid, and addresses below {place} go to it.
 {DEBIAN}
 {alias}
@@ -284,13 +288,13 @@ fn script_alias(site: &Site) -> String {
     )
 }
 
-fn proxied_head(site: &Site, upstream: &Upstream) -> String {
+fn proxied_head(site: &Site, upstream: &Upstream) -> Words {
     let path = site.path();
     let place = place(site);
     let start = site.how_to_start("Apache", std::slice::from_ref(upstream));
     let others = site.about_others();
     let body = proxied_body(site);
-    format!(
+    words!(
         "# Apache connects to {path} by mod_proxy_fcgi, and addresses below {place} go to it.\n\
          # Debian: a2enmod proxy_fcgi. Put this into <VirtualHost> of a file in /etc/apache2/sites-available.\n\
          {start}{others}\
@@ -309,13 +313,13 @@ fn proxied_body(site: &Site) -> &'static str {
     }
 }
 
-fn proxy_pass(site: &Site, upstream: &Upstream) -> String {
+fn proxy_pass(site: &Site, upstream: &Upstream) -> Words {
     let (head, url) = (proxied_head(site, upstream), url(upstream));
     let (parameters, about) = parameters(site);
     let (place, mount) = (place(site), super::plain(site.mount));
     let divided = divided(site);
     // Not ProxyPass in <Location>: that comes before any other, so that no line could take files out of it.
-    format!(
+    words!(
         r#"{head}# Addresses that Apache answers itself (above ProxyPass, for the first one that fits is taken):
 #ProxyPass "{mount}/static/" "!"
 
@@ -328,44 +332,49 @@ fn proxy_pass(site: &Site, upstream: &Upstream) -> String {
     )
 }
 
-fn url(upstream: &Upstream) -> String {
+fn url(upstream: &Upstream) -> Words {
     match upstream {
-        Upstream::Unix(socket) => format!("unix:{socket}|fcgi://localhost/"),
-        Upstream::Tcp(..) => format!("fcgi://{}/", upstream.authority()),
+        Upstream::Unix(socket) => words!("unix:{socket}|fcgi://localhost/"),
+        Upstream::Tcp(..) => words!("fcgi://{}/", upstream.authority()),
     }
 }
 
 /// For ProxyPass or ProxySet, and sentences on it.
-fn parameters(site: &Site) -> (String, String) {
-    let mut words = " flushpackets=on".to_owned();
-    let mut about =
-        "# flushpackets hands each piece of an answer on at once; else it waits until 64 KiB are there or the answer is whole.\n"
-            .to_owned();
-    match site.patience() {
-        Some(seconds) => {
-            words += &format!(" timeout={seconds}");
-            about += &format!("# timeout: {}\n", site.about_patience());
-        }
-        None => {
-            about += "# Apache answers 504 when the program is silent for longer than Timeout. --timeout has both agree.\n";
-        }
-    }
-    if site.keepalive {
-        words += &format!(" enablereuse=on ttl={}", site.kept().as_secs().max(1));
-        about += "\
+fn parameters(site: &Site) -> (Words, Words) {
+    let about = "# flushpackets hands each piece of an answer on at once; else it waits until 64 KiB are there or the answer is whole.\n";
+    let (timeout, about_timeout) = match site.patience() {
+        Some(seconds) => (
+            words!(" timeout={seconds}"),
+            words!("# timeout: {}\n", site.about_patience()),
+        ),
+        None => (
+            "",
+            "# Apache answers 504 when the program is silent for longer than Timeout. --timeout has both agree.\n",
+        ),
+    };
+    let (reuse, about_reuse) = match site.keepalive {
+        true => (
+            words!(" enablereuse=on ttl={}", site.kept().as_secs().max(1)),
+            "\
             # enablereuse keeps connections to the program open, one for each thread of Apache at most. One that was idle for\n\
-            # ttl is not used again: it is closed before the program does (--idle-timeout).\n";
-    } else {
-        about += "# --keepalive adds enablereuse, which keeps connections to the program open.\n";
-    }
-    (words, about)
+            # ttl is not used again: it is closed before the program does (--idle-timeout).\n",
+        ),
+        false => (
+            "",
+            "# --keepalive adds enablereuse, which keeps connections to the program open.\n",
+        ),
+    };
+    (
+        words!(" flushpackets=on{timeout}{reuse}"),
+        words!("{about}{about_timeout}{about_reuse}"),
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn for_listen(listen: &[&str], keepalive: bool) -> String {
+    fn for_listen(listen: &[&str], keepalive: bool) -> Words {
         let listen: Vec<String> = listen.iter().map(|&address| address.to_owned()).collect();
         text(&Site {
             keepalive,

@@ -1,21 +1,22 @@
 //! Caddy, which only connects, in the two forms that it has for FastCGI. Called by [`text`](super::text).
 
 use super::{Site, Upstream, plain};
+use crate::cli::words::{Words, joined, words};
 
 /// `reverse_proxy` with the FastCGI transport: every address, or those below the mount.
-pub(super) fn text(site: &Site) -> String {
+pub(super) fn text(site: &Site) -> Words {
     let upstreams = site.upstreams_or_default();
     let (addresses, health, body) = (addresses(&upstreams), health(&upstreams), body(site));
     let patience = patience(site, "        ");
-    let block = match (site.mount, &*patience) {
-        ("", "") => format!(
+    let block = match (site.mount, patience) {
+        ("", "") => words!(
             r#"{body}# The program stands at the root: the whole path is PATH_INFO.
 reverse_proxy {addresses} {{
 {health}    transport fastcgi
 }}
 "#
         ),
-        ("", _) => format!(
+        ("", _) => words!(
             r#"{body}# The program stands at the root: the whole path is PATH_INFO.
 reverse_proxy {addresses} {{
 {health}    transport fastcgi {{
@@ -25,7 +26,7 @@ reverse_proxy {addresses} {{
         ),
         (mount, _) => handled(
             mount,
-            &format!(
+            words!(
                 r#"{body}reverse_proxy {addresses} {{
 {health}    transport fastcgi {{
         # What the program is reached under: SCRIPT_NAME ends behind it, and PATH_INFO begins.
@@ -37,12 +38,12 @@ reverse_proxy {addresses} {{
             ),
         ),
     };
-    format!("{}{block}", head(site, &upstreams))
+    words!("{}{block}", head(site, &upstreams))
 }
 
 /// The form that is meant for PHP: the path is in REQUEST_URI alone, where the program finds it. SCRIPT_NAME is the
 /// file's, unless it is set: to the mount, below which the path goes on.
-pub(super) fn php(site: &Site) -> String {
+pub(super) fn php(site: &Site) -> Words {
     let upstreams = site.upstreams_or_default();
     let (addresses, health, body) = (addresses(&upstreams), health(&upstreams), body(site));
     let patience = patience(site, "    ");
@@ -50,13 +51,13 @@ pub(super) fn php(site: &Site) -> String {
     let folder = site.folder();
     let folder = plain(&folder.to_string_lossy());
     let env = match site.mount {
-        "" => String::new(),
-        mount => format!(
+        "" => "",
+        mount => words!(
             "    # Else it is the file's name.\n    env SCRIPT_NAME \"{}\"\n",
             plain(mount)
         ),
     };
-    let block = format!(
+    let block = words!(
         r#"{body}root * "{folder}"
 php_fastcgi {addresses} {{
     # Every address goes to the program; `try_files {{path}} {file}` leaves those to file_server that are files.
@@ -68,9 +69,9 @@ php_fastcgi {addresses} {{
     );
     let block = match site.mount {
         "" => block,
-        mount => handled(mount, &block),
+        mount => handled(mount, block),
     };
-    format!(
+    words!(
         r#"{head}# In this form Caddy has to find the program below a root. With a file_server visitors could download it then: leave
 # that out, or write: file_server {{ hide {file} .ht* }}
 {block}"#,
@@ -80,9 +81,9 @@ php_fastcgi {addresses} {{
 
 /// The block, for the addresses below the mount alone. Without `handle` its root would be the whole site's: of two in one
 /// site the last counts (Caddy 2.6), and a `file_server` would hand out the program.
-fn handled(mount: &str, block: &str) -> String {
-    let block: String = block.lines().map(|line| format!("    {line}\n")).collect();
-    format!("{}handle @fcgi {{\n{block}}}\n", matcher(mount))
+fn handled(mount: &str, block: &str) -> Words {
+    let block: String = block.lines().map(|line| words!("    {line}\n")).collect();
+    words!("{}handle @fcgi {{\n{block}}}\n", matcher(mount))
 }
 
 /// Other programs, if there are several addresses, and when they are asked.
@@ -100,36 +101,35 @@ fn health(upstreams: &[Upstream]) -> &'static str {
 }
 
 /// Caddy waits without end unless told.
-fn patience(site: &Site, indent: &str) -> String {
+fn patience(site: &Site, indent: &str) -> Words {
     match site.patience() {
-        Some(seconds) => format!(
+        Some(seconds) => words!(
             "{indent}# {}\n{indent}read_timeout {seconds}s\n",
             site.about_patience()
         ),
-        None => String::new(),
+        None => "",
     }
 }
 
 /// Caddy takes a body of any size unless told.
-fn body(site: &Site) -> String {
+fn body(site: &Site) -> Words {
     match site.max_body {
-        u64::MAX => String::new(),
-        _ => format!(
+        u64::MAX => "",
+        _ => words!(
             "# A larger one is cut off here; the program would answer it with 413.\nrequest_body {{\n    max_size {}\n}}\n",
             site.body_limit()
         ),
     }
 }
 
-fn addresses(upstreams: &[Upstream]) -> String {
-    let addresses: Vec<String> = upstreams.iter().map(address).collect();
-    addresses.join(" ")
+fn addresses(upstreams: &[Upstream]) -> Words {
+    joined(&mut upstreams.iter().map(address), " ")
 }
 
-fn head(site: &Site, upstreams: &[Upstream]) -> String {
+fn head(site: &Site, upstreams: &[Upstream]) -> Words {
     let path = site.path();
     let start = site.how_to_start("Caddy", upstreams);
-    format!(
+    words!(
         "# Caddy connects to {path}. Inside the block of its site:\n\
          {start}\
          # A unix socket is for the program's own user: start it as Caddy's, or with --socket-owner :caddy (its\n\
@@ -140,15 +140,15 @@ fn head(site: &Site, upstreams: &[Upstream]) -> String {
 }
 
 /// Names the addresses below the mount `@fcgi`.
-fn matcher(mount: &str) -> String {
+fn matcher(mount: &str) -> Words {
     let mount = plain(mount);
-    format!("@fcgi path \"{mount}\" \"{mount}/*\"\n")
+    words!("@fcgi path \"{mount}\" \"{mount}/*\"\n")
 }
 
 /// A unix socket has three slashes there: `unix/` and the path.
-fn address(upstream: &Upstream) -> String {
+fn address(upstream: &Upstream) -> Words {
     match upstream {
-        Upstream::Unix(path) => format!("\"unix/{path}\""),
+        Upstream::Unix(path) => words!("\"unix/{path}\""),
         Upstream::Tcp(..) => upstream.authority(),
     }
 }

@@ -3,26 +3,27 @@
 //! [`text`](super::text).
 
 use super::{Site, Upstream, in_shell, plain};
+use crate::cli::words::{Words, words};
 
-pub(super) fn text(site: &Site) -> String {
+pub(super) fn text(site: &Site) -> Words {
     let upstream = site.upstream_or_default();
     let host = match &upstream {
-        Upstream::Unix(socket) => socket.clone(),
+        Upstream::Unix(socket) => socket,
         Upstream::Tcp(..) => upstream.authority(),
     };
     let (head, kind) = match site.upstream() {
-        Some(_) => (connects_head(site, &upstream), "host".to_owned()),
+        Some(_) => (connects_head(site, &upstream), "host"),
         None => {
             let command = site.command(&upstream);
-            let kind = format!("interpreter\nsource!1!interpreter = {command}");
-            (starts_head(site, &host), kind)
+            let kind = words!("interpreter\nsource!1!interpreter = {command}");
+            (starts_head(site, host), kind)
         }
     };
     let place = match site.mount {
-        "" => "/".to_owned(),
+        "" => "/",
         mount => plain(mount),
     };
-    format!(
+    words!(
         r#"{head}# In cherokee.conf; cherokee-admin shows it as an information source and a rule. The numbers must be free.
 source!1!type = {kind}
 source!1!nick = {name}
@@ -47,21 +48,21 @@ vserver!1!rule!500!handler!balancer!source!1 = 1
     )
 }
 
-fn patience(site: &Site) -> String {
+fn patience(site: &Site) -> Words {
     match site.patience() {
-        Some(seconds) => format!(
+        Some(seconds) => words!(
             "# {}\nvserver!1!rule!500!timeout = {seconds}\n",
             site.about_patience()
         ),
-        None => String::new(),
+        None => "",
     }
 }
 
-fn connects_head(site: &Site, upstream: &Upstream) -> String {
+fn connects_head(site: &Site, upstream: &Upstream) -> Words {
     let path = site.path();
     let start = site.how_to_start("Cherokee", std::slice::from_ref(upstream));
     let others = site.about_others();
-    format!(
+    words!(
         "# Cherokee connects to {path}.\n\
          {start}{others}\
          # On a unix socket Cherokee's user must be allowed to write.\n"
@@ -70,26 +71,27 @@ fn connects_head(site: &Site, upstream: &Upstream) -> String {
 
 /// Not in /tmp, where Cherokee's own wizards put it: Cherokee connects to a socket that is there already, and in /tmp
 /// anybody can have put one.
-fn starts_head(site: &Site, socket: &str) -> String {
+fn starts_head(site: &Site, socket: &str) -> Words {
     let path = site.path();
-    let mut head = format!(
-        "# Cherokee starts {path} when it cannot connect to it.\n\
-         # The program makes {socket}: the folder must be there, and Cherokee's user be allowed to write to it.\n"
-    );
-    if in_shell(&path) != path {
-        head.push_str(
+    let will_not = match in_shell(path) == path {
+        true => "",
+        false => {
             "# It will not: Cherokee looks for a file of the command's first word, quotes and all. Move the program to a\n\
-             # path of letters and digits.\n",
-        );
-    }
-    head
+             # path of letters and digits.\n"
+        }
+    };
+    words!(
+        "# Cherokee starts {path} when it cannot connect to it.\n\
+         # The program makes {socket}: the folder must be there, and Cherokee's user be allowed to write to it.\n\
+         {will_not}"
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn for_listen(program: &str, listen: &[&str]) -> String {
+    fn for_listen(program: &str, listen: &[&str]) -> Words {
         let listen: Vec<String> = listen.iter().map(|&address| address.to_owned()).collect();
         text(&Site {
             mount: "/app",

@@ -4,11 +4,12 @@
 //! up to 20 MB, where the code is the same. Called by [`text`](super::text).
 
 use super::{Site, Upstream, in_shell, plain};
+use crate::cli::words::{Words, words};
 
-pub(super) fn text(site: &Site) -> String {
+pub(super) fn text(site: &Site) -> Words {
     let path = site.path();
     let place = match site.mount {
-        "" => "/".to_owned(),
+        "" => "/",
         mount => plain(mount),
     };
     let about_mount = match site.mount {
@@ -19,7 +20,7 @@ pub(super) fn text(site: &Site) -> String {
         Some(upstream) => {
             let start = site.how_to_start("h2o", std::slice::from_ref(&upstream));
             let others = site.about_others();
-            let head = format!(
+            let head = words!(
                 "# h2o connects to {path}. Inside the entry of its host:\n\
                  {start}{others}\
                  # A unix socket is for the program's own user: start it as h2o's, or with --socket-owner :www-data (its\n\
@@ -31,20 +32,20 @@ pub(super) fn text(site: &Site) -> String {
             let words = site.arguments(site.processes);
             let words: String = words
                 .iter()
-                .map(|word| format!(" {}", in_shell(word)))
+                .map(|word| words!(" {}", in_shell(word)))
                 .collect();
-            let command = format!("exec {}{words}", in_shell(&path));
-            let head = format!(
+            let command = words!("exec {}{words}", in_shell(path));
+            let head = words!(
                 "# h2o starts {path}, once, at its own start. Inside the entry of its host:\n\
                  # When the program crashes h2o 2.2 does not start it again: better start it by systemd and add --listen.\n"
             );
             (
                 head,
-                format!("        fastcgi.spawn: \"{}\"\n", in_yaml(&command)),
+                words!("        fastcgi.spawn: \"{}\"\n", in_yaml(command)),
             )
         }
     };
-    format!(
+    words!(
         r#"{head}{about_mount}# h2o gathers a body until it is whole, and answers 503 when the program is silent for 30 s, unless fastcgi.timeout.io
 # says more. --timeout has both agree.
 {body}# h2o opens a connection for each request. Let it: with fastcgi.timeout.keepalive h2o 2.2 crashes, on a unix socket,
@@ -58,40 +59,40 @@ pub(super) fn text(site: &Site) -> String {
 }
 
 /// A limit that has no place here: it is that of all hosts.
-fn body(site: &Site) -> String {
+fn body(site: &Site) -> Words {
     match site.max_body {
-        u64::MAX => String::new(),
-        _ => format!(
+        u64::MAX => "",
+        _ => words!(
             "# At the top of h2o's file, for all hosts: limit-request-body: {}\n",
             site.body_limit()
         ),
     }
 }
 
-fn patience(site: &Site) -> String {
+fn patience(site: &Site) -> Words {
     match site.patience() {
-        Some(seconds) => format!(
+        Some(seconds) => words!(
             "        # {}\n        fastcgi.timeout.io: {}\n",
             site.about_patience(),
             seconds * 1000
         ),
-        None => String::new(),
+        None => "",
     }
 }
 
-fn connects(upstream: &Upstream) -> String {
+fn connects(upstream: &Upstream) -> Words {
     match upstream {
         Upstream::Unix(path) => {
-            format!("        fastcgi.connect:\n          port: \"{path}\"\n          type: unix\n")
+            words!("        fastcgi.connect:\n          port: \"{path}\"\n          type: unix\n")
         }
-        Upstream::Tcp(host, port) => format!(
+        Upstream::Tcp(host, port) => words!(
             "        fastcgi.connect:\n          host: \"{host}\"\n          port: {port}\n          type: tcp\n"
         ),
     }
 }
 
 /// Between double quotes a backslash and a quote are written with a backslash.
-fn in_yaml(text: &str) -> String {
+fn in_yaml(text: &str) -> Words {
     super::escaped(text, "\\\"")
 }
 
@@ -99,7 +100,7 @@ fn in_yaml(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn for_site(listen: &[&str], mount: &str) -> String {
+    fn for_site(listen: &[&str], mount: &str) -> Words {
         let listen: Vec<String> = listen.iter().map(|&address| address.to_owned()).collect();
         text(&Site {
             mount,

@@ -2,8 +2,9 @@
 //! [`text`](super::text).
 
 use super::{Site, Upstream, in_regex, plain};
+use crate::cli::words::{Words, joined, words};
 
-pub(super) fn text(site: &Site) -> String {
+pub(super) fn text(site: &Site) -> Words {
     let upstreams = site.upstreams_or_default();
     let path = site.path();
     let name = site.short_name();
@@ -14,21 +15,21 @@ pub(super) fn text(site: &Site) -> String {
     let (servers, patience) = (servers(site, &upstreams), patience(site));
     let (split, about_split) = match site.mount {
         "" => (
-            "^()(/.*)$".to_owned(),
+            "^()(/.*)$",
             "The program stands at the root: all of the path is PATH_INFO.",
         ),
         mount => (
             // Between single quotes everything is itself, and no quote may be.
-            format!("^({})(/.*)?$", in_regex(&plain(mount)).replace('\'', ".")),
+            words!("^({})(/.*)?$", in_regex(plain(mount)).replace('\'', ".")),
             "What the program is reached under becomes SCRIPT_NAME, the rest PATH_INFO.",
         ),
     };
     let rule = match site.mount {
-        "" => format!("#default_backend {name}"),
+        "" => words!("#default_backend {name}"),
         mount => {
             let mount = plain(mount);
             // `path-info` splits the decoded path: with `path` alone /%61pp/x would be nobody's.
-            format!(
+            words!(
                 "#use_backend {name} if {{ path,url_dec \"{mount}\" }} || {{ path,url_dec -m beg \"{mount}/\" }}"
             )
         }
@@ -41,7 +42,7 @@ pub(super) fn text(site: &Site) -> String {
     } else {
         (CLOSED, "")
     };
-    format!(
+    words!(
         r#"# HAProxy connects to {path}.
 {start}# A unix socket is for the program's own user: start it as HAProxy's, or with --socket-owner :haproxy (its group), or
 # each request is a 503. So it is, too, where haproxy.cfg has a `chroot` (Debian's does): HAProxy looks for the socket
@@ -70,43 +71,43 @@ backend {name}
     )
 }
 
-fn servers(site: &Site, upstreams: &[Upstream]) -> String {
+fn servers(site: &Site, upstreams: &[Upstream]) -> Words {
     let (name, at_once) = (site.short_name(), site.at_once());
     if let [upstream] = upstreams {
         let address = address(upstream);
-        return format!("    server {name} {address} proto fcgi maxconn {at_once}\n");
+        return words!("    server {name} {address} proto fcgi maxconn {at_once}\n");
     }
-    let mut lines = "    \
+    let about = "    \
         # The one with the fewest requests. `check` connects to each every 2 s: three refusals, and it is left out until\n    \
         # it takes two again. Until then whom it refuses goes to another (redispatch).\n    \
         balance leastconn\n    \
-        option redispatch 1\n"
-        .to_owned();
-    for (number, upstream) in (1..).zip(upstreams) {
+        option redispatch 1\n";
+    let mut servers = (1..).zip(upstreams).map(|(number, upstream)| {
         let address = address(upstream);
-        lines += &format!(
+        words!(
             "    server {name}{number} {address} proto fcgi maxconn {at_once} check inter 2s fall 3 rise 2\n"
-        );
-    }
-    lines
+        )
+    });
+    words!("{about}{}", joined(&mut servers, ""))
 }
 
-fn address(upstream: &Upstream) -> String {
+fn address(upstream: &Upstream) -> Words {
     match upstream {
-        Upstream::Unix(socket) => format!("\"unix@{socket}\""),
+        Upstream::Unix(socket) => words!("\"unix@{socket}\""),
         Upstream::Tcp(..) => upstream.authority(),
     }
 }
 
-fn patience(site: &Site) -> String {
+fn patience(site: &Site) -> Words {
     match site.patience() {
-        Some(seconds) => format!(
+        Some(seconds) => words!(
             "    # {}\n    timeout server {seconds}s\n",
             site.about_patience()
         ),
-        None => "    \
+        None => {
+            "    \
             # HAProxy answers 504 when the program is silent for longer than `timeout server` of `defaults`.\n"
-            .to_owned(),
+        }
     }
 }
 
@@ -122,7 +123,7 @@ const KEPT: &str = "    # HAProxy's default, too.
 mod tests {
     use super::*;
 
-    fn for_site(mount: &str, keepalive: bool) -> String {
+    fn for_site(mount: &str, keepalive: bool) -> Words {
         let listen = ["unix:/run/app.sock".to_owned()];
         text(&Site {
             workers: 8,

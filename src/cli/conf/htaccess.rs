@@ -3,15 +3,16 @@
 
 use super::apache::{ending, wrapped_program, wrapped_words};
 use super::{Site, escaped, in_regex, plain};
+use crate::cli::words::{Words, joined, words};
 
 /// By the program's own name, in ways that guides leave out.
-pub(super) fn text(site: &Site) -> String {
+pub(super) fn text(site: &Site) -> Words {
     let path = site.path();
     let name = site.file_name();
     let base = base(site);
     // mod_rewrite takes it as it is then.
-    let (pattern, target) = (in_regex(&name), escaped(&name, "$%"));
-    format!(
+    let (pattern, target) = (in_regex(name), escaped(name, "$%"));
+    words!(
         r#"# .htaccess beside {path}: every address that is not a file goes to the program.
 # It has the program's name; under another one this has to be printed anew, or each request is a 500 (AH00124).
 # The server has to allow this file its directives: AllowOverride FileInfo Options (or All) for the folder.
@@ -57,23 +58,23 @@ RewriteRule "^(.*)$" "{target}/$1" [QSA,L]
 
 {limits}# Settings of the program: one a line (workers 2) in a file .ht.{name} beside it; Apache never serves .ht*.
 "#,
-        denied = denied(&name),
+        denied = denied(name),
         limits = limits(site)
     )
 }
 
 /// By the file's ending, as guides have it.
-pub(super) fn addhandler(site: &Site) -> String {
+pub(super) fn addhandler(site: &Site) -> Words {
     let (path, name) = (site.path(), site.file_name());
-    let ending = ending(&name);
-    let pattern = in_regex(&ending);
-    let target = escaped(&name, "$%");
+    let ending = ending(name);
+    let pattern = in_regex(ending);
+    let target = escaped(name, "$%");
     let by_ending = match ending.starts_with('.') {
-        true => format!("        AddHandler fcgid-script {ending}\n"),
+        true => words!("        AddHandler fcgid-script {ending}\n"),
         // AddHandler knows endings alone.
-        false => String::new(),
+        false => "",
     };
-    format!(
+    words!(
         r#"# .htaccess beside {path}, in the shape that guides have: any file that ends in {ending} is a program.
 # Plain `conf htaccess` does more: %3F or %25 in a path, which are a 403 and a 400 here, CGI where mod_fcgid is
 # missing, and any folder without RewriteBase.
@@ -109,17 +110,17 @@ pub(super) fn addhandler(site: &Site) -> String {
 
 {limits}# Settings of the program: one a line (workers 2) in a file .ht.{name} beside it; Apache never serves .ht*.
 "#,
-        denied = denied(&name),
+        denied = denied(name),
         base = plain(site.mount),
         limits = limits(site)
     )
 }
 
 /// For a program that lies elsewhere: nothing of it is in a folder that is served.
-pub(super) fn wrapper(site: &Site) -> String {
+pub(super) fn wrapper(site: &Site) -> Words {
     let (path, name) = (site.path(), site.file_name());
     let (program, words) = (wrapped_program(site), wrapped_words(site));
-    format!(
+    words!(
         r#"# .htaccess of a folder whose addresses are the program's, {path}. It had better lie elsewhere: what is not
 # served nobody can download, nor what lies beside it. It has to be mod_fcgid's.
 # The server has to allow this file its directives: AllowOverride FileInfo Options (or All) for the folder; else each
@@ -153,7 +154,7 @@ Options +ExecCGI
 {denied}{limits}# Flags of the program stand behind its name above, or as settings in a file .ht.{name} beside it: one a line
 # (max-body 1000000).
 "#,
-        denied = denied(&name),
+        denied = denied(name),
         limits = limits(&site.without_told())
     )
 }
@@ -161,15 +162,12 @@ Options +ExecCGI
 /// What lies beside the program and is for nobody. A file's name alone counts in FilesMatch, and a program's own address may
 /// have such a name: `<If>` looks whether there is a file. `Require all denied` would need AllowOverride AuthConfig, which
 /// many hosts do not give; what is used here FileInfo allows, and it holds in a folder that has its own RewriteEngine.
-fn denied(name: &str) -> String {
+fn denied(name: &str) -> Words {
     let program = in_regex(name);
-    let mut text =
-        "# Other files are served as they stand. Not these, here and in folders below; add what else is nobody's business.\n"
-            .to_owned();
-    for (what, names) in [
+    let kinds = [
         (
             "Hidden ones, copies of programs, what editors leave.",
-            &*format!(r"\..*|{program}.+|.*\.f?cgi.+|.*~|#.*#"),
+            words!(r"\..*|{program}.+|.*\.f?cgi.+|.*~|#.*#"),
         ),
         (
             "Databases and logs, with what goes with them: -wal, .1, .gz.",
@@ -183,8 +181,9 @@ fn denied(name: &str) -> String {
             "Backups and half an upload.",
             r".*\.(bak|old|orig|new|swp|tmp|part)(\.(\d+|[gx]z|bz2|zip))*",
         ),
-    ] {
-        text += &format!(
+    ];
+    let mut refused = kinds.into_iter().map(|(what, names)| {
+        words!(
             r#"# {what}
 <FilesMatch "(?i)^(?!{program}$)({names})$">
     <If "-f %{{REQUEST_FILENAME}}">
@@ -192,26 +191,31 @@ fn denied(name: &str) -> String {
     </If>
 </FilesMatch>
 "#
-        );
-    }
-    text + r#"# What is in a hidden folder.
-<If "-f %{REQUEST_FILENAME} && -z %{PATH_INFO} && %{REQUEST_URI} =~ m#/\.(?!well-known/)#">
+        )
+    });
+    words!(
+        r#"# Other files are served as they stand. Not these, here and in folders below; add what else is nobody's business.
+{}# What is in a hidden folder.
+<If "-f %{{REQUEST_FILENAME}} && -z %{{PATH_INFO}} && %{{REQUEST_URI}} =~ m#/\.(?!well-known/)#">
     Redirect 403 "/"
 </If>
 
-"#
+"#,
+        joined(&mut refused, "")
+    )
 }
 
 /// Nothing of mod_fcgid's is allowed in `.htaccess`.
-fn limits(site: &Site) -> String {
+fn limits(site: &Site) -> Words {
     let patience = match site.patience() {
-        Some(seconds) => format!(
+        Some(seconds) => words!(
             "# For --timeout, FcgidIOTimeout and FcgidBusyTimeout have to be {seconds} or more: ask the host.\n"
         ),
-        None => "# A program that is silent for longer than FcgidIOTimeout (40 s unless set) is a 500, too.\n"
-            .to_owned(),
+        None => {
+            "# A program that is silent for longer than FcgidIOTimeout (40 s unless set) is a 500, too.\n"
+        }
     };
-    format!(
+    words!(
         "# Only the server's own configuration can change this: mod_fcgid answers 500 to a request body above FcgidMaxRequestLen\n\
          # (131072 bytes unless set), and the program never hears of it.\n\
          {patience}{}",
@@ -221,11 +225,12 @@ fn limits(site: &Site) -> String {
 
 /// Apache 2.4.71 finds the folder's address by itself: at the root, below it, and in `/~user/`. A wrong one is a 404 for
 /// every request, as is the guides' `RewriteBase /` in a folder below the root.
-fn base(site: &Site) -> String {
+fn base(site: &Site) -> Words {
     match site.mount {
-        "" => "# If the program is asked for under its path on the disk (404), the host needs the folder's address: RewriteBase /\n"
-            .to_owned(),
-        mount => format!(
+        "" => {
+            "# If the program is asked for under its path on the disk (404), the host needs the folder's address: RewriteBase /\n"
+        }
+        mount => words!(
             "# The address of this folder. Apache finds it by itself on most hosts; a wrong one is a 404.\n\
              RewriteBase \"{}/\"\n",
             super::plain(mount)
@@ -238,7 +243,7 @@ mod tests {
 
     use super::*;
 
-    fn for_program(program: &str) -> String {
+    fn for_program(program: &str) -> Words {
         text(&Site::sample(program, &[]))
     }
 

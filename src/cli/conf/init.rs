@@ -1,25 +1,26 @@
 //! An init script, for a system without systemd and supervisor. Called by [`text`](super::text).
 
 use super::{Site, WEB_USER, in_shell};
+use crate::cli::words::{Words, words};
 
 /// The program makes its socket and removes it, and takes over one that a crash has left: the script never removes one.
 /// `start-stop-daemon` is used where it is as Debian's, since that starts nothing in between; else `su`, which waits for
 /// what it has started.
-pub(super) fn text(site: &Site) -> String {
+pub(super) fn text(site: &Site) -> Words {
     let (path, name, file) = (site.path(), site.short_name(), site.file_name());
     let upstream = site.upstream_or_default();
-    let listen = in_shell(&upstream.listen());
+    let listen = in_shell(upstream.listen());
     let folder = match site.own_folder() {
-        Some(folder) => in_shell(&folder),
-        None => String::new(),
+        Some(folder) => in_shell(folder),
+        None => "",
     };
-    let program = in_shell(&path);
+    let program = in_shell(path);
     let arguments = site.arguments(site.processes);
-    let arguments: Vec<String> = arguments.iter().map(|word| in_shell(word)).collect();
+    let arguments: Vec<Words> = arguments.iter().map(|word| in_shell(word)).collect();
     let longest = site.last_wait(10);
     let tries = longest * 10;
     let arguments = arguments.join(" ");
-    format!(
+    words!(
         r#"#!/bin/sh
 # {path} where neither systemd nor supervisor starts it: /etc/init.d/{name} (mode 755). Then, on Debian:
 #   update-rc.d {name} defaults && /etc/init.d/{name} start

@@ -1,18 +1,19 @@
 //! lighttpd, which starts the program or only connects to it. Called by [`text`](super::text).
 
 use super::{Site, Upstream, in_regex, in_shell, plain};
+use crate::cli::words::{Words, joined, words};
 
 /// Every address is rewritten to the program's.
-pub(super) fn text(site: &Site) -> String {
+pub(super) fn text(site: &Site) -> Words {
     let name = site.short_name();
-    let server = server(site, &format!("/{name}.fcgi"), "");
-    let mount = in_regex(&plain(site.mount));
+    let server = server(site, words!("/{name}.fcgi"), "");
+    let mount = in_regex(plain(site.mount));
     // The mount itself, too, asked for without its slash.
     let bare = if mount.is_empty() { "" } else { "|\\?.*|" };
     whole(
         site,
         "\"mod_rewrite\", \"mod_fastcgi\"",
-        &format!(
+        words!(
             r#"{server}
 # These go to the program, with SCRIPT_NAME /{name}.fcgi and the path as PATH_INFO. Files that lighttpd serves
 # itself come before: "^(/static($|/.*))$" => "$1",
@@ -25,38 +26,38 @@ url.rewrite-once = (
 }
 
 /// Addresses that begin so are the program's: with the mount, or with its name if there is none.
-pub(super) fn prefix(site: &Site) -> String {
-    let named = format!("/{}", site.short_name());
+pub(super) fn prefix(site: &Site) -> Words {
+    let named = words!("/{}", site.short_name());
     let site = &Site {
         mount: match site.mount {
-            "" => &named,
+            "" => named,
             mount => mount,
         },
         ..*site
     };
     let place = plain(site.mount);
-    let (server, pattern) = (server(site, &place, ""), in_regex(&place));
+    let (server, pattern) = (server(site, place, ""), in_regex(place));
     // By what does not fit: nothing in which a byte is not UTF-8 fits (lighttpd 1.4.69), and a path may have one.
     whole(
         site,
         "\"mod_fastcgi\"",
-        &format!(
+        words!(
             "# The prefix alone would take {place}xyz too.\n$HTTP[\"url\"] !~ \"^{pattern}[^/]\" {{\n{server}}}\n"
         ),
     )
 }
 
 /// All addresses are the program's.
-pub(super) fn root(site: &Site) -> String {
+pub(super) fn root(site: &Site) -> Words {
     let fix = "        # Else the first part of the path would be SCRIPT_NAME.\n        \
                  \"fix-root-scriptname\" => \"enable\",\n";
-    whole(site, "\"mod_fastcgi\"", &server(site, "/", fix))
+    whole(site, "\"mod_fastcgi\"", server(site, "/", fix))
 }
 
 /// A folder with files that lighttpd serves itself, to whom the program lets pass: one that answers as authorizer.
-pub(super) fn authorizer(site: &Site) -> String {
+pub(super) fn authorizer(site: &Site) -> Words {
     let place = super::apache::guarded_place(site);
-    let more = format!(
+    let more = words!(
         "        # Asked for each file below {place}, which lighttpd serves once it answers 200. Any other answer is the\n        \
          # visitor's as it is: a 403, or a redirect to a login. Headers Variable-NAME are not shown.\n        \
          \"mode\" => \"authorizer\",\n        \
@@ -65,15 +66,16 @@ pub(super) fn authorizer(site: &Site) -> String {
     );
     // What is guarded is not what the program is reached under.
     let guard = &Site { mount: "", ..*site };
-    let server = server(guard, &format!("{place}/"), &more);
-    let what = format!("it is asked who may see {place}");
-    head(guard, &what) + &loaded("\"mod_fastcgi\"", &server)
+    let server = server(guard, words!("{place}/"), more);
+    let what = words!("it is asked who may see {place}");
+    let (head, loaded) = (head(guard, what), loaded("\"mod_fastcgi\"", server));
+    words!("{head}{loaded}")
 }
 
-fn whole(site: &Site, modules: &str, server: &str) -> String {
-    let head = head(site, &format!("{} goes to it", addresses(site)));
+fn whole(site: &Site, modules: &str, server: &str) -> Words {
+    let head = head(site, words!("{} goes to it", addresses(site)));
     let (loaded, body) = (loaded(modules, server), body(site));
-    format!(
+    words!(
         r#"{head}{loaded}
 {body}# lighttpd takes a request body of any size, and keeps it on disk (server.upload-dirs) until it is whole. It gathers an
 # answer, too, before it hands it on. For answers that come in pieces, and for bodies that are passed on as they come:
@@ -85,15 +87,15 @@ fn whole(site: &Site, modules: &str, server: &str) -> String {
 }
 
 /// `what` is done with the program.
-fn head(site: &Site, what: &str) -> String {
+fn head(site: &Site, what: &str) -> Words {
     match &site.upstreams()[..] {
         [] => starts_head(site, what),
         upstreams => connects_head(site, what, upstreams),
     }
 }
 
-fn loaded(modules: &str, server: &str) -> String {
-    format!(
+fn loaded(modules: &str, server: &str) -> Words {
+    words!(
         r#"
 # Debian: instead of this line, lighty-enable-mod with the same names.
 server.modules += ( {modules} )
@@ -103,29 +105,32 @@ server.modules += ( {modules} )
 }
 
 /// The program at `place`; `more` are further lines of it.
-fn server(site: &Site, place: &str, more: &str) -> String {
+fn server(site: &Site, place: &str, more: &str) -> Words {
     let ways = match &site.upstreams()[..] {
         [] => vec![starts(site)],
         upstreams => upstreams.iter().map(connects).collect(),
     };
-    let entry = |(number, way): (usize, String)| {
+    let entry = |(number, way): (usize, Words)| {
         // Said once is enough.
         let about = if number == 0 { NO_FILES } else { "" };
-        format!(
+        words!(
             "{way}{}{more}{about}        \"check-local\" => \"disable\"\n",
             patience(site)
         )
     };
-    let entries: Vec<String> = ways.into_iter().enumerate().map(entry).collect();
-    let (before, entries) = (several(&entries), entries.join("    ),\n    (\n"));
-    format!("{before}fastcgi.server = ( \"{place}\" =>\n    ((\n{entries}    ))\n)\n")
+    let before = several(ways.len());
+    let entries = joined(
+        &mut ways.into_iter().enumerate().map(entry),
+        "    ),\n    (\n",
+    );
+    words!("{before}fastcgi.server = ( \"{place}\" =>\n    ((\n{entries}    ))\n)\n")
 }
 
 const NO_FILES: &str = "        # Whether there is a file of that name is not looked at before.\n";
 
-fn several(entries: &[String]) -> &'static str {
-    match entries {
-        [_] => "",
+fn several(programs: usize) -> Words {
+    match programs {
+        1 => "",
         _ => {
             "# The one with the fewest requests is asked. One that cannot be reached is passed over, for 1 s unless\n\
              # \"disable-time\" says more.\n"
@@ -134,21 +139,21 @@ fn several(entries: &[String]) -> &'static str {
 }
 
 /// lighttpd waits without end unless told.
-fn patience(site: &Site) -> String {
+fn patience(site: &Site) -> Words {
     match site.patience() {
-        Some(seconds) => format!(
+        Some(seconds) => words!(
             "        # {}\n        \"read-timeout\" => {seconds},\n",
             site.about_patience()
         ),
-        None => String::new(),
+        None => "",
     }
 }
 
 /// In KiB, rounded up: what is above by less the program refuses itself.
-fn body(site: &Site) -> String {
+fn body(site: &Site) -> Words {
     match site.max_body {
-        u64::MAX => String::new(),
-        _ => format!(
+        u64::MAX => "",
+        _ => words!(
             "# In KiB, for all that lighttpd serves: a larger request body is its 413.\nserver.max-request-size = {}\n\n",
             site.body_limit().div_ceil(1024).min(i32::MAX as u64)
         ),
@@ -156,38 +161,36 @@ fn body(site: &Site) -> String {
 }
 
 /// What goes to the program.
-fn addresses(site: &Site) -> String {
+fn addresses(site: &Site) -> Words {
     match site.mount {
-        "" => "every address".to_owned(),
-        mount => format!("every address below {}", plain(mount)),
+        "" => "every address",
+        mount => words!("every address below {}", plain(mount)),
     }
 }
 
-fn starts_head(site: &Site, what: &str) -> String {
+fn starts_head(site: &Site, what: &str) -> Words {
     let path = site.path();
-    let mut head = format!(
+    let will_not = match path.contains(char::is_whitespace) {
+        true => {
+            "# It will not: lighttpd divides bin-path at each blank. Move the program to a path without one.\n"
+        }
+        false => "",
+    };
+    words!(
         "# lighttpd starts {path}, and {what}.\n\
          # What the program logs is lost unless lighttpd is told where to put it:\n\
-         #server.breakagelog = \"/var/log/lighttpd/breakage.log\"\n"
-    );
-    if path.contains(char::is_whitespace) {
-        head.push_str(
-            "# It will not: lighttpd divides bin-path at each blank. Move the program to a path without one.\n",
-        );
-    }
-    head
+         #server.breakagelog = \"/var/log/lighttpd/breakage.log\"\n\
+         {will_not}"
+    )
 }
 
-fn starts(site: &Site) -> String {
+fn starts(site: &Site) -> Words {
     let path = site.path();
     let processes = site.processes.max(1);
     let socket = socket(site);
-    let words: String = site
-        .arguments(0)
-        .iter()
-        .map(|word| format!(" {}", in_shell(word)))
-        .collect();
-    format!(
+    let arguments = site.arguments(0).into_iter();
+    let words = joined(&mut arguments.map(|word| words!(" {}", in_shell(word))), "");
+    words!(
         r#"        # As many as --processes says, each with its own workers; lighttpd starts four unless told otherwise.
         "bin-path" => "{path}{words}",
         "max-procs" => {processes},
@@ -200,7 +203,7 @@ fn starts(site: &Site) -> String {
 
 /// The socket that lighttpd makes. Not in /tmp, as in the guides: lighttpd connects to a socket that is there already,
 /// and in /tmp anybody can have put one.
-fn socket(site: &Site) -> String {
+fn socket(site: &Site) -> Words {
     let name = site.short_name();
     let folder = site.folder();
     let of_the_system = ["/usr", "/opt", "/srv", "/var"]
@@ -208,18 +211,18 @@ fn socket(site: &Site) -> String {
         .any(|place| folder.starts_with(place));
     if of_the_system {
         // Its packages make this folder for the user that it runs as. (Debian, Fedora, Alpine, Arch)
-        format!("/run/lighttpd/{name}.sock")
+        words!("/run/lighttpd/{name}.sock")
     } else {
         // A person's own program is run by a person's own lighttpd.
-        let socket = folder.join(format!("{name}.sock"));
+        let socket = folder.join(words!("{name}.sock"));
         plain(&socket.to_string_lossy())
     }
 }
 
-fn connects_head(site: &Site, what: &str, upstreams: &[Upstream]) -> String {
+fn connects_head(site: &Site, what: &str, upstreams: &[Upstream]) -> Words {
     let path = site.path();
     let start = site.how_to_start("lighttpd", upstreams);
-    format!(
+    words!(
         "# lighttpd connects to {path}, and {what}.\n\
          {start}\
          # A unix socket is for the program's own user: start it as lighttpd's, or with --socket-owner :www-data (its\n\
@@ -227,11 +230,11 @@ fn connects_head(site: &Site, what: &str, upstreams: &[Upstream]) -> String {
     )
 }
 
-fn connects(upstream: &Upstream) -> String {
+fn connects(upstream: &Upstream) -> Words {
     match upstream {
-        Upstream::Unix(path) => format!("        \"socket\" => \"{path}\",\n"),
+        Upstream::Unix(path) => words!("        \"socket\" => \"{path}\",\n"),
         Upstream::Tcp(host, port) => {
-            format!("        \"host\" => \"{host}\",\n        \"port\" => {port},\n")
+            words!("        \"host\" => \"{host}\",\n        \"port\" => {port},\n")
         }
     }
 }
@@ -240,7 +243,7 @@ fn connects(upstream: &Upstream) -> String {
 mod tests {
     use super::*;
 
-    fn for_listen(program: &str, listen: &[&str]) -> String {
+    fn for_listen(program: &str, listen: &[&str]) -> Words {
         let listen: Vec<String> = listen.iter().map(|&address| address.to_owned()).collect();
         text(&Site {
             workers: 8,
@@ -248,7 +251,7 @@ mod tests {
         })
     }
 
-    fn for_program(program: &str) -> String {
+    fn for_program(program: &str) -> Words {
         for_listen(program, &[])
     }
 

@@ -17,6 +17,8 @@ mod spawn_fcgi;
 mod supervisor;
 mod systemd;
 
+use crate::cli::flags::seconds_of;
+use crate::cli::words::{Words, joined, words};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -44,7 +46,7 @@ pub(crate) struct Site<'a> {
     /// The largest body that the program takes; `u64::MAX`: any.
     pub max_body: u64,
     /// What this command line says of these, and nobody has told the program yet: `--timeout`, `30`.
-    pub told: &'a [String],
+    pub told: &'a [Words],
 }
 
 /// How long the program waits, and lets wait.
@@ -74,7 +76,7 @@ impl Waits {
 
 /// The flags that a number here belongs to, for the program's own command line, where `asked` differs from what the
 /// program does `alone`, without them.
-pub(crate) fn told(alone: &Server, asked: &Server) -> Vec<String> {
+pub(crate) fn told(alone: &Server, asked: &Server) -> Vec<Words> {
     let (old, new) = (Waits::of(alone), Waits::of(asked));
     let waits = [
         ("--timeout", old.timeout, new.timeout),
@@ -82,13 +84,15 @@ pub(crate) fn told(alone: &Server, asked: &Server) -> Vec<String> {
         ("--idle-timeout", old.idle, new.idle),
         ("--grace", old.grace, new.grace),
     ];
-    let changed = waits.into_iter().filter(|(_, old, new)| old != new);
-    let mut words: Vec<String> = changed
-        .flat_map(|(flag, _, wait)| [flag.to_owned(), wait.as_secs_f64().to_string()])
-        .collect();
+    let mut words = Vec::new();
+    for (flag, old, new) in waits {
+        if old != new {
+            words.extend([flag, words!("{}", seconds_of(new))]);
+        }
+    }
     let (old, new) = (alone.limits.max_body, asked.limits.max_body);
     if old != new {
-        words.extend(["--max-body".to_owned(), new.to_string()]);
+        words.extend(["--max-body", words!("{new}")]);
     }
     words
 }
@@ -101,7 +105,7 @@ pub(crate) struct Conf {
     pub form: &'static str,
     /// One line on it.
     pub help: &'static str,
-    text: fn(&Site) -> String,
+    text: fn(&Site) -> Words,
 }
 
 /// All of them.
@@ -142,7 +146,7 @@ const fn conf(
     server: &'static str,
     form: &'static str,
     help: &'static str,
-    text: fn(&Site) -> String,
+    text: fn(&Site) -> Words,
 ) -> Conf {
     Conf {
         server,
@@ -156,7 +160,7 @@ const fn conf(
 ///
 /// # Errors
 /// One sentence, for a web server or form that is not in [`CONFS`].
-pub(crate) fn text(server: &str, form: &str, site: &Site) -> Result<String, String> {
+pub(crate) fn text(server: &str, form: &str, site: &Site) -> Result<Words, Words> {
     let mut confs = CONFS.iter().filter(|conf| conf.server == server);
     match (confs.find(|conf| conf.form == form), form) {
         (Some(conf), _) => Ok((conf.text)(site)),
@@ -170,13 +174,13 @@ pub(crate) fn help(name: &str) -> String {
     let mut text =
         format!("Usage: {name} conf SERVER [FORM] [FLAG]...    prints a configuration for it\n");
     for conf in CONFS.iter().filter(|conf| conf.form.is_empty()) {
-        text += &format!("  {:<12} {}\n", conf.server, conf.help);
+        text += words!("  {:<12} {}\n", conf.server, conf.help);
         let forms = forms(conf.server);
         if !forms.is_empty() {
-            text += &format!("    or {}\n", forms.join(", "));
+            text += words!("    or {}\n", forms.join(", "));
         }
     }
-    text += &format!(
+    text += words!(
         "{name} conf apache help tells its forms apart. Flags: --listen for a program\n\
          that somebody else starts, --mount /app, --keepalive for kept connections; and\n\
          what numbers go by: --workers --processes --timeout --write-timeout\n\
@@ -185,13 +189,13 @@ pub(crate) fn help(name: &str) -> String {
     text
 }
 
-fn help_forms(server: &str) -> String {
+fn help_forms(server: &str) -> Words {
     let confs = CONFS.iter().filter(|conf| conf.server == server);
     let line = |conf: &Conf| {
-        let words = format!("conf {server} {}", conf.form);
-        format!("  {words:<24} {}\n", conf.help)
+        let command = words!("conf {server} {}", conf.form);
+        words!("  {command:<24} {}\n", conf.help)
     };
-    confs.map(line).collect()
+    joined(&mut confs.map(line), "")
 }
 
 /// Those that have a name.
@@ -202,21 +206,21 @@ fn forms(server: &str) -> Vec<&'static str> {
     confs.map(|conf| conf.form).collect()
 }
 
-fn unknown(server: &str, form: &str) -> String {
+fn unknown(server: &str, form: &str) -> Words {
     let servers = CONFS.iter().filter(|conf| conf.form.is_empty());
     let servers: Vec<&str> = servers.map(|conf| conf.server).collect();
     let known = servers.join(", ");
     if server.is_empty() {
-        return format!(
+        return words!(
             "conf needs a web server or process manager; write one of {known} behind it"
         );
     }
     if !servers.contains(&server) {
-        return format!("conf knows no {server:?}; write one of {known}");
+        return words!("conf knows no {server:?}; write one of {known}");
     }
     match &forms(server)[..] {
-        [] => format!("conf {server} has no form {form:?}; leave it out"),
-        forms => format!(
+        [] => words!("conf {server} has no form {form:?}; leave it out"),
+        forms => words!(
             "conf {server} has no form {form:?}; leave it out, or write one of {}",
             forms.join(", ")
         ),
@@ -235,26 +239,26 @@ const WEB_USER: &str = "www-data";
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Upstream {
     /// A socket file, an absolute path.
-    Unix(String),
+    Unix(Words),
     /// Host and port; an IPv6 address has no brackets here.
-    Tcp(String, String),
+    Tcp(Words, Words),
 }
 
 impl Upstream {
     /// The same as a value for `--listen`.
-    fn listen(&self) -> String {
+    fn listen(&self) -> Words {
         match self {
-            Upstream::Unix(path) => format!("unix:{path}"),
+            Upstream::Unix(path) => words!("unix:{path}"),
             Upstream::Tcp(..) => self.authority(),
         }
     }
 
     /// `host:port` as it stands in a URL; empty for a socket file.
-    fn authority(&self) -> String {
+    fn authority(&self) -> Words {
         match self {
-            Upstream::Unix(_) => String::new(),
-            Upstream::Tcp(host, port) if host.contains(':') => format!("[{host}]:{port}"),
-            Upstream::Tcp(host, port) => format!("{host}:{port}"),
+            Upstream::Unix(_) => "",
+            Upstream::Tcp(host, port) if host.contains(':') => words!("[{host}]:{port}"),
+            Upstream::Tcp(host, port) => words!("{host}:{port}"),
         }
     }
 }
@@ -281,7 +285,7 @@ impl Site<'_> {
     fn upstream_or_default(&self) -> Upstream {
         let name = self.short_name();
         self.upstream()
-            .unwrap_or_else(|| Upstream::Unix(format!("/run/{name}/{name}.sock")))
+            .unwrap_or_else(|| Upstream::Unix(words!("/run/{name}/{name}.sock")))
     }
 
     fn upstreams_or_default(&self) -> Vec<Upstream> {
@@ -292,16 +296,17 @@ impl Site<'_> {
     }
 
     /// Comments that say how the program is started for a web server that only connects.
-    fn how_to_start(&self, server: &str, upstreams: &[Upstream]) -> String {
+    fn how_to_start(&self, server: &str, upstreams: &[Upstream]) -> Words {
         let who = match upstreams {
             [_] => "Whoever does (systemd, supervisor, a terminal) runs:",
             _ => "Whoever does (systemd, supervisor) runs one for each address:",
         };
-        let mut lines = format!("# {server} does not start the program. {who}\n");
-        for upstream in upstreams {
-            lines += &format!("#   {}\n", self.command(upstream));
-        }
-        lines
+        let commands = upstreams.iter();
+        let mut commands = commands.map(|upstream| words!("#   {}\n", self.command(upstream)));
+        words!(
+            "# {server} does not start the program. {who}\n{}",
+            joined(&mut commands, "")
+        )
     }
 
     /// A comment for a web server that knows a single address, if there are more.
@@ -352,9 +357,9 @@ impl Site<'_> {
     }
 
     /// Said in a comment where the program has a time limit and the web server's goes by it.
-    fn about_patience(&self) -> String {
-        let seconds = self.waits.timeout.as_secs_f64();
-        format!(
+    fn about_patience(&self) -> Words {
+        let seconds = seconds_of(self.waits.timeout);
+        words!(
             "Longer than the program's --timeout ({seconds} s) and what it needs then: its log says which request it was."
         )
     }
@@ -365,16 +370,15 @@ impl Site<'_> {
     }
 
     /// For where no flag can be passed: comments with the lines of settings that the numbers here go by.
-    fn as_settings(&self) -> String {
-        let mut lines = String::new();
-        for words in self.told.chunks(2) {
-            lines += &format!("#   {}\n", words.join(" ").trim_start_matches("--"));
-        }
+    fn as_settings(&self) -> Words {
+        let lines = self.told.chunks(2).map(|words| words.join(" "));
+        let mut lines = lines.map(|line| words!("#   {}\n", line.trim_start_matches("--")));
+        let lines = joined(&mut lines, "");
         if lines.is_empty() {
-            return lines;
+            return "";
         }
         let name = self.file_name();
-        format!("# The numbers here go by these lines, which have to stand in .ht.{name}:\n{lines}")
+        words!("# The numbers here go by these lines, which have to stand in .ht.{name}:\n{lines}")
     }
 
     fn parse_listen(&self, address: &str) -> Option<Upstream> {
@@ -406,63 +410,56 @@ impl Site<'_> {
             .to_path_buf()
     }
 
-    fn path(&self) -> String {
+    fn path(&self) -> Words {
         plain(&self.program.to_string_lossy())
     }
 
     /// The file's name: `app.fcgi`.
-    fn file_name(&self) -> String {
+    fn file_name(&self) -> Words {
         let name = self.program.file_name().unwrap_or_default();
         plain(&name.to_string_lossy())
     }
 
     /// The file's name up to its first dot, of letters, digits, `-` and `_` only: a name for what is named after the
     /// program.
-    fn short_name(&self) -> String {
+    fn short_name(&self) -> Words {
         let name = self.file_name();
         let stem = name.split('.').find(|part| !part.is_empty());
-        stem.unwrap_or("app")
-            .chars()
-            .map(|c| match c {
-                'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' => c,
-                _ => '_',
-            })
-            .collect()
+        let is_other = |c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_';
+        stem.unwrap_or("app").replace(is_other, "_").leak()
     }
 
     /// The command that starts the program for a web server that only connects.
-    fn command(&self, upstream: &Upstream) -> String {
+    fn command(&self, upstream: &Upstream) -> Words {
         let listen = upstream.listen();
-        let mut command = format!(
-            "{} --listen {}{}",
-            in_shell(&self.path()),
-            in_shell(&listen),
+        let words = self.arguments(self.processes).into_iter();
+        let words = joined(&mut words.map(|word| words!(" {}", in_shell(word))), "");
+        words!(
+            "{} --listen {}{}{words}",
+            in_shell(self.path()),
+            in_shell(listen),
             self.access
-        );
-        for word in self.arguments(self.processes) {
-            command += &format!(" {}", in_shell(&word));
-        }
-        command
+        )
     }
 
     /// The words behind the program for whoever passes it a socket and starts it once, or as often as there are to be
     /// processes: then each is one of its own, whatever its settings say.
-    fn arguments(&self, processes: usize) -> Vec<String> {
-        let mut words = vec!["--workers".to_owned(), self.workers.to_string()];
+    fn arguments(&self, processes: usize) -> Vec<Words> {
+        let mut words = vec!["--workers", words!("{}", self.workers)];
         if self.processes > 0 {
-            words.extend(["--processes".to_owned(), processes.to_string()]);
+            words.extend(["--processes", words!("{processes}")]);
         }
         if !self.mount.is_empty() {
-            words.extend(["--mount".to_owned(), plain(self.mount)]);
+            words.extend(["--mount", plain(self.mount)]);
         }
-        words.extend(self.told.iter().cloned());
+        words.extend(self.told);
         words
     }
 
     /// The folder of the socket if that is the program's alone, and therefore nobody else's to make. It is also where
     /// somebody writes out the address that is the usual one.
-    fn own_folder(&self) -> Option<String> {
-        let own = format!("/run/{}", self.short_name());
+    fn own_folder(&self) -> Option<Words> {
+        let own = words!("/run/{}", self.short_name());
         match self.upstream() {
             None => Some(own),
             Some(Upstream::Unix(path)) if Path::new(&path).parent() == Some(Path::new(&own)) => {
@@ -483,18 +480,18 @@ fn whole(wait: Duration) -> u64 {
 
 /// Text for a comment or between quotes. What would end either is replaced: a path with a line break or a quote in it
 /// is not worth three ways of escaping, but it must not become a directive.
-fn plain(text: &str) -> String {
+fn plain(text: &str) -> Words {
     let breaks_out = |c: char| c.is_control() || c == '"' || c == '\\';
-    text.replace(breaks_out, "\u{FFFD}")
+    text.replace(breaks_out, "\u{FFFD}").leak()
 }
 
 /// Text for a regular expression that it is to match.
-fn in_regex(text: &str) -> String {
+fn in_regex(text: &str) -> Words {
     escaped(text, r".+*?()|[]{}^$")
 }
 
 /// The text with a backslash before each of `special`.
-fn escaped(text: &str, special: &str) -> String {
+fn escaped(text: &str, special: &str) -> Words {
     let mut escaped = String::new();
     for c in text.chars() {
         if special.contains(c) {
@@ -502,16 +499,15 @@ fn escaped(text: &str, special: &str) -> String {
         }
         escaped.push(c);
     }
-    escaped
+    escaped.leak()
 }
 
 /// A word for a shell, quoted if it needs it.
-fn in_shell(word: &str) -> String {
+fn in_shell(word: &str) -> Words {
     let bare = |c: char| c.is_alphanumeric() || "/._-:[]=,@+".contains(c);
-    if !word.is_empty() && word.chars().all(bare) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
+    match !word.is_empty() && word.chars().all(bare) {
+        true => words!("{word}"),
+        false => words!("'{}'", word.replace('\'', r"'\''")),
     }
 }
 
@@ -583,8 +579,8 @@ mod tests {
 
     #[test]
     fn an_address_becomes_what_a_web_server_connects_to() {
-        let unix = |path: &str| Some(Upstream::Unix(path.to_owned()));
-        let tcp = |host: &str, port: &str| Some(Upstream::Tcp(host.to_owned(), port.to_owned()));
+        let unix = |path| Some(Upstream::Unix(path));
+        let tcp = |host, port| Some(Upstream::Tcp(host, port));
         for (address, upstream, authority) in [
             ("unix:/run/app.sock", unix("/run/app.sock"), ""),
             ("/run/app.sock", unix("/run/app.sock"), ""),
@@ -689,7 +685,7 @@ mod tests {
             (vec!["127.0.0.1:9000".to_owned()], None),
         ] {
             let site = Site::sample("/srv/www/app.fcgi", &listen);
-            assert_eq!(site.own_folder().as_deref(), folder, "{listen:?}");
+            assert_eq!(site.own_folder(), folder, "{listen:?}");
         }
     }
 

@@ -3,15 +3,16 @@
 
 use super::apache::ending;
 use super::{Site, Upstream, in_regex, plain};
+use crate::cli::words::{Words, words};
 
 /// Apache's process manager (`fcgi-pm`) starts the processes, when Apache itself starts.
-pub(super) fn fixed(site: &Site) -> String {
+pub(super) fn fixed(site: &Site) -> Words {
     let (path, name) = (site.path(), site.file_name());
     let (patience, about) = patience(site);
     let processes = site.processes.max(1);
     let settings = settings(site);
     let alias = alias(site);
-    format!(
+    words!(
         r#"# Apache starts {path} by mod_fastcgi, at its own start, and addresses below {place} go to it.
 {OLD}
 # Outside of <VirtualHost>: one set of processes serves all of them.
@@ -29,22 +30,22 @@ FastCgiServer "{path}" -idle-timeout {patience} -processes {processes}
 {allowed}
 {settings}"#,
         place = place(site),
-        allowed = allowed(site, &name),
+        allowed = allowed(site, name),
     )
 }
 
 /// The process manager starts a process with the first request, and more as it sees fit.
-pub(super) fn dynamic(site: &Site) -> String {
+pub(super) fn dynamic(site: &Site) -> Words {
     let (path, name) = (site.path(), site.file_name());
     let (patience, about) = patience(site);
     let settings = settings(site);
     let folder = plain(&site.folder().to_string_lossy());
-    let pattern = in_regex(&ending(&name));
+    let pattern = in_regex(ending(name));
     let most = match site.processes {
         0 => 10,
         processes => processes,
     };
-    format!(
+    words!(
         r#"# Apache starts {path} by mod_fastcgi, with the first request, and addresses that begin with its own go to
 # it: /{name}/news. So it does with every file of this ending.
 {OLD}
@@ -68,7 +69,7 @@ FastCgiConfig -idle-timeout {patience} -maxClassProcesses {most}
 }
 
 /// Somebody else starts the program, here or on another machine.
-pub(super) fn external(site: &Site) -> String {
+pub(super) fn external(site: &Site) -> Words {
     let (path, name) = (site.path(), site.file_name());
     let upstream = site.upstream_or_default();
     let (patience, about) = patience(site);
@@ -77,12 +78,12 @@ pub(super) fn external(site: &Site) -> String {
     let alias = alias(site);
     let (address, about_address) = match &upstream {
         Upstream::Unix(socket) => (
-            format!("-socket \"{socket}\""),
+            words!("-socket \"{socket}\""),
             "A unix socket is for the program's own user: start it as Apache's, or with --socket-owner :www-data (its\n\
              # group), or each request is a 500 and \"(13)Permission denied: FastCGI: failed to connect\" in the error log.",
         ),
         Upstream::Tcp(..) => (
-            format!("-host {}", upstream.authority()),
+            words!("-host {}", upstream.authority()),
             "Whoever reaches that address can ask the program anything: let it be 127.0.0.1, or have --allow name Apache's.",
         ),
     };
@@ -92,7 +93,7 @@ pub(super) fn external(site: &Site) -> String {
         }
         false => "",
     };
-    format!(
+    words!(
         r#"# Apache connects to {path} by mod_fastcgi, and addresses below {place} go to it.
 {start}{others}# {about_address}
 {useless}{OLD}
@@ -104,7 +105,7 @@ FastCgiExternalServer "{path}" {address} -idle-timeout {patience}
 {alias}
 {allowed}"#,
         place = place(site),
-        allowed = allowed(site, &name),
+        allowed = allowed(site, name),
     )
 }
 
@@ -120,40 +121,39 @@ const ALLOWED: &str = "    \
     Require all granted
 ";
 
-fn place(site: &Site) -> String {
+fn place(site: &Site) -> Words {
     match site.mount {
-        "" => "/".to_owned(),
+        "" => "/",
         mount => plain(mount),
     }
 }
 
 /// As a rule the number is the program's; without one it is that of the guides.
-fn patience(site: &Site) -> (u64, String) {
+fn patience(site: &Site) -> (u64, Words) {
     match site.patience() {
         Some(seconds) => (seconds, site.about_patience()),
         None => (
             300,
-            "how long the program may be silent, 30 s unless set; then: 500 and \"idle timeout\" in the log."
-                .to_owned(),
+            "how long the program may be silent, 30 s unless set; then: 500 and \"idle timeout\" in the log.",
         ),
     }
 }
 
-fn alias(site: &Site) -> String {
+fn alias(site: &Site) -> Words {
     let path = site.path();
     match site.mount {
-        "" => format!(
+        "" => words!(
             "# The slash at the end makes the address's path PATH_INFO, and SCRIPT_NAME empty. Files that Apache serves\n\
              # itself: an Alias above this line.\n\
              ScriptAlias \"/\" \"{path}/\"\n"
         ),
-        mount => format!("ScriptAlias \"{}\" \"{path}\"\n", plain(mount)),
+        mount => words!("ScriptAlias \"{}\" \"{path}\"\n", plain(mount)),
     }
 }
 
-fn allowed(site: &Site, name: &str) -> String {
+fn allowed(site: &Site, name: &str) -> Words {
     let folder = plain(&site.folder().to_string_lossy());
-    format!(
+    words!(
         r#"<Directory "{folder}">
     # ScriptAlias alone would run it as CGI, once a request.
     <Files "{name}">
@@ -168,9 +168,9 @@ fn allowed(site: &Site, name: &str) -> String {
 }
 
 /// It passes neither arguments nor an environment.
-fn settings(site: &Site) -> String {
+fn settings(site: &Site) -> Words {
     let name = site.file_name();
-    format!(
+    words!(
         "# The program gets no environment and no arguments: its settings stand in a file .ht.{name} beside it, one a line:\n\
          #   workers {}\n{}",
         site.workers,

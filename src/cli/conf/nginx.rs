@@ -1,38 +1,39 @@
 //! nginx, which never starts a program and passes it no parameter unless told to. Called by [`text`](super::text).
 
 use super::{Site, Upstream, in_regex, plain};
+use crate::cli::words::{Words, joined, words};
 
 /// Blocks for `server { }`. With `keepalive`, or several addresses, a block for `http { }` comes before them; the line
 /// [`IN_SERVER`] divides the two.
-pub(super) fn text(site: &Site) -> String {
+pub(super) fn text(site: &Site) -> Words {
     whole(site, |pass, connection| server(site, pass, connection))
 }
 
 /// One `location` and no more: every address below it goes to the program, files or not.
-pub(super) fn location(site: &Site) -> String {
+pub(super) fn location(site: &Site) -> Words {
     whole(site, |pass, connection| {
         plain_location(site, pass, connection)
     })
 }
 
 /// The block of older guides, which takes the path out of `$uri` by an `if`.
-pub(super) fn by_if(site: &Site) -> String {
+pub(super) fn by_if(site: &Site) -> Words {
     whole(site, |pass, connection| if_location(site, pass, connection))
 }
 
-fn whole(site: &Site, server: impl Fn(&str, &str) -> String) -> String {
+fn whole(site: &Site, server: impl Fn(&str, &str) -> Words) -> Words {
     let upstreams = site.upstreams_or_default();
     let head = head(site, &upstreams);
     let connection = if site.keepalive { KEEP_CONN } else { BUFFERED };
     match &upstreams[..] {
         [upstream] if !site.keepalive => {
-            let server = server(&address(upstream), connection);
-            format!("{head}\n{IN_SERVER}\n{server}")
+            let server = server(address(upstream), connection);
+            words!("{head}\n{IN_SERVER}\n{server}")
         }
         _ => {
             let pool = pool(site, &upstreams);
-            let server = server(&site.short_name(), connection);
-            format!("{head}\n{pool}\n{IN_SERVER}\n{server}")
+            let server = server(site.short_name(), connection);
+            words!("{head}\n{pool}\n{IN_SERVER}\n{server}")
         }
     }
 }
@@ -40,10 +41,10 @@ fn whole(site: &Site, server: impl Fn(&str, &str) -> String) -> String {
 /// Heads the part that belongs into `server { }`.
 const IN_SERVER: &str = "# Inside server { }:";
 
-fn head(site: &Site, upstreams: &[Upstream]) -> String {
+fn head(site: &Site, upstreams: &[Upstream]) -> Words {
     let path = site.path();
     let start = site.how_to_start("nginx", upstreams);
-    format!(
+    words!(
         "# nginx connects to {path}, and addresses that are no files go to it.\n\
          {start}\
          # A unix socket is for the program's own user: start it as nginx's, or with --socket-owner :www-data (its\n\
@@ -51,35 +52,34 @@ fn head(site: &Site, upstreams: &[Upstream]) -> String {
     )
 }
 
-fn pool(site: &Site, upstreams: &[Upstream]) -> String {
+fn pool(site: &Site, upstreams: &[Upstream]) -> Words {
     let name = site.short_name();
     let servers = match upstreams {
-        [upstream] => format!("    server {};\n", address(upstream)),
+        [upstream] => words!("    server {};\n", address(upstream)),
         _ => several(upstreams),
     };
     let kept = match site.keepalive {
         true => kept(site),
-        false => String::new(),
+        false => "",
     };
-    format!("# Inside http {{ }}, beside server {{ }}:\nupstream {name} {{\n{servers}{kept}}}\n")
+    words!("# Inside http {{ }}, beside server {{ }}:\nupstream {name} {{\n{servers}{kept}}}\n")
 }
 
 /// Their health is what becomes of requests: nginx itself asks nobody.
-fn several(upstreams: &[Upstream]) -> String {
-    let mut servers = "    \
+fn several(upstreams: &[Upstream]) -> Words {
+    let about = "    \
         # In turn. One that cannot be reached is passed over for fail_timeout, and the next one is asked at once; once a\n    \
-        # POST was sent it is not sent again.\n"
-        .to_owned();
-    for upstream in upstreams {
+        # POST was sent it is not sent again.\n";
+    let mut servers = upstreams.iter().map(|upstream| {
         let address = address(upstream);
-        servers += &format!("    server {address} max_fails=1 fail_timeout=10s;\n");
-    }
-    servers
+        words!("    server {address} max_fails=1 fail_timeout=10s;\n")
+    });
+    words!("{about}{}", joined(&mut servers, ""))
 }
 
-fn kept(site: &Site) -> String {
-    let (workers, idle) = (site.workers.max(1), site.kept().as_millis().max(1));
-    format!(
+fn kept(site: &Site) -> Words {
+    let (workers, idle) = (site.workers.max(1), site.kept().as_millis().max(1) as u64);
+    words!(
         "    \
          # Idle connections that each of nginx's processes keeps open, no more than the program has workers.\n    \
          keepalive {workers};\n    \
@@ -88,12 +88,12 @@ fn kept(site: &Site) -> String {
     )
 }
 
-fn server(site: &Site, pass: &str, connection: &str) -> String {
+fn server(site: &Site, pass: &str, connection: &str) -> Words {
     let name = site.short_name();
-    let lines = format!("{}    try_files $uri @{name};\n", max_body(site));
-    let locations = locations(site.mount, &lines);
+    let lines = words!("{}    try_files $uri @{name};\n", max_body(site));
+    let locations = locations(site.mount, lines);
     let program = program(site, pass, connection);
-    format!(
+    words!(
         r#"# nginx serves any file below its root, also hidden ones, databases and programs: let that be a folder with public
 # files only, and not the program's own.
 {locations}
@@ -103,17 +103,17 @@ location @{name} {{
     )
 }
 
-fn plain_location(site: &Site, pass: &str, connection: &str) -> String {
-    locations(site.mount, &program(site, pass, connection))
+fn plain_location(site: &Site, pass: &str, connection: &str) -> Words {
+    locations(site.mount, program(site, pass, connection))
 }
 
 /// The addresses of the program, each with these lines.
-fn locations(mount: &str, lines: &str) -> String {
+fn locations(mount: &str, lines: &str) -> Words {
     if mount.is_empty() {
-        return format!("location / {{\n{lines}}}\n");
+        return words!("location / {{\n{lines}}}\n");
     }
     let mount = plain(mount);
-    format!(
+    words!(
         "# The mount itself, asked for without its slash.\n\
          location = \"{mount}\" {{ rewrite ^ \"{mount}/\" last; }}\n\
          # The slash keeps {mount}xyz out; ^~ keeps a location for names (~ \\.php$) from taking some away.\n\
@@ -121,10 +121,10 @@ fn locations(mount: &str, lines: &str) -> String {
     )
 }
 
-fn program(site: &Site, pass: &str, connection: &str) -> String {
+fn program(site: &Site, pass: &str, connection: &str) -> Words {
     let (max_body, params) = (max_body(site), params(site.mount));
     let patience = patience(site);
-    format!(
+    words!(
         r#"{max_body}    # Without it nginx passes no parameter at all.
     include fastcgi_params;
 {params}    fastcgi_pass {pass};
@@ -132,14 +132,14 @@ fn program(site: &Site, pass: &str, connection: &str) -> String {
     )
 }
 
-fn params(mount: &str) -> String {
+fn params(mount: &str) -> Words {
     if mount.is_empty() {
-        return format!(
+        return words!(
             "    # The program stands at the root: the whole path is PATH_INFO.\n{AT_ROOT}"
         );
     }
-    let pattern = in_regex(&plain(mount));
-    format!(
+    let pattern = in_regex(plain(mount));
+    words!(
         r#"    # What the program is reached under becomes SCRIPT_NAME, the rest PATH_INFO. (?s): a line break (%0A) may be in it.
     fastcgi_split_path_info "(?s)^({pattern})(/.*)$";
     fastcgi_param PATH_INFO $fastcgi_path_info;
@@ -150,39 +150,40 @@ fn params(mount: &str) -> String {
 }
 
 /// In each location: once for `server { }` it would be an error beside a second program's.
-fn max_body(site: &Site) -> String {
+fn max_body(site: &Site) -> Words {
     let bytes = site.body_limit();
     let size = match bytes % (1 << 20) {
-        0 => format!("{}m", bytes >> 20),
-        _ => bytes.to_string(),
+        0 => words!("{}m", bytes >> 20),
+        _ => words!("{bytes}"),
     };
-    format!(
+    words!(
         "    # Unless set, nginx answers 413 to a request body above 1 MiB.\n    client_max_body_size {size};\n"
     )
 }
 
-fn patience(site: &Site) -> String {
+fn patience(site: &Site) -> Words {
     match site.patience() {
-        Some(seconds) => format!(
+        Some(seconds) => words!(
             "    # {}\n    fastcgi_read_timeout {seconds}s;\n",
             site.about_patience()
         ),
-        None => "    \
+        None => {
+            "    \
             # nginx answers 504 once the program is silent for 60 s: fastcgi_read_timeout. --timeout has both agree.\n"
-            .to_owned(),
+        }
     }
 }
 
-fn if_location(site: &Site, pass: &str, connection: &str) -> String {
+fn if_location(site: &Site, pass: &str, connection: &str) -> Words {
     let (mount, max_body, patience) = (site.mount, max_body(site), patience(site));
     let name = plain(mount);
-    let pattern = in_regex(&name);
+    let pattern = in_regex(name);
     // `^~` as in `locations`. The mount itself nginx sends on to its slash, by a 301.
     let place = match mount {
-        "" => "/".to_owned(),
-        _ => format!("^~ \"{name}/\""),
+        "" => "/",
+        _ => words!("^~ \"{name}/\""),
     };
-    format!(
+    words!(
         r#"location {place} {{
 {max_body}    # Without it nginx passes no parameter at all.
     include fastcgi_params;
@@ -214,9 +215,9 @@ const BUFFERED: &str = "    \
     # What the program streams is handed on as it comes; any other answer nginx gathers before it hands it on.
 ";
 
-fn address(upstream: &Upstream) -> String {
+fn address(upstream: &Upstream) -> Words {
     match upstream {
-        Upstream::Unix(path) => format!("\"unix:{path}\""),
+        Upstream::Unix(path) => words!("\"unix:{path}\""),
         Upstream::Tcp(..) => upstream.authority(),
     }
 }
@@ -225,7 +226,7 @@ fn address(upstream: &Upstream) -> String {
 mod tests {
     use super::*;
 
-    fn for_listen(listen: &[&str], keepalive: bool) -> String {
+    fn for_listen(listen: &[&str], keepalive: bool) -> Words {
         let listen: Vec<String> = listen.iter().map(|&address| address.to_owned()).collect();
         text(&Site {
             workers: 8,

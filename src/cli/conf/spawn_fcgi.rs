@@ -2,8 +2,9 @@
 //! several and each again when it ends. Called by [`text`](super::text).
 
 use super::{Site, Upstream, WEB_USER, in_shell};
+use crate::cli::words::{Words, joined, words};
 
-pub(super) fn text(site: &Site) -> String {
+pub(super) fn text(site: &Site) -> Words {
     script(
         site,
         "spawn-fcgi starts it, and does not look after it: what starts it again when it ends is supervisor or multiwatch.",
@@ -13,7 +14,7 @@ pub(super) fn text(site: &Site) -> String {
 }
 
 /// Several processes on one socket: two, if nothing was said.
-pub(super) fn multiwatch(site: &Site) -> String {
+pub(super) fn multiwatch(site: &Site) -> Words {
     let forks = match site.processes {
         0 => 2,
         processes => processes,
@@ -21,30 +22,29 @@ pub(super) fn multiwatch(site: &Site) -> String {
     script(
         site,
         "spawn-fcgi makes the socket, and multiwatch starts processes on it (-f: --processes), each again when it ends.",
-        &format!("/usr/bin/multiwatch -f {forks} -- "),
+        words!("/usr/bin/multiwatch -f {forks} -- "),
         &site.arguments(0),
     )
 }
 
-fn script(site: &Site, what: &str, before: &str, arguments: &[String]) -> String {
+fn script(site: &Site, what: &str, before: &str, arguments: &[Words]) -> Words {
     let (path, name) = (site.path(), site.short_name());
     let upstream = site.upstream_or_default();
     let place = match &upstream {
-        Upstream::Unix(path) => format!("-s {} -M 0660 -U \"$user\" -G \"$user\"", in_shell(path)),
-        Upstream::Tcp(host, port) => format!("-a {} -p {}", in_shell(host), in_shell(port)),
+        Upstream::Unix(path) => words!("-s {} -M 0660 -U \"$user\" -G \"$user\"", in_shell(path)),
+        Upstream::Tcp(host, port) => words!("-a {} -p {}", in_shell(host), in_shell(port)),
     };
     let folder = match site.own_folder() {
-        Some(folder) => format!(
+        Some(folder) => words!(
             "# The socket's own folder; /run is empty after a start of the machine.\n\
              mkdir -p {}\n",
-            in_shell(&folder)
+            in_shell(folder)
         ),
-        None => String::new(),
+        None => "",
     };
-    let words = std::iter::once(site.path()).chain(arguments.iter().cloned());
-    let words: Vec<String> = words.map(|word| in_shell(&word)).collect();
-    let command = words.join(" ");
-    format!(
+    let words = [path].into_iter().chain(arguments.iter().copied());
+    let command = joined(&mut words.map(in_shell), " ");
+    words!(
         r#"#!/bin/sh
 # Starts {path}, as root, where no systemd and no supervisor does.
 # {what}

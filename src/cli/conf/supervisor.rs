@@ -1,8 +1,9 @@
 //! supervisor, which makes the socket and passes it on fd 0 (`fcgi-program`). Called by [`text`](super::text).
 
 use super::{Site, Upstream, WEB_USER, in_shell};
+use crate::cli::words::{Words, joined, words};
 
-pub(super) fn text(site: &Site) -> String {
+pub(super) fn text(site: &Site) -> Words {
     let (path, name) = (site.path(), site.short_name());
     let upstream = site.upstream_or_default();
     let socket = socket(&upstream);
@@ -10,14 +11,14 @@ pub(super) fn text(site: &Site) -> String {
     let command = command(site);
     let (numprocs, stopwaitsecs) = (site.processes.max(1), site.last_wait(10));
     let access = match upstream {
-        Upstream::Unix(_) => format!(
+        Upstream::Unix(_) => words!(
             "# Only the web server's user may connect.\n\
              socket_owner={WEB_USER}:{WEB_USER}\n\
              socket_mode=0660\n"
         ),
-        Upstream::Tcp(..) => String::new(),
+        Upstream::Tcp(..) => "",
     };
-    format!(
+    words!(
         r#"# supervisor starts {path} and passes its socket: /etc/supervisor/conf.d/{name}.conf. Then:
 #   supervisorctl update
 # A new version: put it in place, and supervisorctl restart {name}:*
@@ -47,45 +48,45 @@ stdout_logfile=/var/log/supervisor/{name}.log
 }
 
 /// supervisor makes no folder.
-fn about_folder(site: &Site) -> String {
+fn about_folder(site: &Site) -> Words {
     match site.own_folder() {
-        Some(folder) => format!(
+        Some(folder) => words!(
             "# {folder} has to be there, and /run is empty after a start of the machine. By systemd-tmpfiles: a line\n\
              #   d {folder} 0755 root root\n\
              # in /etc/tmpfiles.d/{}.conf\n",
             site.short_name()
         ),
-        None => String::new(),
+        None => "",
     }
 }
 
-fn socket(upstream: &Upstream) -> String {
+fn socket(upstream: &Upstream) -> Words {
     match upstream {
-        Upstream::Unix(path) => format!("unix://{}", value(path)),
-        Upstream::Tcp(..) => format!("tcp://{}", upstream.authority()),
+        Upstream::Unix(path) => words!("unix://{}", value(path)),
+        Upstream::Tcp(..) => words!("tcp://{}", upstream.authority()),
     }
 }
 
 /// supervisor takes it apart as a shell would.
-fn command(site: &Site) -> String {
-    let words = std::iter::once(site.path()).chain(site.arguments(0));
-    let words: Vec<String> = words.map(|word| value(&in_shell(&word))).collect();
-    words.join(" ")
+fn command(site: &Site) -> Words {
+    let words = [site.path()].into_iter().chain(site.arguments(0));
+    joined(&mut words.map(|word| value(in_shell(word))), " ")
 }
 
 /// In a value `%` begins an expansion, and `;` or `#` behind a blank a comment, also between quotes. There two more quotes
 /// part the two.
-fn value(text: &str) -> String {
+fn value(text: &str) -> Words {
     text.replace('%', "%%")
         .replace(" ;", " '';")
         .replace(" #", " ''#")
+        .leak()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn for_site(program: &str, listen: &[&str]) -> String {
+    fn for_site(program: &str, listen: &[&str]) -> Words {
         let listen: Vec<String> = listen.iter().map(|&address| address.to_owned()).collect();
         text(&Site {
             mount: "/app",

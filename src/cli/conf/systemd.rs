@@ -6,9 +6,10 @@
 //! say so in a drop-in file (`systemctl edit`).
 
 use super::{Site, Upstream, WEB_USER, plain};
+use crate::cli::words::{Words, joined, words};
 
 /// The service.
-pub(super) fn text(site: &Site) -> String {
+pub(super) fn text(site: &Site) -> Words {
     let (path, name, file) = (site.path(), site.short_name(), site.file_name());
     let command = command(site);
     let home = home(site);
@@ -20,7 +21,7 @@ pub(super) fn text(site: &Site) -> String {
         }
         false => "",
     };
-    format!(
+    words!(
         r#"# {path} under systemd: /etc/systemd/system/{name}.service. It goes with {name}.socket, which
 # "{file} conf systemd socket" prints. When both are there:
 #   systemctl daemon-reload && systemctl enable --now {name}.socket
@@ -88,16 +89,16 @@ SystemCallErrorNumber=EPERM
 [Install]
 WantedBy=multi-user.target
 "#,
-        description = specifiers(&file),
+        description = specifiers(file),
     )
 }
 
 /// The socket.
-pub(super) fn socket(site: &Site) -> String {
+pub(super) fn socket(site: &Site) -> Words {
     let (path, name) = (site.path(), site.short_name());
     let streams = streams(site);
     let access = match streams.iter().any(|stream| stream.starts_with('/')) {
-        true => format!(
+        true => words!(
             "# Only the web server may connect. {WEB_USER} is Debian's name for it; elsewhere it is nginx, http or apache.\n\
              SocketUser={WEB_USER}\n\
              SocketGroup={WEB_USER}\n\
@@ -105,14 +106,13 @@ pub(super) fn socket(site: &Site) -> String {
         ),
         false => {
             "# FastCGI has no password: let it be an address that only the web server reaches.\n"
-                .to_owned()
         }
     };
     let streams: String = streams
         .iter()
-        .map(|stream| format!("ListenStream={}\n", specifiers(stream)))
+        .map(|stream| words!("ListenStream={}\n", specifiers(stream)))
         .collect();
-    format!(
+    words!(
         r#"# The socket of {path}: /etc/systemd/system/{name}.socket. systemd makes it, and starts {name}.service when
 # somebody connects. It stays while the program is started anew, so that no visitor is refused.
 
@@ -126,19 +126,19 @@ Backlog=1024
 [Install]
 WantedBy=sockets.target
 "#,
-        description = specifiers(&site.file_name()),
+        description = specifiers(site.file_name()),
     )
 }
 
 /// Addresses as ListenStream has them; a name would not do.
-fn streams(site: &Site) -> Vec<String> {
+fn streams(site: &Site) -> Vec<Words> {
     let given = site.listen.iter().filter_map(|address| {
         Some(match site.parse_listen(address)? {
             Upstream::Unix(path) => path,
             Upstream::Tcp(..) => plain(&address.replacen("localhost:", "127.0.0.1:", 1)),
         })
     });
-    let given: Vec<String> = given.collect();
+    let given: Vec<Words> = given.collect();
     match (given.is_empty(), site.upstream_or_default()) {
         (true, Upstream::Unix(path)) => vec![path],
         _ => given,
@@ -146,17 +146,17 @@ fn streams(site: &Site) -> Vec<String> {
 }
 
 /// The sockets are passed, and so no `--listen`.
-fn command(site: &Site) -> String {
+fn command(site: &Site) -> Words {
     // What follows the path is searched for variables, and the path is not.
-    let path = format!("\"{}\"", specifiers(&site.path()));
-    let arguments = site.arguments(site.processes).into_iter().map(|word| {
-        let word = specifiers(&word).replace('$', "$$");
+    let path = specifiers(site.path());
+    let mut arguments = site.arguments(site.processes).into_iter().map(|word| {
+        let word = specifiers(word).replace('$', "$$");
         match word.contains([' ', '\'', ';']) {
-            true => format!(" \"{word}\""),
-            false => format!(" {word}"),
+            true => words!(" \"{word}\""),
+            false => words!(" {word}"),
         }
     });
-    arguments.fold(path, |line, word| line + &word)
+    words!("\"{path}\"{}", joined(&mut arguments, ""))
 }
 
 /// A program that lies in a home could not even be started if homes were hidden from it.
@@ -175,8 +175,8 @@ fn home(site: &Site) -> &'static str {
 }
 
 /// `%` begins what systemd replaces.
-fn specifiers(text: &str) -> String {
-    text.replace('%', "%%")
+fn specifiers(text: &str) -> Words {
+    text.replace('%', "%%").leak()
 }
 
 #[cfg(test)]

@@ -9,8 +9,10 @@ mod rules;
 mod start;
 mod visitors;
 
+use super::front::standard_input;
 use super::json::quoted;
 use super::program;
+use super::words::{Words, joined, words};
 use crate::slot::one_line;
 use rules::{Author, HARMLESS, RULES, Rule};
 use std::fmt;
@@ -36,25 +38,26 @@ const MOST_SHOWN: usize = 300;
 ///
 /// # Errors
 /// One sentence.
-pub(super) fn read(file: &str, say: impl Fn(u64)) -> Result<Report, String> {
+pub(super) fn read(file: &str, say: &dyn Fn(u64)) -> Result<Report, Words> {
     if file == "-" {
-        return Report::read(io::stdin().lock(), say)
-            .map_err(|error| format!("cannot read standard input: {error}"));
+        return standard_input()
+            .and_then(|input| Report::read(BufReader::new(input), say))
+            .map_err(|error| words!("cannot read standard input: {error}"));
     }
     let mut log = File::open(file)
         .map(BufReader::new)
-        .map_err(|error| format!("cannot open the log {file}: {error}{}", way_in(&error)))?;
+        .map_err(|error| words!("cannot open the log {file}: {error}{}", way_in(&error)))?;
     // gzip's first two bytes (RFC 1952, section 2.3.1): what logrotate leaves.
     if log
         .fill_buf()
         .is_ok_and(|begin| begin.starts_with(&[0x1f, 0x8b]))
     {
-        return Err(format!(
+        return Err(words!(
             "the log {file} is compressed; write zcat {file} | {} check --log -",
             program::name()
         ));
     }
-    Report::read(log, say).map_err(|error| format!("cannot read the log {file}: {error}"))
+    Report::read(log, say).map_err(|error| words!("cannot read the log {file}: {error}"))
 }
 
 fn way_in(error: &io::Error) -> &'static str {
@@ -103,7 +106,7 @@ struct Finding {
 impl Report {
     /// # Errors
     /// When the log cannot be read to its end.
-    fn read(mut log: impl BufRead, say: impl Fn(u64)) -> io::Result<Report> {
+    fn read(mut log: impl BufRead, say: &dyn Fn(u64)) -> io::Result<Report> {
         let mut report = Report::default();
         let mut line = Vec::new();
         while next_line(&mut log, &mut line)? {
@@ -123,12 +126,12 @@ impl Report {
 
     /// For programs: what a person is told, in one object.
     pub(super) fn json(&self) -> String {
-        let findings: Vec<String> = self.findings.iter().map(Finding::json).collect();
+        let mut findings = self.findings.iter().map(Finding::json);
         format!(
             "{{\"lines\":{},\"explained\":{},\"findings\":[{}\n]}}\n",
             self.lines,
             self.explained,
-            findings.join(",")
+            joined(&mut findings, ",")
         )
     }
 
@@ -218,8 +221,8 @@ impl Finding {
         ptr::eq(self.rule, rule)
     }
 
-    fn json(&self) -> String {
-        format!(
+    fn json(&self) -> Words {
+        words!(
             "\n{{\"by\":{},\"about\":{},\"first\":{},\"last\":{},\"count\":{},\"others\":{},\"line\":{},\"cause\":{},\"remedy\":{}}}",
             quoted(self.author.name),
             quoted(&self.object),
@@ -235,17 +238,15 @@ impl Finding {
 
     /// A text of the rule's with what was taken from the line.
     fn filled(&self, text: &str) -> String {
-        let or = |taken: &str, other: &str| match taken {
-            "" => other.to_owned(),
-            _ => taken.to_owned(),
-        };
         // Not one after the other: what is taken from the line may hold the second name.
         let (mut filled, mut rest) = (String::new(), text);
         while let Some((before, name, after)) = next_name(rest) {
             filled += before;
-            filled += &match name {
-                "object" => or(&self.object, "the application"),
-                _ => or(&self.detail, "(it does not say)"),
+            filled += match (name, &*self.object, &*self.detail) {
+                ("object", "", _) => "the application",
+                ("object", object, _) => object,
+                (_, _, "") => "(it does not say)",
+                (_, _, detail) => detail,
             };
             rest = after;
         }
@@ -299,8 +300,8 @@ impl fmt::Display for Report {
         }
         let (explained, passed) = (self.explained, self.lines - self.explained);
         let lines = |number: u64| match number {
-            1 => "1 line".to_owned(),
-            _ => format!("{number} lines"),
+            1 => "1 line",
+            _ => words!("{number} lines"),
         };
         match explained {
             0 => writeln!(

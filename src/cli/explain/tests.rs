@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 type Row = (&'static str, &'static str, &'static str, &'static str);
 
 fn told(log: &[u8]) -> Report {
-    Report::read(log, |_| {}).expect("a slice can be read")
+    Report::read(log, &|_| {}).expect("a slice can be read")
 }
 
 fn explains(rows: &[Row]) {
@@ -773,7 +773,7 @@ fn of_one_kind_a_few_objects_are_told() {
 fn who_waits_is_told_how_far_it_is() {
     let said = std::cell::RefCell::new(Vec::new());
     let log = "\n".repeat(2 * SAID_EVERY as usize + 1);
-    Report::read(log.as_bytes(), |lines| said.borrow_mut().push(lines)).unwrap();
+    Report::read(log.as_bytes(), &|lines| said.borrow_mut().push(lines)).unwrap();
     assert_eq!(*said.borrow(), [SAID_EVERY, 2 * SAID_EVERY]);
 }
 

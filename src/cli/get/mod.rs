@@ -257,7 +257,7 @@ impl<'a> Hearing<'a> {
             "end: {}, {} bytes of body in {} ms; {statuses}\n",
             status(head),
             self.body,
-            self.began.elapsed().as_millis()
+            self.began.elapsed().as_millis() as u64
         ));
         if let Some(declared) = self.announced(head).filter(|&length| length != self.body) {
             let what = match self.body < declared {

@@ -3,52 +3,75 @@
 
 use super::note;
 use std::io::{self, IsTerminal};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
-use std::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 /// Then after twice as long, and so on: few lines, whatever it takes.
 const FIRST: Duration = Duration::from_secs(1);
 
+/// What the thread is told.
+const NOTHING: u8 = 0;
+const CAME: u8 = 1;
+const OVER: u8 = 2;
+
 /// As long as it is held, somebody waits. Does nothing where standard error is no terminal.
-pub(super) struct Waiting {
-    came: Option<SyncSender<()>>,
+pub(super) struct Waiting(Option<Teller>);
+
+/// The thread that tells it. Not by a channel: nothing else in a program has one, and it is larger than all of `get`.
+struct Teller {
+    thread: Thread,
+    said: Arc<AtomicU8>,
 }
 
 impl Waiting {
     pub(super) fn begin() -> Waiting {
-        Waiting {
-            came: io::stderr().is_terminal().then(start).flatten(),
-        }
+        Waiting(io::stderr().is_terminal().then(start).flatten())
     }
 
     /// Something has come.
     pub(super) fn came(&self) {
-        if let Some(came) = &self.came {
-            let _ = came.try_send(());
+        self.say(CAME);
+    }
+
+    fn say(&self, what: u8) {
+        if let Some(teller) = &self.0 {
+            teller.said.store(what, Ordering::Release);
+            teller.thread.unpark();
         }
     }
 }
 
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.say(OVER);
+    }
+}
+
 /// `None` if there is no thread to be had: it is asked all the same.
-fn start() -> Option<SyncSender<()>> {
-    let (came, heard) = mpsc::sync_channel(1);
+fn start() -> Option<Teller> {
+    let said = Arc::new(AtomicU8::new(NOTHING));
+    let heard = said.clone();
     let started = thread::Builder::new()
         .stack_size(64 << 10)
         .spawn(move || tell(&heard));
-    started.ok().map(|_| came)
+    let thread = started.ok()?.thread().clone();
+    Some(Teller { thread, said })
 }
 
-fn tell(heard: &Receiver<()>) {
+fn tell(said: &AtomicU8) {
     let (mut since, mut next) = (Instant::now(), FIRST);
     loop {
-        match heard.recv_timeout(next.saturating_sub(since.elapsed())) {
-            Ok(()) => (since, next) = (Instant::now(), FIRST),
-            Err(RecvTimeoutError::Timeout) => {
+        thread::park_timeout(next.saturating_sub(since.elapsed()));
+        match said.swap(NOTHING, Ordering::Acquire) {
+            OVER => return,
+            CAME => (since, next) = (Instant::now(), FIRST),
+            _ if since.elapsed() >= next => {
                 note(&format!("waiting: nothing came for {} s\n", next.as_secs()));
                 next *= 2;
             }
-            Err(RecvTimeoutError::Disconnected) => return,
+            _ => {}
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::cli::asked::{self, Asked};
 use crate::cli::own::{self, Own, switch, text};
+use crate::cli::words::Words;
 use crate::net::Address;
 use crate::protocol::Role;
 use std::ffi::OsString;
@@ -39,7 +40,7 @@ impl Wish {
     /// One sentence.
     pub(in crate::cli) fn parse(
         arguments: impl Iterator<Item = OsString>,
-    ) -> Result<Option<Wish>, String> {
+    ) -> Result<Option<Wish>, Words> {
         let Some(matches) = own::parse("get", super::FLAGS, arguments)? else {
             return Ok(None);
         };

@@ -1,8 +1,9 @@
 //! GET `/`, asked of an application as a web server asks it, and whether the answer is a proper one.
 
-use super::super::Finding;
+use super::super::Findings;
 use super::pace;
 use crate::cli::script::Script;
+use crate::cli::words::words;
 use crate::client::{Begin, Client, End, Head, HeadReader, MAX_HEAD, Part};
 use crate::net::{Address, Transport, Wait};
 use crate::testing::request;
@@ -65,7 +66,7 @@ impl Answer {
         let end = client.exchange(begun, params, io::empty(), |part| {
             // A page may go on for ever, and its connection is then never silent.
             if begin.elapsed() > LONGEST {
-                let what = format!("its answer has no end: {length} bytes within {LONGEST:?}");
+                let what = words!("its answer has no end: {length} bytes within {LONGEST:?}");
                 return Err(io::Error::new(io::ErrorKind::TimedOut, what));
             }
             match part {
@@ -103,81 +104,80 @@ impl Answer {
         })
     }
 
-    pub(super) fn findings(&self, address: &Address) -> Vec<Finding> {
-        let mut findings = vec![self.page(address)];
+    pub(super) fn findings(&self, address: &Address, report: &mut Findings) {
+        self.page(address, report);
         let declared = self.head.content_length();
         if let Some(declared) = declared.filter(|&declared| declared != self.body_len) {
-            findings.push(Finding::red(
-                format!(
+            report.red(
+                words!(
                     "its Content-Length says {declared} bytes, and {} came",
                     self.body_len
                 ),
                 "let the application count bytes and not letters, or leave Content-Length out",
-            ));
+            );
         }
         if self.body_len > 0 && self.head.field("content-type").is_none() {
-            findings.push(Finding::yellow(
+            report.yellow(
                 "its answer has no Content-Type: browsers guess",
                 "let the application send one: text/html; charset=utf-8",
-            ));
+            );
         }
         if !self.stderr.is_empty() {
-            findings.push(Finding::yellow(
-                format!(
+            report.yellow(
+                words!(
                     "it wrote to its standard error: {}",
                     String::from_utf8_lossy(&self.stderr).trim_end()
                 ),
                 "read what it says; HAProxy 2.6 ends an answer for such a record",
-            ));
+            );
         }
         if self.end.app_status != 0 {
-            findings.push(Finding::yellow(
-                format!(
+            report.yellow(
+                words!(
                     "it ended the request with application status {}",
                     self.end.app_status
                 ),
                 "0 is the custom; web servers log others or ignore them",
-            ));
+            );
         }
         if !self.is_closed {
-            findings.push(Finding::red(
-                format!(
+            report.red(
+                words!(
                     "it left the connection open for {LONGEST_CLOSE:?} though it was asked to close it: nginx and others wait for that"
                 ),
                 "fastcgi_keep_conn on; or let the application close it behind END_REQUEST",
-            ));
+            );
         }
-        findings
     }
 
-    fn page(&self, address: &Address) -> Finding {
+    fn page(&self, address: &Address, report: &mut Findings) {
         let kind = self.head.field("content-type");
         let kind = kind.map_or("no type".into(), String::from_utf8_lossy);
         let status = self.head.status();
-        let what = format!(
+        let what = words!(
             "GET / is answered {status}, {kind}, {} bytes, within {}",
             self.body_len,
             pace::shown(self.took)
         );
-        let show = format!("get --connect {address} -i / shows the page");
+        let show = words!("get --connect {address} -i / shows the page");
         match status {
-            500.. => Finding::red(what, format!("its log says why; {show}")),
+            500.. => report.red(what, words!("its log says why; {show}")),
             404 if self.stderr.starts_with(b"Primary script unknown") || is_php(&self.head) => {
-                Finding::yellow(
+                report.yellow(
                     what,
-                    format!(
+                    words!(
                         "php-fpm wants to know its script: check --connect {address} --script-filename FILE"
                     ),
                 )
             }
-            400.. => Finding::yellow(what, format!("it answers, and has no page at /; {show}")),
-            _ => Finding::green(what),
+            400.. => report.yellow(what, words!("it answers, and has no page at /; {show}")),
+            _ => report.green(what),
         }
     }
 }
 
 /// What a request that came to nothing says of the application.
-pub(super) fn failure(address: &Address, error: &io::Error) -> Finding {
+pub(super) fn failure(address: &Address, error: &io::Error, report: &mut Findings) {
     let remedy = match error.kind() {
         io::ErrorKind::TimedOut => {
             "all its workers are busy, or it hangs: see what it does; start more of them"
@@ -188,8 +188,8 @@ pub(super) fn failure(address: &Address, error: &io::Error) -> Finding {
         io::ErrorKind::InvalidData => "web servers make a 500 or 502 of it: mend the application",
         _ => "its log says why",
     };
-    Finding::red(
-        format!("GET / has no answer from {address}: {error}"),
+    report.red(
+        words!("GET / has no answer from {address}: {error}"),
         remedy,
     )
 }

@@ -10,8 +10,9 @@ mod values;
 use super::person::{Person, way_to};
 use super::progress::Progress;
 use super::sockets::{self, There};
-use super::{Finding, Subject, listening};
+use super::{Findings, Subject, listening};
 use crate::cli::script::Script;
+use crate::cli::words::{Words, words};
 use crate::net::{Address, Transport};
 use answer::Answer;
 pub(super) use pace::shown;
@@ -22,12 +23,12 @@ use values::Values;
 /// A queue that is full, or a firewall that says nothing.
 const LONGEST_CONNECT: Duration = Duration::from_secs(5);
 
-pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     let Some(address) = &subject.connect else {
-        return Vec::new();
+        return;
     };
     let progress = Progress::new();
-    progress.say(&format!("asking {address}"));
+    progress.say(words!("asking {address}"));
     let begin = Instant::now();
     let connected = Transport::connect(address, LONGEST_CONNECT);
     let took = begin.elapsed();
@@ -36,39 +37,38 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
         Err(error) if is_refused(error) => Person::of_process("self"),
         _ => None,
     };
-    let mut findings = others(subject, address, me.as_ref());
+    others(subject, address, me.as_ref(), report);
     match connected {
-        Err(error) => findings.extend(refusal::findings(address, &error)),
+        Err(error) => refusal::findings(address, &error, report),
         Ok(transport) => {
-            findings.push(Finding::green(format!(
+            report.green(words!(
                 "{address} takes connections, within {}{}",
                 shown(took),
                 listener(address)
-            )));
-            findings.extend(conversation(address, subject.script.as_ref(), transport));
+            ));
+            conversation(address, subject.script.as_ref(), transport, report);
         }
     }
-    findings
 }
 
 /// Whether those could connect with whose eyes is looked; but `me`, who has tried. A TCP port is open to all.
-fn others(subject: &Subject, address: &Address, me: Option<&Person>) -> Vec<Finding> {
+fn others(subject: &Subject, address: &Address, me: Option<&Person>, report: &mut Findings) {
     let Address::Unix(path) = address else {
-        return Vec::new();
+        return;
     };
     let (There::Listening(socket, _) | There::Stale(socket)) = sockets::look(path) else {
-        return Vec::new();
+        return;
     };
     let way = way_to(path);
-    let people = subject.people.iter();
-    people
-        .filter(|person| me.is_none_or(|me| me.uid != person.uid))
-        .map(|person| sockets::connects(subject, person, &socket, &way))
-        .collect()
+    for person in &subject.people {
+        if me.is_none_or(|me| me.uid != person.uid) {
+            sockets::connects(subject, person, &socket, &way, report);
+        }
+    }
 }
 
 /// Who answers there, as far as the kernel's tables tell.
-fn listener(address: &Address) -> String {
+fn listener(address: &Address) -> Words {
     let found = match address {
         Address::Unix(path) => match sockets::look(path) {
             There::Listening(node, inode) => Some((node.uid, inode)),
@@ -77,27 +77,29 @@ fn listener(address: &Address) -> String {
         Address::Tcp(tcp) if tcp.ip().is_loopback() => listening::at_port(*tcp),
         _ => None,
     };
-    found.map_or(String::new(), |(uid, inode)| {
-        format!("; it is listened on by {}", listening::holder(inode, uid))
+    found.map_or("", |(uid, inode)| {
+        words!("; it is listened on by {}", listening::holder(inode, uid))
     })
 }
 
-fn conversation(address: &Address, script: Option<&Script>, transport: Transport) -> Vec<Finding> {
+fn conversation(
+    address: &Address,
+    script: Option<&Script>,
+    transport: Transport,
+    report: &mut Findings,
+) {
     let values = values::ask(&transport);
     // An application of one process has nobody else for the next connection.
     drop(transport);
-    let mut findings = vec![values.finding()];
+    values.finding(report);
     if let Values::Http(_) | Values::Foreign = values {
-        return findings;
+        return;
     }
-    let first = match Answer::first(address, script) {
-        Ok(first) => first,
-        Err(error) => {
-            findings.push(answer::failure(address, &error));
-            return findings;
+    match Answer::first(address, script) {
+        Ok(first) => {
+            first.findings(address, report);
+            pace::findings(address, script, &first, report);
         }
-    };
-    findings.extend(first.findings(address));
-    findings.extend(pace::findings(address, script, &first));
-    findings
+        Err(error) => answer::failure(address, &error, report),
+    }
 }

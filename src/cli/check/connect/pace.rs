@@ -1,8 +1,10 @@
 //! How fast an application answers, and whether it keeps a connection that it is asked to keep.
 
-use super::super::Finding;
+use super::super::Findings;
 use super::answer::Answer;
+use crate::cli::order::sort;
 use crate::cli::script::Script;
+use crate::cli::words::{Words, words};
 use crate::client::Client;
 use crate::net::Address;
 use std::io;
@@ -15,22 +17,33 @@ const LONGEST: Duration = Duration::from_secs(2);
 /// A visitor notices.
 const SLOW: Duration = Duration::from_secs(1);
 
-pub(super) fn findings(address: &Address, script: Option<&Script>, first: &Answer) -> Vec<Finding> {
+pub(super) fn findings(
+    address: &Address,
+    script: Option<&Script>,
+    first: &Answer,
+    report: &mut Findings,
+) {
     match measure(address, script) {
-        Ok((is_kept, times)) => vec![kept(is_kept), pace(first.took, times)],
-        Err(error) => vec![Finding::red(
-            format!("a further GET / has no answer: {error}"),
+        Ok((is_kept, times)) => {
+            kept(is_kept, report);
+            pace(first.took, times, report);
+        }
+        Err(error) => report.red(
+            words!("a further GET / has no answer: {error}"),
             "it answers once and then no more: its log says why",
-        )],
+        ),
     }
 }
 
-/// `0.25 ms`, `1.2 s`.
-pub(in crate::cli::check) fn shown(time: Duration) -> String {
-    match time.as_secs_f64() {
-        seconds if seconds >= 1.0 => format!("{seconds:.1} s"),
-        seconds if seconds >= 0.01 => format!("{:.0} ms", seconds * 1e3),
-        seconds => format!("{:.2} ms", seconds * 1e3),
+/// `0.25 ms`, `1.2 s`. Not by way of a float: see `seconds_of` in `flags`.
+pub(in crate::cli::check) fn shown(time: Duration) -> Words {
+    let ns = time.as_nanos() as u64;
+    let rounded = |unit: u64| (ns + unit / 2) / unit;
+    let (tenths, hundredths) = (rounded(100_000_000), rounded(10_000));
+    match ns {
+        1_000_000_000.. => words!("{}.{} s", tenths / 10, tenths % 10),
+        10_000_000.. => words!("{} ms", rounded(1_000_000)),
+        _ => words!("{}.{:02} ms", hundredths / 100, hundredths % 100),
     }
 }
 
@@ -62,10 +75,10 @@ fn measure(address: &Address, script: Option<&Script>) -> io::Result<(bool, Vec<
 /// Some applications close a connection after a number of requests: that is no failure.
 const REQUESTS_OF_A_CONNECTION: usize = 10;
 
-fn kept(is_kept: bool) -> Finding {
+fn kept(is_kept: bool, report: &mut Findings) {
     match is_kept {
-        true => Finding::green("it keeps a connection open when it is asked to"),
-        false => Finding::yellow(
+        true => report.green("it keeps a connection open when it is asked to"),
+        false => report.yellow(
             "it closes each connection, also one that it is asked to keep",
             "leave out nginx's keepalive and fastcgi_keep_conn, mod_proxy_fcgi's enablereuse=on",
         ),
@@ -73,11 +86,11 @@ fn kept(is_kept: bool) -> Finding {
 }
 
 /// `times` is not empty.
-fn pace(first: Duration, mut times: Vec<Duration>) -> Finding {
-    times.sort_unstable();
+fn pace(first: Duration, mut times: Vec<Duration>, report: &mut Findings) {
+    sort(&mut times, |one, other| one > other);
     let median = times[times.len() / 2];
     let slowest = times[times.len() - 1];
-    let what = format!(
+    let what = words!(
         "GET / takes {} (median of {}; the first took {}, the slowest of them {})",
         shown(median),
         times.len(),
@@ -85,11 +98,11 @@ fn pace(first: Duration, mut times: Vec<Duration>) -> Finding {
         shown(slowest)
     );
     match median >= SLOW {
-        true => Finding::yellow(
+        true => report.yellow(
             what,
             "find out what it waits for; a process that is started for each request is slow as well",
         ),
-        false => Finding::green(what),
+        false => report.green(what),
     }
 }
 
@@ -101,13 +114,21 @@ mod tests {
     #[test]
     fn the_one_in_the_middle_counts() {
         let ms = Duration::from_millis;
-        let found = pace(ms(30), vec![ms(5000), ms(2), ms(12)]);
+        let paced = |first, times| Findings::one(|report| pace(ms(first), times, report));
+        let found = paced(30, vec![ms(5000), ms(2), ms(12)]);
         assert_eq!(found.level, Level::Green);
         assert_eq!(
             found.what,
             "GET / takes 12 ms (median of 3; the first took 30 ms, the slowest of them 5.0 s)"
         );
-        assert_eq!(pace(ms(1), vec![ms(1000)]).level, Level::Yellow);
-        assert_eq!(shown(Duration::from_micros(254)), "0.25 ms");
+        assert_eq!(paced(1, vec![ms(1000)]).level, Level::Yellow);
+        for (us, text) in [
+            (254, "0.25 ms"),
+            (9_999, "10.00 ms"),
+            (10_000, "10 ms"),
+            (1_249_999, "1.2 s"),
+        ] {
+            assert_eq!(shown(Duration::from_micros(us)), text);
+        }
     }
 }

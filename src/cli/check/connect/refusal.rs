@@ -2,174 +2,178 @@
 
 use super::super::person::{Person, WEB_SERVERS, way_to};
 use super::super::sockets::{self, There};
-use super::super::{Finding, listening};
+use super::super::{Findings, listening};
 use super::LONGEST_CONNECT;
 use crate::cli::nearest::distance;
+use crate::cli::order::sort;
+use crate::cli::words::words;
 use crate::net::Address;
+use std::borrow::Cow;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// So many neighbours are named.
 const MOST: usize = 3;
 
-pub(super) fn findings(address: &Address, error: &io::Error) -> Vec<Finding> {
-    let neighbours = match address {
-        Address::Unix(path) => near_paths(path),
-        Address::Tcp(tcp) => near_ports(*tcp),
-        Address::Fd(_) => Vec::new(),
-    };
-    let why = match address {
-        Address::Unix(path) => of_path(path, error),
-        _ => of_port(address, error),
-    };
+pub(super) fn findings(address: &Address, error: &io::Error, report: &mut Findings) {
+    match address {
+        Address::Unix(path) => of_path(path, error, report),
+        _ => of_port(address, error, report),
+    }
     let is_elsewhere = matches!(
         error.kind(),
         ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::NotADirectory
     );
-    let neighbours = neighbours.into_iter().filter(|_| is_elsewhere);
-    [why].into_iter().chain(neighbours).collect()
+    match address {
+        Address::Unix(path) if is_elsewhere => near_paths(path, report),
+        Address::Tcp(tcp) if is_elsewhere => near_ports(*tcp, report),
+        _ => {}
+    }
 }
 
-fn of_path(path: &Path, error: &io::Error) -> Finding {
+fn of_path(path: &Path, error: &io::Error, report: &mut Findings) {
     let (shown, folder) = (path.display(), path.parent().unwrap_or(Path::new("/")));
     match (error.kind(), sockets::look(path)) {
-        (ErrorKind::NotFound, _) if !folder.exists() => Finding::red(
-            format!(
+        (ErrorKind::NotFound, _) if !folder.exists() => report.red(
+            words!(
                 "there is no unix:{shown}, and no folder {}",
                 folder.display()
             ),
             "start the application (systemd: RuntimeDirectory= makes a folder below /run), or name the socket that it made",
         ),
-        (ErrorKind::NotFound, _) => Finding::red(
-            format!("there is no unix:{shown}"),
+        (ErrorKind::NotFound, _) => report.red(
+            words!("there is no unix:{shown}"),
             "start the application, or name the socket that it made: its --listen, php-fpm's listen =",
         ),
-        (ErrorKind::PermissionDenied, _) => denied(path),
-        (ErrorKind::ConnectionRefused, There::Else) => Finding::red(
-            format!("unix:{shown} is no socket"),
+        (ErrorKind::PermissionDenied, _) => denied(path, report),
+        (ErrorKind::ConnectionRefused, There::Else) => report.red(
+            words!("unix:{shown} is no socket"),
             "name the socket that the application made",
         ),
-        (ErrorKind::ConnectionRefused, _) => Finding::red(
-            format!("nobody listens on unix:{shown} any more: whoever made it has ended"),
+        (ErrorKind::ConnectionRefused, _) => report.red(
+            words!("nobody listens on unix:{shown} any more: whoever made it has ended"),
             "start the application, and see its log for why it ended",
         ),
-        (ErrorKind::TimedOut, _) => Finding::red(
-            format!("unix:{shown} took no connection for {LONGEST_CONNECT:?}: its queue is full"),
+        (ErrorKind::TimedOut, _) => report.red(
+            words!("unix:{shown} took no connection for {LONGEST_CONNECT:?}: its queue is full"),
             "all its workers are busy, or it hangs; start more of them",
         ),
-        _ => Finding::red(error.to_string(), "name a stream socket of an application"),
+        _ => report.red(words!("{error}"), "name a stream socket of an application"),
     }
 }
 
 /// By the modes, as far as they can be looked at.
-fn denied(path: &Path) -> Finding {
+fn denied(path: &Path, report: &mut Findings) {
     let shown = path.display();
     let Some(me) = Person::of_process("self") else {
-        return Finding::red(
-            format!("may not connect to unix:{shown}"),
+        return report.red(
+            words!("may not connect to unix:{shown}"),
             "ask as the web server's user",
         );
     };
     let way = way_to(path);
     if let Some(folder) = me.stopped_at(&way) {
-        return Finding::red(
-            format!(
+        return report.red(
+            words!(
                 "{} cannot enter {} ({}): unix:{shown} is out of reach",
                 me.name,
                 folder.path.display(),
                 folder.described()
             ),
-            format!(
+            words!(
                 "chmod o+x {}, or ask as the web server's user",
                 folder.path.display()
             ),
         );
     }
     let mode = match sockets::look(path) {
-        There::Listening(node, _) | There::Stale(node) => format!(" ({})", node.described()),
-        _ => String::new(),
+        There::Listening(node, _) | There::Stale(node) => words!(" ({})", node.described()),
+        _ => "",
     };
-    Finding::red(
-        format!("{} may not connect to unix:{shown}{mode}", me.name),
-        format!(
+    report.red(
+        words!("{} may not connect to unix:{shown}{mode}", me.name),
+        words!(
             "--socket-owner :{}, which gives the socket to its group (php-fpm: listen.group); or ask as the web server's user",
             me.group()
         ),
     )
 }
 
-fn of_port(address: &Address, error: &io::Error) -> Finding {
+fn of_port(address: &Address, error: &io::Error, report: &mut Findings) {
     match error.kind() {
-        ErrorKind::ConnectionRefused => Finding::red(
-            format!("nobody listens on {address}"),
+        ErrorKind::ConnectionRefused => report.red(
+            words!("nobody listens on {address}"),
             "start the application, or name the port that it listens on",
         ),
-        ErrorKind::TimedOut => Finding::red(
-            format!("{address} did not answer for {LONGEST_CONNECT:?}"),
+        ErrorKind::TimedOut => report.red(
+            words!("{address} did not answer for {LONGEST_CONNECT:?}"),
             "a firewall drops what is sent there, the machine is off, or the queue is full",
         ),
-        _ => Finding::red(
-            error.to_string(),
+        _ => report.red(
+            words!("{error}"),
             "name an address that can be reached from here",
         ),
     }
 }
 
 /// The sockets whose names are most like it, or that lie in its folder.
-fn near_paths(path: &Path) -> Vec<Finding> {
+fn near_paths(path: &Path, report: &mut Findings) {
     let sockets = listening::unix();
     let paths = sockets.iter().map(|(_, other)| other.as_path());
-    let told = nearest(path, paths).into_iter().map(|near| {
-        let inode = sockets.iter().find(|(_, other)| *other == near);
+    for near in nearest(path, paths) {
+        let inode = sockets.iter().find(|(_, other)| other == near);
         let inode = inode.map_or(0, |(inode, _)| *inode);
-        let uid = fs::metadata(&near).map_or(0, |found| found.uid());
-        neighbour(
-            &format!("unix:{}", near.display()),
-            &listening::holder(inode, uid),
-        )
-    });
-    told.collect()
+        let uid = fs::metadata(near).map_or(0, |found| found.uid());
+        let holder = listening::holder(inode, uid);
+        neighbour(words!("unix:{}", near.display()), holder, report);
+    }
 }
 
-fn nearest<'p>(path: &Path, others: impl Iterator<Item = &'p Path>) -> Vec<PathBuf> {
+fn nearest<'p>(path: &Path, others: impl Iterator<Item = &'p Path>) -> Vec<&'p Path> {
     let folder = path.parent();
-    let mut near: Vec<(usize, &Path)> = others
-        .filter_map(|other| {
-            let (name, wanted) = (text(other.file_name()?), text(path.file_name()?));
-            let far = distance(&name, &wanted);
-            let is_alike = far <= name.len().max(wanted.len()) / 3;
-            let is_beside = other.parent() == folder;
-            (is_alike || is_beside).then_some((far, other))
-        })
-        .collect();
-    near.sort();
+    let wanted = name_of(path);
+    let mut near = Vec::new();
+    for other in others {
+        let name = name_of(other);
+        let far = distance(&name, &wanted);
+        let is_alike = far <= name.len().max(wanted.len()) / 3;
+        if is_alike || other.parent() == folder {
+            near.push((far, other.as_os_str()));
+        }
+    }
+    sort(&mut near, |one, other| one > other);
     near.dedup();
-    let near = near.into_iter().take(MOST);
-    near.map(|(_, other)| other.to_owned()).collect()
+    near.truncate(MOST);
+    near.into_iter()
+        .map(|(_, other)| Path::new(other))
+        .collect()
 }
 
 /// On this machine; of others nothing is known.
-fn near_ports(wanted: SocketAddr) -> Vec<Finding> {
+fn near_ports(wanted: SocketAddr, report: &mut Findings) {
     let mut ports = listening::tcp();
     if !wanted.ip().is_loopback() && !ports.iter().any(|(other, ..)| other.ip() == wanted.ip()) {
-        return Vec::new();
+        return;
     }
     let far = |port: u16| {
         let mistyped = distance(&port.to_string(), &wanted.port().to_string());
         usize::from(port.abs_diff(wanted.port())).min(mistyped * 10)
     };
     ports.retain(|(other, ..)| far(other.port()) <= 10);
-    ports.sort_by_key(|(other, ..)| (far(other.port()), *other));
-    let told = ports
-        .into_iter()
-        .map(|(other, uid, inode)| (other, listening::holder(inode, uid)));
-    told.filter(|(_, holder)| !is_web_server(holder))
-        .take(MOST)
-        .map(|(other, holder)| neighbour(&other.to_string(), &holder))
-        .collect()
+    sort(&mut ports, |(one, ..), (other, ..)| {
+        (far(one.port()), one) > (far(other.port()), other)
+    });
+    let mut told = 0;
+    for (other, uid, inode) in ports {
+        let holder = listening::holder(inode, uid);
+        if !is_web_server(holder) && told < MOST {
+            neighbour(words!("{other}"), holder, report);
+            told += 1;
+        }
+    }
 }
 
 /// Those take http there.
@@ -178,15 +182,15 @@ fn is_web_server(holder: &str) -> bool {
     WEB_SERVERS.contains(&name)
 }
 
-fn neighbour(address: &str, holder: &str) -> Finding {
-    Finding::yellow(
-        format!("{address} is listened on, by {holder}"),
-        format!("if that is the application: --connect {address}"),
+fn neighbour(address: &str, holder: &str, report: &mut Findings) {
+    report.yellow(
+        words!("{address} is listened on, by {holder}"),
+        words!("if that is the application: --connect {address}"),
     )
 }
 
-fn text(name: &std::ffi::OsStr) -> String {
-    name.to_string_lossy().into_owned()
+fn name_of(path: &Path) -> Cow<'_, str> {
+    path.file_name().unwrap_or_default().to_string_lossy()
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //! Of the web servers only HAProxy was seen to ask. Our own library answers; php-fpm 8.2 does and closes the connection;
 //! libfcgi 2.4.2 waits for more unless the record has padding, which HAProxy's has not; many others close without a word.
 
-use super::super::Finding;
+use super::super::Findings;
+use crate::cli::words::{joined, words};
 use crate::net::{Transport, Wait};
 use crate::protocol::{HEADER_LEN, Pairs, RecordHeader, RecordType, encode_pair};
 use std::io;
@@ -46,33 +47,32 @@ pub(super) fn ask(transport: &Transport) -> Values {
 }
 
 impl Values {
-    pub(super) fn finding(&self) -> Finding {
+    pub(super) fn finding(&self, report: &mut Findings) {
         let harmless = "leave out HAProxy's option get-values; no other web server asks";
         match self {
             Values::Known(values) if values.is_empty() => {
-                Finding::green("it answers GET_VALUES, and says nothing of its connections")
+                report.green("it answers GET_VALUES, and says nothing of its connections")
             }
             Values::Known(values) => {
-                let told = values.iter().map(|(name, value)| format!("{name}={value}"));
-                let told: Vec<String> = told.collect();
-                Finding::green(format!("it answers GET_VALUES: {}", told.join(", ")))
+                let mut told = values.iter().map(|(name, value)| words!("{name}={value}"));
+                report.green(words!("it answers GET_VALUES: {}", joined(&mut told, ", ")))
             }
             Values::Unknown => {
-                Finding::yellow("it does not know GET_VALUES, and says so", harmless)
+                report.yellow("it does not know GET_VALUES, and says so", harmless)
             }
-            Values::Closed => Finding::yellow(
+            Values::Closed => report.yellow(
                 "it closes the connection when it is asked GET_VALUES",
                 harmless,
             ),
-            Values::Silent => Finding::yellow(
-                format!("it was silent for {LONGEST:?} when it was asked GET_VALUES"),
-                format!("libfcgi 2.4.2 is so: {harmless}; or all its workers are busy"),
+            Values::Silent => report.yellow(
+                words!("it was silent for {LONGEST:?} when it was asked GET_VALUES"),
+                words!("libfcgi 2.4.2 is so: {harmless}; or all its workers are busy"),
             ),
-            Values::Http(line) => Finding::red(
-                format!("a web server answers there, and no FastCGI application: {line:?}"),
+            Values::Http(line) => report.red(
+                words!("a web server answers there, and no FastCGI application: {line:?}"),
                 "name the address that the application listens on; a web server's proxy_pass (not fastcgi_pass) is for this one",
             ),
-            Values::Foreign => Finding::red(
+            Values::Foreign => report.red(
                 "what answers there speaks no FastCGI",
                 "name the address that the application listens on",
             ),

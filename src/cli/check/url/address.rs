@@ -1,15 +1,17 @@
 //! A page's address, as far as it matters here: where it is, and the folder that it is in. Pure.
 
+use crate::cli::words::{Words, words};
+
 /// Programs lie no deeper.
 const MOST_FOLDERS: usize = 3;
 
 /// `http://` or `https://`, a host, and a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli) struct Url {
     /// `https://ada:secret@example.org:8443`
-    origin: String,
+    origin: Words,
     /// Begins with a slash; with its query.
-    target: String,
+    target: Words,
 }
 
 impl Url {
@@ -43,8 +45,8 @@ impl Url {
         let (origin, target) = text.split_at(end);
         let slash = if target.starts_with('/') { "" } else { "/" };
         Ok(Url {
-            origin: origin.to_owned(),
-            target: format!("{slash}{target}"),
+            origin: words!("{origin}"),
+            target: words!("{slash}{target}"),
         })
     }
 
@@ -54,9 +56,9 @@ impl Url {
     }
 
     /// As it may be shown: without a password.
-    pub(in crate::cli::check) fn shown(&self) -> String {
+    pub(in crate::cli::check) fn shown(&self) -> Words {
         let (scheme, _) = self.origin.split_once("://").unwrap_or(("", ""));
-        format!("{scheme}://{}{}", self.authority(), self.target)
+        words!("{scheme}://{}{}", self.authority(), self.target)
     }
 
     /// The folders that the program of this `name` may be in, the deepest first; each ends with a slash. Where the name is part
@@ -74,19 +76,21 @@ impl Url {
             Some(at) => vec![at],
             None => slashes.take(MOST_FOLDERS).collect(),
         };
-        ends.reverse();
-        let folder = |end: usize| Url {
-            target: path[..=end].to_owned(),
-            ..self.clone()
-        };
-        ends.into_iter().map(folder).collect()
+        let mut folders = Vec::new();
+        while let Some(end) = ends.pop() {
+            folders.push(Url {
+                target: words!("{}", &path[..=end]),
+                ..*self
+            });
+        }
+        folders
     }
 
     /// A name in this folder. Its slashes stay.
     pub(super) fn join(&self, name: &str) -> Url {
         Url {
-            target: self.target.clone() + &encoded(name),
-            ..self.clone()
+            target: words!("{}{}", self.target, encoded(name)),
+            ..*self
         }
     }
 
@@ -105,7 +109,7 @@ impl Url {
             && (is_clear(self) || !is_clear(&next))
         {
             let (scheme, rest) = next.origin.split_once("://")?;
-            next.origin = format!("{scheme}://{user}@{rest}");
+            next.origin = words!("{scheme}://{user}@{rest}");
         }
         Some(next)
     }

@@ -1,9 +1,11 @@
 //! Fetching, by the program curl: it knows https, proxies and certificates. A TLS library would be larger than all the rest
 //! of this program, and would want the system's certificates found; curl is on nearly every host.
 
-use super::super::Finding;
+use super::super::Findings;
 use super::Url;
-use std::io::{self, ErrorKind, Read, Write};
+use crate::cli::front::front_of;
+use crate::cli::words::{Words, words};
+use std::io::{self, ErrorKind, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -22,7 +24,7 @@ pub(super) struct Got {
     pub(super) status: u16,
     pub(super) body: Vec<u8>,
     pub(super) took: Duration,
-    fields: Vec<(String, String)>,
+    fields: Vec<(Words, Words)>,
 }
 
 /// Why there is no answer.
@@ -31,14 +33,14 @@ pub(super) enum Failure {
     /// The program curl is not here, or does not start.
     NoCurl(io::Error),
     /// Its exit status and what it said.
-    Curl(i32, String),
+    Curl(i32, Words),
 }
 
 impl Got {
     pub(super) fn field(&self, name: &str) -> Option<&str> {
         let mut fields = self.fields.iter();
         let found = fields.find(|(other, _)| other.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str())
+        found.map(|(_, value)| *value)
     }
 
     pub(super) fn kind(&self) -> &str {
@@ -52,17 +54,17 @@ impl Got {
 }
 
 impl Failure {
-    pub(super) fn sentence(&self) -> String {
+    pub(super) fn sentence(&self) -> Words {
         match self {
-            Failure::NoCurl(error) => format!("cannot run curl, which fetches pages: {error}"),
-            Failure::Curl(_, said) => said.clone(),
+            Failure::NoCurl(error) => words!("cannot run curl, which fetches pages: {error}"),
+            Failure::Curl(_, said) => said,
         }
     }
 
-    pub(super) fn finding(&self, url: &Url) -> Finding {
+    pub(super) fn finding(&self, url: &Url, report: &mut Findings) {
         let code = match self {
             Failure::NoCurl(_) => {
-                return Finding::red(
+                return report.red(
                     self.sentence(),
                     "install curl: apt-get install curl, apk add curl, dnf install curl; or ask from another machine, by fcgi check --url",
                 );
@@ -85,8 +87,8 @@ impl Failure {
             }
             _ => "see what curl says",
         };
-        Finding::red(
-            format!("{} does not answer: {}", url.shown(), self.sentence()),
+        report.red(
+            words!("{} does not answer: {}", url.shown(), self.sentence()),
             remedy,
         )
     }
@@ -122,10 +124,9 @@ fn fetch(url: &Url, flags: &[&str], input: &[u8]) -> Result<Got, Failure> {
         // The rest is not wanted.
         let _ = child.kill();
     }
-    let mut said = String::new();
-    if let Some(stderr) = child.stderr.take() {
-        let _ = stderr.take(LARGEST).read_to_string(&mut said);
-    }
+    let said = child.stderr.take();
+    let said = said.and_then(|stderr| front_of(stderr, LARGEST).ok());
+    let said = said.unwrap_or_default();
     let status = child.wait().map_err(Failure::NoCurl)?;
     match parse(&bytes) {
         // A web server that refuses a body may answer before it has all of it, which is an error for curl.
@@ -134,8 +135,9 @@ fn fetch(url: &Url, flags: &[&str], input: &[u8]) -> Result<Got, Failure> {
             ..got
         }),
         None => {
+            let said = str::from_utf8(&said).unwrap_or("");
             let said = said.lines().next().unwrap_or("curl says nothing");
-            Err(Failure::Curl(status.code().unwrap_or(0), said.to_owned()))
+            Err(Failure::Curl(status.code().unwrap_or(0), words!("{said}")))
         }
     }
 }
@@ -160,11 +162,10 @@ fn start(url: &Url, flags: &[&str]) -> io::Result<Child> {
 
 /// What was said, and whether that is all.
 fn read(child: &mut Child) -> (Vec<u8>, bool) {
-    let mut bytes = Vec::new();
     let Some(stdout) = child.stdout.take() else {
-        return (bytes, true);
+        return (Vec::new(), true);
     };
-    let _ = stdout.take(LARGEST).read_to_end(&mut bytes);
+    let bytes = front_of(stdout, LARGEST).unwrap_or_default();
     let is_whole = (bytes.len() as u64) < LARGEST;
     (bytes, is_whole)
 }
@@ -174,18 +175,22 @@ fn parse(bytes: &[u8]) -> Option<Got> {
     let mut rest = bytes;
     loop {
         let end = rest.windows(4).position(|four| four == b"\r\n\r\n")?;
-        let head = String::from_utf8_lossy(&rest[..end]).into_owned();
+        let head = words!("{}", String::from_utf8_lossy(&rest[..end]));
         rest = &rest[end + 4..];
         let mut lines = head.lines();
         let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
         if (100..200).contains(&status) || rest.starts_with(b"HTTP/") {
             continue;
         }
-        let fields = lines.filter_map(|line| line.split_once(':'));
-        let fields = fields.map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
+        let mut fields = Vec::new();
+        for line in lines {
+            if let Some((name, value)) = line.split_once(':') {
+                fields.push((name, value.trim()));
+            }
+        }
         return Some(Got {
             status,
-            fields: fields.collect(),
+            fields,
             body: rest.to_owned(),
             took: Duration::ZERO,
         });
@@ -199,7 +204,7 @@ impl Got {
         Got {
             status,
             body: body.as_ref().to_owned(),
-            fields: vec![("Content-Type".into(), kind.into())],
+            fields: vec![("Content-Type", words!("{kind}"))],
             took: Duration::ZERO,
         }
     }

@@ -1,11 +1,13 @@
 //! Files that nobody may read and the web server sends: the program itself, databases, settings, backups.
 
-use super::super::Finding;
+use super::super::Findings;
 use super::super::progress::Progress;
 use super::curl::{self, Got};
 use super::{Url, page};
+use crate::cli::front::front_of;
+use crate::cli::order::sort;
+use crate::cli::words::{Words, joined, words};
 use std::fs::{self, File};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -59,7 +61,7 @@ enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Candidate {
     /// Below the folder's address.
-    name: String,
+    name: Words,
     kind: Kind,
     file: Option<PathBuf>,
 }
@@ -70,7 +72,8 @@ pub(super) fn findings(
     name: Option<&str>,
     folder: Option<&Path>,
     progress: &Progress,
-) -> Vec<Finding> {
+    report: &mut Findings,
+) {
     let mut candidates = folder.map(beside).unwrap_or_default();
     for (name, kind) in common(name) {
         if !candidates.iter().any(|other| other.name == name) {
@@ -82,17 +85,19 @@ pub(super) fn findings(
         }
     }
     // What is worst comes first: the last ones may not be asked for.
-    candidates.sort_by_cached_key(|other| {
-        let is_other = Some(other.name.as_str()) != name;
-        let depth = other.name.matches('/').count();
-        (is_other, other.kind, depth, other.name.clone())
+    let rank = |other: &Candidate| {
+        let is_other = Some(other.name) != name;
+        (is_other, other.kind, other.name.matches('/').count())
+    };
+    sort(&mut candidates, |one, other| {
+        (rank(one), one.name) > (rank(other), other.name)
     });
     let pairs = candidates.iter().flat_map(|candidate| {
-        let urls = bases.iter().map(|base| base.join(&candidate.name));
+        let urls = bases.iter().map(|base| base.join(candidate.name));
         urls.map(move |url| (candidate, url))
     });
     let all = candidates.len() * bases.len();
-    let (mut findings, mut failed, mut asked) = (Vec::new(), None, 0);
+    let (told, mut failed, mut asked) = (report.len(), None, 0);
     // Where each answer is an error of the server's, nobody knows what comes back once that is mended.
     let mut is_any_told = false;
     let begin = Instant::now();
@@ -102,43 +107,40 @@ pub(super) fn findings(
         }
         progress.say(&format!("asking for files, {asked} of {all}"));
         match curl::get(&url) {
-            Ok(got) if is_sent(candidate, &got) => findings.push(candidate.finding(&url)),
+            Ok(got) if is_sent(candidate, &got) => candidate.finding(&url, report),
             Ok(got) => is_any_told |= got.status < 500,
-            Err(failure) => failed = Some((&candidate.name, failure)),
+            Err(failure) => failed = Some((candidate.name, failure)),
         }
         asked += 1;
     }
     if let Some((name, failure)) = failed {
-        findings.push(Finding::yellow(
-            format!("{name} could not be asked for: {}", failure.sentence()),
+        report.yellow(
+            words!("{name} could not be asked for: {}", failure.sentence()),
             "ask again; a web server may shut out who asks for such names",
-        ));
+        );
     }
     if asked < all {
-        findings.push(Finding::yellow(
-            format!("{} addresses of files were not asked for", all - asked),
+        report.yellow(
+            words!("{} addresses of files were not asked for", all - asked),
             "move what visitors need not have out of the folder",
+        );
+    }
+    if report.len() == told && is_any_told {
+        let names = candidates.iter().map(|other| other.name);
+        let mut names: Vec<Words> = names.take(MOST_SHOWN).collect();
+        if candidates.len() > names.len() {
+            names.push(words!("{} more", candidates.len() - names.len()));
+        }
+        report.green(words!(
+            "no file comes back that nobody may read; asked in {} were {}",
+            joined(&mut bases.iter().map(Url::shown), " and "),
+            joined(&mut names.into_iter(), ", ")
         ));
     }
-    if findings.is_empty() && is_any_told {
-        let folders: Vec<String> = bases.iter().map(Url::shown).collect();
-        let names = candidates.iter().map(|other| other.name.as_str());
-        let mut names: Vec<&str> = names.take(MOST_SHOWN).collect();
-        let more = format!("{} more", candidates.len() - names.len());
-        if candidates.len() > names.len() {
-            names.push(&more);
-        }
-        findings.push(Finding::green(format!(
-            "no file comes back that nobody may read; asked in {} were {}",
-            folders.join(" and "),
-            names.join(", ")
-        )));
-    }
-    findings
 }
 
 impl Candidate {
-    fn finding(&self, url: &Url) -> Finding {
+    fn finding(&self, url: &Url, report: &mut Findings) {
         let what = match self.kind {
             Kind::Program => "a program's bytes",
             Kind::Database => "a database, which all can read",
@@ -158,24 +160,24 @@ impl Candidate {
             }
             _ => "remove it, or deny it, as conf htaccess prints; nginx: deny all",
         };
-        Finding::red(format!("{} comes back: {what}", url.shown()), remedy)
+        report.red(words!("{} comes back: {what}", url.shown()), remedy)
     }
 }
 
 /// What is asked for wherever the program lies.
-fn common(program: Option<&str>) -> Vec<(String, Kind)> {
-    let mut names: Vec<(String, Kind)> = Vec::new();
+fn common(program: Option<&str>) -> Vec<(Words, Kind)> {
+    let mut names = Vec::new();
     if let Some(program) = program {
-        names.push((program.to_owned(), Kind::Program));
-        names.push((format!(".ht.{program}"), Kind::Settings));
+        names.push((words!("{program}"), Kind::Program));
+        names.push((words!(".ht.{program}"), Kind::Settings));
         for backup in ["~", ".bak", ".old"] {
-            names.push((format!("{program}{backup}"), Kind::Backup));
+            names.push((words!("{program}{backup}"), Kind::Backup));
         }
-        names.push((format!(".{program}.swp"), Kind::Backup));
+        names.push((words!(".{program}.swp"), Kind::Backup));
     }
-    let hidden = [".htaccess", ".env", ".git/config"].map(|name| (name.to_owned(), Kind::Hidden));
-    let databases = DATABASES.map(|name| (name.to_owned(), Kind::Database));
-    names.into_iter().chain(hidden).chain(databases).collect()
+    names.extend([".htaccess", ".env", ".git/config"].map(|name| (name, Kind::Hidden)));
+    names.extend(DATABASES.map(|name| (name, Kind::Database)));
+    names
 }
 
 /// The files in the program's folder and below that nobody may read.
@@ -195,7 +197,7 @@ fn walk(folder: &Path, above: &str, depth: usize, left: &mut usize, found: &mut 
         let (Ok(kind), Ok(name)) = (entry.file_type(), entry.file_name().into_string()) else {
             continue;
         };
-        let (path, below) = (entry.path(), format!("{above}{name}"));
+        let (path, below) = (entry.path(), words!("{above}{name}"));
         // .git has thousands of files; its config stands for them.
         if kind.is_dir() && depth > 1 && name != ".git" {
             walk(&path, &format!("{below}/"), depth - 1, left, found);
@@ -228,11 +230,8 @@ fn kind_of(name: &str, start: &[u8]) -> Option<Kind> {
 }
 
 fn start_of(path: &Path) -> Vec<u8> {
-    let mut start = Vec::new();
-    if let Ok(file) = File::open(path) {
-        let _ = file.take(SQLITE.len() as u64).read_to_end(&mut start);
-    }
-    start
+    let start = File::open(path).and_then(|file| front_of(file, SQLITE.len() as u64));
+    start.unwrap_or_default()
 }
 
 /// Whether what came is the file, and not something that the program says at this address.
@@ -312,11 +311,7 @@ mod tests {
     fn only_the_file_itself_is_an_exposure() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
         let text = fs::read(&file).unwrap();
-        let of = |name: &str, kind, file| Candidate {
-            name: name.into(),
-            kind,
-            file,
-        };
+        let of = |name, kind, file| Candidate { name, kind, file };
         let known = of("Cargo.toml", Kind::Secret, Some(file));
         let got = |status, body: &[u8]| Got::of(status, "text/plain", body);
         assert!(is_sent(&known, &got(200, &text)));

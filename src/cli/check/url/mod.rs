@@ -11,7 +11,8 @@ mod post;
 mod routes;
 
 use super::progress::Progress;
-use super::{Finding, Subject};
+use super::{Findings, Subject};
+use crate::cli::words::words;
 pub(in crate::cli) use address::Url;
 use curl::Got;
 use std::path::Path;
@@ -36,15 +37,15 @@ const NOT_SERVED: [&str; 7] = [
     "/opt/bin",
 ];
 
-pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
+pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     let Some(url) = &subject.url else {
-        return Vec::new();
+        return;
     };
     let progress = Progress::new();
-    progress.say(&format!("asking {}", url.shown()));
+    progress.say(words!("asking {}", url.shown()));
     let (url, page) = match first(url) {
         Ok(first) => first,
-        Err(failure) => return vec![failure.finding(url)],
+        Err(failure) => return failure.finding(url, report),
     };
     // Not where a link to it leads: a web server's folder is where it is named.
     let folder = subject.program.parent().filter(|folder| is_served(folder));
@@ -54,23 +55,19 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
         true => (None, Some(USUAL.to_owned())),
         false => (folder, name),
     };
-    let mut findings = vec![page::finding(&url, &page, folder)];
+    page::finding(&url, &page, folder, report);
     let folders = url.folders(name.as_deref());
     let routes = routes::ask(&folders, name.as_deref());
-    findings.extend(routes.findings(&page));
-    findings.extend(routes.reaching().and_then(post::finding));
-    findings.extend(exposed::findings(
-        &folders,
-        name.as_deref(),
-        folder,
-        &progress,
-    ));
-    findings
+    routes.findings(&page, report);
+    if let Some(reaching) = routes.reaching() {
+        post::finding(&reaching, report);
+    }
+    exposed::findings(&folders, name.as_deref(), folder, &progress, report);
 }
 
 /// The page, and where it was found.
 fn first(url: &Url) -> Result<(Url, Got), curl::Failure> {
-    let mut url = url.clone();
+    let mut url = *url;
     let mut got = curl::get(&url)?;
     for _ in 0..MOST_REDIRECTS {
         let Some(next) = got.redirect().and_then(|to| url.on_same_host(to)) else {

@@ -1,10 +1,11 @@
 //! What a page says of who made it: the program, or the web server in its place. Pure but for the files it may be.
 
-use super::super::Finding;
+use super::super::Findings;
 use super::Url;
 use super::curl::Got;
+use crate::cli::front::front_of;
+use crate::cli::words::{Words, words};
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 /// By which web servers' own error pages are known: Apache 2.4.57 and 2.4.71, nginx 1.22, lighttpd 1.4.69, HAProxy 2.6.
@@ -61,8 +62,8 @@ pub(super) fn own(got: &Got) -> Option<&'static str> {
 }
 
 /// `folder`: where the program lies.
-pub(super) fn finding(url: &Url, got: &Got, folder: Option<&Path>) -> Finding {
-    let what = format!(
+pub(super) fn finding(url: &Url, got: &Got, folder: Option<&Path>, report: &mut Findings) {
+    let what = words!(
         "{} is answered {}, {}, within {}",
         url.shown(),
         got.status,
@@ -70,62 +71,61 @@ pub(super) fn finding(url: &Url, got: &Got, folder: Option<&Path>) -> Finding {
         super::super::connect::shown(got.took)
     );
     if let Some(to) = got.redirect() {
-        return Finding::yellow(
-            format!("{what}: it leads to {to}"),
+        return report.yellow(
+            words!("{what}: it leads to {to}"),
             "if that is the application too, check it at that address",
         );
     }
     match (got.status, own(got)) {
-        (500.., own) => Finding::red(what, of_failure(got.status, own)),
-        (status, Some(server)) => Finding::red(
-            format!("{what}, by {server} itself and not by the program"),
+        (500.., own) => report.red(what, of_failure(got.status, own)),
+        (status, Some(server)) => report.red(
+            words!("{what}, by {server} itself and not by the program"),
             of_refusal(status),
         ),
-        (401, None) => Finding::yellow(
-            format!("{what}: it wants a password"),
+        (401, None) => report.yellow(
+            words!("{what}: it wants a password"),
             "https://NAME:PASSWORD@host/ gives one",
         ),
-        (400.., None) => Finding::yellow(what, "the program answers so; name a page that it has"),
-        _ => of_success(what, got, folder),
+        (400.., None) => report.yellow(what, "the program answers so; name a page that it has"),
+        _ => of_success(what, got, folder, report),
     }
 }
 
-fn of_success(what: String, got: &Got, folder: Option<&Path>) -> Finding {
+fn of_success(what: Words, got: &Got, folder: Option<&Path>, report: &mut Findings) {
     if got.body.starts_with(b"\x7fELF") {
-        return Finding::red(
-            format!("{what}, and is a program's bytes"),
+        return report.red(
+            words!("{what}, and is a program's bytes"),
             "the web server sends the program instead of running it: conf htaccess, conf nginx and the others print what it needs",
         );
     }
     let text = String::from_utf8_lossy(&got.body);
     if text.contains("<title>Index of /") {
-        return Finding::red(
-            format!("{what}, and lists the folder's files"),
+        return report.red(
+            words!("{what}, and lists the folder's files"),
             "Options -Indexes, and the lines that conf htaccess prints",
         );
     }
     if let Some((_, server)) = WELCOME.iter().find(|(words, _)| text.contains(words)) {
-        return Finding::yellow(
-            format!("{what}, and is {server}'s own first page"),
+        return report.yellow(
+            words!("{what}, and is {server}'s own first page"),
             "the web server does not know the program at this address: conf prints what it needs; or name the program's",
         );
     }
     let mut index = ["index.html", "index.htm", "index.php"].into_iter();
     let is_it = |name: &&str| folder.is_some_and(|folder| is_file(&folder.join(name), &got.body));
     if let Some(name) = index.find(is_it) {
-        return Finding::yellow(
-            format!("{what}, and is the file {name}, not the program's"),
-            format!("remove {name}, or name a page of the program's"),
+        return report.yellow(
+            words!("{what}, and is the file {name}, not the program's"),
+            words!("remove {name}, or name a page of the program's"),
         );
     }
-    Finding::green(what)
+    report.green(what)
 }
 
 /// Whether these are the first bytes of the file.
 pub(super) fn is_file(path: &Path, body: &[u8]) -> bool {
-    let mut start = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(4096).read_to_end(&mut start));
-    read.is_ok() && !start.is_empty() && body.starts_with(&start)
+    let start = File::open(path).and_then(|file| front_of(file, 4096));
+    start.is_ok_and(|start| !start.is_empty() && body.starts_with(&start))
 }
 
 fn of_failure(status: u16, own: Option<&str>) -> &'static str {
@@ -203,7 +203,8 @@ mod tests {
             (503, "set up wrong", Level::Red, "settings are wrong"),
             (504, "", Level::Red, "ProxyTimeout"),
         ] {
-            let found = finding(&url, &Got::of(status, "text/html", body), None);
+            let got = Got::of(status, "text/html", body);
+            let found = Findings::one(|report| finding(&url, &got, None, report));
             assert_eq!(found.level, level, "{found:?}");
             assert!(found.remedy.contains(words), "{words}: {found:?}");
         }

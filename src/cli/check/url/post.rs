@@ -1,31 +1,33 @@
 //! Whether a body comes through the web server that is larger than mod_fcgid takes by default.
 
-use super::super::Finding;
+use super::super::Findings;
 use super::Url;
 use super::curl::{self, Failure, Got};
+use crate::cli::words::words;
 
 /// mod_fcgid's FcgidMaxRequestLen is 128 KiB since 2.3.6; nginx takes 1 MiB.
 const LARGE: usize = 200 << 10;
 
 /// Asks at an address that no page has: what an application does with what is sent to its pages is not known.
-pub(super) fn finding(url: Url) -> Option<Finding> {
-    let small = curl::post(&url, b"x").ok()?;
-    Some(judge(&small, curl::post(&url, &vec![b'x'; LARGE])))
+pub(super) fn finding(url: &Url, report: &mut Findings) {
+    if let Ok(small) = curl::post(url, b"x") {
+        judge(&small, curl::post(url, &vec![b'x'; LARGE]), report);
+    }
 }
 
-fn judge(small: &Got, large: Result<Got, Failure>) -> Finding {
+fn judge(small: &Got, large: Result<Got, Failure>, report: &mut Findings) {
     let answer = match large {
         Ok(large) if large.status == small.status => {
-            return Finding::green(format!(
+            return report.green(words!(
                 "a POST of {} KiB is answered as one of a byte is",
                 LARGE >> 10
             ));
         }
-        Ok(large) => large.status.to_string(),
-        Err(failure) => format!("not at all ({})", failure.sentence()),
+        Ok(large) => words!("{}", large.status),
+        Err(failure) => words!("not at all ({})", failure.sentence()),
     };
-    Finding::yellow(
-        format!(
+    report.yellow(
+        words!(
             "a POST of {} KiB is answered {answer}, and one of a byte {}: larger forms and uploads do not arrive",
             LARGE >> 10,
             small.status
@@ -42,11 +44,12 @@ mod tests {
     #[test]
     fn only_what_a_large_one_changes_counts() {
         let got = |status| Got::of(status, "text/plain", "");
-        assert_eq!(judge(&got(404), Ok(got(404))).level, Level::Green);
-        let refused = judge(&got(404), Ok(got(413)));
+        let judged = |large| Findings::one(|report| judge(&got(404), large, report));
+        assert_eq!(judged(Ok(got(404))).level, Level::Green);
+        let refused = judged(Ok(got(413)));
         assert_eq!(refused.level, Level::Yellow);
         assert!(refused.what.contains("answered 413, and one of a byte 404"));
-        let cut = judge(&got(404), Err(Failure::Curl(55, "broken pipe".into())));
+        let cut = judged(Err(Failure::Curl(55, "broken pipe")));
         assert!(cut.what.contains("not at all (broken pipe)"));
     }
 }

@@ -1,8 +1,9 @@
 //! Which addresses lead to the program: any, by rewriting, or only those behind its own name.
 
-use super::super::Finding;
+use super::super::Findings;
 use super::curl::{self, Got};
 use super::{Url, page};
+use crate::cli::words::words;
 use std::process;
 
 /// What two addresses gave.
@@ -17,12 +18,12 @@ pub(super) struct Routes {
 pub(super) fn ask(folders: &[Url], name: Option<&str>) -> Routes {
     let get = |url: Url| curl::get(&url).ok().map(|got| (url, got));
     let nowhere = folders.first().map(|folder| {
-        let page = format!("fcgi-check-{}", process::id());
-        folder.join(&page)
+        let page = words!("fcgi-check-{}", process::id());
+        folder.join(page)
     });
     let mut direct = None;
     for folder in folders {
-        direct = name.and_then(|name| get(folder.join(&format!("{name}/"))));
+        direct = name.and_then(|name| get(folder.join(words!("{name}/"))));
         if direct.as_ref().is_some_and(|(_, got)| is_programs(got)) {
             break;
         }
@@ -40,54 +41,52 @@ impl Routes {
         let nowhere = self.nowhere.as_ref().filter(reached);
         let direct = self.direct.as_ref().filter(reached);
         nowhere
-            .map(|(url, _)| url.clone())
+            .map(|(url, _)| *url)
             .or_else(|| direct.map(|(url, _)| url.join("fcgi-check")))
     }
 
-    pub(super) fn findings(&self, page: &Got) -> Vec<Finding> {
+    pub(super) fn findings(&self, page: &Got, report: &mut Findings) {
         let Some((nowhere, missing)) = &self.nowhere else {
-            return Vec::new();
+            return;
         };
-        let mut findings = Vec::new();
         let direct = self.direct.as_ref();
         match (page::own(missing), direct) {
-            (None, _) if is_programs(missing) => findings.push(Finding::green(
+            (None, _) if is_programs(missing) => report.green(
                 "a page that is nowhere is answered by the program: all addresses lead to it",
-            )),
+            ),
             (Some(server), Some((url, direct))) if is_programs(direct) => {
-                findings.push(Finding::yellow(
-                    format!(
+                report.yellow(
+                    words!(
                         "{} leads to the program, and {} does not: {server} answers that itself",
                         url.shown(),
                         nowhere.shown()
                     ),
                     "rewriting is off: RewriteEngine On and its rules (conf htaccess), AllowOverride FileInfo, a2enmod rewrite; or nothing, if it is meant so",
-                ));
+                );
             }
             // What is wrong with the page itself is told already.
-            (Some(server), _) if page::own(page).is_none() => findings.push(Finding::yellow(
-                format!(
+            (Some(server), _) if page::own(page).is_none() => report.yellow(
+                words!(
                     "{} does not lead to the program: {server} answers it itself",
                     nowhere.shown()
                 ),
                 "rewriting is off, or only some addresses are the program's; conf prints the usual lines",
-            )),
+            ),
             _ => {}
         }
         if let Some((url, direct)) = direct
             // The same as of the page is told of that.
             && let Some(server) = page::own(direct).filter(|_| ![404, page.status].contains(&direct.status))
         {
-            findings.push(Finding::yellow(
-                format!(
+            report.yellow(
+                words!(
                     "{} is answered {} by {server} itself",
                     url.shown(),
                     direct.status
                 ),
                 "harmless if nobody is sent there; Apache runs it with Options +ExecCGI and a handler for it",
-            ));
+            );
         }
-        findings
     }
 }
 
@@ -108,11 +107,12 @@ mod tests {
     fn rewriting_that_is_off_is_told() {
         let apache = "<!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN\">\n<html><head>\n<title>";
         let url = Url::parse("http://localhost/x").unwrap();
-        let route = |status, body: &str| Some((url.clone(), Got::of(status, "text/html", body)));
+        let route = |status, body: &str| Some((url, Got::of(status, "text/html", body)));
         let page = Got::of(200, "text/html", "mine");
         let of = |nowhere, direct| {
             let routes = Routes { nowhere, direct };
-            let levels: Vec<Level> = routes.findings(&page).iter().map(|f| f.level).collect();
+            let found = Findings::of(|report| routes.findings(&page, report));
+            let levels: Vec<Level> = found.iter().map(|f| f.level).collect();
             (levels, routes.reaching().map(|url| url.text()))
         };
         let (yellow, green) = (Level::Yellow, Level::Green);
@@ -136,6 +136,7 @@ mod tests {
             nowhere: route(500, apache),
             direct: route(500, apache),
         };
-        assert_eq!(routes.findings(&Got::of(500, "text/html", apache)), []);
+        let page = Got::of(500, "text/html", apache);
+        assert_eq!(Findings::of(|report| routes.findings(&page, report)), []);
     }
 }
