@@ -103,6 +103,7 @@ const FIELDS_START: usize = HEADER_LEN + STATUS_ROOM;
 const TAIL_ROOM: usize = 7 + HEADER_LEN + EndRequest::RECORD_LEN;
 
 impl<'buf> Exchange<'buf> {
+    #[inline(always)]
     pub(crate) fn new(wire: Wire<'buf>, output: &'buf mut [u8], is_head: bool) -> Exchange<'buf> {
         Exchange {
             wire,
