@@ -1,6 +1,7 @@
 """How our own server grows: with workers, connections, bodies and params. One server a step; the steps of a table are measured
 in turn, round after round."""
 
+import subprocess
 import resource
 import statistics
 import time
@@ -24,6 +25,8 @@ MOST_ASKED = 256 * MIB
 def measure(server, load, folder, seconds, rounds, say):
     """All four tables: a list of rows each, and what was left out."""
     skipped = []
+    # The pages of a new executable count as dirty until they are written back.
+    subprocess.run(["sync"], check=False)
     return {
         "workers": steps(WORKERS, rounds, server, load, folder, seconds, say, with_workers),
         "connections": steps(fitting(skipped), rounds, server, load, folder, seconds, say, with_connections),
