@@ -1,9 +1,9 @@
 """How our own server grows: with workers, connections, bodies and params. One server a step; the steps of a table are measured
 in turn, round after round."""
 
-import subprocess
 import resource
 import statistics
+import subprocess
 import time
 from dataclasses import replace
 
