@@ -118,7 +118,9 @@ impl Buffers {
         let head_len = SLACK + self.max_params + WINDOW;
         let (head, spare) = self.input.split_at_mut(head_len);
         let (front, rest) = head.split_at_mut(params.end);
-        let (window, rest) = rest.split_at_mut(WINDOW.max(unread.end - params.end));
+        // Less than a window where a head was carried along behind much that was nobody's.
+        let window_len = WINDOW.max(unread.end - params.end).min(rest.len());
+        let (window, rest) = rest.split_at_mut(window_len);
         let is_tight = rest.len() < MOST_WRITTEN * params.len();
         if is_tight && self.joined.is_none() {
             // Without address space the room that there is has to do.
@@ -182,9 +184,9 @@ impl Buffers {
 
     /// Gives back what is above the first few KiB: before the worker sleeps, not before it works on.
     pub(crate) fn release(&mut self) {
+        self.joined = None;
         if std::mem::take(&mut self.large_input) {
             self.input.release_from(STAYS);
-            self.joined = None;
         }
         if std::mem::take(&mut self.large_output) {
             self.output.release_from(STAYS);
@@ -262,5 +264,15 @@ mod tests {
         buffers.mark_large_input();
         buffers.release();
         assert!(buffers.joined.is_none(), "it is given back with the rest");
+    }
+
+    /// Records of ids that nobody knows may lie before a head that was carried along, up to two windows of them.
+    #[test]
+    fn params_may_lie_far_behind() {
+        let mut buffers = Buffers::new(WINDOW).unwrap();
+        let parts = buffers.split(70_000..70_200, 70_208..72_000);
+        assert_eq!(parts.params.len(), 200);
+        assert_eq!(parts.window.unread(), 70_208..72_000);
+        assert!(parts.joined.len() >= MOST_WRITTEN * 200);
     }
 }

@@ -292,13 +292,20 @@ impl<'buf> Wire<'buf> {
     /// As `send`, of what nearly always goes in one piece.
     pub(crate) fn send_one(&mut self, bytes: &[u8]) -> io::Result<()> {
         let sent = match (&self.end, self.failed) {
-            (End::Records(link), None) => link.transport.send(bytes).unwrap_or(0),
-            _ => 0,
+            (End::Records(link), None) => link.transport.send(bytes),
+            _ => Ok(0),
         };
-        match &bytes[sent..] {
-            [] => Ok(()),
-            // Also what failed: it does so again.
-            rest => self.send(&mut [IoSlice::new(rest)]),
+        match sent {
+            Ok(n) if n == bytes.len() => Ok(()),
+            Ok(n) => self.send(&mut [IoSlice::new(&bytes[n..])]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.send(&mut [IoSlice::new(bytes)])
+            }
+            // The kernel tells it once.
+            Err(error) => {
+                self.failed = Some(error.kind());
+                Err(error)
+            }
         }
     }
 

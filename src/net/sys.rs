@@ -898,17 +898,27 @@ impl Drop for Errno {
 // shares them with all others, and keeps glibc's.
 
 // Where a thread's resolver keeps its state: `pthread_create` alone asks for it in a program that looks up no names, and
-// brings in the reading of resolv.conf, netlink and the names of interfaces, 70 KB. Weak: a program that does look up names
-// gets glibc's.
-#[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
+// brings in the reading of resolv.conf, netlink and the names of interfaces, 70 KB. Weak: a program whose look-ups name more
+// than this gets glibc's. One that names no more (C code that calls `getaddrinfo`) finds room here for the first thread's state,
+// `struct __res_state`, empty as glibc's own is at the start; other threads are given theirs.
+#[cfg(all(
+    target_env = "gnu",
+    target_feature = "crt-static",
+    target_pointer_width = "64"
+))]
 std::arch::global_asm!(
-    ".pushsection .tbss.__libc_resp,\"awT\",%nobits",
+    ".pushsection .bss.fcgi_resolver,\"aw\",%nobits",
+    ".balign 16",
+    "fcgi_resolver:",
+    ".zero 568",
+    ".popsection",
+    ".pushsection .tdata.__libc_resp,\"awT\",%progbits",
     ".weak __libc_resp",
     ".type __libc_resp, %object",
     ".size __libc_resp, 8",
     ".balign 8",
     "__libc_resp:",
-    ".zero 8",
+    ".quad fcgi_resolver",
     ".popsection",
 );
 
@@ -976,7 +986,8 @@ unsafe extern "C" fn assert_fail(
 /// list of mappings by `sscanf` and `getline`, and these bring in the reading of floats, of every locale's digits and of
 /// wide characters, 98 KB.
 ///
-/// It answers for the calling thread alone, and stack and guard alone: for another thread it fails with ENOSYS.
+/// It answers for the calling thread alone, and stack and guard alone: for another thread it fails with ENOSYS. And for every
+/// thread it needs /proc and a descriptor, where glibc does so for the first one only: without them an overflow is a bare SIGSEGV.
 ///
 /// # Safety
 /// `attributes` can be written to.

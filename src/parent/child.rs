@@ -46,6 +46,10 @@ impl Program {
             .chain(listeners.iter().copied())
             .collect();
         let mut arguments = self.arguments.clone();
+        if arguments.is_empty() {
+            // A caller may leave the name out, too (Linux before 5.18).
+            arguments.push(self.path.clone().into());
+        }
         arguments.extend(["--child".into(), numbers(&fds).into()]);
         let pid = sys::while_as_we_were_started(|| self.spawn(&arguments, &fds));
         Ok(Child {
