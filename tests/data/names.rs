@@ -1,5 +1,5 @@
-//! A program that looks a name up by C's own function, as a database's client written in C does: tests/it/names.rs links it
-//! statically. Its first thread asks, and another one.
+//! A program that looks a name up by C's own function, as a database's client written in C does: tests/bench/figures/names.rs
+//! links it statically. Its first thread asks, and another one.
 
 use std::ptr;
 

@@ -40,7 +40,6 @@ mod launches;
 mod layers;
 mod limits;
 mod mod_fastcgi;
-mod names;
 mod pages;
 mod panics;
 mod parent;

@@ -17,6 +17,7 @@ mod allocations;
 mod calls;
 mod instructions;
 mod memory;
+mod names;
 mod sizes;
 
 use std::sync::{Mutex, MutexGuard};

@@ -1,5 +1,7 @@
-//! Names in a static program: what net/sys.rs puts in glibc's stead must not be in the way of C code that looks one up.
+//! Names in a static program: what net/sys.rs puts in glibc's stead must not be in the way of C code that looks one up. Here,
+//! since its build would disturb tests that run beside it.
 
+use crate::alone;
 use std::path::Path;
 use std::process::Command;
 
@@ -7,6 +9,7 @@ use std::process::Command;
 #[test]
 #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
 fn c_code_of_a_static_program_looks_names_up() {
+    let _alone = alone();
     const TARGET: &str = "x86_64-unknown-linux-gnu";
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = top.join("target/static-names");
