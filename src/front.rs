@@ -44,6 +44,9 @@ impl<'buf> Front<'buf> {
         let mut scratch = Scratch::new(joined, desk);
         let mut params = Params::default();
         let read = params.read(stream, limits.max_pairs, limits.max_pair, &mut scratch);
+        if read.is_err() {
+            params = Params::default();
+        }
         let refusal = match (refusal, read) {
             (Some(refusal), _) => Some(refusal),
             (None, Ok(())) => refuse(&params),

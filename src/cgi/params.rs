@@ -46,26 +46,9 @@ impl<'buf> Params<'buf> {
     /// Walks `stream`, and writes what has to be joined to `scratch`. Of an empty one; in place, since it is large.
     ///
     /// # Errors
-    /// What the stream is refused for: then it is empty still.
+    /// What the stream is refused for: then what was found is of no meaning.
     #[inline]
     pub(crate) fn read(
-        &mut self,
-        stream: &'buf [u8],
-        max_pairs: usize,
-        max_pair: usize,
-        scratch: &mut Scratch<'buf>,
-    ) -> Result<(), ParamsError> {
-        let refused = self.walk(stream, max_pairs, max_pair, scratch).err();
-        match refused {
-            None => Ok(()),
-            Some(error) => {
-                *self = Params::default();
-                Err(error)
-            }
-        }
-    }
-
-    fn walk(
         &mut self,
         stream: &'buf [u8],
         max_pairs: usize,

@@ -145,29 +145,12 @@ impl Sequence {
         }
         let front = bytes.get(*at..)?.first_chunk::<{ 3 * HEADER_LEN }>()?;
         // What is as it must be: version and type, length and padding, the high byte of the role, version and type.
+        #[rustfmt::skip]
         let [
-            1,
-            1,
-            id1,
-            id0,
-            0,
-            8,
-            0,
-            _,
-            0,
-            RESPONDER,
-            flags,
-            ..,
-            1,
-            4,
-            params_id1,
-            params_id0,
-            n1,
-            n0,
-            padding,
-            _,
-        ] = *front
-        else {
+            1, 1, id1, id0, 0, 8, 0, _,
+            0, RESPONDER, flags, ..,
+            1, 4, params_id1, params_id0, n1, n0, padding, _,
+        ] = *front else {
             return None;
         };
         let id = [id1, id0];
