@@ -1,4 +1,4 @@
-//! An authorizer's answer: may the request go on?
+//! An authorizer's answer: may the request go on? Called by handlers of that role.
 
 use crate::cgi::is_token;
 use crate::error::{Error, Result};
@@ -81,6 +81,8 @@ pub struct Access<'buf> {
 }
 
 /// A permission, and what the web server is to know with it.
+///
+/// [`Access`] has an example.
 #[must_use = "a grant that is not sent is a 500"]
 pub struct Grant<'buf> {
     response: Response<'buf>,
@@ -93,6 +95,12 @@ impl<'buf> Access<'buf> {
     }
 
     /// The request may go on.
+    ///
+    /// ```
+    /// # use fcgi::{Server, testing::request};
+    /// let server = Server::new().authorizer(|_, access| access.grant().send());
+    /// assert_eq!(request("GET", "/").as_authorizer().serve(&server).status(), 200);
+    /// ```
     pub fn grant(self) -> Grant<'buf> {
         Grant {
             response: self.response.status(200),
@@ -102,6 +110,12 @@ impl<'buf> Access<'buf> {
 
     /// The request ends with this status: 401 with a `WWW-Authenticate` header, 403, or a redirect. Not 200, which is what
     /// grants: here it counts as 403, and set later it is refused.
+    ///
+    /// ```
+    /// # use fcgi::{Server, testing::request};
+    /// let server = Server::new().authorizer(|_, access| access.deny(403).send("members only"));
+    /// assert_eq!(request("GET", "/").as_authorizer().serve(&server).status(), 403);
+    /// ```
     pub fn deny(self, status: u16) -> Response<'buf> {
         self.response
             .denial()
@@ -113,6 +127,13 @@ impl Grant<'_> {
     /// Adds a variable, which the web server puts into the environment of what answers the request: `AUTH_USER`. It
     /// travels as a header `Variable-AUTH_USER`; a name or value that no header can have is the error of
     /// [`send`](Grant::send).
+    ///
+    /// ```
+    /// # use fcgi::{Server, testing::request};
+    /// let server = Server::new().authorizer(|_, access| access.grant().variable("MEMBER", "ada").send());
+    /// let answer = request("GET", "/").as_authorizer().serve(&server);
+    /// assert_eq!(answer.header("Variable-MEMBER"), Some("ada"));
+    /// ```
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         if name.is_empty() || !is_token(name.as_bytes()) {
             let why = || {
@@ -129,6 +150,12 @@ impl Grant<'_> {
     }
 
     /// Answers.
+    ///
+    /// ```
+    /// # use fcgi::{Server, testing::request};
+    /// let server = Server::new().authorizer(|_, access| access.grant().send());
+    /// assert_eq!(request("GET", "/").as_authorizer().serve(&server).status(), 200);
+    /// ```
     ///
     /// # Errors
     /// A variable that was refused; a connection that is gone.

@@ -1,4 +1,4 @@
-//! What the access log tells of a request, in Apache's combined format, the time that it took and its id behind it. Called
+//! The access log's line of a request: Apache's combined format, and behind it the time that the request took and its id. Called
 //! where an answer has ended: by `connection`, and by `response` for one that is finished early.
 //!
 //! ```text
@@ -27,7 +27,7 @@ const MAX_PROTOCOL: usize = 32;
 /// Of Referer and User-Agent each.
 const MAX_HEADER: usize = 768;
 
-/// What our own part of a line takes at most: time, status, length, duration, id, and what stands between.
+/// The most bytes of all the rest of a line, which is our own: time, status, length, duration, id, and what stands between.
 const REST: usize = 200;
 
 const _: () = assert!(
@@ -51,7 +51,7 @@ pub(crate) fn tell(front: &Frozen<'_>, setup: &Setup, sent: impl FnOnce() -> Sen
     }
 }
 
-/// Apart from the callers, so that they need no room for a line on their stacks.
+/// A function of its own, so that the callers need no room for a line on their stacks.
 #[inline(never)]
 fn write(log: &AccessLog, front: &Frozen<'_>, setup: &Setup, sent: Sent) {
     let took = Duration::from_nanos(now_ns().saturating_sub(front.ticket.began));
@@ -140,7 +140,7 @@ fn push_request(line: &mut Line, front: &Frozen<'_>) {
     line.push(b"\" ");
 }
 
-/// What the web server says in the place of REQUEST_URI.
+/// For a web server that sends no REQUEST_URI: what it sends in its place.
 fn push_path(line: &mut Line, front: &Frozen<'_>) {
     let known = |known| front.params.known(known).unwrap_or_default();
     line.push_quoted(known(Known::ScriptName), MAX_TARGET / 4);

@@ -1,10 +1,11 @@
-//! Keeps what seldom runs out of the stack frame of what always runs. Called by `cli`, `server`, `pool` and `accept`.
+//! Keeps code that seldom runs out of the stack frame of code that always does. Called by `cli`, `server`, `pool` and `accept`.
 
-/// Calls `f` with a frame of its own.
+/// Calls `f` in a stack frame of its own.
 ///
-/// The optimizer makes one function of many that are called once, whose frame is the sum of theirs. A worker lives above the
-/// frames that it was started from, and a page of a stack that was touched once stays: `cli::main` and `cli::serve` had
-/// 15 KiB, most of it for commands that were not asked for, and a worker's loop 5.
+/// The optimizer puts functions that are called once into their callers, and the frame of these is then the sum of all. A worker
+/// runs on top of the frames that it was started from, and a page of a stack that was touched once stays in memory. Without this
+/// function the frames of `cli::main` and `cli::serve` had 15 KiB, most of it for commands that were not asked for, and that of
+/// a worker's loop had 5.
 #[inline(never)]
 pub(crate) fn apart<T>(f: impl FnOnce() -> T) -> T {
     f()

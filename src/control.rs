@@ -1,5 +1,5 @@
-//! The line between a parent and its child: one byte a word. The parent's end is in `parent`, the child's in the accept
-//! loop.
+//! The line between a parent and its child: a socket on which each byte is a word. The parent's end is held by `parent`, the child's
+//! by the accept loop.
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -14,7 +14,7 @@ pub(crate) const REPLACE_ME: u8 = b'M';
 /// From the parent: nobody accepts after this child; what waits in the backlog is to be answered.
 pub(crate) const EMPTY: u8 = b'E';
 
-/// One end of the line. The other's death is its end.
+/// One end of the line. When the process at the other end dies, [`hear`](Control::hear) says so.
 #[derive(Debug)]
 pub(crate) struct Control(UnixStream);
 
@@ -40,7 +40,7 @@ impl Control {
         Ok(Control(line))
     }
 
-    /// Says a word. It fails only when the other is gone, which hearing tells.
+    /// Says a word. That fails only when the other is gone, and then hearing does, too.
     pub(crate) fn say(&self, word: u8) {
         let _ = (&self.0).write(&[word]);
     }

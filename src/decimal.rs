@@ -23,7 +23,22 @@ impl Decimal {
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.digits[self.start..]
+        self.digits.get(self.start..).unwrap_or_default()
+    }
+}
+
+/// The digits of a number below 100,000,000, as they stand, and how many they are; behind them are zeros.
+#[inline(always)]
+pub(crate) fn in_eight(number: u64) -> Option<([u8; 8], usize)> {
+    let mut rest = u32::try_from(number).ok().filter(|&n| n < 100_000_000)?;
+    let (mut digits, mut count) = (0_u64, 0);
+    loop {
+        digits = (digits << 8) | (u64::from(b'0') + u64::from(rest % 10));
+        count += 1;
+        rest /= 10;
+        if rest == 0 {
+            return Some((digits.to_le_bytes(), count));
+        }
     }
 }
 
@@ -38,6 +53,19 @@ mod tests {
                 Decimal::of(number).as_bytes(),
                 number.to_string().as_bytes()
             );
+        }
+    }
+
+    #[test]
+    fn eight_digits_are_as_all_are() {
+        for number in [0, 9, 10, 65_528, 12_345_678, 99_999_999] {
+            let (digits, count) = in_eight(number).unwrap();
+            let (digits, behind) = digits.split_at(count);
+            assert_eq!(digits, number.to_string().as_bytes());
+            assert!(behind.iter().all(|&byte| byte == 0));
+        }
+        for number in [100_000_000, u64::from(u32::MAX) + 2, u64::MAX] {
+            assert_eq!(in_eight(number), None);
         }
     }
 }

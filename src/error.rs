@@ -1,10 +1,19 @@
-//! What a handler can fail with, and what the web server is told then.
+//! What a handler can fail with, and which status the web server is told then. Called by applications, and by whatever in the
+//! library refuses a request.
 
 use std::any::Any;
 use std::error::Error as StdError;
 use std::{fmt, io};
 
 /// What handlers return.
+///
+/// ```
+/// fn number(text: &str) -> fcgi::Result<u32> {
+///     Ok(text.parse()?)
+/// }
+/// assert_eq!(number("7").unwrap(), 7);
+/// assert_eq!(number("seven").unwrap_err().status(), 500);
+/// ```
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
 /// Why a request failed: a status for the visitor, and details for the log.
@@ -29,7 +38,7 @@ struct Inner {
     status: u16,
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
-    /// The log has it already.
+    /// Whether the log has been told of it already.
     told: bool,
     /// In how many seconds it is worth asking again, where that is known.
     retry_after: Option<u64>,
@@ -39,14 +48,14 @@ impl Error {
     /// An error with the status that answers the request, and a message for the log.
     ///
     /// A status that is no error (outside 400–599) counts as 500.
+    ///
+    /// ```
+    /// let error = fcgi::Error::new(404, "there is no guest 17");
+    /// assert_eq!((error.status(), error.to_string().as_str()), (404, "there is no guest 17"));
+    /// ```
     pub fn new(status: u16, message: impl Into<String>) -> Error {
-        let status = if (400..600).contains(&status) {
-            status
-        } else {
-            500
-        };
         Error(Box::new(Inner {
-            status,
+            status: of_an_error(status),
             message: message.into(),
             source: None,
             told: false,
@@ -55,21 +64,38 @@ impl Error {
     }
 
     /// The status that answers the request.
+    ///
+    /// ```
+    /// # use fcgi::Error;
+    /// assert_eq!(Error::from(std::fmt::Error).status(), 500); // as any error that becomes one by `?`
+    /// ```
     pub fn status(&self) -> u16 {
         self.0.status
     }
 
     /// The same error with another status: `read(path).map_err(|e| Error::from(e).with_status(404))`.
+    ///
+    /// ```
+    /// # use fcgi::Error;
+    /// let read = std::fs::read("/no/such/file").map_err(|e| Error::from(e).with_status(404));
+    /// assert_eq!(read.unwrap_err().status(), 404);
+    /// ```
     pub fn with_status(mut self, status: u16) -> Error {
-        self.0.status = if (400..600).contains(&status) {
-            status
-        } else {
-            500
-        };
+        self.0.status = of_an_error(status);
         self
     }
 
     /// The error that this one was made from.
+    ///
+    /// ```
+    /// # use fcgi::Error;
+    /// use std::io;
+    ///
+    /// let error = Error::from(io::Error::from(io::ErrorKind::NotFound));
+    /// let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    /// assert_eq!(source.map(io::Error::kind), Some(io::ErrorKind::NotFound));
+    /// assert!(Error::new(400, "of our own").source().is_none());
+    /// ```
     pub fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0
             .source
@@ -77,7 +103,7 @@ impl Error {
             .map(|source| source as &(dyn StdError + 'static))
     }
 
-    /// An error that was said already, or need not be: it leaves no line in the log.
+    /// The same error, without a line in the log: it has one already, or needs none.
     pub(crate) fn told(mut self) -> Error {
         self.0.told = true;
         self
@@ -96,7 +122,7 @@ impl Error {
         self.0.retry_after
     }
 
-    /// Whether the connection is gone: everyday, and nobody's fault.
+    /// Whether the error is that the connection is gone, which is everyday and nobody's fault.
     pub(crate) fn is_disconnect(&self) -> bool {
         let Some(source) = &self.0.source else {
             return false;
@@ -107,7 +133,7 @@ impl Error {
     }
 }
 
-/// nginx closes right after the head of a HEAD; a visitor who presses stop does it anywhere.
+/// Whether the other end has closed the connection: nginx does right after the head of a HEAD, a visitor who presses stop anywhere.
 pub(crate) fn is_disconnect(error: &io::Error) -> bool {
     use io::ErrorKind::*;
     matches!(
@@ -116,13 +142,21 @@ pub(crate) fn is_disconnect(error: &io::Error) -> bool {
     )
 }
 
+/// A status that is no error counts as 500.
+fn of_an_error(status: u16) -> u16 {
+    match status {
+        400..600 => status,
+        _ => 500,
+    }
+}
+
 impl<E: StdError + Send + Sync + 'static> From<E> for Error {
     fn from(error: E) -> Error {
         let carried = (&error as &dyn Any)
             .downcast_ref::<io::Error>()
             .and_then(io::Error::get_ref);
         if carried.is_some_and(|inner| inner.is::<Carried>()) {
-            // An Error that went through an io::Error: take it out, with its status.
+            // An Error that went through an io::Error is taken out of it, with its status.
             let boxed: Box<dyn Any> = Box::new(error);
             let inner = boxed
                 .downcast::<io::Error>()

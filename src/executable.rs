@@ -4,8 +4,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// The executable as the system knows it, links resolved; `None` where there is no `/proc`. Looked up once: it takes 10 µs of
-/// a start, and after an upgrade the same question is answered with `app.fcgi (deleted)`.
+/// The path of the executable as the system knows it, links resolved; `None` where there is no `/proc`. It is looked up once, for
+/// that takes 10 µs of a start; and after an upgrade the system answers the same question with `app.fcgi (deleted)`.
 pub(crate) fn executable() -> Option<&'static Path> {
     static EXECUTABLE: OnceLock<Option<PathBuf>> = OnceLock::new();
     EXECUTABLE

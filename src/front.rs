@@ -2,94 +2,144 @@
 //! to be written for a request (joined values, a decoded path) is written here, once. Called by `connection`.
 
 use crate::buffer::Window;
-use crate::cgi::{Known, Params, ParamsError, Place, Scratch, Target, locate};
+use crate::cgi::{
+    Known, Params, ParamsError, Place, Scratch, Suspects, Target, locate, locate_usual,
+};
 use crate::limits::Limits;
 use crate::request_id::Ticket;
 use crate::setup::Setup;
 use std::cell::Cell;
 
-/// A frozen front, and what is left of the parts that it was made of.
-pub(crate) struct Front<'buf> {
-    pub(crate) request: Frozen<'buf>,
-    /// The status that it deserves, and why, if it is one that no handler should have to deal with.
-    pub(crate) refusal: Option<(u16, String)>,
-    pub(crate) spare: Window<'buf>,
-    pub(crate) touched: bool,
-}
-
 /// A request before it has a connection to be answered on.
 pub(crate) struct Frozen<'buf> {
     pub(crate) params: Params<'buf>,
     pub(crate) place: Place<'buf>,
-    /// `place.path` as text, lossy.
-    pub(crate) path: &'buf str,
+    /// `place.path` as text, lossy. `None` as long as nobody has asked for it, of a path that is known to be ASCII.
+    text: Cell<Option<&'buf str>>,
     pub(crate) ticket: Ticket,
     /// The status of an answer that was finished, and its connection given back, before the handler returned; 0 till then.
     pub(crate) finished_with: Cell<u16>,
 }
 
-impl<'buf> Front<'buf> {
+impl<'buf> Frozen<'buf> {
+    /// A front of which nothing is known yet. [`Frozen::freeze`] fills it.
+    #[inline(always)]
+    pub(crate) fn new(ticket: Ticket) -> Frozen<'buf> {
+        Frozen {
+            params: Params::new(),
+            place: Place::default(),
+            text: Cell::new(Some("/")),
+            ticket,
+            finished_with: Cell::new(0),
+        }
+    }
+
     /// The front freezes: all that has to be written for a request is written now, into `joined`. The spare window is
-    /// free until an answer has to wait, and serves as a desk.
+    /// free until an answer has to wait, and serves as a desk. `self` is as new, and filled in place, since it is large. Returns
+    /// whether anything was written.
+    ///
+    /// A request that no handler should have to deal with gets a `refusal`, the status and why, if it has none yet.
     pub(crate) fn freeze(
+        &mut self,
         stream: &'buf [u8],
         joined: &'buf mut [u8],
-        mut spare: Window<'buf>,
+        spare: &mut Window<'buf>,
         limits: &Limits,
         setup: &Setup,
-        refusal: Option<(u16, String)>,
-        ticket: Ticket,
-    ) -> Front<'buf> {
+        refusal: &mut Option<(u16, String)>,
+    ) -> bool {
+        let read = self.params.read(stream).and_then(|suspects| {
+            let checked = self.params.check(limits.max_pairs, limits.max_pair);
+            checked.map(|()| suspects)
+        });
+        // Nearly always nothing has to be written, nor refused: there is a URL.
+        if let Ok(suspects) = &read
+            && suspects.is_none()
+            && self.params.known(Known::ContentTransferEncoding).is_none()
+            && setup.mount.is_none()
+            && let Some(place) = locate_usual(self.target())
+        {
+            self.place = place;
+            self.text.set(None);
+            return false;
+        }
+        self.freeze_with_care(read, joined, spare, limits, setup, refusal)
+    }
+
+    #[inline(never)]
+    fn freeze_with_care(
+        &mut self,
+        read: Result<Suspects, ParamsError>,
+        joined: &'buf mut [u8],
+        spare: &mut Window<'buf>,
+        limits: &Limits,
+        setup: &Setup,
+        refusal: &mut Option<(u16, String)>,
+    ) -> bool {
         let desk = std::mem::take(&mut spare.bytes);
         let mut scratch = Scratch::new(joined, desk);
-        let mut params = Params::default();
-        let read = params.read(stream, limits.max_pairs, limits.max_pair, &mut scratch);
-        if read.is_err() {
-            params = Params::default();
+        let refused = match read {
+            Ok(suspects) => {
+                self.params.join(suspects, &mut scratch);
+                refuse(&self.params)
+            }
+            Err(error) => {
+                self.params = Params::new();
+                Some(refuse_stream(error, limits))
+            }
+        };
+        if refusal.is_none() {
+            *refusal = refused;
         }
-        let refusal = match (refusal, read) {
-            (Some(refusal), _) => Some(refusal),
-            (None, Ok(())) => refuse(&params),
-            (None, Err(error)) => Some(refuse_stream(error, limits)),
-        };
-        let known = |known| params.known(known).unwrap_or_default();
-        let target = Target {
-            script_name: known(Known::ScriptName),
-            path_info: known(Known::PathInfo),
-            request_uri: params.known(Known::RequestUri),
-        };
-        let place = locate(
-            target,
-            setup.mount.as_deref().map(str::as_bytes),
-            &mut scratch,
-        );
-        let path = place.and_then(|place| lossy(place.path, &mut scratch));
-        let (place, path, refusal) = match (place, path) {
-            (Some(place), Some(path)) => (place, path, refusal),
-            _ => (
-                Place::default(),
-                "/",
-                refusal.or_else(|| Some((414, "the path is too long to decode".into()))),
-            ),
-        };
+        let mount = setup.mount.as_deref().map(str::as_bytes);
+        let place = locate(self.target(), mount, &mut scratch);
+        let text = place.and_then(|place| lossy(place.path, &mut scratch));
+        match (place, text) {
+            (Some(place), Some(text)) => {
+                self.place = place;
+                self.text.set(Some(text));
+            }
+            _ => {
+                refusal.get_or_insert_with(|| (414, "the path is too long to decode".into()));
+            }
+        }
         let touched = scratch.was_touched();
         spare.bytes = scratch.into_desk();
-        Front {
-            request: Frozen {
-                params,
-                place,
-                path,
-                ticket,
-                finished_with: Cell::new(0),
-            },
-            refusal,
-            spare,
-            touched,
+        touched
+    }
+
+    #[inline(always)]
+    fn target(&self) -> Target<'buf> {
+        let known = |known| self.params.known(known);
+        Target {
+            script_name: known(Known::ScriptName).unwrap_or_default(),
+            path_info: known(Known::PathInfo).unwrap_or_default(),
+            request_uri: known(Known::RequestUri),
         }
+    }
+
+    /// The path below the mount as text, lossy.
+    pub(crate) fn path(&self) -> &'buf str {
+        if let Some(text) = self.text.get() {
+            return text;
+        }
+        // `locate_usual` has seen that it is ASCII.
+        let text = std::str::from_utf8(self.place.path).unwrap_or_default();
+        self.text.set(Some(text));
+        text
     }
 }
 
 impl Frozen<'_> {
+    /// As sent; GET if the web server does not say.
+    pub(crate) fn method(&self) -> &[u8] {
+        self.params.known(Known::RequestMethod).unwrap_or(b"GET")
+    }
+
+    pub(crate) fn is_head(&self) -> bool {
+        self.method() == b"HEAD"
+    }
+
     /// How long a CGI request's body is: RFC 3875 section 4.2. Without a length there is none, unless it is chunked.
     pub(crate) fn cgi_length(&self) -> Option<u64> {
         let number = |value: &[u8]| std::str::from_utf8(value).ok()?.trim().parse().ok();
@@ -111,7 +161,7 @@ impl Frozen<'_> {
     }
 }
 
-/// What no handler should have to deal with.
+/// Why a request whose params could be read is kept from the handler, if it is.
 fn refuse(params: &Params<'_>) -> Option<(u16, String)> {
     let nothing = [Known::RequestMethod, Known::RequestUri, Known::ScriptName]
         .iter()
@@ -128,6 +178,7 @@ fn refuse(params: &Params<'_>) -> Option<(u16, String)> {
     None
 }
 
+/// The status and the words for params that could not be read.
 fn refuse_stream(error: ParamsError, limits: &Limits) -> (u16, String) {
     match error {
         ParamsError::Broken => (

@@ -1,5 +1,5 @@
-//! What an error means that is everyday under a web server and puzzling at first: a relative path, a variable that is not
-//! there, another user. Called for the log's line and for the page that `debug` shows.
+//! Explains errors that are everyday under a web server and puzzling at first: a relative path, a variable that is not set,
+//! another user. Called for the log's line, for the page that `debug` shows, and by `start_up`.
 
 use crate::error::Error;
 use crate::net::sys::user;
@@ -7,8 +7,8 @@ use std::env::{VarError, current_dir};
 use std::error::Error as StdError;
 use std::io::{self, ErrorKind};
 
-/// The error's own words, and the hint behind them if there is one. Only for our side's failures: what a visitor asks for
-/// may well not be there.
+/// The error's own words, with a hint behind them if there is one. There is a hint only for failures of the server's side: it
+/// is no mistake if a file is not there that a visitor asks for.
 #[cold]
 pub(crate) fn explained(error: &Error) -> String {
     let words = error.to_string();
@@ -19,7 +19,7 @@ pub(crate) fn explained(error: &Error) -> String {
     hint.map_or(words.clone(), |hint| format!("{words} ({hint})"))
 }
 
-/// The same for a panic, whose words are all that is left of an `unwrap`.
+/// The same for a panic: its words are all that is left of the error that was unwrapped.
 #[cold]
 pub(crate) fn of_panic(words: &str) -> String {
     let kind = match () {
@@ -38,10 +38,10 @@ pub(crate) fn of_panic(words: &str) -> String {
 const NO_VARIABLE: &str = "a web server passes on few variables, and none of a shell's profile: FcgidInitialEnv, \
                            bin-environment, Environment= set some";
 
-/// What is wrapped in it counts, too.
+/// The hint for an error, or for one that is wrapped in it.
 fn hint(error: &(dyn StdError + 'static)) -> Option<String> {
     if let Some(error) = error.downcast_ref::<io::Error>() {
-        // Without the system's number it is of the application's own making.
+        // An error without the system's number was made by the application itself.
         return error.raw_os_error().and_then(|_| of_kind(error.kind()));
     }
     match error.downcast_ref::<VarError>() {
@@ -50,6 +50,7 @@ fn hint(error: &(dyn StdError + 'static)) -> Option<String> {
     }
 }
 
+/// The hint for an error of this kind.
 fn of_kind(kind: ErrorKind) -> Option<String> {
     match kind {
         ErrorKind::NotFound => {

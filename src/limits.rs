@@ -1,6 +1,7 @@
 //! Everything that grows has a limit, and every wait an end: their names and defaults.
 
 use crate::buffer::WINDOW;
+use crate::net::sys::descriptor_limits;
 use std::time::Duration;
 
 /// Set by the builder methods of `Server` of the same names, which document them.
@@ -12,9 +13,9 @@ pub(crate) struct Limits {
     pub(crate) write_timeout: Duration,
     pub(crate) idle_timeout: Duration,
     pub(crate) linger_timeout: Duration,
-    /// What runs longer is told; zero: never.
+    /// Of a request that runs longer the log is told; zero: never.
     pub(crate) slow: Duration,
-    /// What runs longer costs the process, where it can be replaced; zero: never.
+    /// A request that runs longer ends its process, where that can be replaced; zero: never.
     pub(crate) timeout: Duration,
     pub(crate) max_params: usize,
     pub(crate) max_pairs: usize,
@@ -22,6 +23,12 @@ pub(crate) struct Limits {
     pub(crate) max_waiting_heads: usize,
     pub(crate) max_connections: usize,
     pub(crate) max_body: u64,
+    /// Whether connections carry several requests at once.
+    pub(crate) multiplex: bool,
+    /// How much is kept of a request's body then.
+    pub(crate) mpx_body: usize,
+    /// For how long that body may hold up the other requests then.
+    pub(crate) mpx_stall: Duration,
 }
 
 impl Default for Limits {
@@ -41,36 +48,47 @@ impl Default for Limits {
             max_pairs: 4096,
             max_pair: 224 << 10,
             max_waiting_heads: 1 << 20,
-            max_connections: default_connections(crate::net::sys::descriptor_limits().1),
+            max_connections: default_connections(descriptor_limits().1),
             max_body: u64::MAX,
+            multiplex: false,
+            mpx_body: WINDOW,
+            mpx_stall: Duration::from_secs(1),
         }
     }
 }
 
-/// The least that `max_params` can be: what a kept connection carries over lies in the same room.
+/// The least that `max_params` can be: the bytes of the next request that a kept connection has read already go to the same room.
 pub(crate) const MIN_PARAMS: usize = WINDOW;
 
-/// The most fields of a response, and its head's bytes: nginx's smallest buffer is 4 KiB, Apache's modules
-/// refuse above 8 KiB, HAProxy above 100 fields.
+/// The most fields of a response: HAProxy refuses more.
 pub(crate) const MAX_FIELDS: usize = 100;
+
+/// The most bytes of a response's head: Apache's modules refuse more.
 pub(crate) const MAX_RESPONSE_HEAD: usize = 8 << 10;
+
+/// A larger head is warned of: nginx's smallest buffer holds so much.
 pub(crate) const LARGE_RESPONSE_HEAD: usize = 4 << 10;
 
-/// Descriptors that we have open without a connection: standard input and the like, a listener or two, the loop's.
+/// Descriptors that we have open without a connection: the three standard ones, a listener or two, those of the accept loop.
 const OURS: usize = 12;
 
 impl Limits {
-    /// With no more connections than there may be descriptors now.
+    /// The same limits, with no more connections than this process may have descriptors for.
     pub(crate) fn in_this_process(mut self) -> Limits {
-        let (descriptors, _) = crate::net::sys::descriptor_limits();
+        let (descriptors, _) = descriptor_limits();
         self.max_connections = self.max_connections.min(default_connections(descriptors));
         self
     }
 
-    /// What there is to say when `max_connections` are open.
+    /// From how many ms on a request is slow, rounded up; 0 where none is.
+    pub(crate) fn slow_ms(&self) -> u64 {
+        u64::try_from(self.slow.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)
+    }
+
+    /// What the log is told when `max_connections` are open.
     pub(crate) fn why_full(&self) -> String {
         let most = self.max_connections;
-        let (descriptors, _) = crate::net::sys::descriptor_limits();
+        let (descriptors, _) = descriptor_limits();
         match most == default_connections(descriptors) {
             true => {
                 format!("max_connections are open, {most} as {descriptors} files may be: ulimit -n")
@@ -80,7 +98,8 @@ impl Limits {
     }
 }
 
-/// How many leave some descriptors to the application: 64, or half of those beside our own where they are few.
+/// The most connections that leave some of so many descriptors to the application: 64 less our own, or half of what we do not need
+/// ourselves where that is less.
 fn default_connections(descriptors: usize) -> usize {
     let others = descriptors.saturating_sub(OURS);
     let applications = (others / 2).min(64 - OURS);

@@ -1,9 +1,13 @@
 //! A connection as it goes from hand to hand: from the accept loop to a worker, and back to wait.
 
+mod head;
+
+pub(crate) use head::{Head, TooLarge};
+
 use crate::limits::Limits;
+use crate::multiplex;
 use crate::net::{Epoll, Transport};
-use crate::protocol::{Event, Sequence};
-use std::ops::Range;
+use crate::protocol::Sequence;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,6 +25,8 @@ pub(crate) struct Link {
     pub(crate) body_pending: bool,
     /// When the head that is being waited for began to come, in ms of the monotonic clock; 0 if none has.
     pub(crate) head_since: u64,
+    /// What is known of a connection with several requests: where its records stand, heads that are not whole.
+    pub(crate) multiplexed: Option<Box<multiplex::State>>,
     _open: Open,
 }
 
@@ -35,11 +41,12 @@ impl Link {
             served: 0,
             body_pending: false,
             head_since: 0,
+            multiplexed: None,
             _open: Open(Arc::clone(open)),
         }
     }
 
-    /// Is counted by, and waits in, another accept loop from now on.
+    /// Moves the connection to another accept loop, by whose count of open ones it is counted from now on.
     pub(crate) fn belong_to(&mut self, open: &Arc<AtomicUsize>) {
         open.fetch_add(1, Ordering::Relaxed);
         self._open = Open(Arc::clone(open));
@@ -101,13 +108,17 @@ pub(crate) struct Waiting {
     pub(crate) block: Vec<u8>,
 }
 
+/// Where a connection is kept. It goes from hand to hand with its seat, an empty one in exchange: to move it costs a good part
+/// of a small request.
+pub(crate) type Seat = Box<Option<Waiting>>;
+
 impl Waiting {
-    /// Whether it waits for a worker and no more for its peer: its event is there, or comes as soon as it is armed. While
-    /// all workers are busy, the time is not its own. Async-signal-safe.
+    /// Whether it waits for a worker and no more for its peer: its event is there, or comes as soon as it is armed. Such a
+    /// connection is not closed for being late, however long all workers are busy. Async-signal-safe.
     pub(crate) fn has_come(&self) -> bool {
         match self.kind {
             Kind::Ready => true,
-            // What we have ended, or what is read away.
+            // Whatever comes on these is read away, or not read at all.
             Kind::Linger | Kind::Ended => false,
             Kind::FirstByte | Kind::Idle | Kind::Head => self.link.transport.is_readable(),
         }
@@ -139,177 +150,10 @@ impl Kind {
             Kind::Idle => limits.idle_timeout,
             Kind::Head => limits.head_timeout,
             Kind::Linger => limits.linger_timeout,
-            // For us, not for its peer.
+            // These wait for a worker, and not for the peer.
             Kind::Ready | Kind::Ended => return u64::MAX,
         };
-        u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)
-    }
-}
-
-/// How far a request's head was read, in whatever buffer holds it.
-///
-/// ```text
-/// [ … | params, their records slid together | not looked at | free ]
-///       params.start        params.end <= at           filled
-/// ```
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Head {
-    pub(crate) params: Range<usize>,
-    pub(crate) at: usize,
-    pub(crate) filled: usize,
-}
-
-/// The params of one request are larger than the limit.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TooLarge;
-
-/// The most that lies in front of params that are read into: a BEGIN_REQUEST and two headers.
-const FRONT: usize = 32;
-
-impl Head {
-    /// A head of which `filled` bytes are there, unseen.
-    pub(crate) fn of(filled: usize) -> Head {
-        Head {
-            params: 0..0,
-            at: 0,
-            filled,
-        }
-    }
-
-    /// Whether `buffer` begins with a whole head of the usual form; then it is read.
-    #[inline]
-    pub(crate) fn is_whole(
-        &mut self,
-        sequence: &mut Sequence,
-        buffer: &[u8],
-        max_params: usize,
-    ) -> bool {
-        let is_fresh = self.at == 0 && self.filled <= max_params;
-        let params = is_fresh
-            .then(|| sequence.whole_head(&buffer[..self.filled], &mut self.at))
-            .flatten();
-        match params {
-            Some(params) => {
-                self.params = params;
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// What comes next, `Params` taken care of: their content stays where it landed, and that of a further
-    /// record is slid left over its header, so that a pair that straddles records is whole.
-    ///
-    /// After `More` all of `buffer` from `filled` on is free.
-    pub(crate) fn next(
-        &mut self,
-        sequence: &mut Sequence,
-        buffer: &mut [u8],
-        max_params: usize,
-    ) -> Result<Event, TooLarge> {
-        loop {
-            match sequence.next(&buffer[..self.filled], &mut self.at) {
-                Event::Params(n) => {
-                    if self.params.len() + n > max_params {
-                        return Err(TooLarge);
-                    }
-                    if self.params.is_empty() {
-                        self.params = self.at..self.at;
-                    }
-                    if self.at > self.params.end {
-                        buffer.copy_within(self.at..self.at + n, self.params.end);
-                    }
-                    self.params.end += n;
-                    self.at += n;
-                    sequence.take(n);
-                }
-                Event::More => {
-                    if self.params.is_empty() {
-                        self.params = 0..0;
-                    } else if self.params.start > FRONT {
-                        buffer.copy_within(self.params.clone(), 0);
-                        self.params = 0..self.params.len();
-                    }
-                    self.at = self.params.end;
-                    self.filled = self.params.end;
-                    return Ok(Event::More);
-                }
-                Event::Begin(role) => {
-                    self.params = 0..0;
-                    return Ok(Event::Begin(role));
-                }
-                event => return Ok(event),
-            }
-        }
-    }
-
-    /// The place of what was not looked at.
-    pub(crate) fn unread(&self) -> Range<usize> {
-        self.at..self.filled
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::protocol::{RecordHeader, RecordType};
-
-    /// A head whose params are cut into records of `size` bytes.
-    fn head_of(params: &[u8], size: usize) -> Vec<u8> {
-        let mut bytes = vec![1, 1, 0, 1, 0, 8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-        for piece in params.chunks(size) {
-            let header = RecordHeader::new(RecordType::Params, 1, piece.len() as u16);
-            bytes.extend_from_slice(&header.encode());
-            bytes.extend_from_slice(piece);
-            bytes.extend(std::iter::repeat_n(0xee, header.padding as usize));
-        }
-        bytes.extend_from_slice(&[1, 4, 0, 1, 0, 0, 0, 0]);
-        bytes.extend_from_slice(b"\x01\x05\0\x01\0\x01\0\0b");
-        bytes
-    }
-
-    #[test]
-    fn params_are_whole_however_they_were_cut() {
-        let params: Vec<u8> = (0..200_u8).collect();
-        for record in [1, 7, 100, 200] {
-            let stream = head_of(&params, record);
-            for read in 1..stream.len() {
-                let mut buffer = vec![0; stream.len() + 64];
-                let (mut head, mut sequence, mut rest) =
-                    (Head::default(), Sequence::default(), &stream[..]);
-                loop {
-                    match head.next(&mut sequence, &mut buffer, 200).unwrap() {
-                        Event::Begin(1) => {}
-                        Event::Head => break,
-                        Event::More => {
-                            let n = read.min(rest.len());
-                            buffer[head.filled..][..n].copy_from_slice(&rest[..n]);
-                            head.filled += n;
-                            rest = &rest[n..];
-                        }
-                        event => panic!("{event:?}"),
-                    }
-                }
-                assert_eq!(
-                    buffer[head.params.clone()],
-                    params,
-                    "records of {record}, reads of {read}"
-                );
-                let body = [&buffer[head.unread()], rest].concat();
-                assert_eq!(body, b"\x01\x05\0\x01\0\x01\0\0b");
-            }
-        }
-    }
-
-    #[test]
-    fn params_above_the_limit_are_too_large() {
-        let mut stream = head_of(&[0; 200], 64);
-        let mut head = Head::of(stream.len());
-        let mut sequence = Sequence::default();
-        assert_eq!(
-            head.next(&mut sequence, &mut stream, 199),
-            Ok(Event::Begin(1))
-        );
-        assert_eq!(head.next(&mut sequence, &mut stream, 199), Err(TooLarge));
+        let ms = limit.as_secs().saturating_mul(1_000);
+        ms.saturating_add(limit.subsec_millis().into())
     }
 }

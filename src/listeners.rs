@@ -1,14 +1,15 @@
-//! The listeners of an accept loop, each in its place in the loop's set, and what has become of their paths.
+//! The listeners of an accept loop, each in its place in the loop's set, and what has become of their paths. Called by `accept`, and
+//! by a `parent`, which has them for its children.
 //!
-//! A socket file may be removed under a server that goes on: by a temp cleaner, a tidy person, a script that starts with
-//! `rm`. Nobody can connect then, and only a restart would help. So the accept loop looks at the paths every few seconds,
-//! and a path that has *vanished* is bound again. One at which there is something *else* is left alone: somebody started
-//! another server there, and a tug-of-war would serve nobody.
+//! A socket file may be removed under a server that goes on: by a cleaner of temporary files, a tidy person, a script that starts
+//! with `rm`. Nobody can connect then, and only a restart would help. So the paths are looked at every few seconds, and a path
+//! that has *vanished* is bound again. One at which there is something *else* is left alone: somebody started another server
+//! there, and a tug-of-war would serve nobody.
 //!
-//! By looks, and not by inotify, which would tell at once: whoever starts another server by `rm` and `bind` leaves a gap
-//! between the two, and the sooner we are the likelier we take the path from them. For the same reason a path has to be
-//! gone in two looks in a row. A look is one lstat, which costs an idle process some 15 µs of every 5 s; an inotify
-//! instance is one of 128 that a user may have, and sees neither a folder that is moved nor one that is mounted over.
+//! inotify would tell at once, and that is too soon: whoever starts another server by `rm` and `bind` leaves a gap between the
+//! two, and the sooner we look, the likelier we take the path from them. For the same reason a path has to be gone in two looks
+//! in a row. A look is one lstat, which costs an idle process some 15 µs of every 5 s. An inotify instance is one of 128 that a
+//! user may have, and sees neither a folder that is moved nor one that is mounted over.
 
 use crate::net::{Epoll, Interest, Listener, PathIs};
 use std::io;
@@ -18,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 #[derive(Debug)]
 pub(crate) struct Listeners {
     epoll: Arc<Epoll>,
-    /// What the keys of the set begin with; the index follows.
+    /// The upper bits of a listener's key in the set. The lower ones are its index.
     kind: u64,
     places: Vec<Place>,
 }
@@ -26,7 +27,8 @@ pub(crate) struct Listeners {
 /// A listener, and its successor once its path was bound again.
 #[derive(Debug)]
 struct Place {
-    /// Written to only while it is exchanged. Whoever arms it holds it, so that none is armed that has been taken out.
+    /// The lock is taken for writing only while the listener is exchanged. Whoever arms the listener holds it for reading, so that
+    /// none is armed that has been taken out of the set.
     listener: RwLock<Listener>,
     seen: Mutex<Seen>,
 }
@@ -35,25 +37,25 @@ struct Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Seen {
     Ours,
-    /// For the first time.
+    /// It had vanished, for the first time.
     Gone,
-    /// It could not be bound again, as the log has been told.
+    /// It had vanished, and could not be bound again; the log has been told.
     Lost,
-    /// As the log has been told.
+    /// Something else was there; the log has been told.
     SomebodyElses,
 }
 
 /// What comes of a look.
 #[derive(Debug, Default)]
 pub(crate) struct Look {
-    /// A path is gone, and is to be looked at again soon.
+    /// Whether a path is gone, and is to be looked at again soon.
     pub(crate) is_doubtful: bool,
-    /// Sockets whose paths are bound anew. What has connected before waits in them.
+    /// Sockets whose paths have been bound again. Whoever connected before that waits in them.
     pub(crate) retired: Vec<Listener>,
 }
 
 impl Listeners {
-    /// Puts them into the set.
+    /// Puts listeners into the set, with keys of this `kind`.
     ///
     /// # Errors
     /// When they are more than 64, or memory is short.
@@ -89,8 +91,8 @@ impl Listeners {
         self.places.iter().map(Place::listener)
     }
 
-    /// Whether somebody has connected whom nobody has accepted. Async-signal-safe: one that is being exchanged is passed
-    /// over.
+    /// Whether somebody has connected whom nobody has accepted. Async-signal-safe: it does not wait for a listener that is being
+    /// exchanged, and passes it over.
     pub(crate) fn have_backlog(&self) -> bool {
         let mut listeners = self
             .places
@@ -103,8 +105,15 @@ impl Listeners {
         self.places.len()
     }
 
+    /// Has the set tell again of who connects to a listener.
     pub(crate) fn arm(&self, i: usize) {
-        let Some(listener) = self.get(i) else { return };
+        if let Some(listener) = self.get(i) {
+            self.arm_held(i, &listener);
+        }
+    }
+
+    /// As [`arm`](Listeners::arm), for who has the listener from [`get`](Listeners::get).
+    pub(crate) fn arm_held(&self, i: usize, listener: &Listener) {
         let armed = self.epoll.rearm(
             listener.as_raw_fd(),
             self.kind | i as u64,
@@ -151,36 +160,40 @@ impl Listeners {
                 Seen::Gone
             }
             (PathIs::Vanished, Seen::Gone | Seen::Lost) => {
-                let new = listener.again();
                 drop(listener);
-                match new.and_then(|new| new.map(|new| self.exchange(i, place, new)).transpose()) {
-                    Ok(Some(old)) => {
-                        log::warn!(
-                            "{} had vanished: somebody removed the socket; it is bound again",
-                            old.local_addr()
-                        );
-                        look.retired.push(old);
-                        Seen::Ours
-                    }
-                    // A starter is at work in the folder.
-                    Ok(None) => before,
-                    Err(error) => {
-                        if before != Seen::Lost {
-                            log::error!(
-                                "{} has vanished: somebody removed the socket, and it cannot be bound again yet: {error}",
-                                place.listener().local_addr()
-                            );
-                        }
-                        Seen::Lost
-                    }
-                }
+                self.bind_again(i, place, before, look)
             }
         }
     }
 
-    /// The one that was there before.
+    fn bind_again(&self, i: usize, place: &Place, before: Seen, look: &mut Look) -> Seen {
+        let new = place.listener().again();
+        match new.and_then(|new| new.map(|new| self.exchange(i, place, new)).transpose()) {
+            Ok(Some(old)) => {
+                log::warn!(
+                    "{} had vanished: somebody removed the socket; it is bound again",
+                    old.local_addr()
+                );
+                look.retired.push(old);
+                Seen::Ours
+            }
+            // Another starter is at work in the folder.
+            Ok(None) => before,
+            Err(error) => {
+                if before != Seen::Lost {
+                    log::error!(
+                        "{} has vanished: somebody removed the socket, and it cannot be bound again yet: {error}",
+                        place.listener().local_addr()
+                    );
+                }
+                Seen::Lost
+            }
+        }
+    }
+
+    /// Puts a new listener in the place of one, and returns that.
     fn exchange(&self, i: usize, place: &Place, new: Listener) -> io::Result<Listener> {
-        // Whoever gets the new one's first event waits here, and then finds it in its place.
+        // Taken first: whoever gets the new listener's first event waits for this lock, and then finds the listener in its place.
         let mut listener = place
             .listener
             .write()
@@ -190,7 +203,7 @@ impl Listeners {
             let _ = new.unlink();
             return Err(error);
         }
-        // It cannot fail; if it did, an event of a closed socket would be one that finds nothing to accept.
+        // It cannot fail. If it did, an event of the old socket would find nothing to accept.
         let _ = self.epoll.remove(listener.as_raw_fd());
         Ok(std::mem::replace(&mut listener, new))
     }

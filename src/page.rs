@@ -47,8 +47,8 @@ fn reference(special: char) -> Option<&'static str> {
 pub(crate) const HTML: &str = "text/html; charset=utf-8";
 pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 
-/// The page for what went wrong: the status and its words, and details if the visitor may see them. As html or text, as
-/// the `accept` header asks; its type comes first.
+/// The page for what went wrong, behind its type, which is html or text as the `accept` header asks. It has the status and its
+/// words, and details if the visitor may see them.
 pub(crate) fn error_page(
     status: u16,
     words: &str,
@@ -66,7 +66,7 @@ pub(crate) fn error_page(
     (HTML, html_page(&format!("{status} {words}"), &body))
 }
 
-/// What a browser shows that does not go on by itself.
+/// The page of a redirect, which a browser shows that does not follow it by itself.
 pub(crate) fn redirect_page(status: u16, words: &str, to: &str) -> String {
     let to = html_escape(to);
     let body = format!("<p>This page is at <a href=\"{to}\">{to}</a>.\n");
@@ -77,7 +77,7 @@ fn html_page(title: &str, body: &str) -> String {
     format!("<!DOCTYPE html>\n<html lang=en><meta charset=utf-8><title>{title}</title>\n{body}")
 }
 
-/// Whether html is accepted, and not less than plain text. Who says nothing reads text.
+/// Whether html is accepted, and no less than plain text. A visitor without an Accept header, as a program, gets text.
 fn prefers_html(accept: Option<&[u8]>) -> bool {
     let accept = accept.and_then(|accept| std::str::from_utf8(accept).ok());
     let accept = accept.unwrap_or_default();
@@ -85,7 +85,7 @@ fn prefers_html(accept: Option<&[u8]>) -> bool {
     html > 0 && html >= quality(accept, "text/plain")
 }
 
-/// How much a kind of text is wanted, in thousandths: what is said of it, else of all text, else of all.
+/// How much a kind of text is wanted, in thousandths: as the header says of this kind, else of all text, else of everything.
 fn quality(accept: &str, kind: &str) -> u32 {
     let said = |wanted: &str| {
         let ranges = accept.split(',').filter_map(|range| {
@@ -101,7 +101,7 @@ fn quality(accept: &str, kind: &str) -> u32 {
         .unwrap_or(0)
 }
 
-/// `q=0.5` among the parameters of a range, in thousandths. What is no number counts for nothing.
+/// The `q=0.5` among the parameters of a range, in thousandths: 1000 if there is none, 0 if it is no number.
 fn weight(parameters: &str) -> u32 {
     let q = parameters.split(';').find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;

@@ -1,10 +1,10 @@
 //! Who may connect by TCP: whom the owner allows, and whom the environment lists. The accept loop asks for each
 //! connection, and closes those of others.
 //!
-//! `FCGI_WEB_SERVER_ADDRS` is section 3.2 of the FastCGI specification: addresses with commas between them. Unix sockets
-//! are let through, which departs from it: the specification would have every connection closed that is not TCP. But the
-//! list says which machines may connect, the file's permissions say who may on this one, and libfcgi and PHP let them
-//! through as well. As there, an empty list is none.
+//! `FCGI_WEB_SERVER_ADDRS` is of section 3.2 of the FastCGI specification: addresses with commas between them. Where it is set,
+//! the specification would have every connection closed that is not TCP. Here those to unix sockets are let through, as they are
+//! by libfcgi and PHP: the list says which machines may connect, and on this one the file's permissions say who may. As there, an
+//! empty list is none.
 
 use crate::net::Prefix;
 use crate::seldom::Seldom;
@@ -16,15 +16,16 @@ const VARIABLE: &str = "FCGI_WEB_SERVER_ADDRS";
 
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
-    /// All, if it is empty.
+    /// Whom the owner allows; everybody, if it is empty.
     allowed: Vec<Prefix>,
-    /// All, if there is no list.
+    /// Whom the environment lists; everybody, if it has no list; nobody and why, if its list is malformed.
     listed: Option<Result<Vec<IpAddr>, String>>,
+    /// The log lines about those who may not connect.
     told: Seldom,
 }
 
 impl Peers {
-    /// Those that are allowed, as far as the environment has no list that they are not in.
+    /// Those that are allowed, and are in the environment's list where it has one.
     pub(crate) fn new(allowed: Vec<Prefix>) -> Peers {
         Peers::with(allowed, env::var_os(VARIABLE).as_deref())
     }
@@ -43,16 +44,19 @@ impl Peers {
         self.allowed.is_empty() && self.listed.is_none()
     }
 
-    /// Why nobody may.
+    /// Why nobody may connect: the environment's list is malformed.
     pub(crate) fn why_nobody(&self) -> Option<&str> {
         self.listed.as_ref()?.as_ref().err().map(String::as_str)
     }
 
     /// Whether this one may; `None` did not come by TCP.
+    #[inline(always)]
     pub(crate) fn admit(&self, peer: Option<IpAddr>) -> bool {
-        let Some(peer) = peer else {
-            return true;
-        };
+        peer.is_none_or(|peer| self.admit_address(peer))
+    }
+
+    #[inline(never)]
+    fn admit_address(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
         match self.refusal(peer) {
             None => true,

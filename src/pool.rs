@@ -1,5 +1,5 @@
 //! The workers: threads that start when they are first needed, each with its own memory and its own state of the
-//! application; and the containment of panics.
+//! application.
 //!
 //! mod_fcgid sends a process one request at a time, lighttpd and mod_fastcgi send several: a worker that takes a
 //! connection while nobody else waits starts the next one before it serves, so that both are served at the least memory.
@@ -8,61 +8,36 @@
 use crate::accept::Accept;
 use crate::access_log::AccessLog;
 use crate::apart::apart;
+use crate::application::{Application, Handlers};
 use crate::buffer::Buffers;
-use crate::connection::{Failure, Handle, Overview, Worker};
-use crate::error::{Error, Result};
+use crate::connection::{Around, Handle, Overview, Worker};
+use crate::contain::contain;
 use crate::exchange::Home;
 use crate::limits::Limits;
-use crate::net::Mapping;
+use crate::link::{Kind, Link, Seat, Waiting};
+use crate::log_text::Seconds;
+use crate::multiplex::{Connection, Hub, Queue};
 use crate::net::sys::now_ms;
+use crate::net::{Interest, Mapping};
 use crate::protocol::Role;
-use crate::request::Request;
 use crate::reserve::Reserve;
-use crate::response::Response;
 use crate::setup::Setup;
-use crate::slot::{Line, Seconds, Served, Slot};
-use crate::start_up::StartUps;
+use crate::slot::{Line, Served, Slot};
 use crate::status::Snapshot;
 use crate::stranger::Strangers;
 use crate::watch::{self, Event, Watch, Watcher};
 use crossbeam_utils::CachePadded;
-use std::any::Any;
-use std::cell::{Cell, RefCell};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-/// What a thread takes as it starts, beside its stack: std maps one for the handler of its overflow, and ends the process where
-/// there is no room for it (Rust 1.95); and the heap grows.
+/// The memory that a thread takes as it starts, beside its stack. std maps a second stack, for the handler of overflows, and ends
+/// the process where there is no room for that (Rust 1.95); and the heap grows.
 const START: usize = 256 << 10;
 
-/// How long no other thread is started after one could not be: to try costs as much as a request.
+/// How long no thread is started after one could not be: each try costs as much as a request.
 const RETRY_MS: u64 = 1_000;
-
-/// A handler as one worker calls it, with the worker's state inside.
-pub(crate) type Call = Box<dyn FnMut(&mut Request<'_>, Response<'_>) -> Result>;
-
-/// Makes a worker's handler: once for each worker, and anew after a panic.
-pub(crate) type Make = Arc<dyn Fn() -> Result<Call> + Send + Sync>;
-
-/// The application's own page for what went wrong.
-pub(crate) type ErrorPage = Arc<dyn Fn(&Error, &Request<'_>, Response<'_>) -> Result + Send + Sync>;
-
-/// What the application does.
-#[derive(Clone, Default)]
-pub(crate) struct Handlers {
-    /// By role: [`Role::index`].
-    pub(crate) roles: [Option<Make>; Role::COUNT],
-    /// Is told why requests fail, beside the log.
-    pub(crate) failed: Option<Failed>,
-    pub(crate) error_page: Option<ErrorPage>,
-    pub(crate) start_ups: Arc<StartUps>,
-}
-
-/// Takes note of a failure.
-pub(crate) type Failed = Arc<dyn Fn(&Failure) + Send + Sync>;
 
 /// How a pool is made.
 #[derive(Clone, Copy, Debug)]
@@ -87,8 +62,7 @@ pub(crate) struct Pool {
     watch: Watch,
     /// When it was made, in ms of the monotonic clock.
     born: u64,
-    /// When the last thread could not be started, in ms of the monotonic clock; 0 if each could. The log has a line of the
-    /// first.
+    /// When a thread could not be started last, in ms of the monotonic clock; 0 if each could. Only the first is a line of the log.
     short_since: AtomicU64,
     slots: Box<[CachePadded<Slot>]>,
     strangers: Strangers,
@@ -173,7 +147,8 @@ impl Pool {
         }
     }
 
-    /// One at a time, so that a start that fails gives its place back.
+    /// Starts a worker, unless all have been. The lock is held meanwhile, so that they start one at a time, and one that cannot be
+    /// started leaves its number to the next.
     fn spawn(self: &Arc<Pool>) -> io::Result<()> {
         let mut threads = self.threads();
         let index = self.started.load(Ordering::Relaxed);
@@ -205,30 +180,24 @@ impl Pool {
     }
 
     fn work(self: &Arc<Pool>, index: usize, buffers: Buffers) {
-        let mut worker = Worker {
-            buffers,
-            handler: Box::new(Application {
-                of: (self.size.max_requests > 0).then_some(&**self),
-                ..Application::new(&self.handlers)
-            }),
-            home: &self.accept,
-            limits: &self.limits,
-            setup: &self.setup,
-            slot: &self.slots[index],
-            strangers: &self.strangers,
-            values: (self.limits.max_connections, self.size.workers),
-            pace: &self.reserve,
-            overview: Some(&**self),
-            misses: 0,
-        };
-        while let Some(waiting) = self.accept.next(&mut worker.buffers) {
+        let count = || self.count();
+        let counted = (self.size.max_requests > 0).then_some(&count as &dyn Fn());
+        let application = Application::new(&self.handlers, counted);
+        let mut worker = self.worker(index, buffers, application);
+        let (mut place, mut task) = (Seat::default(), None);
+        while self.accept.next(&mut worker.buffers, &mut place, &mut task) {
             if self.accept.nobody_waits() {
                 self.see_to_the_loop();
             }
             // Nothing but a bug of ours panics here: it costs one connection, not a worker.
-            if let Err(panic) = contain(|| worker.serve(waiting)) {
+            let served = match task.take() {
+                None => contain(|| worker.serve(&mut place)),
+                Some(task) => apart(|| contain(|| worker.see_to(task))),
+            };
+            if let Err(panic) = served {
                 log::error!("a connection is closed by a bug in fcgi: panicked{panic}");
                 self.slots[index].leave(now_ms());
+                *place = None;
             }
             if self.reserve.is_quick() && !self.accept.nobody_waits() {
                 worker.buffers.release();
@@ -242,7 +211,37 @@ impl Pool {
         }
     }
 
-    /// The loop is empty: a further connection would wait for this one's request.
+    /// What the worker with this number works with.
+    fn worker<'p>(
+        &'p self,
+        index: usize,
+        buffers: Buffers,
+        application: Application<'p>,
+    ) -> Worker<'p> {
+        Worker {
+            buffers,
+            is_responder: application.has_role(Role::Responder),
+            handler: Box::new(application),
+            around: Around {
+                home: &self.accept,
+                setup: &self.setup,
+                slot: &self.slots[index],
+                slow: self.limits.slow_ms(),
+                overview: Some(self),
+            },
+            limits: &self.limits,
+            strangers: &self.strangers,
+            values: (self.limits.max_connections, self.size.workers),
+            pace: &self.reserve,
+            misses: 0,
+            idle: Kind::Idle.limit(&self.limits),
+            ended: 0,
+            other: Seat::default(),
+            hub: self.limits.multiplex.then_some(self as &dyn Hub),
+        }
+    }
+
+    /// Nobody waits in the loop, and a further connection would wait for this one's request: has another worker go there.
     fn see_to_the_loop(self: &Arc<Pool>) {
         if self.reserve.is_quick() && !self.reserve.is_empty() {
             self.reserve.watch();
@@ -377,6 +376,74 @@ impl Pool {
     }
 }
 
+impl Hub for Pool {
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    fn values(&self) -> (usize, usize) {
+        (self.limits.max_connections, self.size.workers)
+    }
+
+    fn has_role(&self, role: Role) -> bool {
+        self.handlers.roles[role.index()].is_some()
+    }
+
+    fn strangers(&self) -> &Strangers {
+        &self.strangers
+    }
+
+    fn queue(&self) -> Option<&Queue> {
+        self.accept.queue()
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.accept.is_stopping()
+    }
+
+    fn enter(&self, link: &mut Link) -> Option<u64> {
+        self.accept.enter(link)
+    }
+
+    fn insert(&self, key: u64, connection: &Arc<Connection>) {
+        self.accept.insert(key, connection);
+    }
+
+    fn arm(&self, link: &Link, key: u64, interest: Interest) -> bool {
+        self.accept.arm(link, key, interest)
+    }
+
+    fn forget(&self, key: u64) {
+        self.accept.forget(key);
+    }
+
+    fn ring_at(&self, at: u64) {
+        self.accept.ring_at(at);
+    }
+
+    fn park(&self, waiting: Waiting) {
+        self.accept.park_without_seat(waiting);
+    }
+
+    fn linger(&self, link: Link) {
+        self.accept.linger(link);
+    }
+
+    fn give_up(&self, kind: Kind) {
+        self.accept.give_up(kind);
+    }
+
+    fn expire(&self) {
+        let now = now_ms();
+        for connection in self.accept.all_multiplexed() {
+            if let Some(next) = connection.expire(now, self) {
+                self.accept.ring_at(next);
+            }
+            Connection::leave(connection, self);
+        }
+    }
+}
+
 impl Overview for Pool {
     fn snapshot(&self) -> Snapshot {
         let now = now_ms();
@@ -398,119 +465,8 @@ impl Overview for Pool {
     }
 }
 
-/// The application, as one worker calls it.
-pub(crate) struct Application<'p> {
-    handlers: &'p Handlers,
-    /// A start-up that fails has no second try.
-    is_alone: bool,
-    /// By role, each made at its first request.
-    roles: [Option<Call>; Role::COUNT],
-    /// Where its requests are counted.
-    of: Option<&'p Pool>,
-}
-
-impl<'p> Application<'p> {
-    pub(crate) fn new(handlers: &'p Handlers) -> Application<'p> {
-        Application {
-            handlers,
-            is_alone: false,
-            roles: Default::default(),
-            of: None,
-        }
-    }
-
-    /// For one request, after which the process ends.
-    pub(crate) fn alone(handlers: &'p Handlers) -> Application<'p> {
-        Application {
-            is_alone: true,
-            ..Application::new(handlers)
-        }
-    }
-
-    fn answer(&mut self, request: &mut Request<'_>, response: Response<'_>) -> Result {
-        let role = request.role().index();
-        let handler = match &mut self.roles[role] {
-            Some(handler) => handler,
-            none => {
-                let Some(make) = &self.handlers.roles[role] else {
-                    return Err(Error::new(500, "the application has no responder"));
-                };
-                match self.is_alone {
-                    true => none.insert(start_up(make)?),
-                    false => none.insert(self.handlers.start_ups.make(role, || start_up(make))?),
-                }
-            }
-        };
-        handler(request, response)
-    }
-}
-
-/// Makes a handler. What fails now may go right at the next try: a 503, unless the application says otherwise.
-pub(crate) fn start_up(make: &Make) -> Result<Call> {
-    let made = contain(|| make());
-    let made = made.unwrap_or_else(|panic| Err(Error::new(503, format!("panicked{panic}"))));
-    made.map_err(|error| {
-        let status = match error.status() {
-            500 => 503,
-            status => status,
-        };
-        Error::new(
-            status,
-            format!("the application's start-up failed: {error}"),
-        )
-    })
-}
-
-impl Handle for Application<'_> {
-    fn has_role(&self, role: Role) -> bool {
-        self.handlers.roles[role.index()].is_some()
-    }
-
-    fn call(
-        &mut self,
-        request: &mut Request<'_>,
-        response: Response<'_>,
-    ) -> std::result::Result<(), Failure> {
-        let done = contain(|| self.answer(request, response));
-        if let Some(pool) = self.of {
-            pool.count();
-        }
-        match done {
-            Ok(answered) => answered.map_err(Failure::Error),
-            Err(panic) => {
-                // What the panic left half done is not used again.
-                let left = &mut self.roles[request.role().index()];
-                if let Err(again) = contain(|| *left = None) {
-                    log::error!(
-                        "{}: the state that a panic left behind panicked{again}",
-                        request.id()
-                    );
-                }
-                Err(Failure::Panic(panic))
-            }
-        }
-    }
-
-    fn failed(&mut self, failure: &Failure) {
-        if let Some(failed) = &self.handlers.failed {
-            failed(failure);
-        }
-    }
-
-    fn error_page(
-        &self,
-        error: &Error,
-        request: &Request<'_>,
-        response: Response<'_>,
-    ) -> Option<std::result::Result<(), Failure>> {
-        let page = self.handlers.error_page.as_ref()?;
-        Some(match contain(|| page(error, request, response)) {
-            Ok(answered) => answered.map_err(Failure::Error),
-            Err(panic) => Err(Failure::Panic(panic)),
-        })
-    }
-}
-
+/// Starts a thread, if there is memory for all that it takes.
+///
 /// # Errors
 /// When it cannot be started, or memory is so short that to start it might end the process.
 fn start_thread(
@@ -525,59 +481,11 @@ fn start_thread(
         .spawn(work)
 }
 
-/// The C library says EAGAIN of a lack of memory, too, but for that it is looked first.
+/// What to do about a thread that could not be started. The C library says EAGAIN where memory is short, too, but [`start_thread`]
+/// looks for memory first, and has then said so.
 fn what_helps(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::OutOfMemory => "allow this process more memory (ulimit -v)",
         _ => "allow this user more processes and threads (ulimit -u)",
     }
-}
-
-thread_local! {
-    static CONTAINED: Cell<bool> = const { Cell::new(false) };
-    /// What the hook was told of a contained panic.
-    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
-}
-
-/// Runs `f`; a panic comes back as its place and words, to stand behind `panicked`: ` at src/app.rs:5:9: out of paper`.
-pub(crate) fn contain<T>(f: impl FnOnce() -> T) -> std::result::Result<T, String> {
-    let outer = CONTAINED.replace(true);
-    let done = catch_unwind(AssertUnwindSafe(f));
-    CONTAINED.set(outer);
-    done.map_err(|payload| {
-        let told = PANIC
-            .take()
-            .unwrap_or_else(|| format!(": {}", words(&*payload)));
-        // The payload is the application's, and may panic in turn when it is dropped.
-        drop(catch_unwind(AssertUnwindSafe(|| drop(payload))));
-        told
-    })
-}
-
-/// Takes over panics inside handlers, which become one log line; all others go where they went before.
-pub(crate) fn hook_panics() {
-    static HOOKED: Once = Once::new();
-    HOOKED.call_once(hook);
-}
-
-fn hook() {
-    let previous = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        if !CONTAINED.get() {
-            return previous(info);
-        }
-        let place = info
-            .location()
-            .map(|at| format!(" at {at}"))
-            .unwrap_or_default();
-        PANIC.set(Some(format!("{place}: {}", words(info.payload()))));
-    }));
-}
-
-fn words(payload: &(dyn Any + Send)) -> &str {
-    payload
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a value that is no text")
 }

@@ -1,5 +1,4 @@
-//! What a request goes by: its number, drawn when its head is whole, and when that was. Called by `connection`; log lines
-//! and the access log name a request by it.
+//! What a request goes by in the log and the access log: a number that is drawn when its head is whole. Called by `connection`.
 
 use std::fmt;
 use std::process;
@@ -19,6 +18,14 @@ pub struct RequestId(u64);
 
 impl RequestId {
     /// Which request of this process it is: the first is 1.
+    ///
+    /// ```
+    /// # use fcgi::testing::request;
+    /// # let answer = request("GET", "/").call(|req, res| {
+    /// assert!(req.id().to_string().ends_with(&format!("-{}", req.id().number())));
+    /// # res.send("") });
+    /// # assert_eq!(answer.status(), 200, "{answer:?}");
+    /// ```
     pub fn number(self) -> u64 {
         self.0
     }
@@ -30,7 +37,7 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// A request's number and its beginning.
+/// A request's number, and when it began.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ticket {
     pub(crate) id: RequestId,
@@ -39,7 +46,7 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    /// The next one, for a request that began then.
+    /// The next number, for a request that began at this moment of the monotonic clock.
     pub(crate) fn draw(began: u64) -> Ticket {
         static DRAWN: AtomicU64 = AtomicU64::new(0);
         Ticket {

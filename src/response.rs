@@ -2,7 +2,7 @@
 
 use crate::access_line;
 use crate::body::connected;
-use crate::cgi::{Known, Version, below, encoded, entity_tag, is_current, reason};
+use crate::cgi::{Version, below, encoded, entity_tag, is_current, reason};
 use crate::date::http_date;
 use crate::error::{Error, Result};
 use crate::exchange::{Exchange, Home, Shared, hand_back};
@@ -12,6 +12,8 @@ use crate::net::sys;
 use crate::page::{HTML, redirect_page};
 use crate::setup::Setup;
 use std::fs::{self, File, Metadata};
+#[cfg(feature = "http")]
+use std::io::Read;
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -25,30 +27,38 @@ use std::time::SystemTime;
 /// unless it is set, and always sent first. A handler that returns without answering is a logged 500.
 ///
 /// Behind a HEAD request, and for status 204 and 304, no body is sent, whatever is written.
+///
+/// ```
+/// # use fcgi::testing::request;
+/// let answer = request("GET", "/").call(|_, res| {
+///     res.status(201).header("X-Made", "now").content_type("text/plain; charset=utf-8").send("made")
+/// });
+/// assert_eq!((answer.status(), answer.header("X-Made"), answer.text()), (201, Some("now"), "made"));
+/// ```
 #[must_use = "a request that is not answered is a 500"]
 pub struct Response<'buf> {
-    front: &'buf Frozen<'buf>,
-    shared: &'buf Shared<'buf>,
-    home: &'buf dyn Home,
-    setup: &'buf Setup,
+    on: &'buf Answering<'buf>,
+}
+
+/// What answers a request, behind one reference: a `Response` is handed on by value with each thing that is set.
+pub(crate) struct Answering<'buf> {
+    pub(crate) front: &'buf Frozen<'buf>,
+    pub(crate) shared: &'buf Shared<'buf>,
+    pub(crate) home: &'buf dyn Home,
+    pub(crate) setup: &'buf Setup,
 }
 
 impl<'buf> Response<'buf> {
-    pub(crate) fn new(
-        front: &'buf Frozen<'buf>,
-        shared: &'buf Shared<'buf>,
-        home: &'buf dyn Home,
-        setup: &'buf Setup,
-    ) -> Response<'buf> {
-        Response {
-            front,
-            shared,
-            home,
-            setup,
-        }
+    pub(crate) fn new(on: &'buf Answering<'buf>) -> Response<'buf> {
+        Response { on }
     }
 
     /// Sets the status: 200 to 599. Another one is refused when the answer is sent.
+    ///
+    /// ```
+    /// # use fcgi::testing::request;
+    /// assert_eq!(request("GET", "/").call(|_, res| res.status(404).send("not here")).status(), 404);
+    /// ```
     pub fn status(self, status: u16) -> Response<'buf> {
         self.change(|exchange| exchange.set_status(status))
     }
@@ -62,20 +72,39 @@ impl<'buf> Response<'buf> {
     /// a Location with status 200, which web servers take for different things.
     ///
     /// A Content-Length that is set is kept: bytes beyond it are not sent, and an answer shorter than it is cut.
+    ///
+    /// ```
+    /// # use fcgi::testing::request;
+    /// let answer = request("GET", "/").call(|_, res| res.header("Cache-Control", "no-store").send(""));
+    /// assert_eq!(answer.header("Cache-Control"), Some("no-store"));
+    /// assert_eq!(request("GET", "/").call(|_, res| res.header("X-A", "1\r\nX-B: 2").send("")).status(), 500);
+    /// ```
     pub fn header(self, name: &str, value: impl AsRef<[u8]>) -> Response<'buf> {
         let value = value.as_ref();
         self.change(|exchange| exchange.add_field(name, value))
     }
 
     /// Sets the Content-Type: `text/html; charset=utf-8`.
+    ///
+    /// ```
+    /// # use fcgi::testing::request;
+    /// let answer = request("GET", "/").call(|_, res| res.content_type("application/json").send("{}"));
+    /// assert_eq!(answer.header("Content-Type"), Some("application/json"));
+    /// ```
     pub fn content_type(self, value: &str) -> Response<'buf> {
-        self.change(|exchange| exchange.add_known_field("Content-Type", value.as_bytes()))
+        self.change(|exchange| exchange.add_content_type(value.as_bytes()))
     }
 
     /// Sets a cookie: a `Set-Cookie` header of its own.
     ///
     /// Its path is the mount, unless it names another. One that [`Cookie`] says is not allowed is refused as
     /// [`header`](Response::header) refuses.
+    ///
+    /// ```
+    /// # use fcgi::{Cookie, testing::request};
+    /// let answer = request("GET", "/").call(|_, res| res.set_cookie(Cookie::new("theme", "dark")).send(""));
+    /// assert_eq!(answer.header("Set-Cookie"), Some("theme=dark; Path=/; HttpOnly; SameSite=Lax"));
+    /// ```
     pub fn set_cookie(self, cookie: Cookie) -> Response<'buf> {
         let field = cookie.field(self.mount());
         self.change(|exchange| match field {
@@ -89,6 +118,12 @@ impl<'buf> Response<'buf> {
     /// Sets the `ETag`: what this version of the page is known by. `"v2"`, or `W/"v2"` for one that is only much the same;
     /// without quotes it gets them. A blank, quote or control character inside is refused as
     /// [`header`](Response::header) refuses.
+    ///
+    /// ```
+    /// # use fcgi::testing::request;
+    /// let answer = request("GET", "/").call(|_, res| res.etag("v2").send("the page"));
+    /// assert_eq!(answer.header("ETag"), Some("\"v2\""));
+    /// ```
     pub fn etag(self, tag: &str) -> Response<'buf> {
         self.change(|exchange| match entity_tag(tag) {
             Some(tag) => exchange.replace_field(b"ETag", tag.as_bytes()),
@@ -99,6 +134,15 @@ impl<'buf> Response<'buf> {
     }
 
     /// Sets `Last-Modified`, in whole seconds. A time to come counts as now (RFC 9110, section 8.8.2.1).
+    ///
+    /// ```
+    /// # use fcgi::testing::request;
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let made = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+    /// let answer = request("GET", "/").call(|_, res| res.last_modified(made).send("the page"));
+    /// assert_eq!(answer.header("Last-Modified"), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
+    /// ```
     pub fn last_modified(self, time: SystemTime) -> Response<'buf> {
         let date = http_date(time.min(SystemTime::now())).to_string();
         self.change(|exchange| exchange.replace_field(b"Last-Modified", date.as_bytes()))
@@ -125,21 +169,31 @@ impl<'buf> Response<'buf> {
         if !is_success || !matches!(self.method(), b"GET" | b"HEAD") {
             return false;
         }
-        let exchange = self.shared.borrow();
+        let exchange = self.on.shared.borrow();
         let field = |name: &[u8]| exchange.as_ref()?.field(name);
         let is = Version {
             tag: field(b"ETag"),
             date: field(b"Last-Modified"),
         };
         let has = Version {
-            tag: self.front.params.header("if-none-match"),
-            date: self.front.params.header("if-modified-since"),
+            tag: self.on.front.params.header("if-none-match"),
+            date: self.on.front.params.header("if-modified-since"),
         };
         is_current(is, has)
     }
 
     /// Answers 304: the visitor goes on with what it has. The other headers that were set go along, as the page's would,
     /// without the Content-Type.
+    ///
+    /// ```
+    /// # use fcgi::testing::request;
+    /// let app = |_: &mut fcgi::Request<'_>, res: fcgi::Response<'_>| {
+    ///     let res = res.etag("v2");
+    ///     if res.is_not_modified() { res.not_modified() } else { res.send("the page") }
+    /// };
+    /// let again = request("GET", "/").header("If-None-Match", "\"v2\"").call(app);
+    /// assert_eq!((again.status(), again.text()), (304, ""));
+    /// ```
     ///
     /// # Errors
     /// A header that was refused; a connection that is gone.
@@ -218,9 +272,9 @@ impl<'buf> Response<'buf> {
         if is_plain && res.is_not_modified() {
             return res.not_modified();
         }
-        let sendfile = res.setup.sendfile.as_ref().filter(|_| is_plain);
+        let sendfile = res.on.setup.sendfile.as_ref().filter(|_| is_plain);
         let field = sendfile.and_then(|sendfile| sendfile.field(path));
-        let mut exchange = connected(res.shared)?;
+        let mut exchange = connected(res.on.shared)?;
         if let Some((name, value)) = field {
             exchange.replace_field(name, value.as_bytes());
             exchange.forget_length();
@@ -236,15 +290,17 @@ impl<'buf> Response<'buf> {
     /// Answers with a whole body, and its Content-Length. A small answer leaves in one write, when the handler returns; a
     /// large one is sent from `body` uncopied. It sets no Content-Type; without one a browser guesses.
     ///
+    /// ```
+    /// # use fcgi::testing::request;
+    /// let answer = request("GET", "/").call(|_, res| res.content_type("text/plain").send("Hello"));
+    /// assert_eq!((answer.text(), answer.header("Content-Length")), ("Hello", Some("5")));
+    /// ```
+    ///
     /// # Errors
     /// A header or status that was refused; a connection that is gone.
     pub fn send(self, body: impl AsRef<[u8]>) -> Result {
         let body = body.as_ref();
-        let mut exchange = connected(self.shared)?;
-        exchange.begin_body(Some(body.len() as u64))?;
-        exchange.write_body(body)?;
-        exchange.close_body();
-        Ok(())
+        connected(self.on.shared)?.answer(body)
     }
 
     /// Sends the head now, and gives a writer for the body.
@@ -282,12 +338,12 @@ impl<'buf> Response<'buf> {
     /// # Errors
     /// A header or status that was refused; a connection that is gone.
     pub fn stream(self) -> Result<ResponseBody<'buf>> {
-        let mut exchange = connected(self.shared)?;
+        let mut exchange = connected(self.on.shared)?;
         exchange.ask_not_to_buffer();
         exchange.begin_body(None)?;
         exchange.flush()?;
         Ok(ResponseBody {
-            shared: self.shared,
+            shared: self.on.shared,
         })
     }
 
@@ -309,7 +365,8 @@ impl<'buf> Response<'buf> {
     /// # Errors
     /// A header or status that was refused; a connection that is gone.
     pub fn finish(self, body: impl AsRef<[u8]>) -> Result {
-        let (shared, home, front, setup) = (self.shared, self.home, self.front, self.setup);
+        let (shared, home, front, setup) =
+            (self.on.shared, self.on.home, self.on.front, self.on.setup);
         self.send(body)?;
         let mut exchange = connected(shared)?;
         exchange.complete()?;
@@ -320,16 +377,37 @@ impl<'buf> Response<'buf> {
         Ok(())
     }
 
+    /// Answers with the next `length` bytes of `source`.
+    #[cfg(feature = "http")]
+    pub(crate) fn send_from(self, source: &mut dyn Read, length: u64) -> Result {
+        let mut exchange = connected(self.on.shared)?;
+        exchange.begin_body(Some(length))?;
+        exchange.write_from(source, length)?;
+        exchange.close_body();
+        Ok(())
+    }
+
+    /// Answers with what `source` gives, as it gives it.
+    #[cfg(feature = "http")]
+    pub(crate) fn stream_from(self, source: &mut dyn Read) -> Result {
+        let mut exchange = connected(self.on.shared)?;
+        exchange.ask_not_to_buffer();
+        exchange.begin_body(None)?;
+        exchange.write_as_it_comes(source)?;
+        exchange.close_body();
+        Ok(())
+    }
+
     /// Sets a file's validators, as far as the application has not.
     fn known_by(self, file: &Metadata) -> Response<'buf> {
         let has = |name: &[u8]| {
-            let exchange = self.shared.borrow();
+            let exchange = self.on.shared.borrow();
             exchange.as_ref().is_some_and(|e| e.field(name).is_some())
         };
         let (has_tag, has_date) = (has(b"ETag"), has(b"Last-Modified"));
         let mut res = self;
         if !has_tag {
-            // A second is long enough for two versions of one length.
+            // With its nanoseconds: within one second a file may have two versions of one length.
             let (seconds, nanos) = (file.mtime(), file.mtime_nsec());
             res = res.etag(&format!("{:x}-{seconds:x}.{nanos:x}", file.len()));
         }
@@ -345,21 +423,20 @@ impl<'buf> Response<'buf> {
     }
 
     fn mount(&self) -> &'buf str {
-        std::str::from_utf8(self.front.place.mount).unwrap_or("")
+        std::str::from_utf8(self.on.front.place.mount).unwrap_or("")
     }
 
     fn method(&self) -> &'buf [u8] {
-        let method = self.front.params.known(Known::RequestMethod);
-        method.unwrap_or(b"GET")
+        self.on.front.method()
     }
 
     fn current_status(&self) -> u16 {
-        let exchange = self.shared.borrow();
+        let exchange = self.on.shared.borrow();
         exchange.as_ref().map_or(0, |exchange| exchange.status())
     }
 
     fn change(self, change: impl FnOnce(&mut Exchange<'buf>)) -> Response<'buf> {
-        if let Some(exchange) = &mut *self.shared.borrow_mut() {
+        if let Some(exchange) = &mut *self.on.shared.borrow_mut() {
             change(exchange);
         }
         self
@@ -409,6 +486,20 @@ fn open(path: &Path) -> Result<(File, Metadata)> {
 /// visitor sees it now is the web server's choice: nginx passes it on, and so does mod_proxy_fcgi with `flushpackets=on`;
 /// mod_fcgid holds up to 64 KiB back, unless the server's own configuration has `FcgidOutputBufferSize 0`, and lighttpd all of
 /// it unless `server.stream-response-body` is 1 or 2.
+///
+/// ```
+/// # use fcgi::testing::request;
+/// use std::io::Write;
+///
+/// let answer = request("GET", "/").call(|_, res| {
+///     let mut out = res.content_type("text/csv").stream()?;
+///     for row in 0..3 {
+///         writeln!(out, "{row},{}", row * row)?;
+///     }
+///     Ok(())
+/// });
+/// assert_eq!(answer.text(), "0,0\n1,1\n2,4\n");
+/// ```
 ///
 /// # Errors
 /// Writing fails when the connection is gone, when the web server takes nothing for `write_timeout`, and beyond a declared

@@ -6,6 +6,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Which web server takes files over, and how: see [`Server::sendfile`](crate::Server::sendfile).
+///
+/// ```
+/// use fcgi::Sendfile;
+///
+/// // For nginx with `location /protected/ { internal; alias /srv/files/; }`; as a flag: x-accel:/srv/files=/protected
+/// let sendfile = Sendfile::Accel { folder: "/srv/files".into(), location: "/protected".into() };
+/// fcgi::Server::new().sendfile(sendfile);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Sendfile {

@@ -1,31 +1,24 @@
-//! `Server`: the builder, and the ways to serve.
+//! `Server`: what can be set, each by a method of its own. `serving` has the ways to serve with it, `handle` what is left in the
+//! hands of who started one. Called by applications, and by the command line, whose flags and settings file set the same.
 
-use crate::accept::Accept;
+mod handle;
+mod serving;
+
 use crate::access::Access;
-use crate::access_log::{AccessLog, is_served};
-use crate::apart::apart;
-use crate::buffer::Buffers;
-use crate::connection::serve_cgi;
+use crate::application::{Call, Handlers, Make};
 use crate::control::Control;
 use crate::error::{Error, Result};
-use crate::executable::executable;
 use crate::limits::{Limits, MIN_PARAMS};
-use crate::net::{
-    Address, Facts, Listener, Origin, Owner, Permit, Pipes, Prefix, Transport, refuse_public, sys,
-};
-use crate::peers::Peers;
-use crate::pool::{Application, Call, Handlers, Make, Pool, Size, hook_panics};
-use crate::process;
+use crate::net::{Address, Owner, Permit, Prefix};
 use crate::protocol::Role;
 use crate::request::Request;
 use crate::response::Response;
 use crate::sendfile::Sendfile;
-use crate::setup::Setup;
-use crate::slot::one_line;
+use crate::setup::{Own, Setup};
+pub use handle::Handle;
+pub(crate) use serving::run_out;
 use std::io;
-use std::os::unix::ffi::OsStringExt;
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,11 +31,23 @@ use std::time::Duration;
 /// error pages. Only what ends the process leaves its requests unanswered ("Premature end of script headers", as Apache
 /// says): `std::process::exit`, an abort, a stack or memory that runs out, a destructor that panics while another panic
 /// unwinds.
+///
+/// ```
+/// # use fcgi::testing::request;
+/// use fcgi::{Handler, Request, Response};
+///
+/// fn no_store(next: impl Handler) -> impl Handler {
+///     move |req: &mut Request, res: Response| next(req, res.header("Cache-Control", "no-store"))
+/// }
+///
+/// let app = no_store(|_: &mut Request<'_>, res: Response<'_>| res.send(""));
+/// assert_eq!(request("GET", "/").call(app).header("Cache-Control"), Some("no-store"));
+/// ```
 pub trait Handler: Fn(&mut Request<'_>, Response<'_>) -> Result + Send + Sync + 'static {}
 
 impl<F: Fn(&mut Request<'_>, Response<'_>) -> Result + Send + Sync + 'static> Handler for F {}
 
-/// More than a machine that this is for has use for.
+/// The most processes that can be asked for: more than any machine that this program is for has use for.
 pub(crate) const MOST_PROCESSES: usize = 256;
 
 /// A FastCGI server, and its own builder.
@@ -72,7 +77,7 @@ pub struct Server {
     pub(crate) processes: usize,
     pub(crate) max_requests: usize,
     pub(crate) access_log: Option<PathBuf>,
-    /// The line to the parent, in a child of one.
+    /// The line to the parent, in a process that a parent has started.
     pub(crate) control: Option<Arc<Control>>,
     pub(crate) permit: Permit,
     pub(crate) allow: Vec<Prefix>,
@@ -86,6 +91,12 @@ impl Default for Server {
 
 impl Server {
     /// A server with the defaults: 4 workers, and the limits that each method below names.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// let server = Server::new().workers(8).max_body(16 << 20).responder(|_, res| res.send("Hello"));
+    /// # assert_eq!(fcgi::testing::request("GET", "/").serve(&server).text(), "Hello");
+    /// ```
     pub fn new() -> Server {
         Server {
             listen: Vec::new(),
@@ -106,6 +117,13 @@ impl Server {
 
     /// Adds an address to listen on. Without one, [`run`](Server::run) serves the socket that a web server left on
     /// fd 0, which wins over all addresses.
+    ///
+    /// As a flag, and in the settings file: `--listen unix:/run/app.sock`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// Server::new().listen("unix:/run/app.sock".parse().unwrap()).listen("127.0.0.1:9000".parse().unwrap());
+    /// ```
     pub fn listen(mut self, address: Address) -> Server {
         self.listen.push(address);
         self
@@ -115,6 +133,13 @@ impl Server {
     /// the umask leaves the group of `0o660`, and all of it where [`socket_owner`](Server::socket_owner) names a group.
     /// Whoever can connect can say anything about the visitor, so let it be the web server alone: an owner is the better
     /// way.
+    ///
+    /// As a flag, and in the settings file: `--socket-mode 660`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// Server::new().socket_mode(0o660);
+    /// ```
     pub fn socket_mode(mut self, mode: u32) -> Server {
         self.permit.mode = Some(mode & 0o777);
         self
@@ -123,6 +148,13 @@ impl Server {
     /// Whom the socket files that it makes belong to. Default: the program's own user and group. `":www-data"` lets a web
     /// server connect that runs in that group; only root can name another user, or a group that it is not in. It is in
     /// force before anybody can connect.
+    ///
+    /// As a flag, and in the settings file: `--socket-owner :www-data`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// Server::new().socket_owner(":www-data".parse().unwrap());
+    /// ```
     pub fn socket_owner(mut self, owner: Owner) -> Server {
         self.permit.owner = Some(owner);
         self
@@ -152,6 +184,12 @@ impl Server {
     }
 
     /// The handler for ordinary requests.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// let server = Server::new().responder(|req, res| res.send(req.path()));
+    /// # assert_eq!(fcgi::testing::request("GET", "/a").serve(&server).text(), "/a");
+    /// ```
     pub fn responder<F>(self, handler: F) -> Server
     where
         F: Fn(&mut Request<'_>, Response<'_>) -> Result + Send + Sync + 'static,
@@ -164,6 +202,15 @@ impl Server {
     ///
     /// It is called with the request's head alone; there is no body. Without one a web server that asks for an authorizer
     /// is told that there is none, and most of them answer 500.
+    ///
+    /// ```
+    /// # use fcgi::{Server, testing::request};
+    /// let server = Server::new().authorizer(|req, access| match req.cookie("token") {
+    ///     Some("4f2a") => access.grant().send(),
+    ///     _ => access.deny(403).send("members only"),
+    /// });
+    /// assert_eq!(request("GET", "/").as_authorizer().serve(&server).status(), 403);
+    /// ```
     pub fn authorizer<F>(self, handler: F) -> Server
     where
         F: Fn(&mut Request<'_>, Access<'_>) -> Result + Send + Sync + 'static,
@@ -197,20 +244,6 @@ impl Server {
         F: Fn(&mut Request<'_>, Response<'_>) -> Result + Send + Sync + 'static,
     {
         self.role(Role::Filter, handler)
-    }
-
-    fn role<F>(mut self, role: Role, handler: F) -> Server
-    where
-        F: Fn(&mut Request<'_>, Response<'_>) -> Result + Send + Sync + 'static,
-    {
-        let handler = Arc::new(handler);
-        let make: Make = Arc::new(move || {
-            let handler = Arc::clone(&handler);
-            let call: Call = Box::new(move |request, response| handler(request, response));
-            Ok(call)
-        });
-        self.handlers.roles[role.index()] = Some(make);
-        self
     }
 
     /// A handler with a state of its own for each worker: a database connection, a cache.
@@ -276,6 +309,13 @@ impl Server {
     ///
     /// A thread starts when it is first needed; with 1 everything runs on the calling thread. A slow body or a slow
     /// reader holds a worker until its time limit.
+    ///
+    /// As a flag, and in the settings file: `--workers 16`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// Server::new().workers(16);
+    /// ```
     pub fn workers(mut self, workers: usize) -> Server {
         self.workers = workers.clamp(1, 1024);
         self
@@ -285,6 +325,13 @@ impl Server {
     ///
     /// SQLite or a regex overflow 64 KiB. The calling thread, which is the first worker of [`run`](Server::run), has
     /// the stack that it has.
+    ///
+    /// As a flag, and in the settings file: `--stack-size 1M`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// Server::new().stack_size(1 << 20);
+    /// ```
     pub fn stack_size(mut self, bytes: usize) -> Server {
         self.stack_size = bytes.max(64 << 10);
         self
@@ -294,6 +341,14 @@ impl Server {
     /// connections that nobody has accepted, on sockets that this program made. What is inherited (fd 0, `fd:N`, systemd's) is
     /// left to whoever else accepts there, or is started next. Default 5 s, below mod_fcgid's 8; zero ends at
     /// once.
+    ///
+    /// As a flag, and in the settings file: `--grace 20`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// # use std::time::Duration;
+    /// Server::new().grace(Duration::from_secs(20));
+    /// ```
     pub fn grace(mut self, grace: Duration) -> Server {
         self.grace = grace;
         self
@@ -304,6 +359,13 @@ impl Server {
     ///
     /// Each has its own workers, connections and memory. [`run`](Server::run) and [`start`](Server::start) serve in this
     /// process whatever is set.
+    ///
+    /// As a flag, and in the settings file: `--processes 2`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// Server::new().processes(2);
+    /// ```
     pub fn processes(mut self, processes: usize) -> Server {
         self.processes = processes.min(MOST_PROCESSES);
         self
@@ -313,12 +375,27 @@ impl Server {
     ///
     /// Its successor serves before it ends, and it finishes what it has begun. It counts nowhere else: a process that a web
     /// server started never ends by itself.
+    ///
+    /// As a flag, and in the settings file: `--max-requests 10000`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// Server::new().processes(2).max_requests(10_000);
+    /// ```
     pub fn max_requests(mut self, requests: usize) -> Server {
         self.max_requests = requests;
         self
     }
 
     /// How long an accepted connection may stay silent. Default 30 s. Only the log's level `debug` tells of it.
+    ///
+    /// As a flag, and in the settings file: `--first-byte-timeout 10`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// # use std::time::Duration;
+    /// Server::new().first_byte_timeout(Duration::from_secs(10));
+    /// ```
     pub fn first_byte_timeout(mut self, limit: Duration) -> Server {
         self.limits.first_byte_timeout = limit;
         self
@@ -326,6 +403,14 @@ impl Server {
 
     /// How long a request's parameters may take from their first byte to their end. Default 10 s. The connection is closed
     /// then, and the log says so, once a minute at most. What has come in time counts, however long all workers were busy.
+    ///
+    /// As a flag, and in the settings file: `--head-timeout 5`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// # use std::time::Duration;
+    /// Server::new().head_timeout(Duration::from_secs(5));
+    /// ```
     pub fn head_timeout(mut self, limit: Duration) -> Server {
         self.limits.head_timeout = limit;
         self
@@ -333,6 +418,14 @@ impl Server {
 
     /// How long the body's next byte may take while the handler waits for it. Default 60 s. Over it, reading fails, which
     /// is a 408 unless the handler makes something else of it.
+    ///
+    /// As a flag, and in the settings file: `--body-timeout 30`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// # use std::time::Duration;
+    /// Server::new().body_timeout(Duration::from_secs(30));
+    /// ```
     pub fn body_timeout(mut self, limit: Duration) -> Server {
         self.limits.body_timeout = limit;
         self
@@ -340,18 +433,42 @@ impl Server {
 
     /// How long the web server may take no byte of the answer, and send none. Default 30 s, below mod_fcgid's
     /// FcgidIOTimeout of 40 s.
+    ///
+    /// As a flag, and in the settings file: `--write-timeout 20`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// # use std::time::Duration;
+    /// Server::new().write_timeout(Duration::from_secs(20));
+    /// ```
     pub fn write_timeout(mut self, limit: Duration) -> Server {
         self.limits.write_timeout = limit;
         self
     }
 
     /// How long a kept connection may stay idle. Default 120 s, above nginx's 60 s.
+    ///
+    /// As a flag, and in the settings file: `--idle-timeout 300`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// # use std::time::Duration;
+    /// Server::new().idle_timeout(Duration::from_secs(300));
+    /// ```
     pub fn idle_timeout(mut self, limit: Duration) -> Server {
         self.limits.idle_timeout = limit;
         self
     }
 
     /// How long a closed connection is read from, so that the answer is not lost. Default 5 s.
+    ///
+    /// As a flag, and in the settings file: `--linger-timeout 2`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// # use std::time::Duration;
+    /// Server::new().linger_timeout(Duration::from_secs(2));
+    /// ```
     pub fn linger_timeout(mut self, limit: Duration) -> Server {
         self.limits.linger_timeout = limit;
         self
@@ -365,6 +482,14 @@ impl Server {
     ///
     /// Set or not: once every worker's thread runs, and there are several, the log says when all of them have been busy for
     /// 5 s, and when that is over.
+    ///
+    /// As a flag, and in the settings file: `--slow 10s`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// # use std::time::Duration;
+    /// Server::new().slow(Duration::from_secs(10));
+    /// ```
     pub fn slow(mut self, limit: Duration) -> Server {
         self.limits.slow = limit;
         self
@@ -377,6 +502,14 @@ impl Server {
     /// what runs by then is cut. A process that anyone else started goes on: the log says which request it is, and the
     /// [status page](Server::status_page) how many there have been. As with [`slow`](Server::slow), slow uploads count: it is for
     /// what should never happen, far above what does.
+    ///
+    /// As a flag, and in the settings file: `--timeout 300s`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// # use std::time::Duration;
+    /// Server::new().processes(2).timeout(Duration::from_secs(300));
+    /// ```
     pub fn timeout(mut self, limit: Duration) -> Server {
         self.limits.timeout = limit;
         self
@@ -384,18 +517,39 @@ impl Server {
 
     /// The most bytes of a request's parameters. Default 256 KiB, at least 64 KiB. Over it: 431 and a close. Each worker reserves
     /// as much address space; only what is used costs memory.
+    ///
+    /// As a flag, and in the settings file: `--max-params 64K`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// Server::new().max_params(64 << 10);
+    /// ```
     pub fn max_params(mut self, bytes: usize) -> Server {
         self.limits.max_params = bytes.clamp(MIN_PARAMS, 16 << 20);
         self
     }
 
     /// The most parameters of a request. Default 4096, and at most 16,384. Over it: 431 and a close.
+    ///
+    /// As a flag, and in the settings file: `--max-pairs 500`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// Server::new().max_pairs(500);
+    /// ```
     pub fn max_pairs(mut self, pairs: usize) -> Server {
         self.limits.max_pairs = pairs.min(16_384);
         self
     }
 
     /// The most bytes of one parameter, name and value. Default 224 KiB. Over it: 431 and a close.
+    ///
+    /// As a flag, and in the settings file: `--max-pair 8K`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// Server::new().max_pair(8 << 10);
+    /// ```
     pub fn max_pair(mut self, bytes: usize) -> Server {
         self.limits.max_pair = bytes;
         self
@@ -403,6 +557,17 @@ impl Server {
 
     /// The most bytes of a body. Default unlimited, since it is streamed. Over it, reading fails, which is a 413 unless
     /// the handler makes something else of it, and the connection is closed behind the answer. A filter's data does not count.
+    ///
+    /// As a flag, and in the settings file: `--max-body 16M`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// let server = Server::new().max_body(4).responder(|req, res| {
+    ///     let text = std::io::read_to_string(req.body())?;
+    ///     res.send(text)
+    /// });
+    /// assert_eq!(fcgi::testing::request("POST", "/").body("12345").serve(&server).status(), 413);
+    /// ```
     pub fn max_body(mut self, bytes: u64) -> Server {
         self.limits.max_body = bytes;
         self
@@ -411,6 +576,13 @@ impl Server {
     /// The most bytes, in all, of parameters that are not whole yet and wait, and of requests that were sent before the
     /// answer to the one before. Default 1 MiB. Over it the oldest such connection is closed; the log says so, once a minute
     /// at most.
+    ///
+    /// As a flag, and in the settings file: `--max-waiting-heads 256K`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// Server::new().max_waiting_heads(256 << 10);
+    /// ```
     pub fn max_waiting_heads(mut self, bytes: usize) -> Server {
         self.limits.max_waiting_heads = bytes;
         self
@@ -420,8 +592,81 @@ impl Server {
     /// first raises the soft limit to the hard one. Where fewer than 116 files may be open it is half of them less 6. It
     /// is never more than that. Over it the connection that has been idle longest is closed, or else the one that
     /// has been silent longest since it was accepted; if there is none, new ones wait in the backlog, and the log says so.
+    ///
+    /// As a flag, and in the settings file: `--max-connections 200`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// Server::new().max_connections(200);
+    /// ```
     pub fn max_connections(mut self, connections: usize) -> Server {
         self.limits.max_connections = connections.max(1);
+        self
+    }
+
+    /// Whether a connection carries several requests at once, their records mixed. Default no: one after the other, and what
+    /// begins meanwhile is refused. GET_VALUES tells which it is (FCGI_MPXS_CONNS).
+    ///
+    /// Of the web servers only HAProxy sends requests so, by `option mpxs-conns`; `conf haproxy --multiplex` prints what it
+    /// takes. It is worth it where connections are dear and requests wait long: events, long polls, a program on another
+    /// machine. It makes nothing faster: a request that is alone on its connection costs about three times the processor time
+    /// that it costs without.
+    ///
+    /// FastCGI has no flow control for one request of several, so that one can hold the others up:
+    ///
+    /// - a visitor who reads a large answer slowly, if the web server stops reading then: for up to
+    ///   [`write_timeout`](Server::write_timeout);
+    /// - a body that comes faster than it is read: [`mpx_body`](Server::mpx_body), [`mpx_stall`](Server::mpx_stall).
+    ///
+    /// And HAProxy 2.6.12 itself answers some of many requests that come at the same moment with a 500 ("IH" in its log), whatever
+    /// is behind it: 2 in a hundred of fifty at a time, one in six of fifty uploads of 300,000 bytes.
+    ///
+    /// A request goes to a worker when its parameters are whole, whatever has come of its body. Of one connection 64 may wait
+    /// for a worker; what is beyond is answered 503, and so are those beyond 1024 of all connections, and beyond
+    /// [`max_waiting_heads`](Server::max_waiting_heads): the log says so once a minute, the access log knows nothing of them. With
+    /// one worker they run one after the other. What goes wrong with a
+    /// request costs the others nothing (parameters that are too large or late, a body over [`max_body`](Server::max_body)), but
+    /// for three things:
+    ///
+    /// - What breaks the protocol ends the connection, when those that run are answered.
+    /// - An answer that breaks off (a panic behind its head, say) must not look whole, and HAProxy 2.6 takes every END_REQUEST for
+    ///   the end of a whole answer, or waits for the rest, whatever its protocol status. So the connection is closed: as soon as
+    ///   the others that run are answered, and after [`mpx_stall`](Server::mpx_stall) at the latest. New ones are answered 503
+    ///   until then.
+    /// - An answer that the web server gives up half sent is ended, and not cut as it would be on a connection of its own.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// # use std::time::Duration;
+    /// Server::new().multiplex(true).mpx_body(256 << 10).mpx_stall(Duration::from_secs(3));
+    /// ```
+    pub fn multiplex(mut self, multiplex: bool) -> Server {
+        self.limits.multiplex = multiplex;
+        self
+    }
+
+    /// With [`multiplex`](Server::multiplex), how many bytes of a request's body are kept until they are read. Default 64 KiB,
+    /// at least 1 KiB and at most 64 MiB. A connection takes as much for each request that runs or waits on it, at most.
+    ///
+    /// FastCGI has no flow control for one request of several. While there is no room for more of a body, nothing is read of
+    /// its connection, the bodies of the others included, for up to [`mpx_stall`](Server::mpx_stall).
+    ///
+    /// [`multiplex`](Server::multiplex) has an example.
+    pub fn mpx_body(mut self, bytes: usize) -> Server {
+        self.limits.mpx_body = bytes.clamp(1 << 10, 64 << 20);
+        self
+    }
+
+    /// With [`multiplex`](Server::multiplex), how long one request may hold up the others of its connection. Default 1 s.
+    ///
+    /// When more than [`mpx_body`](Server::mpx_body) of a body has come and nothing of it is read for that long, because its
+    /// handler does something else or no worker is free for it, that request fails: reading the body does, which is a 503
+    /// unless the handler makes something else of it; the rest of the body is passed over, and the others go on. FastCGI
+    /// has no flow control for one request of several that could make the web server wait with that one alone.
+    ///
+    /// [`multiplex`](Server::multiplex) has an example.
+    pub fn mpx_stall(mut self, limit: Duration) -> Server {
+        self.limits.mpx_stall = limit;
         self
     }
 
@@ -438,17 +683,19 @@ impl Server {
     ///
     /// A path that is not below it has the mount `""`, and all of it is the path: the setting is no wall, and a web server
     /// that hands on more than what is below the mount is to be told. A wrong mount is therefore seen in the path alone.
+    ///
+    /// As a flag, and in the settings file: `--mount /app`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// # use fcgi::testing::{Behind, request};
+    /// let server = Server::new().mount("/app");
+    /// let ask = request("GET", "/news").behind(Behind::H2oMount("/app")).settings(&server);
+    /// assert_eq!(ask.call(|req, res| res.send(req.path())).text(), "/news");
+    /// ```
     pub fn mount(mut self, mount: &str) -> Server {
         self.set_mount(mount);
         self
-    }
-
-    pub(crate) fn set_mount(&mut self, mount: &str) {
-        let mount = mount.trim_matches('/');
-        self.setup.mount = Some(match mount {
-            "" => String::new(),
-            mount => format!("/{mount}"),
-        });
     }
 
     /// Adds a proxy, or several by their prefix, whose `X-Forwarded-For`, `-Proto` and `-Host` are believed. Default none.
@@ -469,8 +716,54 @@ impl Server {
         self
     }
 
+    /// Adds a flag of the application's own: [`main`](Server::main) reads it on the command line (`--data /srv/guests`) and in
+    /// the settings file (`data /srv/guests`), which is all that there is under `.htaccess`, and `--help` shows it.
+    /// [`Request::flag`] has what was given, or else `default`. Given twice it is an error, and so is a value that is empty.
+    ///
+    /// ```
+    /// use fcgi::{Request, Response, Server};
+    ///
+    /// fn app(req: &mut Request, res: Response) -> fcgi::Result {
+    ///     res.send(format!("Welcome to {}!", req.flag("title")))
+    /// }
+    ///
+    /// fn server() -> Server {
+    ///     Server::new().responder(app).flag("title", "TEXT", "what the page is called", "my page")
+    /// }
+    /// # let answer = fcgi::testing::request("GET", "/").serve(&server());
+    /// # assert_eq!(answer.text(), "Welcome to my page!");
+    /// ```
+    ///
+    /// # Panics
+    /// In [`main`](Server::main), if there is a flag of this name already.
+    pub fn flag(
+        mut self,
+        name: &'static str,
+        value: &'static str,
+        help: &'static str,
+        default: impl Into<String>,
+    ) -> Server {
+        self.setup.flags.push(Own {
+            name,
+            value,
+            help,
+            text: default.into(),
+        });
+        self
+    }
+
     /// Whether a visitor is shown why a request failed: the error's message, the place of a panic. Default no: the log has
     /// it, and a stranger should not. It changes the built-in error page alone.
+    ///
+    /// As a flag, and in the settings file: `--debug`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// # use fcgi::testing::request;
+    /// let server = Server::new().debug(true);
+    /// let answer = request("GET", "/").settings(&server).call(|_, _| Err(fcgi::Error::new(500, "out of paper")));
+    /// assert!(answer.text().contains("out of paper"));
+    /// ```
     pub fn debug(mut self, debug: bool) -> Server {
         self.setup.debug = debug;
         self
@@ -484,17 +777,29 @@ impl Server {
     ///
     /// It is for visitors from this machine (127.0.0.0/8 and ::1, if no header says that a proxy passed the request on), and
     /// from [`status_allow`](Server::status_allow). For all others there is no such page: the application answers.
+    ///
+    /// As a flag, and in the settings file: `--status /status`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// let server = Server::new().status_page("/status").responder(|_, res| res.status(404).send(""));
+    /// let answer = fcgi::testing::request("GET", "/status").serve(&server);
+    /// assert!(answer.text().contains("workers: 4"), "{answer:?}");
+    /// ```
     pub fn status_page(mut self, path: &str) -> Server {
         self.set_status_page(path);
         self
     }
 
-    pub(crate) fn set_status_page(&mut self, path: &str) {
-        self.setup.status.path = Some(format!("/{}", path.trim_start_matches('/')));
-    }
-
     /// Adds an address, or several by their prefix, from which the [status page](Server::status_page) can be seen. It is
     /// compared with [`Request::remote_addr`]: what a [trusted proxy](Server::trusted_proxy) says counts.
+    ///
+    /// As a flag, and in the settings file: `--status-allow 192.0.2.0/24`.
+    ///
+    /// ```
+    /// # use fcgi::Server;
+    /// Server::new().status_page("/status").status_allow("192.0.2.0/24".parse().unwrap());
+    /// ```
     pub fn status_allow(mut self, range: Prefix) -> Server {
         self.setup.status.allow.push(range);
         self
@@ -546,282 +851,68 @@ impl Server {
     /// In CGI standard output is the answer's, and standard input the body's: from here on what the application prints goes
     /// to standard error, and what it reads is empty. What it has printed before stands in front of the answer, and spoils it.
     ///
+    /// ```no_run
+    /// # use fcgi::Server;
+    /// fn main() -> std::io::Result<()> {
+    ///     Server::new().listen("unix:/run/app.sock".parse().unwrap()).responder(|_, res| res.send("Hello")).run()
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// When there is nothing to serve, an address cannot be listened on, or memory is short.
     pub fn run(self) -> io::Result<()> {
-        sys::one_heap();
-        let (origin, notes) = Facts::gather().decide(&self.listen, None);
-        notes.iter().for_each(|note| log::info!("{note}"));
-        match origin {
-            Origin::Cgi => apart(|| self.serve_cgi()),
-            Origin::Terminal | Origin::Nothing | Origin::Http(_) => Err(io::Error::other(
-                "there is nothing to serve: fd 0 is no listening socket, this is no CGI request (GATEWAY_INTERFACE and \
-                 REQUEST_METHOD are not both set), and no address is given; let a web server start this program, or use Server::listen",
-            )),
-            origin => self.serve(&origin.addresses()),
-        }
+        serving::run(self)
     }
 
     /// Serves in threads of its own, and returns. Touches no signal, hook, umask or descriptor of the process.
     ///
+    /// The front page of this crate has an example.
+    ///
     /// # Errors
     /// When no address is given, one cannot be listened on, or the first worker cannot be started.
     pub fn start(self) -> io::Result<Handle> {
-        if self.listen.is_empty() {
-            return Err(io::Error::other(
-                "there is nothing to serve: give an address by Server::listen",
-            ));
-        }
-        let server = self.with_open_log()?;
-        let listeners = server.bind(&server.listen)?;
-        server.start_on(listeners)
-    }
-
-    pub(crate) fn start_on(self, listeners: Vec<Listener>) -> io::Result<Handle> {
-        let pool = self.with_open_log()?.pool(listeners)?;
-        pool.start().inspect_err(|_| pool.accept().unlink())?;
-        Ok(Handle { pool })
-    }
-
-    pub(crate) fn pool(self, listeners: Vec<Listener>) -> io::Result<Arc<Pool>> {
-        let limits = self.limits.in_this_process();
-        let peers = Peers::new(self.allow);
-        let files: Vec<_> = listeners
-            .iter()
-            .filter_map(Listener::file)
-            .cloned()
-            .collect();
-        let accept = apart(|| Accept::new(listeners, peers, limits.clone()))
-            .inspect_err(|_| files.iter().for_each(|file| drop(file.unlink())))?;
-        let size = Size {
-            workers: self.workers,
-            stack: self.stack_size,
-            max_requests: self.max_requests,
-        };
-        Ok(apart(|| {
-            Pool::new(accept, self.handlers, limits, self.setup, size)
-        }))
-    }
-
-    /// Listens at all of these addresses, or at none.
-    pub(crate) fn bind(&self, addresses: &[Address]) -> io::Result<Vec<Listener>> {
-        let is_said = !self.allow.is_empty();
-        addresses
-            .iter()
-            .try_for_each(|address| refuse_public(address, is_said))?;
-        Listener::bind_all(addresses, &self.permit)
-    }
-
-    /// Says in the log where it listens, and what is unwise about that or about the log.
-    pub(crate) fn announce(&self, listeners: &[Listener], addresses: &[Address]) {
-        introduce(listeners, &Peers::new(self.allow.clone()), addresses);
-        self.warn_of_served_log();
-    }
-
-    pub(crate) fn serve(self, addresses: &[Address]) -> io::Result<()> {
-        run_out(&apart(|| self.ready(addresses))?)
-    }
-
-    /// The process is ours, it listens, and whoever started us knows.
-    pub(crate) fn ready(self, addresses: &[Address]) -> io::Result<Arc<Pool>> {
-        self.own_process()?;
-        let server = self.with_open_log()?;
-        let listeners = server.bind(addresses)?;
-        if server.control.is_none() {
-            server.announce(&listeners, addresses);
-        }
-        server.ready_on(listeners)
-    }
-
-    /// The process is ours, and the access log open.
-    pub(crate) fn ready_on(self, listeners: Vec<Listener>) -> io::Result<Arc<Pool>> {
-        process::removes(
-            listeners
-                .iter()
-                .filter_map(|listener| listener.file().cloned()),
-        );
-        let control = self.control.clone();
-        let pool = self.pool(listeners)?;
-        process::stops(&pool);
-        match control {
-            Some(control) => pool.accept().obey(control)?,
-            None => process::is_ready(),
-        }
-        Ok(pool)
-    }
-
-    /// The same with its access log open, before anything is bound.
-    ///
-    /// # Errors
-    /// When it cannot be opened.
-    pub(crate) fn with_open_log(mut self) -> io::Result<Server> {
-        if self.setup.access_log.is_none()
-            && let Some(path) = &self.access_log
-        {
-            self.setup.access_log = Some(Arc::new(AccessLog::open(path)?));
-        }
-        Ok(self)
-    }
-
-    /// Whether the access log can be opened.
-    ///
-    /// # Errors
-    /// When it cannot.
-    pub(crate) fn try_access_log(&self) -> io::Result<()> {
-        match &self.access_log {
-            Some(path) => AccessLog::open(path).map(drop),
-            None => Ok(()),
-        }
-    }
-
-    pub(crate) fn warn_of_served_log(&self) {
-        let Some(path) = &self.access_log else { return };
-        if is_served(path, executable().and_then(Path::parent)) {
-            log::warn!(
-                "the access log {} lies where an .htaccess does, and is shown to whoever asks for it; let its name begin with \
-                 .ht, or move it out of the site",
-                one_line(&path.display().to_string())
-            );
-        }
-    }
-
-    /// Makes the process ours: its signals, and what is said of panics.
-    pub(crate) fn own_process(&self) -> io::Result<()> {
-        process::own(self.grace, self.control.is_some())?;
-        own_panics();
-        Ok(())
-    }
-
-    /// As [`own_process`](Server::own_process), but that a signal ends the process at once, as it does every program.
-    #[cfg(feature = "toolbox")]
-    pub(crate) fn borrow_process(&self) {
-        process::endure();
-        own_panics();
-    }
-
-    /// Answers the one request of a CGI process.
-    pub(crate) fn serve_cgi(self) -> io::Result<()> {
-        sys::ignore_sigpipe();
-        sys::ignore_sigxfsz();
-        sys::heed_sigchld();
-        own_panics();
-        let pipes = Pipes::standard()?;
-        let server = self.with_open_log().inspect_err(|_| refuse(&pipes))?;
-        let environment =
-            std::env::vars_os().map(|(name, value)| (name.into_encoded_bytes(), value.into_vec()));
-        let mut buffers = Buffers::new(server.limits.max_params).inspect_err(|_| refuse(&pipes))?;
-        let mut application = Application::alone(&server.handlers);
-        serve_cgi(
-            pipes,
-            environment,
-            &mut buffers,
-            &mut application,
-            &server.limits,
-            &server.setup,
-        );
-        Ok(())
+        serving::start(self)
     }
 }
 
-/// A server that runs in threads of its own. Dropping it leaves the server running.
-pub struct Handle {
-    pub(crate) pool: Arc<Pool>,
-}
-
-impl Handle {
-    /// Asks the server to stop: sockets that it made are removed, running requests finish, and whoever has connected is
-    /// answered.
-    ///
-    /// By TCP a connection that comes from another machine at the very moment may still be reset. A connection without a request is closed after
-    /// a second, one whose request has come in part after [`head_timeout`](Server::head_timeout); one that is kept for its
-    /// next request at once.
-    pub fn stop(&self) {
-        self.pool.accept().unlink();
-        self.pool.accept().ask_to_stop();
+/// What the setters share with the command line, which has a `&mut Server`.
+impl Server {
+    pub(crate) fn set_mount(&mut self, mount: &str) {
+        let mount = mount.trim_matches('/');
+        self.setup.mount = Some(match mount {
+            "" => String::new(),
+            mount => format!("/{mount}"),
+        });
     }
 
-    /// Waits until every worker has ended. Without [`stop`](Handle::stop) that is never.
-    pub fn join(self) {
-        self.pool.join();
-    }
-
-    /// Where the server listens, with the port that was taken for port 0.
-    pub fn addresses(&self) -> Vec<Address> {
-        self.pool
-            .accept()
-            .listeners()
-            .iter()
-            .map(|listener| listener.local_addr().clone())
-            .collect()
-    }
-
-    /// Has the [access log](Server::access_log) go on in the file that has its path now, which is made if there is none: after
-    /// whoever turns logs over has renamed it. Without an access log it does nothing.
-    ///
-    /// # Errors
-    /// When it cannot be opened; then it goes on in the file that it was.
-    pub fn reopen_access_log(&self) -> io::Result<()> {
-        self.pool.access_log().map_or(Ok(()), AccessLog::reopen)
-    }
-
-    /// A connection to the server that needs no address.
-    pub(crate) fn connect(&self) -> io::Result<UnixStream> {
-        let (ours, theirs) = UnixStream::pair()?;
-        self.pool.accept().adopt(Transport::from(theirs));
-        Ok(ours)
-    }
-}
-
-/// Serves with what [`Server::ready`] made, until a signal stops it.
-pub(crate) fn run_out(pool: &Arc<Pool>) -> io::Result<()> {
-    sys::trim_heap();
-    let done = pool.run();
-    pool.accept().unlink();
-    process::is_done();
-    done
-}
-
-/// What a CGI request is answered when there is no memory for anything else.
-fn refuse(pipes: &Pipes) {
-    const PAGE: &[u8] =
-        b"Status: 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
-        Retry-After: 5\r\n\r\n503 Service Unavailable\n";
-    // If it cannot be written, nobody is there to read it.
-    let _ = pipes.write(&[io::IoSlice::new(PAGE)]);
-}
-
-/// Says in the log where it listens, and what is unwise about it.
-fn introduce(listeners: &[Listener], peers: &Peers, addresses: &[Address]) {
-    for listener in listeners {
-        let is_tcp = matches!(listener.local_addr(), Address::Tcp(_));
-        if listener.is_public() && peers.is_anybody() {
-            // Only one that we were given can be: we open none.
-            log::warn!(
-                "other machines can reach {}, and FastCGI has no password: name the web server's address by --allow, or let \
-                 a firewall admit it alone",
-                listener.local_addr()
-            );
-        } else if !matches!(addresses, [Address::Fd(0)]) {
-            log::info!("listening on {}", listener.described());
-        }
-        if is_tcp && let Some(reason) = peers.why_nobody() {
-            log::error!("nobody may connect to {}: {reason}", listener.local_addr());
-        }
-        if listener.is_swept() {
-            log::warn!(
-                "{} is in a folder for temporary files: cleaners sweep it, and services with a private one (systemd's \
-                 PrivateTmp, as Apache's on Debian) do not find it; choose one below /run",
-                listener.local_addr()
-            );
+    /// Gives the application's flag of this name a value.
+    pub(crate) fn set_flag(&mut self, name: &str, text: &str) {
+        let mut own = self.setup.flags.iter_mut();
+        if let Some(own) = own.find(|own| own.name == name) {
+            text.clone_into(&mut own.text);
         }
     }
-}
 
-fn own_panics() {
-    hook_panics();
-    if cfg!(panic = "abort") {
-        log::warn!(
-            "this program is built with panic = \"abort\": a panic in one request ends them all"
-        );
+    /// What the application's flag of this name has for its value; empty if there is no such flag.
+    pub(crate) fn flag_of(&self, name: &str) -> &str {
+        self.setup.flag(name).unwrap_or_default()
+    }
+
+    pub(crate) fn set_status_page(&mut self, path: &str) {
+        self.setup.status.path = Some(format!("/{}", path.trim_start_matches('/')));
+    }
+
+    fn role<F>(mut self, role: Role, handler: F) -> Server
+    where
+        F: Fn(&mut Request<'_>, Response<'_>) -> Result + Send + Sync + 'static,
+    {
+        let handler = Arc::new(handler);
+        let make: Make = Arc::new(move || {
+            let handler = Arc::clone(&handler);
+            let call: Call = Box::new(move |request, response| handler(request, response));
+            Ok(call)
+        });
+        self.handlers.roles[role.index()] = Some(make);
+        self
     }
 }

@@ -1,20 +1,22 @@
-//! What each worker is doing, readable at any moment from anywhere, a signal handler included.
+//! What each worker is doing, readable at any moment from anywhere, a signal handler included. `connection` writes it; the deadline
+//! of a stop, the watcher and the status page read it.
 //!
-//! A worker writes its slot when a request's front freezes; whoever reads it takes what it finds between two
-//! equal, even sequence numbers, and gives up otherwise. Nothing locks and nothing allocates. The deadline of a stop, the
-//! watcher and the status page read it.
+//! A worker writes its slot when a request's front freezes. Whoever reads a slot takes what it finds between two equal, even
+//! sequence numbers, and nothing if these differ. Nothing locks and nothing allocates.
 //!
-//! It counts, too: one worker writes each slot, so that a count is a load and a store of a cache line that is its own, and
-//! costs nothing that could be measured. What is read of several slots is of slightly different moments.
+//! A slot counts requests, too. Only its worker writes to it, so that a count is a load and a store of a cache line of the
+//! worker's own, and costs nothing that could be measured. What is read of several slots is of slightly different moments.
 
+use crate::cgi::up_to_eight;
+use crate::log_text::{self, MAX_REQUEST};
 use std::fmt;
 use std::process;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-const WORDS: usize = 19;
-
-/// How much of a request's line a slot keeps: `WORDS * 8` bytes, the first of them the length.
-const TEXT: usize = WORDS * 8 - 1;
+/// How much of a method and of a path a slot keeps, in numbers of eight bytes. A line cannot show more than that of them: a byte takes
+/// one character of it, or several if it is escaped.
+const METHOD: usize = 2;
+const PATH: usize = MAX_REQUEST.div_ceil(8);
 
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
@@ -24,10 +26,13 @@ pub(crate) struct Slot {
     since: AtomicU64,
     /// The request's number; 0 before the first.
     number: AtomicU64,
-    words: [AtomicU64; WORDS],
+    /// The length of the method, and above its lowest byte that of the path.
+    lengths: AtomicU64,
+    method: [AtomicU64; METHOD],
+    path: [AtomicU64; PATH],
     /// When the last request ended.
     ended: AtomicU64,
-    /// When the first request began of those that came without a rest between them.
+    /// When the first request after the worker's last rest began.
     busy_since: AtomicU64,
     served: [AtomicU64; Served::CLASSES],
 }
@@ -60,19 +65,18 @@ impl Served {
 }
 
 impl Slot {
-    /// A request begins. `path` is escaped: what a visitor sends must not write log lines of its own.
+    /// A request begins.
     pub(crate) fn begin(&self, now: u64, number: u64, method: &[u8], path: &[u8]) {
-        let mut text = [0; WORDS * 8];
-        let len = line(method, path, &mut text[1..]);
-        text[0] = len as u8;
+        let method = &method[..method.len().min(METHOD * 8)];
+        let path = &path[..path.len().min(PATH * 8)];
         let sequence = self.sequence.load(Ordering::Relaxed);
         self.sequence
             .store(sequence.wrapping_add(1), Ordering::Relaxed);
         fence(Ordering::Release);
-        let (words, _) = text.as_chunks::<8>();
-        for (word, bytes) in self.words.iter().zip(words).take(len / 8 + 1) {
-            word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
-        }
+        let lengths = method.len() | path.len() << 8;
+        self.lengths.store(lengths as u64, Ordering::Relaxed);
+        keep(method, &self.method);
+        keep(path, &self.path);
         self.number.store(number, Ordering::Relaxed);
         if now > self.ended.load(Ordering::Relaxed) + REST_MS {
             self.busy_since.store(now, Ordering::Relaxed);
@@ -82,7 +86,7 @@ impl Slot {
             .store(sequence.wrapping_add(2), Ordering::Release);
     }
 
-    /// The request has ended, with this status, or without an end of its answer. How many ms it took.
+    /// The request has ended: with this status, or with none if its answer has no end. Returns how many ms it took.
     pub(crate) fn end(&self, now: u64, status: Option<u16>) -> u64 {
         let class = match status {
             Some(status) => usize::from(status / 100).clamp(2, 5) - 2,
@@ -93,7 +97,7 @@ impl Slot {
         self.leave(now)
     }
 
-    /// There is no request any more. How many ms it took.
+    /// The request has ended, and is not counted here. Returns how many ms it took.
     pub(crate) fn leave(&self, now: u64) -> u64 {
         let since = self.since.load(Ordering::Relaxed);
         self.ended.store(now, Ordering::Relaxed);
@@ -105,7 +109,7 @@ impl Slot {
         self.since.load(Ordering::Relaxed) != 0
     }
 
-    /// Since when its worker has not rested; `None` if it rests.
+    /// Since when the worker has not rested; `None` if it rests now.
     pub(crate) fn busy_since(&self, now: u64) -> Option<u64> {
         let rested = now > self.ended.load(Ordering::Relaxed) + REST_MS;
         (self.is_busy() || !rested).then(|| self.busy_since.load(Ordering::Relaxed))
@@ -117,24 +121,29 @@ impl Slot {
         }))
     }
 
-    /// When the running request began, and its line.
+    /// When the running request began, and its line, in which what the visitor has sent is escaped. `None` if none runs, or the
+    /// worker writes at this moment.
     pub(crate) fn read(&self) -> Option<(u64, Line)> {
         let sequence = self.sequence.load(Ordering::Acquire);
         let since = self.since.load(Ordering::Relaxed);
         let number = self.number.load(Ordering::Relaxed);
-        let mut bytes = [0; WORDS * 8];
-        let (words, _) = bytes.as_chunks_mut::<8>();
-        for (bytes, word) in words.iter_mut().zip(&self.words) {
-            *bytes = word.load(Ordering::Relaxed).to_ne_bytes();
-        }
+        let [method_len, path_len, ..] = self.lengths.load(Ordering::Relaxed).to_le_bytes();
+        let (method, path) = (kept(&self.method), kept(&self.path));
         fence(Ordering::Acquire);
         let steady =
             sequence.is_multiple_of(2) && self.sequence.load(Ordering::Relaxed) == sequence;
-        let line = Line {
+        if !steady || since == 0 {
+            return None;
+        }
+        let mut line = Line {
             number,
-            text: bytes,
+            text: [0; MAX_REQUEST],
+            len: 0,
         };
-        (steady && since != 0).then_some((since, line))
+        let method = method.as_flattened().get(..method_len.into())?;
+        let path = path.as_flattened().get(..path_len.into())?;
+        line.len = log_text::request(method, path, &mut line.text);
+        Some((since, line))
     }
 }
 
@@ -142,12 +151,13 @@ impl Slot {
 #[derive(Clone)]
 pub(crate) struct Line {
     number: u64,
-    text: [u8; WORDS * 8],
+    text: [u8; MAX_REQUEST],
+    len: usize,
 }
 
 impl Line {
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.text[1..][..usize::from(self.text[0]).min(TEXT)]
+        &self.text[..self.len]
     }
 
     pub(crate) fn text(&self) -> String {
@@ -172,91 +182,26 @@ impl fmt::Debug for Line {
     }
 }
 
-/// Milliseconds as seconds with one digit behind the point.
-pub(crate) struct Seconds(pub(crate) u64);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.0 / 1000, self.0 / 100 % 10)
+/// Stores bytes, for all of which there is room.
+#[inline(always)]
+fn keep(bytes: &[u8], there: &[AtomicU64]) {
+    let mut rest = bytes;
+    for word in there {
+        word.store(up_to_eight(rest), Ordering::Relaxed);
+        match rest {
+            [_, _, _, _, _, _, _, _, behind @ ..] if !behind.is_empty() => rest = behind,
+            _ => return,
+        }
     }
 }
 
-/// Writes `METHOD path`, as much as there is room for. Returns its length.
-fn line(method: &[u8], path: &[u8], into: &mut [u8]) -> usize {
-    // Nearly always: nothing to escape, and room for all.
-    let plain = method.len() + 1 + path.len();
-    let is_plain = |bytes: &[u8]| bytes.iter().all(|&byte| is_shown(byte));
-    if method.len() <= 16 && plain <= into.len() && is_plain(method) && is_plain(path) {
-        let (first, rest) = into.split_at_mut(method.len());
-        first.copy_from_slice(method);
-        rest[0] = b' ';
-        rest[1..][..path.len()].copy_from_slice(path);
-        return plain;
-    }
-    let mut len = 0;
-    for &byte in method.iter().take(16).chain(b" ").chain(path) {
-        let escape = escaped(byte);
-        let bytes = escape
-            .as_ref()
-            .map_or(std::slice::from_ref(&byte), |escape| &escape[..]);
-        let Some(room) = into.get_mut(len..len + bytes.len()) else {
-            break;
-        };
-        room.copy_from_slice(bytes);
-        len += bytes.len();
-    }
-    len
-}
-
-/// Whether it is printable ASCII, and no backslash.
-fn is_shown(byte: u8) -> bool {
-    matches!(byte, 0x20..0x7f) && byte != b'\\'
-}
-
-/// `\xNN` for a byte that is not printable ASCII.
-fn escaped(byte: u8) -> Option<[u8; 4]> {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    (!is_shown(byte)).then(|| {
-        [
-            b'\\',
-            b'x',
-            HEX[usize::from(byte >> 4)],
-            HEX[usize::from(byte & 15)],
-        ]
-    })
-}
-
-/// Text of a visitor, for a log line: printable ASCII, at most `TEXT` bytes.
-pub(crate) fn printable(method: &str, path: &[u8]) -> String {
-    let mut text = [0; TEXT];
-    let len = line(method.as_bytes(), path, &mut text);
-    String::from_utf8_lossy(&text[..len]).into_owned()
-}
-
-/// Text of any length for a log line, its control characters escaped, and what makes a terminal show a line as another.
-pub(crate) fn one_line(text: &str) -> String {
-    let escape = |c: char| {
-        let escape = (c.is_control() || turns_text(c)).then(|| c.escape_default());
-        let plain = escape.is_none().then_some(c);
-        escape.into_iter().flatten().chain(plain)
-    };
-    text.chars().flat_map(escape).collect()
-}
-
-/// Whether it ends a line or turns its direction (Unicode's line separators and bidirectional controls).
-fn turns_text(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+fn kept<const N: usize>(there: &[AtomicU64; N]) -> [[u8; 8]; N] {
+    std::array::from_fn(|i| there[i].load(Ordering::Relaxed).to_le_bytes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_log_line_stays_one_and_reads_as_it_is() {
-        let text = one_line("ä \u{1b}[2J\n\u{85}\u{2028}\u{202e}gpj.\u{2066}");
-        assert_eq!(text, r"ä \u{1b}[2J\n\u{85}\u{2028}\u{202e}gpj.\u{2066}");
-    }
 
     fn text(slot: &Slot) -> Option<String> {
         slot.read()
@@ -313,7 +258,10 @@ mod tests {
         assert_eq!(text(&slot).as_deref(), Some(r"GET /a\x0ab\x1b[31m\x5c\xe9"));
         slot.begin(1, 0, &[b'M'; 100], &[b'\n'; 1000]);
         let line = text(&slot).unwrap();
-        assert!(line.len() <= TEXT && line.ends_with(r"\x0a"), "{line}");
+        assert!(
+            line.len() <= MAX_REQUEST && line.ends_with(r"\x0a"),
+            "{line}"
+        );
     }
 
     /// Readers see one request or none, never a mixture.

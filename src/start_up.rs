@@ -1,44 +1,49 @@
-//! The application's start-up, as the workers of a pool go through it: what it makes for each worker (a connection to a
-//! database, say) may fail to be made, and is then tried again, less and less often. Called by `pool` and the gate of `cli`.
+//! The application's start-up, as each worker of a pool goes through it: what is made for a worker, a connection to a database
+//! say, may fail to be made. It is then tried again, less and less often. Called by `application` and by the gate of `cli`.
 //!
-//! The process stays and answers 503 meanwhile. Were it to exit, the web server would hold back in its own way:
-//! mod_fastcgi 2.4 waits 600 s, and mod_fcgid 2.3.9 starts one process after another. And were every request to try again,
-//! each would wait as long as the failure takes, and say the same to the log.
+//! Meanwhile the process stays and answers 503. If it exited, the web server would react in its own way: mod_fastcgi 2.4 waits
+//! 600 s, and mod_fcgid 2.3.9 starts one process after another. And if every request tried again, each would wait for as long
+//! as the failure takes, and log the same.
 
 use crate::error::{Error, Result};
 use crate::hint::explained;
+use crate::log_text::one_line;
 use crate::net::sys::now_ms;
 use crate::protocol::Role;
-use crate::slot::one_line;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// After a first failure; doubled after each further one.
+/// The wait after a first failure. It is doubled after each further one.
 const FIRST_WAIT_MS: u64 = 1000;
+
+/// The wait does not get longer.
 const LONGEST_WAIT_MS: u64 = 60_000;
 
-/// What is known of a process's start-ups, by role: [`Role::index`].
+/// What is known of the start-ups in this process: one for each role, by [`Role::index`].
 #[derive(Default)]
 pub(crate) struct StartUps([StartUp; Role::COUNT]);
 
+/// The start-up for one role.
 #[derive(Default)]
 struct StartUp(Mutex<Trouble>);
 
-/// What went wrong lately.
+/// What has gone wrong since the last success.
 #[derive(Default)]
 struct Trouble {
-    /// In a row. While there are none, each worker tries for itself, all at once if need be.
+    /// How many tries in a row have failed. While there are none, each worker tries for itself, several at once if need be.
     failures: u32,
+    /// Not before this time, in ms, does anybody try again.
     next_try: u64,
-    /// Somebody does: one at a time, since the first who succeeds lets all others try.
+    /// A worker is trying again. Only one does at a time: if it succeeds, all others may try.
     is_tried: bool,
-    /// As the last failure's error had it.
+    /// The status of the last failure's error.
     status: u16,
+    /// The words of that error.
     why: String,
 }
 
 impl StartUps {
-    /// Makes a worker's handler; or says, at once and in the words of the last failure, that it is not time to try.
-    /// `make` contains its panics: otherwise nobody would ever try again.
+    /// Makes a worker's handler by `make`. If it is not yet time to try again, it returns the last failure's error at once.
+    /// `make` must not panic: otherwise nobody would ever try again.
     pub(crate) fn make<T>(&self, role: usize, make: impl FnOnce() -> Result<T>) -> Result<T> {
         let start_up = &self.0[role];
         let before = start_up.begin(now_ms())?;
@@ -53,7 +58,7 @@ impl StartUps {
 }
 
 impl StartUp {
-    /// How many failures in a row there were before this try, which may begin.
+    /// Begins a try, and returns how many tries in a row have failed before. An error if it is not time for a try.
     fn begin(&self, now: u64) -> Result<u32> {
         let mut trouble = self.lock();
         if trouble.failures > 0 {
@@ -73,10 +78,12 @@ impl StartUp {
         }
     }
 
-    /// One line, and what the request is answered that tried.
+    /// Logs one line, and returns what the request is answered that has tried. `before` is what [`begin`](StartUp::begin)
+    /// returned.
     fn fail(&self, before: u32, error: Error, now: u64) -> Error {
         let mut trouble = self.lock();
-        // Of several that began together, the first counts; and a success since then begins the count anew.
+        // Of several tries that began together, only the first failure counts. If one has succeeded since this try began, the
+        // count has begun anew.
         if trouble.failures <= before {
             trouble.failures = trouble.failures.saturating_add(1);
             trouble.next_try = now + wait(trouble.failures);
@@ -100,7 +107,7 @@ impl StartUp {
 }
 
 impl Trouble {
-    /// The log has it already, once for each try.
+    /// What a request is answered. The log has it already, once for each try.
     fn error(&self, now: u64) -> Error {
         let wait = self.next_try.saturating_sub(now).div_ceil(1000);
         Error::new(self.status, self.why.clone())
@@ -109,7 +116,7 @@ impl Trouble {
     }
 }
 
-/// After so many failures in a row, in ms.
+/// The wait after so many failures in a row, in ms.
 fn wait(failures: u32) -> u64 {
     let doubled = FIRST_WAIT_MS.checked_shl(failures.saturating_sub(1).min(16));
     doubled.map_or(LONGEST_WAIT_MS, |wait| wait.min(LONGEST_WAIT_MS))
@@ -189,7 +196,7 @@ mod tests {
         assert_eq!(fail(&start_up, 3000).retry_after(), Some(1));
     }
 
-    /// What one role's start-up comes to is not the other's.
+    /// A failure for one role says nothing of another.
     #[test]
     fn each_role_starts_up_by_itself() {
         let start_ups = StartUps::default();

@@ -1,7 +1,8 @@
 //! The status page: what this process is doing, as text or json. `connection` answers with it, `pool` fills it in.
 
+use crate::log_text::Seconds;
 use crate::net::Prefix;
-use crate::slot::{Line, Seconds, Served};
+use crate::slot::{Line, Served};
 use std::fmt::Write;
 
 /// Where the page is, and who sees it beside this machine itself.
@@ -18,7 +19,7 @@ pub(crate) struct Snapshot {
     pub(crate) pid: u32,
     pub(crate) uptime_ms: u64,
     pub(crate) workers: usize,
-    /// Workers whose threads run: they start when they are first needed.
+    /// How many workers' threads run: they start when they are first needed.
     pub(crate) started: usize,
     pub(crate) busy: usize,
     pub(crate) connections: usize,
@@ -106,7 +107,7 @@ pub(crate) fn is_json(query: &[u8], accept: Option<&[u8]>) -> bool {
         || ranges.any(is_range)
 }
 
-/// A line is printable ASCII: two characters of it mean something in json.
+/// A line as it stands within quotes of json. It is printable ASCII, of which two characters have a meaning there.
 fn quoted(line: &str) -> String {
     line.replace('\\', "\\\\").replace('"', "\\\"")
 }

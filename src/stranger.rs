@@ -1,10 +1,10 @@
-//! Whoever connects and speaks no FastCGI: what it is answered, and what the log says, once a minute. Called by
-//! `connection`.
+//! Whoever connects and speaks no FastCGI, or asks for a role that the application does not have: what is answered, and what the
+//! log says, once a minute. Called by `connection`.
 
 use crate::protocol::{Fault, HEADER_LEN, Role};
 use crate::seldom::Seldom;
 
-/// What the log is told of them.
+/// What the log has been told of them.
 #[derive(Debug, Default)]
 pub(crate) struct Strangers {
     faults: Seldom,
@@ -28,7 +28,7 @@ pub(crate) const ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
     The program prints the whole configuration: conf nginx. To look at it without a web server: --http 127.0.0.1:8000\n";
 
 impl Strangers {
-    /// Says in the log why a connection is closed. What is to be sent before, if anything.
+    /// Says in the log why a connection is closed. Returns what is to be sent before, if anything.
     pub(crate) fn turn_away(&self, fault: Fault) -> Option<&'static [u8]> {
         self.faults
             .warn(|| format!("a connection is closed: {}", reason(fault)));
@@ -67,7 +67,8 @@ fn reason(fault: Fault) -> String {
     }
 }
 
-/// `GET / HT`, `PROPFIND`: a method, and the beginning of a target if there is room for one.
+/// Whether these are the first bytes of a request of HTTP: a method, and the beginning of a target if there is room for one, as in
+/// `GET / HT` and `PROPFIND`.
 fn is_http(header: [u8; HEADER_LEN]) -> bool {
     let method = header
         .iter()

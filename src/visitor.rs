@@ -8,6 +8,7 @@ use crate::cgi::{Known, Params};
 use crate::net::Prefix;
 use std::net::{IpAddr, SocketAddr};
 
+/// What the web server says of a request, and whose forwarded headers are believed.
 #[derive(Clone, Copy)]
 pub(crate) struct Visitor<'a, 'buf> {
     pub(crate) params: &'a Params<'buf>,
@@ -65,16 +66,16 @@ impl<'buf> Visitor<'_, 'buf> {
     }
 
     pub(crate) fn port(&self) -> u16 {
-        let named = self.named_authority();
-        let sent = match named {
+        let counts_server_port = match self.named_authority() {
             Some(Authority {
                 port: Some(port), ..
             }) => return port,
-            // Debian's fastcgi_params (nginx 1.22.1-9+deb12u10) take the port off the Host header.
+            // A host without a port means the scheme's own; but Debian's fastcgi_params (nginx 1.22.1-9+deb12u10) take the port
+            // off the Host header.
             Some(_) => self.is_nginx() && self.walk().0 == 0,
             None => true,
         };
-        let port = self.param(b"SERVER_PORT").filter(|_| sent);
+        let port = self.param(b"SERVER_PORT").filter(|_| counts_server_port);
         port.and_then(|port| port.parse().ok())
             .unwrap_or_else(|| default_port(self.scheme()))
     }
@@ -97,25 +98,27 @@ impl<'buf> Visitor<'_, 'buf> {
         }
     }
 
+    /// The host of the site's addresses, by a header or by the web server's own word.
     fn authority(&self) -> Option<Authority<'buf>> {
         self.named_authority()
             .or_else(|| self.param(b"SERVER_NAME").and_then(authority))
     }
 
+    /// The host that the visitor has asked for, by a header.
     fn named_authority(&self) -> Option<Authority<'buf>> {
         self.forwarded("X-Forwarded-Host")
             .and_then(authority)
             .or_else(|| text(self.params.header("Host")).and_then(authority))
     }
 
-    /// The value that the farthest trusted proxy gave; of fewer values than proxies the first.
+    /// The value of this header that the farthest trusted proxy appended; the first one if there are fewer values than proxies.
     fn forwarded(&self, header: &str) -> Option<&'buf str> {
         let (proxies, _) = self.walk();
         let values = text(self.params.header(header))?.rsplit(',').map(str::trim);
         values.take(proxies).last()
     }
 
-    /// How many trusted proxies the request came through, and who asked the farthest of them.
+    /// How many trusted proxies the request came through, and the address that asked the farthest of them.
     fn walk(&self) -> (usize, Option<&'buf str>) {
         let remote = text(self.params.known(Known::RemoteAddr)).filter(|value| !value.is_empty());
         let is_trusted = |address: &str| {
@@ -155,7 +158,7 @@ fn address(entry: &str) -> Option<&str> {
     bare.parse::<IpAddr>().is_ok().then_some(bare)
 }
 
-/// What may stand in a Host header, taken apart. `None` for what may not: an application may put it into a page or mail.
+/// Takes a Host header apart. `None` for one that is not legal: an application may put its host into a page or a mail.
 fn authority(value: &str) -> Option<Authority<'_>> {
     let colon = value
         .rfind(':')
@@ -214,8 +217,9 @@ mod tests {
             encode_pair(name.as_bytes(), value.as_bytes(), &mut bytes);
         }
         let mut scratch = Scratch::new(&mut room, &mut desk);
-        let mut params = Params::default();
-        params.read(&bytes, 100, 4096, &mut scratch).unwrap();
+        let mut params = Params::new();
+        let suspects = params.read(&bytes).unwrap();
+        params.join(suspects, &mut scratch);
         let trusted: Vec<Prefix> = trusted.iter().map(|range| range.parse().unwrap()).collect();
         look(Visitor {
             params: &params,

@@ -1,24 +1,25 @@
 //! The watcher: a thread that looks at what the workers are doing, and tells of requests that are slow, of those that run
-//! longer than they may, and of a pool of which no worker is free. `pool` starts it and does what it says.
+//! longer than they may, and of a pool of which no worker is free. `pool` starts it, and acts on what it tells.
 //!
-//! Workers know nothing of it: it reads their slots. It sleeps until the next moment at which something can be due, which
-//! in an idle process is the shortest of the limits from now on.
+//! Workers know nothing of the watcher, which reads their slots. It sleeps until the next moment at which something can be due: in
+//! an idle process that is the shortest of the limits, counted from now.
 
 use crate::slot::{Line, Slot};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// For its stack: it formats log lines, and the application's logger may be any.
+/// The size of the thread's stack. It formats log lines, and the application's logger may be any.
 pub(crate) const STACK: usize = 64 << 10;
 
 /// All workers busy for so long is worth a line.
 const BUSY_MS: u64 = 5000;
 
-/// How often it is looked whether that is over.
+/// How often to look whether that is over.
 const OVER_MS: u64 = 1000;
 
-/// The clock that requests are timed by steps on by up to 10 ms: whoever wakes before its step looks once more.
+/// The shortest sleep. The clock that requests are timed by goes in steps of up to 10 ms, so that a watcher that wakes on time may
+/// find that it is not yet: it looks once more after this.
 const STEP_MS: u64 = 5;
 
 /// What the watcher's thread and the pool share.
@@ -38,11 +39,11 @@ pub(crate) struct Watcher {
     slow: u64,
     timeout: u64,
     told: Vec<Told>,
-    /// Since when all are busy, if the log says that they are.
+    /// Since when all workers are busy, if the log has been told that they are.
     busy: Option<u64>,
 }
 
-/// Of which request of a worker the log has a line: when it began, 0 if none.
+/// Of which request of a worker the log has been told, by when the request began; 0 if of none.
 #[derive(Clone, Copy, Debug, Default)]
 struct Told {
     slow: u64,
@@ -54,19 +55,19 @@ struct Told {
 pub(crate) enum Event {
     Slow(u64, Line),
     TimedOut(u64, Line),
-    /// For how long, and the running request that began first.
+    /// For how long all workers have been busy, and the running request that began first.
     AllBusy(u64, Option<(u64, Line)>),
-    /// For how long nobody was.
+    /// For how long no worker was free.
     FreeAgain(u64),
 }
 
 impl Watch {
-    /// Whether this is the first to ask for it.
+    /// Whether the watcher is to be started now: `true` to the first who asks.
     pub(crate) fn starts(&self) -> bool {
         !self.is_started.swap(true, Ordering::Relaxed)
     }
 
-    /// Nothing is to be watched any more.
+    /// Ends the watcher: nothing is to be watched any more.
     pub(crate) fn end(&self) {
         *self.is_over.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.over.notify_all();
@@ -103,7 +104,7 @@ impl Watcher {
         }
     }
 
-    /// Looks at the workers that there are. What there is to tell, and when to look again.
+    /// Looks at the workers that there are. Returns what there is to tell, and when to look again.
     pub(crate) fn look<'s>(
         &mut self,
         now: u64,
@@ -124,7 +125,7 @@ impl Watcher {
     ) -> u64 {
         let limits = [self.slow, self.timeout].into_iter();
         let shortest = limits.filter(|&limit| limit > 0).min();
-        // What begins from now on is due then.
+        // A request that begins from now on is due then at the earliest.
         let mut next = now.saturating_add(shortest.unwrap_or(u64::MAX));
         for (slot, told) in slots.zip(&mut self.told) {
             let Some((since, line)) = slot.read() else {
@@ -152,7 +153,7 @@ impl Watcher {
         next
     }
 
-    /// A single worker that is busy is what a pool of one is for.
+    /// Whether all workers are busy. Of a pool of one nothing is told: that its worker is busy is what it is for.
     fn look_at_all<'s>(
         &mut self,
         now: u64,

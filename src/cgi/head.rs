@@ -1,5 +1,7 @@
 //! What may stand in a response's head, and its words.
 
+use super::eight::each;
+
 /// Why a field is refused. Each broke the framing of most web servers that were tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Illegal {
@@ -47,30 +49,26 @@ pub(crate) fn check_field(name: &[u8], value: &[u8]) -> Result<(), Illegal> {
 /// be a control character.
 pub(crate) fn check_value(value: &[u8]) -> Result<(), Illegal> {
     let is_control = |&b: &u8| (b < 0x20 && b != b'\t') || b == 0x7f;
-    let (words, rest) = value.as_chunks::<8>();
-    for word in words {
-        let bytes = u64::from_le_bytes(*word);
-        let (low, delete) = (below(bytes, 0x20), below(bytes ^ each(0x7f), 1));
-        if low | delete && word.iter().any(is_control) {
-            return Err(Illegal::Value);
-        }
+    // Sets the uppermost bit of each byte that may be a control character.
+    let doubts = |bytes: u64| {
+        // A byte below 0x20 borrows from its uppermost bit, and 0x7f carries into it; but so may what a neighbour borrows
+        // or carries: a doubt, to be looked at closer.
+        (bytes.wrapping_sub(each(0x20)) | bytes.wrapping_add(each(1))) & !bytes
+    };
+    let (eights, _) = value.as_chunks();
+    let mut doubt = 0;
+    for &eight in eights {
+        doubt |= doubts(u64::from_le_bytes(eight));
     }
-    match rest.iter().any(is_control) {
+    // The last eight bytes overlap those before: so no shorter rest is left over.
+    let doubt = match value.last_chunk() {
+        Some(&last) => (doubt | doubts(u64::from_le_bytes(last))) & each(0x80) != 0,
+        None => true,
+    };
+    match doubt && value.iter().any(is_control) {
         true => Err(Illegal::Value),
         false => Ok(()),
     }
-}
-
-/// Whether one of the eight bytes is below `limit`, which is at most 128: then only its borrow turns its upper bit on.
-#[inline(always)]
-fn below(bytes: u64, limit: u8) -> bool {
-    bytes.wrapping_sub(each(limit)) & !bytes & each(0x80) != 0
-}
-
-/// That byte eight times.
-#[inline(always)]
-fn each(byte: u8) -> u64 {
-    u64::from_ne_bytes([byte; 8])
 }
 
 /// A token of RFC 9110, section 5.6.2.
@@ -78,8 +76,8 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&b| TOKEN[usize::from(b)])
 }
 
-/// Whether the answer to `method` with `status` has no body: HAProxy 2.6 makes a 502 of one, h2o 2.2 sends
-/// it on and the browser takes it for the next response.
+/// Whether an answer with this status has no body: of one that has all the same HAProxy 2.6 makes a 502, and h2o 2.2 sends
+/// it on, so that the browser takes it for the next response.
 pub(crate) fn is_bodiless(status: u16) -> bool {
     matches!(status, 204 | 304)
 }

@@ -2,14 +2,24 @@
 //!
 //! Pure, like `protocol`.
 
+mod eight;
 mod head;
+mod header_names;
+mod joined;
 mod mount;
+mod names;
 mod params;
+mod scratch;
 mod url;
 mod validators;
 
+pub(crate) use eight::up_to_eight;
 pub(crate) use head::{Illegal, check_field, check_value, is_bodiless, is_token, reason};
-pub(crate) use mount::{Place, Target, locate, raw_path};
-pub(crate) use params::{Known, Params, ParamsError, Scratch};
+pub(crate) use mount::{Place, Target, locate, locate_usual, raw_path};
+pub(crate) use names::Known;
+pub(crate) use params::{Params, ParamsError, Suspects};
+pub(crate) use scratch::Scratch;
+#[cfg(feature = "http")]
+pub(crate) use url::target_below;
 pub(crate) use url::{below, encode_path, encoded, encoded_file, request_target};
 pub(crate) use validators::{Version, entity_tag, is_current};

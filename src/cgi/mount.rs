@@ -6,7 +6,8 @@
 //! `ProxyPass /app/` and h2o send the whole path and not where it is divided; the mount itself, asked for without its slash, arrives as a
 //! path below the root does from ProxyPass. `Server::mount` lists them.
 
-use super::params::Scratch;
+use super::eight::{each, up_to_eight};
+use super::scratch::Scratch;
 
 /// Where a request points: `mount` + `path` is the path of the URL, decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,14 @@ pub(crate) struct Target<'buf> {
     pub(crate) script_name: &'buf [u8],
     pub(crate) path_info: &'buf [u8],
     pub(crate) request_uri: Option<&'buf [u8]>,
+}
+
+/// The place at one look, if the URL is the path in ASCII, and nothing in it has to be looked at closer: what nearly every
+/// request to an application at the root of its site brings. [`locate`] finds the same.
+#[inline(always)]
+pub(crate) fn locate_usual<'buf>(target: Target<'buf>) -> Option<Place<'buf>> {
+    let (mount, path) = (&b""[..], target.path_info);
+    is_url_of(target.request_uri?, path).then_some(Place { mount, path })
 }
 
 /// Finds the place from what the web server sent, and `mount`, if its owner said what the application is reached under.
@@ -49,6 +58,9 @@ fn find<'buf>(target: Target<'buf>, scratch: &mut Scratch<'buf>) -> Option<Place
         path_info,
         request_uri,
     } = target;
+    if let Some(place) = locate_usual(target) {
+        return Some(place);
+    }
     let Some(uri) = request_uri.map(target_path) else {
         let (mount, path) = (without_slash(script_name), with_slash(path_info, scratch)?);
         return Some(Place { mount, path });
@@ -182,6 +194,39 @@ pub(super) fn target_path(uri: &[u8]) -> &[u8] {
     match authority.iter().position(|&b| b == b'/') {
         Some(path) => &authority[path..],
         None => b"/",
+    }
+}
+
+/// Whether a URL is this path, with or without a query, and nothing in it has to be looked at closer. `false` if there may
+/// be something.
+#[inline(always)]
+fn is_url_of(uri: &[u8], path: &[u8]) -> bool {
+    let behind = uri.strip_prefix(path);
+    path.first() == Some(&b'/') && matches!(behind, Some([] | [b'?', ..])) && !may_need_care(path)
+}
+
+/// Whether there may be an escape, a question mark, a byte beyond ASCII, an empty segment or one that begins with a dot. Eight
+/// bytes are looked at as one number, of which the last is looked at again, with what follows it.
+#[inline(always)]
+fn may_need_care(path: &[u8]) -> bool {
+    let mut rest = path;
+    loop {
+        let word = up_to_eight(rest);
+        // The upper bit of each byte that is zero; also of a one behind a zero, here of a dot behind a slash.
+        // Where a byte has its upper bit it is of no meaning: then that bit counts.
+        let zeros = |word: u64| word.wrapping_sub(each(1));
+        let slashes = zeros(word ^ each(b'/')) & each(0x80);
+        // A dot and a slash differ in their last bit.
+        let dots_too = zeros((word | each(1)) ^ each(b'/'));
+        let marks = zeros(word ^ each(b'%')) | zeros(word ^ each(b'?'));
+        if (marks | word | (slashes << 8 & dots_too)) & each(0x80) != 0 {
+            return true;
+        }
+        // The last of eight is looked at again, with what follows it.
+        match rest {
+            [_, _, _, _, _, _, _, behind @ ..] if behind.len() > 1 => rest = behind,
+            _ => return false,
+        }
     }
 }
 
@@ -470,6 +515,25 @@ mod tests {
         ] {
             let found = raw_path(uri.as_bytes(), mount.as_bytes());
             assert_eq!(found, raw.as_bytes(), "{uri} below {mount:?}");
+        }
+    }
+
+    /// Every string of what matters, at every place in the eight bytes that are looked at together.
+    #[test]
+    fn what_one_look_takes_for_usual_is_plain() {
+        for (length, shapes) in (0..=5).map(|length| (length, 7_usize.pow(length))) {
+            for shape in 0..shapes {
+                let byte = |i| b"/.%?a0\xe9"[shape / 7_usize.pow(i) % 7];
+                let part: Vec<u8> = (0..length).map(byte).collect();
+                for (before, behind) in (0..9).flat_map(|n| [(n, 0), (n, 9)]) {
+                    let path = [&vec![b'a'; before][..], &part, &vec![b'a'; behind]].concat();
+                    let is_usual = is_plain(&path) && !path.contains(&b'?') && path.is_ascii();
+                    let text = path.escape_ascii();
+                    assert!(is_usual || may_need_care(&path), "{text}");
+                    // And nothing that is plain goes the long way.
+                    assert!(!is_usual || !may_need_care(&path), "{text}");
+                }
+            }
         }
     }
 

@@ -2,6 +2,10 @@
 //! `Request::url_for` and `Response::redirect`.
 
 use super::mount::target_path;
+#[cfg(feature = "http")]
+use super::mount::{Place, raw_path};
+#[cfg(feature = "http")]
+use percent_encoding::percent_decode;
 use percent_encoding::percent_encode_byte;
 
 /// The absolute path of a URL: `path` below `mount`, which is decoded text. One slash stands in front, so that no path
@@ -45,6 +49,26 @@ pub(crate) fn request_target(uri: &[u8]) -> &[u8] {
         Some(before) if before.ends_with(path) => &uri[before.len() - path.len()..],
         _ => path,
     }
+}
+
+/// Path and query as a URL holds them: a legal URL that decodes to the path of `place`, whatever the web server made of what
+/// it was sent. Where the path below the mount decodes to it as it was sent, it stays so: `/a%2Fb`.
+#[cfg(feature = "http")]
+pub(crate) fn target_below(place: Place<'_>, uri: Option<&[u8]>, query: &[u8]) -> String {
+    // No browser sends a fragment: a `#` that a web server passes on belongs to the path or query.
+    let legal = |sent| encoded(sent).replace('#', "%23");
+    let is_path = |sent| percent_decode(sent).eq(place.path.iter().copied());
+    let sent = uri.map(|uri| raw_path(uri, place.mount));
+    let mut target = String::new();
+    match sent.filter(|sent| is_path(sent)) {
+        Some(sent) => target = legal(sent),
+        None => encode_path(place.path, &mut target),
+    }
+    if !query.is_empty() {
+        target.push('?');
+        target += &legal(query);
+    }
+    target
 }
 
 /// Appends a decoded path: all that would mean something else is encoded.
@@ -163,6 +187,47 @@ mod tests {
             ("*", "*"),
         ] {
             assert_eq!(request_target(uri.as_bytes()), target.as_bytes(), "{uri}");
+        }
+    }
+
+    #[cfg(feature = "http")]
+    #[test]
+    fn a_target_below_the_mount_decodes_to_the_path() {
+        for (uri, mount, path, query, target) in [
+            (Some("/app/a?x"), "/app", "/a", "x", "/a?x"),
+            (Some("/app"), "/app", "/", "", "/"),
+            (Some("/a%2Fb%20c"), "", "/a/b c", "", "/a%2Fb%20c"),
+            (Some("/%7Eme/a"), "/~me", "/a", "", "/a"),
+            // What a URL may not hold, and a web server passes on.
+            (
+                Some("/<a>#b"),
+                "",
+                "/<a>#b",
+                "<#>",
+                "/%3Ca%3E%23b?%3C%23%3E",
+            ),
+            (Some("/100%"), "", "/100%", "100%", "/100%25?100%25"),
+            // The web server cleaned the path, or rewrote it.
+            (Some("/x/../a%2Fb//c"), "", "/a/b/c", "", "/a/b/c"),
+            (Some("/old"), "/app", "/new page", "", "/new%20page"),
+            (Some("@host/a?b"), "", "/@host/a", "b", "/@host/a?b"),
+            (Some("http://host/a?b"), "", "/a", "b", "/a?b"),
+            (None, "", "/a?b", "c", "/a%3Fb?c"),
+            (Some("*"), "", "*", "", "*"),
+            (
+                Some("//evil.example/"),
+                "",
+                "//evil.example/",
+                "",
+                "//evil.example/",
+            ),
+        ] {
+            let place = Place {
+                mount: mount.as_bytes(),
+                path: path.as_bytes(),
+            };
+            let found = target_below(place, uri.map(str::as_bytes), query.as_bytes());
+            assert_eq!(found, target, "{uri:?} {mount} {path}");
         }
     }
 

@@ -1,30 +1,30 @@
-//! What stands before the application while its settings are wrong: a web server that started the program is answered
-//! 503, and the log says why, until somebody puts the file right.
+//! The gate stands before the application while its settings are wrong: requests are answered 503, and the log says why, until
+//! somebody puts the settings file right. Called by `cli::main` for a program that a web server has started.
 //!
-//! A process that a web server started must not exit: mod_fcgid would start it again at once, and mod_fastcgi and
-//! lighttpd would give it up. And nobody can restart it on a shared host. So a first pool of one worker serves fd 0
-//! with what the flags alone say, and looks at the file at each request. The request that finds it right starts a
-//! second pool, with the file's settings, on the same socket, and is itself answered by the application.
+//! Such a process must not exit: mod_fcgid would start it again at once, and mod_fastcgi and lighttpd would give it up. And
+//! nobody can restart it on a shared host. So a first pool of one worker serves fd 0 with what the flags alone say, and looks
+//! at the file at each request. The request that finds it right starts a second pool, with the file's settings, on the same
+//! socket, and is itself answered by the application. The connections that wait in the first pool are handed over to the
+//! second, so that no visitor notices the change.
 //!
-//! Flags stay as they are for as long as the process does: wrong ones are a 503 until it is stopped.
-//!
-//! What waits in the first pool is handed over to the second, and so no visitor notices the change.
+//! Flags stay as they are for as long as the process lives: if they are wrong, every request is a 503 until it is stopped.
 
-use super::flags::Options;
-use super::lines;
+use super::flags::options::Options;
+use super::log_lines;
 use super::settings::{Settings, Wrong};
+use crate::application::{Call, Handlers, Make, start_up};
 use crate::error::Error;
 use crate::net::{Address, Facts, Listener};
-use crate::pool::{Call, Handlers, Make, Pool, start_up};
+use crate::pool::Pool;
 use crate::process;
 use crate::server::Server;
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// The web server's socket.
+/// The socket that the web server has passed on.
 const SOCKET: [Address; 1] = [Address::Fd(0)];
 
-/// Serves until a signal stops it, first as the flags say and then as the settings say, too.
+/// Serves until a signal stops it: first behind the gate, as the flags alone say; once the settings are right, as they say.
 pub(super) fn serve(
     server: Server,
     facts: Facts,
@@ -33,7 +33,7 @@ pub(super) fn serve(
     wrong: Wrong,
 ) -> io::Result<()> {
     let mut gatekeeper = flags.apply(server.clone()).workers(1);
-    // It may be what is wrong.
+    // The access log may be what is wrong.
     gatekeeper.access_log = None;
     gatekeeper.own_process()?;
     let listeners = gatekeeper.bind(&SOCKET)?;
@@ -50,7 +50,7 @@ pub(super) fn serve(
     gatekeeper.handlers = gate.before(&gatekeeper.handlers);
     let first = gatekeeper.pool(listeners)?;
     let _ = gate.first.set(Arc::clone(&first));
-    process::stops(&first);
+    process::stop_on_signal(&first);
     let mut done = first.run();
     if let Some(second) = gate.second.get() {
         first.accept().hand_over(second.pool.accept());
@@ -59,11 +59,11 @@ pub(super) fn serve(
             false => done = second.pool.run(),
         }
     }
-    process::is_done();
+    process::call_off_deadline();
     done
 }
 
-/// Answers 503 until a signal stops it: for what nobody can put right while the program runs.
+/// Answers every request 503, until a signal stops it: for wrong flags, which nobody can put right while the program runs.
 pub(super) fn refuse(mut server: Server, sentence: &str) -> io::Result<()> {
     log::error!(
         "every request is answered 503 until this program is started otherwise: {sentence}"
@@ -80,26 +80,31 @@ pub(super) fn refuse(mut server: Server, sentence: &str) -> io::Result<()> {
     server.workers(1).serve(&SOCKET)
 }
 
+/// What both pools share.
 struct Gate {
+    /// The application's own, without flags and settings.
     server: Server,
     facts: Facts,
     flags: Options,
     settings: Settings,
-    /// What the log has last.
+    /// What is wrong, as the log has it.
     told: Mutex<Option<Wrong>>,
+    /// The pool that serves behind the closed gate.
     first: OnceLock<Arc<Pool>>,
+    /// Set once the gate is open.
     second: OnceLock<Second>,
 }
 
-/// The pool that serves when the gate is open.
+/// The pool that serves once the gate is open.
 struct Second {
     pool: Arc<Pool>,
-    /// Whether its first worker is a thread: where none can be started, the calling thread works there next.
+    /// Whether threads could be started for its workers. If not, the thread that called [`serve`] works in it, after the first
+    /// pool.
     has_threads: bool,
 }
 
 impl Gate {
-    /// The same handlers, with the gate before them.
+    /// The same handlers, each with the gate before it.
     fn before(self: &Arc<Gate>, handlers: &Handlers) -> Handlers {
         let roles = std::array::from_fn(|role| {
             let (gate, make) = (Arc::clone(self), handlers.roles[role].clone()?);
@@ -110,11 +115,13 @@ impl Gate {
             roles,
             failed: handlers.failed.clone(),
             error_page: handlers.error_page.clone(),
-            // The application's are seen to behind the gate, by one count for both pools.
+            // Handlers that the gate makes cannot fail to be made. The application's can: those are counted in its own server's
+            // `start_ups`, by one count for both pools.
             start_ups: Arc::default(),
         }
     }
 
+    /// A handler that asks the gate, and makes the application's own with the first request that is let through.
     fn guard(self: &Arc<Gate>, role: usize, make: Make) -> Call {
         let (gate, mut application) = (Arc::clone(self), None);
         Box::new(move |request, response| {
@@ -132,6 +139,8 @@ impl Gate {
         })
     }
 
+    /// Whether a request may go on to the application. If the gate is closed, the settings are looked at again, and the gate
+    /// is opened if they are right.
     fn is_open(&self) -> bool {
         if self.second.get().is_some() {
             return true;
@@ -150,7 +159,7 @@ impl Gate {
             return false;
         }
         match self.open(server, &options) {
-            // The settings say who may connect, and whoever asks now came before: it is asked to come again.
+            // The settings may say who may connect. Whoever asks now has connected before they counted: it has to come again.
             Ok(is_for_all) => is_for_all,
             Err(error) => {
                 log::error!("the settings are right, but cannot be followed yet: {error}");
@@ -159,7 +168,7 @@ impl Gate {
         }
     }
 
-    /// Once for each version of the file, not for each request.
+    /// Logs what is wrong: once for each version of the file, not at each request.
     fn tell(&self, wrong: Wrong) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.as_ref() != Some(&wrong) {
@@ -168,7 +177,7 @@ impl Gate {
         }
     }
 
-    /// What the log has already.
+    /// What a request is answered. The log has the reason already.
     fn refusal(&self) -> Error {
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let why = told
@@ -179,7 +188,8 @@ impl Gate {
         Error::new(503, why).told()
     }
 
-    /// Whether all who could connect so far still may.
+    /// Starts the second pool, and has the first one hand over to it. Returns whether everybody who could connect so far still
+    /// may.
     fn open(&self, server: Server, options: &Options) -> io::Result<bool> {
         let mut server = server.with_open_log()?;
         let (grace, listen_given) = (server.grace, server.listen.clone());
@@ -189,19 +199,19 @@ impl Gate {
         let is_tcp = |listener: &Listener| matches!(listener.local_addr(), Address::Tcp(_));
         let is_for_all = server.allow.is_empty() || !listeners.iter().any(is_tcp);
         let pool = server.pool(listeners)?;
-        lines::start(options.log_level());
+        log_lines::start(options.log_level());
         log::info!("the settings are right now");
         told.iter().for_each(|line| log::debug!("{line}"));
         let (_, notes) = self.facts.decide(&listen_given, options.http());
         notes.iter().for_each(|note| log::info!("{note}"));
         if has_parent {
-            // A parent forks before it has a thread, and has no worker of its own: it is too late for that.
+            // A parent of --processes forks before it has threads, and has no workers. This process has both already.
             log::warn!(
                 "processes counts from the next start on; until then this process serves by itself"
             );
         }
         process::set_grace(grace);
-        process::stops(&pool);
+        process::stop_on_signal(&pool);
         let has_threads = pool.start().is_ok();
         if let Some(first) = self.first.get() {
             first.accept().hand_over(pool.accept());

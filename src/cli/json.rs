@@ -1,4 +1,4 @@
-//! A string as json has it (RFC 8259, section 7). The commands' `--json` comes here.
+//! A string as json has it (RFC 8259, section 7). `check` and `bench` call it for `--json`.
 
 /// In quotation marks.
 pub(super) fn quoted(text: &str) -> String {
@@ -11,4 +11,14 @@ pub(super) fn quoted(text: &str) -> String {
         }
     }
     quoted + "\""
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_of_json_hold_everything() {
+        assert_eq!(quoted("a\"b\\c\nd\u{e9}"), "\"a\\\"b\\\\c\\u000ad\u{e9}\"");
+    }
 }

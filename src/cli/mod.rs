@@ -9,31 +9,30 @@ mod asked;
 mod bench;
 #[cfg(feature = "toolbox")]
 mod check;
+mod command;
+#[cfg(feature = "toolbox")]
+mod command_flags;
 #[cfg(feature = "toolbox")]
 mod conf;
 #[cfg(feature = "toolbox")]
 mod explain;
 mod flags;
-#[cfg(feature = "toolbox")]
-mod front;
 mod gate;
 #[cfg(feature = "toolbox")]
 mod get;
 #[cfg(feature = "dev")]
 mod http;
 #[cfg(feature = "toolbox")]
+mod input;
+#[cfg(feature = "toolbox")]
 mod json;
-mod lines;
+mod log_lines;
 mod nearest;
 #[cfg(feature = "toolbox")]
 mod order;
-#[cfg(feature = "toolbox")]
-mod own;
 mod program;
 #[cfg(feature = "toolbox")]
 mod script;
-#[cfg(feature = "toolbox")]
-mod sent;
 #[cfg(all(feature = "toolbox", feature = "dev"))]
 mod serve;
 mod settings;
@@ -51,22 +50,50 @@ use crate::parent::{self, Plan, Program};
 use crate::request::Request;
 use crate::response::Response;
 use crate::server::{Server, run_out};
-use flags::{Command, Options, Topic};
+use command::Command;
+use flags::help::Topic;
+use flags::options::Options;
 use settings::{Settings, Wrong};
 use std::env;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::fd::RawFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-pub use program::home;
+pub use program::{home, settings_file};
 
 /// Serves `app` as its command line, its settings file and whoever started it ask: [`Server::main`] with the defaults.
+///
+/// ```no_run
+/// fn main() -> std::process::ExitCode {
+///     fcgi::cli::main(|req, res| res.send(req.path()))
+/// }
+/// ```
 pub fn main<F>(app: F) -> ExitCode
 where
     F: Fn(&mut Request<'_>, Response<'_>) -> Result + Send + Sync + 'static,
 {
     Server::new().responder(app).main()
+}
+
+/// The arguments behind the program's name, for an order of the application's own that is looked for before [`main`]:
+/// `app --set-password`. In CGI there are none: a visitor's query stands there, as in `?--set-password`, and what a visitor
+/// sends is on standard input.
+///
+/// ```no_run
+/// # fn set_password() -> std::process::ExitCode { std::process::ExitCode::SUCCESS }
+/// # fn app(_: &mut fcgi::Request, res: fcgi::Response) -> fcgi::Result { res.send("") }
+/// fn main() -> std::process::ExitCode {
+///     match fcgi::cli::arguments().next() {
+///         Some(order) if order == "--set-password" => set_password(),
+///         _ => fcgi::cli::main(app),
+///     }
+/// }
+/// ```
+pub fn arguments() -> impl Iterator<Item = OsString> {
+    let is_cgi = Facts::gather().is_cgi();
+    env::args_os().skip(1).filter(move |_| !is_cgi)
 }
 
 impl Server {
@@ -82,6 +109,13 @@ impl Server {
     ///
     /// A process that a web server started, with a listening socket on fd 0, does not end for that: it answers 503, and
     /// the log has the sentence. Settings that are put right are followed from the next request on.
+    ///
+    /// ```no_run
+    /// # use fcgi::Server;
+    /// fn main() -> std::process::ExitCode {
+    ///     Server::new().workers(2).responder(|req, res| res.send(req.path())).main()
+    /// }
+    /// ```
     pub fn main(self) -> ExitCode {
         sys::one_heap();
         match apart(|| begin(self)) {
@@ -94,21 +128,30 @@ impl Server {
     }
 }
 
-/// What became of a command line.
+/// What the command line comes to.
 enum Begun {
-    /// This server is to serve here. What was read to find that out is gone.
+    /// This server is to serve at these addresses. All that was read to find that out has been freed.
     Serves(Box<Server>, Vec<Address>),
+    /// All is done, and the process is to end.
     Done(ExitCode),
 }
 
+/// Does what the command line asks for, up to serving itself: see [`Begun`]. `command` reads the arguments by the table in
+/// `flags`; each command is a module of its own.
 fn begin(server: Server) -> Begun {
+    flags::know(&server);
     let facts = Facts::gather();
     if facts.is_cgi() {
         return Begun::Done(apart(|| answer_cgi(server)));
     }
-    Begun::Done(match apart(|| flags::parse(env::args_os().skip(1))) {
+    Begun::Done(match apart(|| command::parse(env::args_os().skip(1))) {
         Ok((Command::Serve, flags)) => return serve(server, facts, flags),
-        Ok((Command::Conf(name, form), flags)) => apart(|| print_conf(server, &name, &form, flags)),
+        #[cfg(feature = "toolbox")]
+        Ok((Command::Conf(name, form), flags)) => apart(|| conf::run(server, &name, &form, flags)),
+        #[cfg(not(feature = "toolbox"))]
+        Ok((Command::Conf(..), _)) => {
+            misused("this program is built without conf; build it with the feature toolbox")
+        }
         #[cfg(feature = "toolbox")]
         Ok((Command::Check(wish), flags)) => apart(|| check::run(server, facts, &wish, flags)),
         #[cfg(feature = "toolbox")]
@@ -126,19 +169,20 @@ fn begin(server: Server) -> Begun {
             ))
         }),
         Err(sentence) if facts.is_inherited() => apart(|| {
-            lines::start(None);
+            log_lines::start(None);
             exit_code(gate::refuse(server, &sentence))
         }),
         Err(sentence) => misused(&sentence),
     })
 }
 
+/// The text of a screen of help.
 fn help(topic: Topic, mut server: Server) -> String {
     let name = program::name();
     match topic {
-        Topic::Serve => flags::help(&name, &mut server),
-        Topic::Running => flags::help_running(&name, &mut server),
-        Topic::Limits => flags::help_limits(&name, &mut server),
+        Topic::Serve => flags::help::serving(&name, &mut server),
+        Topic::Running => flags::help::running(&name, &mut server),
+        Topic::Limits => flags::help::limits(&name, &mut server),
         #[cfg(feature = "toolbox")]
         Topic::Conf => conf::help(&name),
         #[cfg(feature = "toolbox")]
@@ -150,27 +194,30 @@ fn help(topic: Topic, mut server: Server) -> String {
         #[cfg(all(feature = "toolbox", feature = "dev"))]
         Topic::Front => serve::help(&name),
         #[cfg(not(feature = "toolbox"))]
-        Topic::Conf | Topic::Check | Topic::Get | Topic::Bench => flags::help(&name, &mut server),
+        Topic::Conf | Topic::Check | Topic::Get | Topic::Bench => {
+            flags::help::serving(&name, &mut server)
+        }
     }
 }
 
+/// Answers one CGI request: with a 503 if the settings are wrong.
 fn answer_cgi(server: Server) -> ExitCode {
     let server = match read_settings() {
         Ok(settings) => {
-            lines::start(settings.log_level());
+            log_lines::start(settings.log_level());
             let mut server = settings.apply(server);
             tell(&settings, &mut server);
             with_access_log(server)
         }
         Err((_, wrong)) => {
-            lines::start(None);
+            log_lines::start(None);
             server.responder(move |_, _| Err(Error::new(503, wrong.sentence.clone())))
         }
     };
     exit_code(server.serve_cgi())
 }
 
-/// In its place one that says why, if the log cannot be opened.
+/// The server with its access log open; if that cannot be opened, one that answers 503 and says why.
 fn with_access_log(mut server: Server) -> Server {
     match server.try_access_log() {
         Ok(()) => server,
@@ -181,11 +228,14 @@ fn with_access_log(mut server: Server) -> Server {
     }
 }
 
+/// Reads the settings, finds out where requests come from, and serves there, or prepares to: see [`Begun`].
+///
+/// A process that a web server has started does not end for what is wrong with its settings: the gate answers for it.
 fn serve(server: Server, facts: Facts, flags: Options) -> Begun {
     let settings = match apart(read_settings) {
         Ok(settings) => settings,
         Err((file, wrong)) if facts.is_inherited() => {
-            lines::start(flags.log_level());
+            log_lines::start(flags.log_level());
             return done(apart(|| gate::serve(server, facts, flags, file, wrong)));
         }
         Err((_, wrong)) => return Begun::Done(misused(&wrong.sentence)),
@@ -193,7 +243,7 @@ fn serve(server: Server, facts: Facts, flags: Options) -> Begun {
     let options = flags.clone().over(settings);
     let application = server.clone();
     let mut server = options.apply(server);
-    lines::start(options.log_level());
+    log_lines::start(options.log_level());
     if let Err(error) = server.try_access_log() {
         return match Settings::of_program() {
             Some(file) if facts.is_inherited() && options.child.is_none() => {
@@ -219,16 +269,7 @@ fn serve(server: Server, facts: Facts, flags: Options) -> Begun {
     notes.iter().for_each(|note| log::info!("{note}"));
     warn_of_vain(&server, &origin);
     match origin {
-        Origin::Nothing => Begun::Done(misused(&format!(
-            "there is nothing to serve: fd 0 is no listening socket, this is no CGI request (GATEWAY_INTERFACE and \
-             REQUEST_METHOD are not both set), and no address is given; let a web server start this program, or write \
-             --listen unix:/path{}",
-            if cfg!(feature = "dev") {
-                ", or --http 8000 to look at it in a browser"
-            } else {
-                ""
-            }
-        ))),
+        Origin::Nothing => Begun::Done(misused(&nothing_to_serve())),
         Origin::Terminal => Begun::Done(apart(|| trial::at_terminal(server))),
         Origin::Http(address) => Begun::Done(apart(|| trial::serve(server, address))),
         origin if server.processes > 0 => {
@@ -238,6 +279,21 @@ fn serve(server: Server, facts: Facts, flags: Options) -> Begun {
     }
 }
 
+/// The sentence for a start without any place where requests could come from.
+fn nothing_to_serve() -> String {
+    format!(
+        "there is nothing to serve: fd 0 is no listening socket, this is no CGI request (GATEWAY_INTERFACE and \
+         REQUEST_METHOD are not both set), and no address is given; let a web server start this program, or write \
+         --listen unix:/path{}",
+        if cfg!(feature = "dev") {
+            ", or --http 8000 to look at it in a browser"
+        } else {
+            ""
+        }
+    )
+}
+
+/// Starts children that serve at these addresses, and looks after them until a signal stops it.
 fn serve_as_parent(server: Server, addresses: &[Address]) -> io::Result<()> {
     let path = program::as_typed()
         .ok_or_else(|| io::Error::other("--processes needs /proc to find the program"))?;
@@ -251,6 +307,7 @@ fn serve_as_parent(server: Server, addresses: &[Address]) -> io::Result<()> {
     })
 }
 
+/// Prepares a child of `--processes`: its parent has passed on these descriptors, the line between them and the listeners.
 fn serve_as_child(mut server: Server, fds: &[RawFd]) -> Begun {
     let Some((&control, listeners)) = fds.split_first() else {
         return Begun::Done(misused("--child has no descriptors"));
@@ -271,7 +328,7 @@ fn serve_as_child(mut server: Server, fds: &[RawFd]) -> Begun {
     Begun::Serves(Box::new(server), addresses)
 }
 
-/// What was asked for counts for nothing without something else.
+/// Logs which flags count for nothing, since something else is missing that they belong to.
 fn warn_of_vain(server: &Server, origin: &Origin) {
     let is_trial = matches!(origin, Origin::Http(_) | Origin::Terminal);
     let has_page = server.setup.status.path.is_some();
@@ -299,7 +356,7 @@ fn warn_of_vain(server: &Server, origin: &Origin) {
     }
 }
 
-/// What there is to be known about the settings, for whoever looks for the reason of something.
+/// Logs each value and where it comes from, at level debug: for whoever looks for the reason of something.
 fn tell(options: &Options, server: &mut Server) {
     if log::log_enabled!(log::Level::Debug) {
         options
@@ -309,69 +366,15 @@ fn tell(options: &Options, server: &mut Server) {
     }
 }
 
+/// What the program's settings file asks for; nothing if there is none, or nobody knows where the program lies.
+///
+/// # Errors
+/// What is wrong with the file, and the file, so that it can be read again later.
 fn read_settings() -> Result<Options, (Settings, Wrong)> {
     match Settings::of_program() {
         Some(file) => file.read().map_err(|wrong| (file, wrong)),
         None => Ok(Options::default()),
     }
-}
-
-#[cfg(feature = "toolbox")]
-fn print_conf(server: Server, web_server: &str, form: &str, flags: Options) -> ExitCode {
-    let settings = match read_settings() {
-        Ok(settings) => settings,
-        Err((_, wrong)) => return misused(&wrong.sentence),
-    };
-    let alone = settings.apply(server.clone());
-    let options = flags.over(settings);
-    let server = options.apply(server);
-    let Some(program) = program::as_typed() else {
-        return misused("nobody knows where this program lies: the system has no /proc");
-    };
-    // A web server does not start in the folder in which this is typed.
-    let here = env::current_dir().unwrap_or_default();
-    let listen: Vec<String> = server
-        .listen
-        .iter()
-        .map(|address| address.resolved(&here).to_string())
-        .collect();
-    let site = conf::Site {
-        program: &program,
-        listen: &listen,
-        workers: server.workers,
-        keepalive: options.keepalive(),
-        mount: server.setup.mount.as_deref().unwrap_or(""),
-        access: &access(&server),
-        processes: server.processes,
-        waits: conf::Waits::of(&server),
-        max_body: server.limits.max_body,
-        told: &conf::told(&alone, &server),
-    };
-    match conf::text(web_server, form, &site) {
-        Ok(text) => print(text),
-        Err(sentence) => misused(sentence),
-    }
-}
-
-/// Who may connect, as flags. No shell minds them: an owner has neither a space nor a quote.
-#[cfg(feature = "toolbox")]
-fn access(server: &Server) -> String {
-    let mut flags = String::new();
-    if let Some(mode) = server.permit.mode {
-        flags += &format!(" --socket-mode {mode:04o}");
-    }
-    if let Some(owner) = &server.permit.owner {
-        flags += &format!(" --socket-owner {owner}");
-    }
-    for peer in &server.allow {
-        flags += &format!(" --allow {peer}");
-    }
-    flags
-}
-
-#[cfg(not(feature = "toolbox"))]
-fn print_conf(_: Server, _: &str, _: &str, _: Options) -> ExitCode {
-    misused("this program is built without conf; build it with the feature toolbox")
 }
 
 /// Writes to standard output. A reader who has seen enough (`conf nginx | head -1`) is no failure.
@@ -386,20 +389,23 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
+/// Ends a program that was started wrongly: one sentence on standard error, and status 2.
 fn misused(sentence: &str) -> ExitCode {
     say(sentence);
     ExitCode::from(2)
 }
 
-/// `eprintln!` would panic where nobody reads standard error any more.
+/// Writes a sentence to standard error. `eprintln!` would panic where nobody reads that any more.
 fn say(sentence: &str) {
     let _ = writeln!(io::stderr(), "{}: {sentence}", program::name());
 }
 
+/// The process ends with this result.
 fn done(how: io::Result<()>) -> Begun {
     Begun::Done(exit_code(how))
 }
 
+/// The exit status for this result. An error is logged.
 fn exit_code(done: io::Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,

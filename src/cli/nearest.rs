@@ -1,6 +1,8 @@
-//! The known word that was probably meant by an unknown one. The readers of flags and commands call it.
+//! Which known word was probably meant by an unknown one. Called by whatever reads flags and commands, and by `check --connect`
+//! for names of sockets.
 
-/// What was probably meant: the name begins it, or at most a third of its letters are wrong.
+/// The known word that was probably meant: one that begins with the name, else the nearest one, if no more than a third of its
+/// letters differ.
 pub(super) fn nearest(
     name: &str,
     known: &mut dyn Iterator<Item = &'static str>,
@@ -19,7 +21,7 @@ pub(super) fn nearest(
     (far <= known.len().div_ceil(3)).then_some(known)
 }
 
-/// How many letters have to be put in, left out or changed to make one of the other (Levenshtein).
+/// How many letters have to be put in, left out or changed to make one word of the other (Levenshtein's distance).
 pub(super) fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (i, a) in one.bytes().enumerate() {

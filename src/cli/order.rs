@@ -1,7 +1,8 @@
-//! Short lists in order. The toolbox's come here: with the standard library's sorts each kind of list would be kilobytes of
-//! the program, for speed that only long lists have.
+//! Puts short lists in order. All lists of the toolbox come here: the standard library's sorts would be kilobytes of the
+//! program for each type of list, for a speed that shows in long lists only.
 
-/// What is equal stays as it was. Quick for what is in order already, as the numbers of processes are.
+/// Sorts a list; equal elements stay in their order. It is quick where the list is nearly in order already, as the numbers of
+/// processes are.
 pub(super) fn sort<T>(list: &mut [T], is_after: impl Fn(&T, &T) -> bool) {
     for end in 1..list.len() {
         let mut at = end;

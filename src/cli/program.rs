@@ -1,4 +1,4 @@
-//! Where the program lies and what it is called; the settings file, `conf` and messages go by it.
+//! Where the program lies and what it is called. The settings file, `conf`, `check` and messages go by it.
 
 pub(super) use crate::executable::executable;
 use std::env;
@@ -14,13 +14,30 @@ use std::path::{self, Path, PathBuf};
 /// file begin with `.ht`, which Apache refuses to show, or keep it outside of the site.
 ///
 /// A link to the executable is followed. The current folder, if the system does not tell (no `/proc`).
+///
+/// ```
+/// let templates = fcgi::home().join("templates"); // wherever the web server has us start
+/// # assert!(templates.is_absolute());
+/// ```
 pub fn home() -> &'static Path {
     executable()
         .and_then(Path::parent)
         .unwrap_or(Path::new("."))
 }
 
-/// What the program is called in messages, and its settings file after.
+/// The settings file that [`main`](super::main) reads, whether there is one or not: `.ht.NAME` beside the executable.
+/// For messages that tell where a line belongs.
+///
+/// ```
+/// let file = fcgi::cli::settings_file();
+/// eprintln!("there is no data folder yet; name one by a line in {}: data /FOLDER", file.display());
+/// # assert!(file.is_absolute());
+/// ```
+pub fn settings_file() -> PathBuf {
+    home().join(format!(".ht.{}", name()))
+}
+
+/// The program's name in messages. The settings file has its name from it.
 pub(super) fn name() -> String {
     let name = executable().and_then(Path::file_name);
     name.unwrap_or(OsStr::new("app"))
@@ -30,8 +47,8 @@ pub(super) fn name() -> String {
 
 /// The executable's absolute path for a configuration: as it was typed, if that names the same file.
 ///
-/// The link `/srv/www/app.fcgi` is what a web server has to be told, and not what it points at, which the next upgrade
-/// may move. A name without a slash was found in PATH and says nothing.
+/// If a link was typed, say `/srv/www/app.fcgi`, the web server has to be told the link, and not the file that it points at,
+/// which the next upgrade may move. A name without a slash was found by PATH, and does not say where the program is.
 pub(super) fn as_typed() -> Option<PathBuf> {
     let executable = executable()?;
     let typed = env::args_os().next().map(PathBuf::from);
@@ -42,6 +59,7 @@ pub(super) fn as_typed() -> Option<PathBuf> {
     Some(typed.unwrap_or_else(|| executable.to_owned()))
 }
 
+/// Whether both paths lead to one file.
 fn are_same(one: &Path, other: &Path) -> bool {
     let identity = |path| fs::metadata(path).map(|found| (found.dev(), found.ino()));
     matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
@@ -55,6 +73,8 @@ mod tests {
     fn the_test_program_knows_where_it_lies() {
         let executable = executable().unwrap();
         assert_eq!(home().join(name()), executable);
+        let settings = settings_file().into_os_string().into_string().unwrap();
+        assert_eq!(settings.replace("/.ht.", "/"), executable.to_str().unwrap());
         assert!(home().is_absolute());
     }
 

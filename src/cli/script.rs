@@ -1,19 +1,19 @@
-//! The script that php-fpm is to run, and the parameters that say so. Called by the commands that ask an application.
+//! The script that php-fpm is to run, and the parameters by which it is told. Called by `asked`, `serve` and `check`.
 
 use super::words::{Words, words};
 use std::path;
 
-/// The script that php-fpm is to run: it has no other way to know.
+/// The script that php-fpm is to run: it runs the file that the parameters of a request name.
 #[derive(Clone, Debug)]
 pub(super) enum Script {
-    /// This one, by its whole path.
+    /// This script for all requests, by its whole path.
     File(String),
-    /// That of the request's path below this folder.
+    /// For each request the script of that path below this folder.
     #[cfg(feature = "dev")]
     Below(String),
 }
 
-/// Parameters that take the place of those of the same name. One without a value is not sent.
+/// Parameters that replace those of the same name. One without a value is not sent.
 type Named = [(&'static str, String); 5];
 
 impl Script {
@@ -42,7 +42,7 @@ impl Script {
         Ok(Script::Below(folder.trim_end_matches('/').to_owned()))
     }
 
-    /// Sets the parameters by which php-fpm finds it. So far PATH_INFO is the whole decoded path.
+    /// Sets the parameters by which php-fpm finds the script. Before, PATH_INFO has to be the whole decoded path.
     pub(super) fn name_in<N>(&self, params: &mut Vec<(N, Vec<u8>)>)
     where
         N: AsRef<[u8]> + From<&'static str>,
@@ -72,8 +72,8 @@ impl Script {
     }
 }
 
-/// As nginx's `fastcgi_split_path_info ^(.+\.php)(/.*)$` has it; a path that does not name the script goes to it as by
-/// `try_files $uri /index.php`.
+/// The parameters for a script that gets all requests. A path that names the script is split behind the name, as nginx does
+/// with `fastcgi_split_path_info ^(.+\.php)(/.*)$`; any other path goes to the script as with `try_files $uri /index.php`.
 fn named_of_file(file: &str, path: &str) -> Named {
     let name = file.rfind('/').map_or(file, |slash| &file[slash..]);
     let end = path.find(name).map(|at| at + name.len());
@@ -95,14 +95,14 @@ fn named(root: &str, script: &str, file: String, path_info: &str) -> Named {
         ("DOCUMENT_ROOT", root.to_owned()),
         ("SCRIPT_NAME", script.to_owned()),
         ("SCRIPT_FILENAME", file),
-        // php-cgi refuses to run without it (cgi.force_redirect); nginx's fastcgi_params have it as well.
+        // Without it php-cgi refuses to run (cgi.force_redirect). nginx's fastcgi_params have it, too.
         ("REDIRECT_STATUS", "200".to_owned()),
         ("PATH_INFO", path_info.to_owned()),
     ]
 }
 
-/// Script and PATH_INFO: `/a.php/b` is the script `/a.php`, whether it is there or not; any other path goes to its folder's
-/// index.php if that is there, else to that of the root.
+/// The script and the PATH_INFO for a path. `/a.php/b` names the script `/a.php`, whether there is one or not. Any other path
+/// goes to index.php: that of the path's own folder if there is one, else that of the root.
 #[cfg(feature = "dev")]
 fn below(path: &str, is_file: impl Fn(&str) -> bool) -> (String, &str) {
     let ends = path

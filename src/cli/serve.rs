@@ -1,16 +1,16 @@
 //! `serve`: http on this machine in front of any FastCGI application that listens somewhere, without a web server. Called by
 //! `cli::main`.
 //!
-//! The http server is that of `--http`; here is what it asks. An application that is started anew is there again for the next
-//! request, since each has a connection of its own.
+//! The http server is that of `--http`, in `http`; here is the application behind it. Each request has a connection of its own:
+//! if the application is started anew, the next request reaches it.
 
 use super::asked::{self, remedy};
-use super::flags;
+use super::command_flags::{self, CommandFlag, Tables, many, text};
+use super::flags::value;
 use super::http::{Backend, Front, MAX_CONNECTIONS, Param};
-use super::own::{self, Own, Tables, many, text};
 use super::script::Script;
 use super::words::Words;
-use super::{exit_code, lines, print};
+use super::{exit_code, log_lines, print};
 use crate::client::Client;
 use crate::net::{Address, Prefix};
 use crate::process;
@@ -22,9 +22,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 /// All flags of its own.
-pub(super) const FLAGS: Tables = &[OWN];
+pub(super) const FLAGS: Tables = &[TABLE];
 
-const OWN: &[Own] = &[
+const TABLE: &[CommandFlag] = &[
     text(
         "",
         "connect",
@@ -48,27 +48,27 @@ const OWN: &[Own] = &[
     text("", "timeout", "SECONDS", "the longest silence [60]"),
 ];
 
-/// What runs when it is asked to stop has so long: a stream of events never ends, and a person waits at the terminal.
+/// So long requests may go on when it is asked to stop. A stream of events would never end, and a person waits at the terminal.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// If even that is not heeded.
+/// After this the process ends, even if it has not stopped.
 const LAST: Duration = Duration::from_secs(10);
 
 /// Where requests come from, and where they go.
 #[derive(Debug)]
 pub(super) struct Wish {
-    /// `None`: the usual place.
+    /// Where browsers come; `None`: the usual address.
     http: Option<SocketAddr>,
     allow: Vec<Prefix>,
     timeout: Duration,
     application: Application,
 }
 
-/// Whoever listens there.
+/// The application that is asked.
 #[derive(Debug)]
 struct Application {
     address: Address,
-    /// `None`: it is an application that has all paths.
+    /// For php-fpm, the script that it is to run; other applications need none.
     script: Option<Script>,
 }
 
@@ -78,7 +78,7 @@ impl Wish {
     /// # Errors
     /// One sentence.
     pub(super) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Option<Wish>, String> {
-        match own::parse("serve", FLAGS, arguments)? {
+        match command_flags::parse("serve", FLAGS, arguments)? {
             Some(matches) => Wish::of(&matches).map(Some),
             None => Ok(None),
         }
@@ -92,9 +92,9 @@ impl Wish {
         }
         let allow = matches.opt_strs("allow");
         let allow: Result<Vec<Prefix>, String> =
-            allow.iter().map(|text| flags::prefix(text)).collect();
+            allow.iter().map(|text| value::prefix(text)).collect();
         let allow = allow.map_err(|reason| format!("--allow: {reason}"))?;
-        let http = own::value(matches, "http", flags::http)?;
+        let http = command_flags::value(matches, "http", value::http)?;
         let is_open = http.is_some_and(|http| Address::Tcp(http).is_public());
         if !allow.is_empty() && !is_open {
             return Err("--allow names other machines, and none can reach this one's loopback; write --http 0.0.0.0:8000 too".into());
@@ -113,6 +113,7 @@ impl Wish {
     }
 }
 
+/// What --script-filename and --root say.
 fn script(matches: &Matches) -> Result<Option<Script>, Words> {
     match (matches.opt_str("script-filename"), matches.opt_str("root")) {
         (Some(_), Some(_)) => Err(
@@ -140,13 +141,13 @@ pub(super) fn help(name: &str) -> String {
          browser sees 502 if the application is not there, does not speak FastCGI or\n\
          breaks off, and 504 if it is silent. It may be started anew at any time.\n\
          Exit status: 0 after Ctrl-C, 1 when serving failed, 2 misused.\n",
-        own::lines(OWN)
+        command_flags::lines(TABLE)
     )
 }
 
 /// Serves until a signal stops it.
 pub(super) fn run(wish: Wish) -> ExitCode {
-    lines::start(None);
+    log_lines::start(None);
     let front = match wish.http {
         Some(address) => Front::bind(address, &wish.allow),
         None => Front::bind_usual(),
@@ -158,10 +159,10 @@ fn serve(mut front: Front, wish: Wish) -> io::Result<()> {
     front.limits().application = wish.timeout;
     front.limits().stop = Some(GRACE);
     process::own(LAST, false)?;
-    let stop = process::stops_front()?;
+    let stop = process::signal_pipe()?;
     print(&format!("http://{}/\n", front.local_addr()));
     front.run(wish.application, stop)?;
-    process::is_done();
+    process::call_off_deadline();
     Ok(())
 }
 
@@ -189,7 +190,7 @@ mod tests {
         for line in help.lines() {
             assert!(line.chars().count() <= 80, "{line}");
         }
-        for flag in OWN {
+        for flag in TABLE {
             assert!(help.contains(&format!("--{} ", flag.name)), "{}", flag.name);
         }
     }

@@ -1,37 +1,39 @@
-//! The settings file `.ht.NAME` beside the executable: flags for where nobody can pass any.
+//! The settings file `.ht.NAME` beside the executable: it has flags, for where nobody can pass any. Called by `cli::main`, the
+//! gate and `check`; `flags::file` reads its text.
 //!
-//! Under a plain `.htaccess` a program gets no arguments and no environment, and its owner may only put files beside
-//! it. Apache serves no file whose name begins with `.ht`.
+//! Under a plain `.htaccess` a program gets no arguments and no environment, and its owner may only put files beside it.
+//! Apache serves no file whose name begins with `.ht`.
 
-use super::{flags, program};
+use super::flags::file::parse_file;
+use super::flags::options::Options;
+use super::program;
 use crate::net::sys;
-use flags::Options;
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// More than anybody writes by hand.
+/// In bytes: a larger file is refused. Nobody writes one by hand.
 const LARGEST: u64 = 64 << 10;
 
-/// Where the settings are, whether there are any or not.
+/// The place of a settings file, whether there is a file or not.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     path: PathBuf,
-    /// Whose file we believe, besides root's: the executable's owner and ours.
+    /// Whose file is believed, besides root's: that of the executable's owner, and that of this process's user.
     owners: [Option<u32>; 2],
 }
 
 /// Why the settings cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wrong {
-    /// With the path, and the number of the line if it is a line.
+    /// With the file's path, and with the number of the line if one is wrong.
     pub(super) sentence: String,
     version: Version,
 }
 
 impl Wrong {
-    /// That the access log cannot be opened is found out when all settings are known.
+    /// The access log cannot be opened, which is found out only when all settings are known.
     pub(super) fn access_log(error: &io::Error) -> Wrong {
         Wrong {
             sentence: error.to_string(),
@@ -40,17 +42,17 @@ impl Wrong {
     }
 }
 
-/// Differs whenever the file was touched: device, inode, size, and the time of the last change of anything, which a
-/// `chmod` is too.
+/// Which version of the file it was: device, inode, size, and the time of the last change, which includes one by `chmod`.
+/// It differs whenever the file was touched.
 type Version = Option<(u64, u64, u64, i64, i64)>;
 
 impl Settings {
-    /// The program's own. `None` if nobody knows where it lies: then it has none.
+    /// The settings file of this program. `None` if nobody knows where the program lies: then it has no settings.
     pub(super) fn of_program() -> Option<Settings> {
         Settings::beside(program::executable()?)
     }
 
-    /// Another program's.
+    /// The settings file of the program at that path.
     pub(super) fn beside(executable: &Path) -> Option<Settings> {
         let mut name = std::ffi::OsString::from(".ht.");
         name.push(executable.file_name()?);
@@ -66,7 +68,7 @@ impl Settings {
         &self.path
     }
 
-    /// Reads them anew. No file is no wish.
+    /// Reads the file, as it is now. Without a file nothing is asked for.
     ///
     /// # Errors
     /// What is wrong, which somebody may put right at any moment.
@@ -80,6 +82,7 @@ impl Settings {
             .map_err(|sentence| Wrong { sentence, version })
     }
 
+    /// The file's content, and its version; `None` if there is no file.
     fn text(&self, version: &mut Version) -> Result<Option<Vec<u8>>, String> {
         let path = self.path.display();
         let unreadable = |error: io::Error| {
@@ -113,8 +116,8 @@ impl Settings {
         Ok(Some(text))
     }
 
-    /// Whoever can write the settings decides what the program does. A group may: on hosts whose umask is 002 every
-    /// file is made so.
+    /// Refuses a file that a stranger can write: he would decide what the program does. Its group may be able to: on hosts whose
+    /// umask is 002 every file is made so.
     fn check(&self, found: &Metadata) -> Result<(), String> {
         let path = self.path.display();
         if found.permissions().mode() & 0o002 != 0 {
@@ -137,7 +140,7 @@ impl Settings {
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         let home = self.path.parent().unwrap_or(Path::new("/"));
         let parsed = match std::str::from_utf8(text) {
-            Ok(text) => flags::parse_file(text, home),
+            Ok(text) => parse_file(text, home),
             Err(error) => {
                 let before = &text[..error.valid_up_to()];
                 let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;

@@ -1,17 +1,17 @@
-//! What an application writes to stderr, line by line for a person. Called by `get` and by the http server. Pure.
+//! What an application writes to FastCGI's stderr stream, line by line for a person. Called by `get` and by `http`. Pure.
 
-/// Of a line; then it is told in pieces.
+/// In bytes: a longer line is told in pieces.
 const LONGEST_LINE: usize = 8 << 10;
 
-/// The stderr stream of one request. A record may end in the middle of a line: libfcgi's do.
+/// The stderr stream of one request. A record may end within a line, as libfcgi's do.
 #[derive(Debug, Default)]
 pub(super) struct Stderr {
-    /// The line that has not ended. At most `LONGEST_LINE`.
+    /// What has come of a line that has not ended yet; at most `LONGEST_LINE`.
     line: Vec<u8>,
 }
 
 impl Stderr {
-    /// The next piece; `tell` gets the lines that end in it.
+    /// Takes the next piece; `tell` gets the lines that end in it.
     pub(super) fn take(&mut self, bytes: &[u8], mut tell: impl FnMut(&str)) {
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
             for part in piece.chunks(LONGEST_LINE) {
@@ -26,7 +26,7 @@ impl Stderr {
         }
     }
 
-    /// Nothing more comes: `tell` gets what has not ended.
+    /// Nothing more comes: `tell` gets the line that has not ended.
     pub(super) fn end(&mut self, mut tell: impl FnMut(&str)) {
         let line = std::mem::take(&mut self.line);
         let line = line.trim_ascii_end();
@@ -36,7 +36,7 @@ impl Stderr {
     }
 }
 
-/// Without what a terminal would take for an order.
+/// The text, with all that a terminal would take for a command escaped.
 pub(super) fn printable(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
     let escape = |c: char| match c.is_control() && c != '\t' {

@@ -1,5 +1,5 @@
-//! Trying an application out: over http on loopback, without a web server; and what a person at a terminal is told who
-//! has started it by its name alone.
+//! Trying an application out without a web server: serving http, and what a person is told who has started the program at a
+//! terminal by its name alone. Called by `cli::main`.
 
 use super::program;
 use crate::server::Server;
@@ -37,31 +37,31 @@ pub(super) fn at_terminal(server: Server) -> ExitCode {
     }))
 }
 
-/// Where the application is to be looked at.
+/// The address for a browser.
 #[cfg(feature = "dev")]
 fn url(server: &Server, front: &Front) -> String {
     let mount = server.setup.mount.as_deref().unwrap_or("");
     format!("http://{}{mount}/", front.local_addr())
 }
 
-/// The http server is stopped before the pool: what it has begun still needs the workers.
+/// Serves until a signal stops it. The http server stops before the pool: the requests that it has begun need the workers.
 #[cfg(feature = "dev")]
 fn run(mut server: Server, front: Front) -> io::Result<()> {
-    // It is no web server that sends files.
+    // This http server sends no files for the application.
     server.setup.sendfile = None;
     server.own_process()?;
-    let stop = process::stops_front()?;
+    let stop = process::signal_pipe()?;
     let handle = server.start_on(Vec::new())?;
     let pool = Arc::clone(&handle.pool);
-    process::stops(&pool);
+    process::stop_on_signal(&pool);
     front.run(move || handle.connect(), stop)?;
     pool.accept().ask_to_stop();
     pool.join();
-    process::is_done();
+    process::call_off_deadline();
     Ok(())
 }
 
-/// Never asked for: without the feature the flag is refused.
+/// Is never called: without the feature dev the flag --http is refused.
 #[cfg(not(feature = "dev"))]
 pub(super) fn serve(_: Server, address: SocketAddr) -> ExitCode {
     let why = "the program is built without the feature dev";
@@ -75,7 +75,7 @@ pub(super) fn at_terminal(_: Server) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// With what stands below it, ten lines.
+/// What the program is, and what can be done with it.
 fn explanation(name: &str) -> String {
     let mut text = format!(
         "{name} is a FastCGI application: a web server starts it and passes requests to it.\n"

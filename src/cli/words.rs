@@ -1,13 +1,14 @@
-//! What the toolbox's commands say. A command tells what it has found and then its process ends, so that nothing of it is ever
-//! freed, and words are copied like numbers. As Strings, which each way out of each function has to drop, `conf` was twice
-//! as large and `check` half as large again (opt-level z).
+//! The texts that the toolbox's commands make. A command tells what it has found and then its process ends: so texts are never
+//! freed, and can be copied like numbers. With Strings, which each way out of each function has to drop, `conf` was twice as
+//! large and `check` half as large again (opt-level z).
 
 use std::fmt::Arguments;
 
 /// A sentence, or a part of one.
 pub(super) type Words = &'static str;
 
-/// As `format!`, for what is kept to the end of the process. Not for what a long log or a busy visitor repeats.
+/// As `format!`, for a text that is kept until the process ends. It is not for a text that is made again and again, by each
+/// line of a log or each request.
 macro_rules! words {
     ($($words:tt)*) => {
         $crate::cli::words::kept(format_args!($($words)*))
@@ -15,11 +16,12 @@ macro_rules! words {
 }
 pub(super) use words;
 
+/// What `words!` makes of its arguments.
 pub(super) fn kept(words: Arguments<'_>) -> Words {
     String::leak(words.to_string())
 }
 
-/// All of them, with that between each two.
+/// All these texts as one, with `between` between each two.
 pub(super) fn joined(all: &mut dyn Iterator<Item = Words>, between: &str) -> Words {
     let mut text = String::new();
     for words in all {

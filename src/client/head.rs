@@ -3,9 +3,15 @@
 use std::io;
 
 /// The most bytes of a response's head: twice what the most patient web server that was tried takes.
+///
+/// ```
+/// assert_eq!(fcgi::client::MAX_HEAD, 64 << 10);
+/// ```
 pub const MAX_HEAD: usize = 64 << 10;
 
 /// The status and the fields of a response.
+///
+/// A [`HeadReader`] reads it, and has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     status: u16,
@@ -16,16 +22,41 @@ pub struct Head {
 
 impl Head {
     /// What `Status:` says; without it 302 if there is a `Location`, else 200.
+    ///
+    /// ```
+    /// # use fcgi::client::HeadReader;
+    /// # let mut reader = HeadReader::default();
+    /// # let bytes = b"Status: 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nNo";
+    /// let (head, used) = reader.read(bytes).unwrap().unwrap();
+    /// assert_eq!(head.status(), 404); // Status: 404 Not Found
+    /// ```
     pub fn status(&self) -> u16 {
         self.status
     }
 
     /// The words behind the status's number, empty if there are none.
+    ///
+    /// ```
+    /// # use fcgi::client::HeadReader;
+    /// # let mut reader = HeadReader::default();
+    /// # let bytes = b"Status: 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nNo";
+    /// let (head, used) = reader.read(bytes).unwrap().unwrap();
+    /// assert_eq!(head.reason(), b"Not Found"); // Status: 404 Not Found
+    /// ```
     pub fn reason(&self) -> &[u8] {
         &self.reason
     }
 
     /// The fields in order, without `Status`.
+    ///
+    /// ```
+    /// # use fcgi::client::HeadReader;
+    /// # let mut reader = HeadReader::default();
+    /// # let bytes = b"Status: 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nNo";
+    /// let (head, used) = reader.read(bytes).unwrap().unwrap();
+    /// let names: Vec<&str> = head.fields().map(|(name, _)| name).collect();
+    /// assert_eq!(names, ["Content-Type", "Content-Length"]);
+    /// ```
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.fields
             .iter()
@@ -33,11 +64,27 @@ impl Head {
     }
 
     /// How many bytes of body it announces, if it says so.
+    ///
+    /// ```
+    /// # use fcgi::client::HeadReader;
+    /// # let mut reader = HeadReader::default();
+    /// # let bytes = b"Status: 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nNo";
+    /// let (head, used) = reader.read(bytes).unwrap().unwrap();
+    /// assert_eq!(head.content_length(), Some(2));
+    /// ```
     pub fn content_length(&self) -> Option<u64> {
         self.content_length
     }
 
     /// The first field of this name, upper or lower case.
+    ///
+    /// ```
+    /// # use fcgi::client::HeadReader;
+    /// # let mut reader = HeadReader::default();
+    /// # let bytes = b"Status: 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nNo";
+    /// let (head, used) = reader.read(bytes).unwrap().unwrap();
+    /// assert_eq!(head.field("content-type"), Some(&b"text/plain"[..]));
+    /// ```
     pub fn field(&self, name: &str) -> Option<&[u8]> {
         self.fields()
             .find(|(candidate, _)| candidate.eq_ignore_ascii_case(name))
@@ -46,6 +93,16 @@ impl Head {
 }
 
 /// Finds the end of a response's head in STDOUT, in whatever pieces it comes.
+///
+/// ```
+/// use fcgi::client::HeadReader;
+///
+/// let mut reader = HeadReader::default();
+/// assert!(reader.read(b"Status: 404 Not Found\r\nContent-Ty").unwrap().is_none());
+/// let (head, used) = reader.read(b"pe: text/plain\r\n\r\nNo").unwrap().unwrap();
+/// assert_eq!((head.status(), head.reason(), used), (404, &b"Not Found"[..], 18));
+/// assert_eq!(head.field("content-type"), Some(&b"text/plain"[..]));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct HeadReader {
     /// The head so far: `bytes.len() <= MAX_HEAD`.
@@ -57,6 +114,14 @@ pub struct HeadReader {
 impl HeadReader {
     /// Takes the next piece of STDOUT. `None` if more is needed; else the head, and how many bytes of the piece
     /// belonged to it: the body comes after them.
+    ///
+    /// ```
+    /// # use fcgi::client::HeadReader;
+    /// # let mut reader = HeadReader::default();
+    /// # let bytes = b"Status: 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nNo";
+    /// let (head, used) = reader.read(bytes).unwrap().unwrap();
+    /// assert_eq!((&bytes[used..], head.status()), (&b"No"[..], 404)); // the body comes after it
+    /// ```
     ///
     /// # Errors
     /// `InvalidData` if it is longer than [`MAX_HEAD`], or not a head: web servers answer with an error page then.
@@ -86,7 +151,7 @@ impl HeadReader {
     }
 }
 
-/// `lines`: whole ones.
+/// Reads a head. `lines` are whole, each with its line end.
 fn parse(lines: &[u8]) -> io::Result<Head> {
     let mut head = Head {
         status: 0,
@@ -120,7 +185,8 @@ fn parse(lines: &[u8]) -> io::Result<Head> {
     Ok(head)
 }
 
-/// Said twice it has to be the same: browser and web server could take each one of them.
+/// The length that the head announces. Where it is announced twice, both have to be the same: the web server could go by the
+/// one and the browser by the other.
 fn content_length(head: &Head) -> io::Result<Option<u64>> {
     let mut length = None;
     for (name, value) in head.fields() {
@@ -168,13 +234,14 @@ fn field(line: &[u8]) -> io::Result<(&str, &[u8])> {
             "has a control character in the value of {name}"
         )));
     }
-    Ok((name, trim(value)))
+    Ok((name, value.trim_ascii()))
 }
 
-/// A 1xx is no answer: as a final status it broke the response behind every web server that was tried.
+/// The number and the words of a status. A 1xx is refused: as a final status it broke the response behind every web server
+/// that was tried.
 fn status(value: &[u8]) -> io::Result<(u16, Vec<u8>)> {
     let (number, reason) = match value.iter().position(|&byte| byte == b' ') {
-        Some(space) => (&value[..space], trim(&value[space..])),
+        Some(space) => (&value[..space], value[space..].trim_ascii()),
         None => (value, &b""[..]),
     };
     match *number {
@@ -194,17 +261,7 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-fn trim(mut value: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] = value {
-        value = rest;
-    }
-    while let [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    value
-}
-
-/// The front of something wrong, fit for a log.
+/// The beginning of what is wrong, escaped for a log.
 fn shown(bytes: &[u8]) -> String {
     format!("\"{}\"", bytes[..bytes.len().min(60)].escape_ascii())
 }

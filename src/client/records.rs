@@ -4,7 +4,7 @@
 use crate::protocol::{EndRequest, HEADER_LEN, RecordHeader, RecordReader, RecordType, Step};
 use std::ops::Range;
 
-/// Where an answer stands.
+/// Where in the stream of an application's records the reading stands.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
     reader: RecordReader,
@@ -12,12 +12,12 @@ pub(crate) struct Records {
     /// END_REQUEST's content; `fixed_len` bytes of it have come.
     fixed: [u8; EndRequest::LEN],
     fixed_len: usize,
-    /// Of management records, since the last answer. At most `MAX_UNASKED`.
+    /// How many bytes of management records have come since the last answer. At most `MAX_UNASKED`.
     unasked: usize,
 }
 
-/// The most bytes of management records with an answer, of which none is part: an application that sends nothing else
-/// would never be silent, and never answer.
+/// The most bytes of management records that may come with an answer. They are no part of it: an application that sends
+/// nothing else would never answer, and never be silent for as long as the time limit.
 const MAX_UNASKED: usize = 1 << 20;
 
 /// What the content of the current record is for.
@@ -30,7 +30,7 @@ enum Purpose {
     End,
 }
 
-/// A part of an answer; the ranges are of the bytes that were looked at.
+/// A part of an answer; a range says which of the bytes that were looked at it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     Stdout(Range<usize>),
@@ -92,7 +92,7 @@ impl Records {
         }
     }
 
-    /// END_REQUEST, once its content is whole.
+    /// Takes some of END_REQUEST's content. What it says, once the record is whole.
     fn gather(&mut self, content: &[u8]) -> Option<EndRequest> {
         let taken = content.len().min(EndRequest::LEN - self.fixed_len);
         self.fixed[self.fixed_len..][..taken].copy_from_slice(&content[..taken]);
@@ -106,7 +106,8 @@ impl Records {
     }
 }
 
-/// The rule book. Empty STDOUT and STDERR records end their streams, which END_REQUEST says too: nobody needs them.
+/// What a record is for: the rule book. The empty STDOUT and STDERR records that end those streams need no rule, since
+/// END_REQUEST says that they have ended.
 fn purpose(request_id: u16, header: RecordHeader) -> Result<Purpose, String> {
     use RecordType::*;
     match header.record_type {

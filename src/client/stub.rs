@@ -1,7 +1,7 @@
-//! An application of raw records, in a thread, for the tests of those who play the web server's part.
+//! An application of raw records, in a thread: for the tests of `client`, and of whatever else asks applications.
 
 use crate::protocol::{
-    EndRequest, Event, MAX_CONTENT, Pairs, ProtocolStatus, RecordHeader, RecordType, Sequence,
+    EndRequest, Event, MAX_CONTENT, Pairs, ProtocolStatus, RecordType, Sequence, append_record,
 };
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -61,7 +61,7 @@ impl Stub {
         let head = (&mut pairs)
             .map(|(name, value)| (name.to_vec(), value.to_vec()))
             .collect();
-        assert!(pairs.is_whole());
+        assert!(pairs.rest().is_empty());
         head
     }
 
@@ -97,7 +97,7 @@ impl Stub {
         self.stream.shutdown(Shutdown::Read).unwrap();
     }
 
-    /// So many bytes that were not looked at yet.
+    /// Waits for `n` bytes that were not looked at yet, and gives them.
     pub(crate) fn wait_for(&mut self, n: usize) -> Vec<u8> {
         let mut bytes = self.input[self.at..self.filled].to_vec();
         let have = bytes.len();
@@ -118,10 +118,8 @@ impl Stub {
     fn send(&mut self, record_type: RecordType, content: &[u8]) {
         for piece in content.chunks(MAX_CONTENT) {
             let id = self.sequence.request_id();
-            let header = RecordHeader::new(record_type, id, piece.len() as u16);
-            let mut record = header.encode().to_vec();
-            record.extend_from_slice(piece);
-            record.resize(record.len() + usize::from(header.padding), 0);
+            let mut record = Vec::new();
+            append_record(record_type, id, piece, &mut record);
             self.raw(&record);
         }
     }

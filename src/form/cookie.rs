@@ -2,7 +2,7 @@
 //! the one, `Request::cookies` reads the others.
 
 use crate::cgi::{below, is_token};
-// A length of time, which needs no clock.
+// A length of time needs no clock, which `std::time` has.
 use core::time::Duration;
 use std::fmt::Write;
 
@@ -43,6 +43,11 @@ pub struct Cookie {
 }
 
 /// Whether a browser sends a cookie along when another site leads to this one: RFC 6265bis, section 5.6.7.
+///
+/// ```
+/// # use fcgi::{Cookie, SameSite};
+/// Cookie::new("session", "4f2a").same_site(SameSite::Strict);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SameSite {
     /// Never.
@@ -56,6 +61,15 @@ pub enum SameSite {
 
 impl Cookie {
     /// A cookie of this name and value.
+    ///
+    /// ```
+    /// # use fcgi::{Cookie, SameSite, testing::request};
+    /// # use std::time::Duration;
+    /// # let answer = request("GET", "/").call(|_, res| {
+    /// let cookie = Cookie::new("theme", "dark");
+    /// # res.set_cookie(cookie).send("") });
+    /// # assert_eq!(answer.header("Set-Cookie"), Some("theme=dark; Path=/; HttpOnly; SameSite=Lax"));
+    /// ```
     pub fn new(name: impl Into<String>, value: impl Into<String>) -> Cookie {
         Cookie {
             name: name.into(),
@@ -70,41 +84,101 @@ impl Cookie {
     }
 
     /// Makes the browser forget the cookie of this name: it needs the path and domain that the cookie was set with.
+    ///
+    /// ```
+    /// # use fcgi::{Cookie, testing::request};
+    /// let answer = request("GET", "/").call(|_, res| res.set_cookie(Cookie::removal("session")).redirect("/"));
+    /// assert!(answer.header("Set-Cookie").unwrap().contains("Max-Age=0"));
+    /// ```
     pub fn removal(name: impl Into<String>) -> Cookie {
         Cookie::new(name, "").max_age(Duration::ZERO)
     }
 
     /// The path that it is sent back to, with all below. Default: what the application is reached under.
+    ///
+    /// ```
+    /// # use fcgi::{Cookie, SameSite, testing::request};
+    /// # use std::time::Duration;
+    /// # let answer = request("GET", "/").call(|_, res| {
+    /// let cookie = Cookie::new("theme", "dark").path("/admin");
+    /// # res.set_cookie(cookie).send("") });
+    /// # assert_eq!(answer.header("Set-Cookie"), Some("theme=dark; Path=/admin; HttpOnly; SameSite=Lax"));
+    /// ```
     pub fn path(mut self, path: impl Into<String>) -> Cookie {
         self.path = Some(path.into());
         self
     }
 
     /// The domain that it is sent back to, with all below. Default: this host alone.
+    ///
+    /// ```
+    /// # use fcgi::{Cookie, SameSite, testing::request};
+    /// # use std::time::Duration;
+    /// # let answer = request("GET", "/").call(|_, res| {
+    /// let cookie = Cookie::new("theme", "dark").domain("example.org");
+    /// # res.set_cookie(cookie).send("") });
+    /// # assert_eq!(answer.header("Set-Cookie"), Some("theme=dark; Path=/; Domain=example.org; HttpOnly; SameSite=Lax"));
+    /// ```
     pub fn domain(mut self, domain: impl Into<String>) -> Cookie {
         self.domain = Some(domain.into());
         self
     }
 
     /// How long it is kept, in whole seconds, rounded up; zero removes it. Default: until the browser is closed.
+    ///
+    /// ```
+    /// # use fcgi::{Cookie, SameSite, testing::request};
+    /// # use std::time::Duration;
+    /// # let answer = request("GET", "/").call(|_, res| {
+    /// let cookie = Cookie::new("theme", "dark").max_age(Duration::from_secs(7 * 86_400));
+    /// # res.set_cookie(cookie).send("") });
+    /// # assert_eq!(answer.header("Set-Cookie"), Some("theme=dark; Path=/; Max-Age=604800; HttpOnly; SameSite=Lax"));
+    /// ```
     pub fn max_age(mut self, age: Duration) -> Cookie {
         self.max_age = Some(age);
         self
     }
 
     /// Whether it is sent back by https only. Default no: plain http still works then.
+    ///
+    /// ```
+    /// # use fcgi::{Cookie, SameSite, testing::request};
+    /// # use std::time::Duration;
+    /// # let answer = request("GET", "/").call(|_, res| {
+    /// let cookie = Cookie::new("session", "4f2a").secure(true);
+    /// # res.set_cookie(cookie).send("") });
+    /// # assert_eq!(answer.header("Set-Cookie"), Some("session=4f2a; Path=/; Secure; HttpOnly; SameSite=Lax"));
+    /// ```
     pub fn secure(mut self, secure: bool) -> Cookie {
         self.secure = secure;
         self
     }
 
     /// Whether it is hidden from scripts. Default yes.
+    ///
+    /// ```
+    /// # use fcgi::{Cookie, SameSite, testing::request};
+    /// # use std::time::Duration;
+    /// # let answer = request("GET", "/").call(|_, res| {
+    /// let cookie = Cookie::new("theme", "dark").http_only(false);
+    /// # res.set_cookie(cookie).send("") });
+    /// # assert_eq!(answer.header("Set-Cookie"), Some("theme=dark; Path=/; SameSite=Lax"));
+    /// ```
     pub fn http_only(mut self, http_only: bool) -> Cookie {
         self.http_only = http_only;
         self
     }
 
     /// Whether it is sent along when another site leads here. Default [`SameSite::Lax`].
+    ///
+    /// ```
+    /// # use fcgi::{Cookie, SameSite, testing::request};
+    /// # use std::time::Duration;
+    /// # let answer = request("GET", "/").call(|_, res| {
+    /// let cookie = Cookie::new("session", "4f2a").same_site(SameSite::Strict);
+    /// # res.set_cookie(cookie).send("") });
+    /// # assert_eq!(answer.header("Set-Cookie"), Some("session=4f2a; Path=/; HttpOnly; SameSite=Strict"));
+    /// ```
     pub fn same_site(mut self, same_site: SameSite) -> Cookie {
         self.same_site = same_site;
         self
@@ -138,7 +212,7 @@ impl Cookie {
                 .saturating_add(u64::from(age.subsec_nanos() > 0));
             add("Max-Age=", &seconds.to_string());
             if seconds == 0 {
-                // For browsers before 2012, and for whoever looks at it.
+                // For browsers of before 2012, and for who reads the header.
                 add("Expires=", "Thu, 01 Jan 1970 00:00:00 GMT");
             }
         }
@@ -186,7 +260,7 @@ impl Cookie {
     }
 }
 
-/// The mount as browsers compare it with a URL's path. One that has a semicolon cannot be told them.
+/// The mount as browsers compare it with a URL's path. `/` for one with a semicolon, at which a browser would end the path.
 fn default_path(mount: &str) -> String {
     let path = below(mount, "");
     match path.trim_end_matches('/') {
@@ -224,7 +298,7 @@ pub(crate) fn cookie_pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
 
 const BLANKS: [char; 2] = [' ', '\t'];
 
-/// The first piece, and what is behind its separator.
+/// The first piece, and what is behind its separator; `None` at the end.
 fn cut(header: &str) -> (&str, Option<&str>) {
     let separators = header.match_indices([';', ',']);
     let mut ends = separators

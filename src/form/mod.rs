@@ -1,28 +1,37 @@
-//! What browsers send, and send back that pages gave them: thin faces over well-kept parsing. Pure, like `cgi`: over any
-//! `BufRead`, and what it saves goes by `spool`.
+//! What browsers send: forms, whole in memory (`whole`) or part by part (`multipart`), and cookies. Called by `request` and
+//! `response`. Pure, as `cgi` is: a body is any `BufRead`, and only `spool` writes files.
 
 mod content_type;
 mod cookie;
 mod fields;
+mod limits;
 #[cfg(feature = "multipart")]
 mod multipart;
+mod parameters;
+#[cfg(feature = "multipart")]
+mod part_head;
 #[cfg(feature = "multipart")]
 mod scanner;
 mod urlencoded;
+mod whole;
 
 pub(crate) use cookie::cookie_pairs;
 pub use cookie::{Cookie, SameSite};
-pub use fields::{Form, FormFile, FormLimits};
+pub use limits::FormLimits;
 #[cfg(feature = "multipart")]
 pub use multipart::{Multipart, Part};
 #[cfg(feature = "toolbox")]
 pub(crate) use urlencoded::encoded;
 pub(crate) use urlencoded::{query_pairs, urlencoded};
+pub use whole::{Form, FormFile};
 
 use crate::error::{Error, Result};
 use std::io::BufRead;
 
-/// Reads to the end. What is sent is what makes this large, so it is asked for and not taken.
+/// Reads to the end.
+///
+/// How much that is, the visitor decides. So the memory for it is asked for: where there is none the answer is a 503, and
+/// the program goes on.
 fn append_all(from: &mut dyn BufRead, into: &mut Vec<u8>) -> Result<()> {
     loop {
         let here = from.fill_buf()?;
@@ -44,7 +53,8 @@ fn malformed(what: &str) -> Error {
     Error::new(400, format!("the form is malformed: {what}"))
 }
 
-/// The beginning of a visitor's word, for an error: a name may have as many characters as a part has above it.
+/// A visitor's word as an error quotes it, cut to [`MAX_SHOWN`] characters: the name of a field can be as long as the lines
+/// above a part.
 fn shown(word: &str) -> String {
     match word.char_indices().nth(MAX_SHOWN) {
         Some((at, _)) => format!("{:?}…", &word[..at]),

@@ -1,11 +1,11 @@
 //! multipart/form-data (RFC 7578) as a stream of parts: what `Request::multipart` gives, and `Form` reads.
 
-use super::content_type::{Encoding, Parameters};
-use super::scanner::{MAX_PART_HEAD, Scanner};
-use super::{append_all, malformed, shown};
+use super::content_type::Encoding;
+use super::part_head::PartHead;
+use super::scanner::Scanner;
+use super::{append_all, shown};
 use crate::error::{Error, Result};
 use crate::spool::Saved;
-use percent_encoding::percent_decode;
 use std::io::{self, BufRead, Read};
 use std::path::Path;
 
@@ -35,6 +35,23 @@ pub struct Multipart<'a> {
 }
 
 /// One part of a [`Multipart`]: a field or a file, to be [`Read`].
+///
+/// ```
+/// # use fcgi::testing::request;
+/// # let answer = request("POST", "/").field("title", "Rain").file("film", "a.mp4", [0; 9]).call(|req, res| {
+/// let (mut title, mut bytes) = (String::new(), 0);
+/// let mut parts = req.multipart()?;
+/// while let Some(mut part) = parts.next_part()? {
+///     match part.name() {
+///         "title" => title = part.text()?,
+///         "film" => bytes = std::io::copy(&mut part.max_len(1 << 30), &mut std::io::sink())?,
+///         _ => {} // passed over
+///     }
+/// }
+/// # assert_eq!((&*title, bytes), ("Rain", 9));
+/// # res.send("") });
+/// # assert_eq!(answer.status(), 200, "{answer:?}");
+/// ```
 ///
 /// # Errors
 /// Reading fails with an error that carries status 400 if the body ends before the part does, with 413 beyond
@@ -68,12 +85,34 @@ impl<'a> Multipart<'a> {
     }
 
     /// How many parts there may be; one more is an error with status 413. Default 1,000.
+    ///
+    /// ```
+    /// # use fcgi::testing::request;
+    /// # let answer = request("POST", "/").field("title", "Rain").file("film", "a.mp4", [0; 9]).call(|req, res| {
+    /// let mut parts = req.multipart()?.max_parts(1);
+    /// while parts.next_part()?.is_some() {} // the second one is a 413
+    /// # res.send("") });
+    /// # assert_eq!(answer.status(), 413, "{answer:?}");
+    /// ```
     pub fn max_parts(mut self, parts: usize) -> Multipart<'a> {
         self.max_parts = parts;
         self
     }
 
     /// The next part; `None` after the last.
+    ///
+    /// ```
+    /// # use fcgi::testing::request;
+    /// # let answer = request("POST", "/").field("title", "Rain").file("film", "a.mp4", [0; 9]).call(|req, res| {
+    /// let mut parts = req.multipart()?;
+    /// let mut names = Vec::new();
+    /// while let Some(part) = parts.next_part()? {
+    ///     names.push(part.name().to_owned());
+    /// }
+    /// assert_eq!(names, ["title", "film"]);
+    /// # res.send("") });
+    /// # assert_eq!(answer.status(), 200, "{answer:?}");
+    /// ```
     ///
     /// # Errors
     /// Status 400 if the body is no multipart, or ends before its last boundary; 413 if there are more parts than
@@ -101,11 +140,20 @@ impl<'a> Multipart<'a> {
     }
 }
 
-/// What a part's text may have where nobody has set `max_len`.
+/// The most bytes of [`Part::text`] where nobody has set `max_len`.
 const MAX_TEXT: u64 = 256 << 10;
 
 impl Part<'_> {
     /// The name of the field.
+    ///
+    /// ```
+    /// # use fcgi::testing::request;
+    /// # let answer = request("POST", "/").field("title", "Rain").file("film", "a.mp4", [0; 9]).call(|req, res| {
+    /// let mut parts = req.multipart()?;
+    /// assert_eq!(parts.next_part()?.unwrap().name(), "title");
+    /// # res.send("") });
+    /// # assert_eq!(answer.status(), 200, "{answer:?}");
+    /// ```
     pub fn name(&self) -> &str {
         &self.head.name
     }
@@ -113,23 +161,63 @@ impl Part<'_> {
     /// What the visitor calls the file; `None` for a field that is none, and `""` for a box that was left empty.
     ///
     /// Words of a stranger: to be shown, escaped, and not to name a file by. It may be `../../.htaccess`.
+    ///
+    /// ```
+    /// # use fcgi::testing::request;
+    /// # let answer = request("POST", "/").field("title", "Rain").file("film", "a.mp4", [0; 9]).call(|req, res| {
+    /// let mut parts = req.multipart()?;
+    /// assert_eq!(parts.next_part()?.unwrap().file_name(), None); // a field
+    /// assert_eq!(parts.next_part()?.unwrap().file_name(), Some("a.mp4"));
+    /// # res.send("") });
+    /// # assert_eq!(answer.status(), 200, "{answer:?}");
+    /// ```
     pub fn file_name(&self) -> Option<&str> {
         self.head.file_name.as_deref()
     }
 
     /// What the visitor's browser takes the part for, by the file's name most often: not to be relied on.
+    ///
+    /// ```
+    /// # use fcgi::testing::request;
+    /// # let answer = request("POST", "/").field("title", "Rain").file("film", "a.mp4", [0; 9]).call(|req, res| {
+    /// let mut parts = req.multipart()?;
+    /// while let Some(part) = parts.next_part()? {
+    ///     println!("{}: {}", part.name(), part.content_type().unwrap_or("-"));
+    /// }
+    /// # res.send("") });
+    /// # assert_eq!(answer.status(), 200, "{answer:?}");
+    /// ```
     pub fn content_type(&self) -> Option<&str> {
         self.head.content_type.as_deref()
     }
 
     /// How long the part may be, in bytes; what is beyond makes reading fail with status 413. Without a limit by default,
     /// but for [`text`](Part::text).
+    ///
+    /// ```
+    /// # use fcgi::testing::request;
+    /// # let answer = request("POST", "/").field("title", "Rain").file("film", "a.mp4", [0; 9]).call(|req, res| {
+    /// let mut parts = req.multipart()?;
+    /// let mut title = parts.next_part()?.unwrap().max_len(3);
+    /// title.text()?; // "Rain" has four bytes: a 413
+    /// # res.send("") });
+    /// # assert_eq!(answer.status(), 413, "{answer:?}");
+    /// ```
     pub fn max_len(mut self, bytes: u64) -> Self {
         self.max_len = bytes;
         self
     }
 
     /// The rest of the part as text: at most [`max_len`](Part::max_len), or 256 KiB.
+    ///
+    /// ```
+    /// # use fcgi::testing::request;
+    /// # let answer = request("POST", "/").field("title", "Rain").file("film", "a.mp4", [0; 9]).call(|req, res| {
+    /// let mut parts = req.multipart()?;
+    /// assert_eq!(parts.next_part()?.unwrap().text()?, "Rain");
+    /// # res.send("") });
+    /// # assert_eq!(answer.status(), 200, "{answer:?}");
+    /// ```
     ///
     /// # Errors
     /// Status 413 if it is longer, 400 if it is not UTF-8, and those of reading.
@@ -213,105 +301,9 @@ impl Read for Part<'_> {
     }
 }
 
-/// What stands above a part.
-#[derive(Debug, PartialEq)]
-struct PartHead {
-    name: String,
-    file_name: Option<String>,
-    content_type: Option<String>,
-}
-
-impl PartHead {
-    fn parse(head: &[u8]) -> Result<PartHead> {
-        debug_assert!(head.len() <= MAX_PART_HEAD);
-        let (mut disposition, mut content_type) = (None, None);
-        for line in lines(head) {
-            let colon = line.iter().position(|&byte| byte == b':');
-            let Some((name, value)) = colon.and_then(|colon| line.split_at_checked(colon)) else {
-                return Err(malformed("a line above a part has no colon"));
-            };
-            let value = value[1..].trim_ascii();
-            if name.eq_ignore_ascii_case(b"Content-Disposition") {
-                disposition = disposition.or(Some(value));
-            } else if name.eq_ignore_ascii_case(b"Content-Type") {
-                content_type = content_type.or(Some(value));
-            }
-        }
-        let parameters = disposition
-            .and_then(|value| value.split_at_checked("form-data".len()))
-            .filter(|(form_data, _)| form_data.eq_ignore_ascii_case(b"form-data"))
-            .map(|(_, parameters)| parameters)
-            .ok_or_else(|| malformed("a part has no Content-Disposition: form-data"))?;
-        let find = |wanted: &str| {
-            let mut all = Parameters(parameters);
-            all.find(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes()))
-                .map(|(_, value)| value)
-        };
-        let name = find("name").ok_or_else(|| malformed("a part has no name"))?;
-        // RFC 7578 forbids the form with the star, and clients use it nevertheless; it says more where both are there.
-        let file_name = match find("filename*").and_then(|value| extended(&value)) {
-            Some(value) => Some(value),
-            None => find("filename")
-                .map(|value| text("a file's name", unescaped(value)))
-                .transpose()?,
-        };
-        Ok(PartHead {
-            name: text("a field's name", unescaped(name))?,
-            file_name,
-            content_type: content_type
-                .map(|value| text("a part's type", value.to_vec()))
-                .transpose()?,
-        })
-    }
-}
-
-/// A line goes on in the next one if that begins with a blank: no browser writes so, but libraries for mail do, which
-/// programs send forms with.
-fn lines(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let next = std::iter::from_fn(move || {
-        let mut pairs = rest.windows(2);
-        let end = pairs.position(|pair| pair[0] == b'\n' && !b" \t".contains(&pair[1]));
-        let (line, after) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
-        rest = after;
-        (!line.is_empty()).then(|| line.trim_ascii_end())
-    });
-    next.filter(|line| !line.is_empty())
-}
-
-/// Browsers write these three, and no other, in the stead of what would end the value (the WHATWG's multipart/form-data
-/// encoding algorithm; seen in Chromium and Firefox). A `%22` of the visitor's own becomes a quote as well: nobody can tell.
-fn unescaped(value: Vec<u8>) -> Vec<u8> {
-    let mut rest = &value[..];
-    let mut plain = Vec::new();
-    while let Some((&byte, after)) = rest.split_first() {
-        let (byte, after) = match rest {
-            [b'%', b'2', b'2', after @ ..] => (b'"', after),
-            [b'%', b'0', b'D' | b'd', after @ ..] => (b'\r', after),
-            [b'%', b'0', b'A' | b'a', after @ ..] => (b'\n', after),
-            _ => (byte, after),
-        };
-        plain.push(byte);
-        rest = after;
-    }
-    plain
-}
-
-/// `UTF-8'en'%e2%82%ac.txt` (RFC 8187). `None` if it is not of that form: then the plain one counts.
-fn extended(value: &[u8]) -> Option<String> {
-    let mut pieces = value.splitn(3, |&byte| byte == b'\'');
-    let (charset, _language, escaped) = (pieces.next()?, pieces.next()?, pieces.next()?);
-    if !charset.eq_ignore_ascii_case(b"UTF-8") {
-        return None;
-    }
-    percent_decode(escaped).decode_utf8().ok().map(String::from)
-}
-
-fn text(what: &str, bytes: Vec<u8>) -> Result<String> {
-    String::from_utf8(bytes).map_err(|_| malformed(&format!("{what} is not UTF-8")))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::scanner::MAX_PART_HEAD;
     use super::*;
     use proptest::prelude::*;
 
@@ -414,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn blanks_behind_a_boundary_are_few() {
+    fn a_boundary_with_more_than_64_blanks_behind_it_is_none() {
         for (blanks, expected) in [(64, ""), (65, "\r\n--x \r\n")] {
             let blanks = " ".repeat(blanks);
             let body = format!("--x\r\n{NAMED}\r\n--x{blanks}\r\n{NAMED}\r\n--x--");
@@ -518,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_above_a_part_has_a_limit() {
+    fn more_than_8_kib_above_a_part_is_413() {
         let with = |n: usize| format!("--x\r\nX: {}\r\n{NAMED}b\r\n--x--", "y".repeat(n));
         let room = MAX_PART_HEAD - NAMED.len() - "X: \r\n".len();
         assert_eq!(

@@ -1,11 +1,13 @@
 //! Finds the boundaries in a multipart body (RFC 2046, section 5.1.1), with one buffer of a fixed size.
 //!
-//! Why it is not a crate that does this (seven were built and fed, November 2026): multer 3.1, the one in wide use and of
-//! 2024, gathers all of a body that is always ready (a part of 1 GiB took 1 GiB), bounds nothing that stands above a part,
-//! and finds `name=` within a file's name; what mends that is as long as this file, over 17 further crates and 102 KB of
-//! the static binary. form-data 0.6 never ends on a body that ends early, multiparty 0.1 takes it for whole; multipart 0.18
-//! is unmaintained (RUSTSEC-2023-0050) and ends a part at a boundary within a line. multra, nostd-multipart and form-net
-//! were weeks or months old.
+//! Why no crate does this here (seven were built and fed, November 2026):
+//!
+//! - multer 3.1, of 2024 and the one in wide use, gathers all of a body that is always ready (a part of 1 GiB took 1 GiB), has no
+//!   limit for what stands above a part, and finds `name=` within a file's name. What would mend that around it is as long as
+//!   this file, and it brings 17 further crates and 102 KB of static binary.
+//! - form-data 0.6 never ends on a body that ends early; multiparty 0.1 takes such a body for a whole one.
+//! - multipart 0.18 is unmaintained (RUSTSEC-2023-0050), and ends a part at a boundary within a line.
+//! - multra, nostd-multipart and form-net were weeks or months old.
 
 use super::{malformed, no_memory};
 use crate::error::{Error, Result};
@@ -17,13 +19,14 @@ const LINE_END: &[u8; 2] = b"\r\n";
 /// What is read at a time.
 const BUFFER: usize = 64 << 10;
 
-/// The lines above a part; browsers need some 200 bytes and the names. Also what may stand above the first part.
+/// The most bytes of the lines above a part, for which browsers need some 200 and the names; and the most that may stand above
+/// the first boundary.
 pub(super) const MAX_PART_HEAD: usize = 8 << 10;
 
-/// Blanks between a boundary and its line end, which RFC 2046 allows and nobody sends.
+/// The most blanks between a boundary and its line end, which RFC 2046 allows and nobody sends.
 const MAX_PADDING: usize = 64;
 
-/// What may stand below the last part.
+/// How much is read of what stands below the last part.
 const MAX_EPILOGUE: usize = BUFFER;
 
 pub(super) struct Scanner {
@@ -33,12 +36,14 @@ pub(super) struct Scanner {
     bytes: Box<[u8]>,
     at: usize,
     filled: usize,
-    /// So many of these are content of the part: what comes then was not looked at, or is no content.
+    /// How many of these bytes are known to be content of the part. What lies behind them was not looked at yet, or is no
+    /// content.
     content: usize,
     place: Place,
     /// The first delimiter was found.
     is_begun: bool,
-    /// The last line end above the part is still here: it can be that of a delimiter, of a part without any content.
+    /// Nothing of the part was given yet. What is here begins with the last line end above it, which is the line end before the
+    /// next delimiter as well where the part has no content.
     is_fresh: bool,
 }
 
@@ -54,13 +59,13 @@ enum Place {
 
 /// What stands behind the bytes of a delimiter.
 enum Behind {
-    /// A line end: the delimiter is one, and so long with it.
+    /// A line end, so many bytes with the blanks before it: it is a delimiter, and the lines above a part follow.
     Head(usize),
-    /// Two hyphens: the last one.
+    /// Two hyphens, so many bytes: it is the last delimiter.
     End(usize),
-    /// Anything else: it is content that begins as a delimiter does, as that of a form within a form.
+    /// Anything else: it is content that begins as a delimiter does, as the content of a form within a form may.
     Content,
-    /// That is not known yet.
+    /// Too little has come to tell.
     More,
 }
 
@@ -69,7 +74,8 @@ impl Scanner {
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(BUFFER).map_err(|_| no_memory())?;
         bytes.resize(BUFFER, 0);
-        // The first delimiter has no line end before it, unless there is a preamble; so that it is like all others:
+        // The first delimiter has no line end before it, unless there is a preamble. With one put before the body, it is found as
+        // all others are.
         bytes[..LINE_END.len()].copy_from_slice(LINE_END);
         let delimiter = [b"\r\n--", boundary].concat();
         Ok(Scanner {
@@ -84,7 +90,7 @@ impl Scanner {
         })
     }
 
-    /// Passes over what is left of the part; the lines above the next one, or `None` after the last.
+    /// Passes over what is left of the part, and gives the lines above the next one; `None` after the last part.
     pub(super) fn next_head(&mut self, body: &mut dyn Read) -> Result<Option<&[u8]>> {
         let mut passed = 0;
         while let n @ 1.. = self.content(body)?.len() {
@@ -109,6 +115,7 @@ impl Scanner {
     /// Some of what is left of the part; nothing at its end.
     pub(super) fn content(&mut self, body: &mut dyn Read) -> io::Result<&[u8]> {
         self.find_content(body)?;
+        // The line end above the part is no content: CR is passed over, and then LF, which is the last byte of it.
         while self.is_fresh && self.content > 0 {
             self.is_fresh = self.bytes[self.at] == LINE_END[0];
             self.consume(1);
@@ -124,7 +131,7 @@ impl Scanner {
         Ok(())
     }
 
-    /// Uses up so many bytes of the content; how many there were of them.
+    /// Uses up `n` bytes of the content, or as many as there are. How many those were.
     pub(super) fn consume(&mut self, n: usize) -> usize {
         let n = n.min(self.content);
         self.at += n;
@@ -152,11 +159,13 @@ impl Scanner {
         Ok(())
     }
 
+    /// Passes over `n` bytes, to another place.
     fn pass(&mut self, n: usize, to: Place) {
         self.at += n;
         self.place = to;
     }
 
+    /// How long the lines above a part are, the empty one included.
     fn head_len(&mut self, body: &mut dyn Read) -> Result<usize> {
         // What was looked at is not looked at again, but for its last bytes, as in `look`.
         let mut looked = 0;
@@ -180,7 +189,7 @@ impl Scanner {
         }
     }
 
-    /// Reads to the end of the body, so that a kept connection can go on; not further than is decent.
+    /// Reads to the end of the body, so that a kept connection can go on; but not for ever.
     fn pass_epilogue(&mut self, body: &mut dyn Read) -> io::Result<()> {
         let mut passed = 0;
         while passed <= MAX_EPILOGUE {
@@ -206,6 +215,7 @@ impl Scanner {
     }
 }
 
+/// What `rest`, the bytes behind those of a delimiter, makes of them.
 fn behind(rest: &[u8]) -> Behind {
     if let [b'-', b'-', ..] = rest {
         return Behind::End(2);

@@ -12,8 +12,8 @@ pub(crate) fn query_pairs(
     form_urlencoded::parse(text)
 }
 
-/// Decodes a form's body where it lies, so that a large one takes no second piece of memory: `text` is the names and
-/// values then, one behind the other. `each` is told of every pair. Nothing of it is replaced or guessed.
+/// Decodes a form's body where it lies, so that a large one takes no second piece of memory. Afterwards `text` is the names
+/// and values, one behind the other; `each` is told of every pair. Unlike in a query, nothing is replaced or guessed.
 ///
 /// # Errors
 /// 400 for a `%` without two hexadecimal digits, and for what is no UTF-8; those of `each`.
@@ -43,7 +43,7 @@ pub(super) fn decode_pairs(
     Ok(())
 }
 
-/// Decodes one name or value and puts it where `to` is, which is not behind it. Where it ends there.
+/// Decodes one name or value, which lies at `from`, to where `to` is: there, or before it. Where it ends then.
 fn decode(text: &mut [u8], from: Range<usize>, mut to: usize) -> Result<usize> {
     let mut at = from.start;
     while at < from.end {
@@ -76,14 +76,14 @@ fn bad_escape() -> Error {
     malformed("a % without two hexadecimal digits")
 }
 
-/// As a page's form sends its fields.
+/// Encodes fields as a page's form sends them.
 pub(crate) fn urlencoded(fields: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new())
         .extend_pairs(fields)
         .finish()
 }
 
-/// One name or value of it.
+/// Encodes one name or value.
 #[cfg(feature = "toolbox")]
 pub(crate) fn encoded(value: &[u8]) -> String {
     form_urlencoded::byte_serialize(value).collect()
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_is_names_and_values() {
+    fn a_query_is_decoded_and_what_is_no_utf_8_is_replaced() {
         let all = |text: &'static str| owned(query_pairs(text.as_bytes()));
         let expected = [
             ("a", "1 2"),

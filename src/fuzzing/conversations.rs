@@ -1,11 +1,13 @@
 //! Any valid conversation in any fragmentation, against the model and against itself in one piece: a property test.
 //!
-//! `tests/it/conversations.rs` has such a test over a real server. Here records that are about no request, or about one that
-//! is not active, stand between the records of a request too, every role takes part, and a connection takes microseconds.
+//! `tests/it/conversations.rs` has such a test over a real server. Here other records stand between those of a request (of no
+//! request, or of one that is not active), every role takes part, and a connection takes microseconds.
 
-use super::connection::{Checked, Manner, check};
+use super::connection::{Checked, check};
+use super::cuts::Cuts;
+use super::handlers::Manner;
 use super::model::Answer;
-use super::peer::Cuts;
+use super::peer::record;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -19,8 +21,9 @@ struct Turn {
     params: Vec<(String, Vec<u8>)>,
     body: Vec<u8>,
     data: Vec<u8>,
-    /// Content of a record, at most, and its padding.
+    /// The most content of a record.
     size: usize,
+    /// The padding of each.
     padding: u8,
     between: Vec<(Index, Between)>,
 }
@@ -34,13 +37,6 @@ enum Between {
     Stray(u8, Vec<u8>),
     /// A request too many, while one runs.
     Begin,
-}
-
-fn record(kind: u8, id: u16, content: &[u8], padding: u8) -> Vec<u8> {
-    let [id1, id0] = id.to_be_bytes();
-    let [len1, len0] = (content.len() as u16).to_be_bytes();
-    let header = [1, kind, id1, id0, len1, len0, padding, 0];
-    [&header, content, &vec![0xee; usize::from(padding)]].concat()
 }
 
 impl Between {
@@ -130,7 +126,7 @@ fn turn() -> impl Strategy<Value = Turn> {
         )
 }
 
-/// The last request is the one that closes the connection, if any is.
+/// The whole stream. With `closes` the last request asks for the end of the connection.
 fn bytes(turns: &[Turn], closes: bool) -> Vec<u8> {
     let count = turns.len();
     let keeps = |i| !(closes && i + 1 == count);
@@ -169,7 +165,7 @@ fn any_conversation_is_the_same_in_any_fragmentation() {
             prop_assert!(seen.eq(sent), "each request is seen as it was sent");
             prop_assert_eq!(whole.closed, closes);
             prop_assert_eq!(&serve(Manner::READER, Cuts::At(sizes.clone())), &whole);
-            // Who looks ahead answers questions sooner, and requests all the same.
+            // With looks ahead, questions are answered sooner, and requests as without.
             let pages = |checked: &Checked| -> Vec<Answer> {
                 let answers = checked.answers.iter();
                 answers

@@ -1,4 +1,4 @@
-//! A form's body, whole and in pieces, against a reading of all of it at once.
+//! A form's body, whole and in pieces, against a reading of all of it at once. Called by the target `form`.
 
 use crate::error::Result;
 use crate::form::{Form, FormLimits, Multipart};
@@ -11,7 +11,10 @@ const TYPES: [&str; 4] = [
     "text/plain",
 ];
 
-/// The first byte chooses a Content-Type, the second the pieces that come at a time.
+/// The first byte chooses a Content-Type, the second how many bytes come at a time; the rest is the body.
+///
+/// # Panics
+/// When what is read depends on the pieces, or is not what the body has.
 pub fn form(data: &[u8]) {
     let [choice, piece, body @ ..] = data else {
         return;
@@ -79,8 +82,8 @@ fn contents(body: &[u8], piece: u8, content_type: &str) -> Vec<Vec<u8>> {
     seen
 }
 
-/// The same, by the letter of RFC 2046 and with all of the body in sight. What stands above a part is asked of the library,
-/// which is looked at by [`read`].
+/// What the parts hold, by the letter of RFC 2046 and with all of the body in sight. Whether the lines above a part are those of
+/// one is asked of the library: [`read`] looks at that.
 fn at_once(body: &[u8], boundary: &str) -> Vec<Vec<u8>> {
     let delimiter = format!("\r\n--{boundary}");
     let body = [b"\r\n", body].concat();

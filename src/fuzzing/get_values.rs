@@ -43,7 +43,7 @@ pub fn get_values(data: &[u8]) {
 }
 
 fn answer(asked: &[u8]) {
-    let record = values_result(asked, 16_384, 4);
+    let record = values_result(asked, 16_384, 4, false);
     let header = RecordHeader::decode(record.first_chunk().expect("it has a header"))
         .expect("its version is 1");
     assert_eq!(header.record_type, RecordType::GetValuesResult);
@@ -60,5 +60,5 @@ fn answer(asked: &[u8]) {
     ];
     let is_asked = |name: &[u8]| Pairs::new(asked).any(|(asked, _)| asked == name);
     let expected = all.iter().filter(|(name, _)| is_asked(name));
-    assert!(told.by_ref().eq(expected.copied()) && told.is_whole());
+    assert!(told.by_ref().eq(expected.copied()) && told.rest().is_empty());
 }

@@ -6,12 +6,15 @@
 mod connection;
 #[cfg(test)]
 mod conversations;
+mod cuts;
 #[cfg(feature = "multipart")]
 mod form;
 mod get_values;
+mod handlers;
 mod model;
 mod params;
 mod peer;
+mod place;
 mod record_reader;
 #[cfg(test)]
 mod sequences;
@@ -29,7 +32,7 @@ mod tests {
 
     /// What fuzzing has kept, and what web servers wrote.
     #[test]
-    fn the_seeds_are_clean() {
+    fn no_seed_finds_a_fault() {
         type Target = (&'static str, fn(&[u8]));
         let targets: &[Target] = &[
             ("record_reader", super::record_reader),

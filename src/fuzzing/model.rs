@@ -1,12 +1,12 @@
 //! What a whole stream should come to, by the specification and by the rules of this library, read at once and without the
-//! library's own code. Called by `connection`.
+//! library's own code. Called by `connection`, and by `params` for pairs alone.
 //!
-//! The application that it has in mind reads both streams to their ends and answers with what they brought.
+//! The application is taken to be one that reads both streams to their ends and answers with what they brought.
 
-use super::peer::VALUES;
+use super::place::VALUES;
 use std::collections::BTreeSet;
 
-/// What one part of the answers is.
+/// One of the answers on a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     /// GET_VALUES_RESULT with this content.
@@ -20,7 +20,7 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    /// Whether it is no request's: it may come earlier or later than those.
+    /// Whether it is an answer to no request that the application sees: it may come earlier or later than the answers to those.
     pub(super) fn is_aside(&self) -> bool {
         matches!(self, Answer::Values(_) | Answer::Unknown(_)) || matches!(self, Answer::End(_, 1))
     }
@@ -44,9 +44,9 @@ pub(super) struct Expected {
     pub(super) answers: Vec<Answer>,
     /// We end the connection.
     pub(super) closed: bool,
-    /// The bytes that ended it are no record, and none of the application's requests came before.
+    /// What ended it may be a request in http: no record, before which the application saw no request. It is answered in http.
     pub(super) may_be_http: bool,
-    /// What is above is how it begins; the rest depends on when the bytes arrive.
+    /// The fields above say only how it begins: what follows depends on when the bytes arrive.
     pub(super) depends: bool,
     /// All ids that were begun.
     pub(super) ids: BTreeSet<u16>,
@@ -70,13 +70,13 @@ enum Phase {
     Params,
     Stdin,
     Data,
-    /// Answered before its streams came to their ends: what is still to come of them is nobody's. A BEGIN_REQUEST before
-    /// that is another one too many, or the next, as it is seen before END_REQUEST has left or after.
+    /// Answered before its streams came to their ends: what still comes of them is dropped. A BEGIN_REQUEST before those ends
+    /// is one too many if it is seen before END_REQUEST has left, and the next request if it is seen after.
     Left {
         stdin: bool,
     },
     Closed,
-    /// As that, and a look ahead may have seen what is here before the answer went out.
+    /// Closed; but a look ahead may have seen what follows before the answer went out.
     Behind,
 }
 
@@ -222,7 +222,7 @@ impl Reading {
         self.end(Answer::End(self.id, 0), after);
     }
 
-    /// What came behind the request before may be seen before it is answered, or after.
+    /// What has come now may be seen before the request in front of it is answered, or after: its answer cannot be foretold.
     fn undecided(&mut self) {
         if let Some(last) = self.found.answers.iter().rposition(is_page) {
             self.found.answers.remove(last);
@@ -361,8 +361,8 @@ fn values(asked: &[u8]) -> Vec<u8> {
     content
 }
 
-/// All pairs; `None` if the last one is not whole.
-fn pairs(mut stream: &[u8]) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+/// All pairs (section 3.4); `None` if the last one is not whole.
+pub(super) fn pairs(mut stream: &[u8]) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
     let mut pairs = Vec::new();
     while !stream.is_empty() {
         let ((name, value), rest) = pair(stream)?;

@@ -1,5 +1,6 @@
 //! The params of a request, repeated ones joined, and the mount rule. Called by the target `params`.
 
+use super::model;
 use crate::cgi::{Known, Params, ParamsError, Scratch, Target, locate, raw_path};
 use crate::protocol::{Pairs, encode_pair};
 
@@ -15,19 +16,20 @@ pub fn params(data: &[u8]) {
     let Some((&room, stream)) = data.split_first() else {
         return;
     };
-    // Each room is tried with more of it: what fits must not depend on how much is left over.
+    // Once in that room and once in plenty: what comes of params that fit must not depend on how much room is left over.
     let (mut small, mut large) = (
         vec![0; usize::from(room) * 8],
         vec![0; 16 + data.len() * 16],
     );
     let mut desk = vec![0; 4 * MAX_PAIRS];
-    let (whole, pairs) = (is_whole(stream), Pairs::new(stream).collect::<Vec<_>>());
+    let whole = model::pairs(stream).is_some();
+    let pairs: Vec<_> = Pairs::new(stream).collect();
     for room in [&mut small, &mut large] {
         let (room_len, mut scratch) = (room.len(), Scratch::new(room, &mut desk));
-        let mut params = Params::default();
-        let read = params.read(stream, MAX_PAIRS, MAX_PAIR, &mut scratch);
-        let found = match read.map(|()| params) {
-            Ok(found) => found,
+        let mut found = Params::new();
+        let read = found.read(stream);
+        match read.and_then(|read| found.check(MAX_PAIRS, MAX_PAIR).map(|()| read)) {
+            Ok(suspects) => found.join(suspects, &mut scratch),
             Err(error) => {
                 let expected = match () {
                     () if !whole => ParamsError::Broken,
@@ -37,7 +39,7 @@ pub fn params(data: &[u8]) {
                 assert_eq!(error, expected);
                 continue;
             }
-        };
+        }
         assert!(whole && pairs.len() <= MAX_PAIRS);
         assert!(pairs.iter().all(|(n, v)| n.len() + v.len() <= MAX_PAIR));
         if room_len > stream.len() * 8 {
@@ -48,34 +50,8 @@ pub fn params(data: &[u8]) {
     encoded_again(&pairs);
 }
 
-/// Whether `stream` is pairs and nothing behind them: section 3.4, a byte at a time.
-fn is_whole(stream: &[u8]) -> bool {
-    let mut rest = stream;
-    while !rest.is_empty() {
-        let mut sum = 0;
-        for _ in 0..2 {
-            let long = rest.first().is_some_and(|&byte| byte >= 0x80);
-            let Some((length, behind)) = rest.split_at_checked(if long { 4 } else { 1 }) else {
-                return false;
-            };
-            sum += length
-                .iter()
-                .enumerate()
-                .fold(0, |sum, (i, &byte)| match i {
-                    0 => usize::from(byte & 0x7f),
-                    _ => sum << 8 | usize::from(byte),
-                });
-            rest = behind;
-        }
-        match rest.get(sum..) {
-            Some(behind) => rest = behind,
-            None => return false,
-        }
-    }
-    true
-}
-
-/// Each name is found: the last value, or all of a repeated header.
+/// Each name is found: the last value, or all of a repeated header. A header is found by its name in HTTP, and one that
+/// was not sent is not: each value serves as a name, too.
 fn lookups(found: &Params<'_>, pairs: &[(&[u8], &[u8])]) {
     for (name, _) in pairs {
         let values: Vec<&[u8]> = pairs
@@ -108,9 +84,34 @@ fn lookups(found: &Params<'_>, pairs: &[(&[u8], &[u8])]) {
     for (known, name) in table {
         assert_eq!(found.known(known), last(name), "{name:?}");
     }
+    for &(name, value) in pairs {
+        let name = name.strip_prefix(b"HTTP_").unwrap_or(name);
+        let in_lower_case = name.to_ascii_lowercase();
+        for asked in [name, &in_lower_case, value] {
+            header(found, asked);
+            let with_dashes: Vec<u8> = asked
+                .iter()
+                .map(|&b| if b == b'_' { b'-' } else { b })
+                .collect();
+            header(found, &with_dashes);
+        }
+    }
 }
 
-/// With and without the owner's word.
+/// RFC 3875, section 4.1.18: the variable's name is the header's in upper case, with `_` for `-`.
+fn header(found: &Params<'_>, asked: &[u8]) {
+    let Ok(asked) = str::from_utf8(asked) else {
+        return;
+    };
+    let variable = asked.to_ascii_uppercase().replace('-', "_");
+    let expected = match variable.as_str() {
+        "CONTENT_TYPE" | "CONTENT_LENGTH" if !asked.contains('_') => found.get(variable.as_bytes()),
+        _ => found.get(format!("HTTP_{variable}").as_bytes()),
+    };
+    assert_eq!(found.header(asked), expected, "{asked:?}");
+}
+
+/// The mount and the path, found and as `Server::mount` would set them.
 fn place<'buf>(found: &Params<'buf>, scratch: &mut Scratch<'buf>) {
     let known = |known| found.known(known).unwrap_or_default();
     let target = Target {
@@ -142,7 +143,7 @@ fn place<'buf>(found: &Params<'buf>, scratch: &mut Scratch<'buf>) {
     }
 }
 
-/// What we write we read.
+/// Pairs that are encoded are read as they were.
 fn encoded_again(pairs: &[(&[u8], &[u8])]) {
     let mut stream = Vec::new();
     for (name, value) in pairs {

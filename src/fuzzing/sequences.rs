@@ -1,18 +1,14 @@
 //! Every sequence of up to four awkward records, against the model: a test on stable Rust, of what a fuzzer would have to
 //! come upon.
 
-use super::connection::{Manner, check};
-use super::peer::{Cuts, Place};
+use super::connection::check;
+use super::cuts::Cuts;
+use super::handlers::Manner;
+use super::peer::record;
+use super::place::Place;
 use std::thread;
 
-/// A whole record, padded.
-fn record(kind: u8, id: u8, content: &[u8], padding: u8) -> Vec<u8> {
-    let [high, low] = (content.len() as u16).to_be_bytes();
-    let header = [1, kind, 0, id, high, low, padding, 0];
-    [&header, content, &vec![0xee; usize::from(padding)]].concat()
-}
-
-fn begin(id: u8, role: u8, keep: u8) -> Vec<u8> {
+fn begin(id: u16, role: u8, keep: u8) -> Vec<u8> {
     record(1, id, &[0, role, keep, 0, 0, 0, 0, 0], 0)
 }
 
@@ -54,8 +50,9 @@ fn words() -> Vec<Vec<u8>> {
     ]
 }
 
-/// Serves `sequence` and all that are longer by up to `more` words. Behind a close nothing can matter: what is behind it
-/// is tried for one word.
+/// Serves all sequences that begin with `sequence` and are longer by up to `more` words. How many those were.
+///
+/// Behind a close nothing can matter: only one more word is tried there.
 fn extend(
     place: &mut Place,
     manner: Manner,
@@ -77,7 +74,8 @@ fn extend(
     count
 }
 
-/// The end of the connection comes behind each: all is answered by then that will be.
+/// Serves all sequences of up to `most` words. Each ends with the end of the connection, and whatever is answered is answered by
+/// then.
 #[track_caller]
 fn every_sequence_ends(manner: Manner, most: usize) {
     let words = words();

@@ -1,6 +1,7 @@
 //! Where a server listens, as people write it; the builder, `--listen` and the settings file parse it here, and
 //! [`Listener`](super::listener::Listener) makes a socket of it.
 
+use super::refusal::invalid;
 use std::ffi::OsStr;
 use std::fmt;
 use std::io;
@@ -22,6 +23,15 @@ use std::str::FromStr;
 ///
 /// Other host names are refused: looking one up needs files that a static program on a small host may not have.
 /// A path that is not UTF-8 can be given as a value, but not be written as text.
+///
+/// ```
+/// use fcgi::Address;
+///
+/// let address: Address = "localhost:9000".parse().unwrap();
+/// assert_eq!(address.to_string(), "127.0.0.1:9000");
+/// assert_eq!("/run/app.sock".parse::<Address>().unwrap().to_string(), "unix:/run/app.sock");
+/// assert!("example.org:9000".parse::<Address>().is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Address {
@@ -35,6 +45,12 @@ pub enum Address {
 
 impl Address {
     /// The same address, with a relative path taken from `base` instead of the current folder.
+    ///
+    /// ```
+    /// # use fcgi::Address;
+    /// let address: Address = "unix:app.sock".parse().unwrap();
+    /// assert_eq!(address.resolved("/run/app".as_ref()).to_string(), "unix:/run/app/app.sock");
+    /// ```
     pub fn resolved(&self, base: &Path) -> Address {
         match self {
             Address::Unix(path) => Address::Unix(base.join(path)),
@@ -196,10 +212,6 @@ fn is_port(text: &str) -> bool {
 /// Whether it is a number as people write one; `parse` would take a sign as well.
 fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-pub(super) fn invalid(reason: impl Into<String>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, reason.into())
 }
 
 #[cfg(test)]

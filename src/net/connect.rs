@@ -1,5 +1,6 @@
-//! Connecting to an address, as a client does.
+//! Connecting to an address, as a web server does. Called by `client`, and by what the command line asks of a running program.
 
+use super::refusal::{invalid, reword};
 use super::{Address, Transport};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io;
@@ -11,24 +12,18 @@ impl Transport {
         let connected = match address {
             Address::Unix(path) => connect_unix(SockAddr::unix(path)?, limit),
             Address::Tcp(address) => connect_tcp(SockAddr::from(*address), limit),
-            Address::Fd(_) => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
+            Address::Fd(_) => Err(invalid(
                 "it is a descriptor; name the socket's path or its address and port",
             )),
         };
-        connected.map(Transport::new).map_err(|error| {
-            io::Error::new(
-                error.kind(),
-                format!("cannot connect to {address}: {error}"),
-            )
-        })
+        connected
+            .map(Transport::new)
+            .map_err(|reason| reword(&reason, format!("cannot connect to {address}: {reason}")))
     }
-}
 
-impl Transport {
-    /// Connects without waiting. The connection is there, or (`false`) will be when it can be written to:
-    /// [`Transport::connected`] says how that went. `WouldBlock` if a unix socket's queue is full, of whose end nothing
-    /// tells but the next try.
+    /// Begins to connect, without waiting. With `true` the connection is made; with `false` it is on its way, until it can be
+    /// written to, and then [`Transport::connected`] says how it went. `WouldBlock` if the listener's queue is full, by a unix
+    /// socket: nothing tells of the end of that but another try.
     pub(crate) fn begin(address: &Address) -> io::Result<(Transport, bool)> {
         let (domain, address) = match address {
             Address::Unix(path) => (Domain::UNIX, SockAddr::unix(path)?),
@@ -49,8 +44,7 @@ impl Transport {
     }
 }
 
-/// While the listener's queue is full, connecting waits as long as a write may; without O_NONBLOCK, with which it
-/// would fail at once.
+/// While the listener's queue is full, connect(2) waits for as long as a write may; with O_NONBLOCK it would fail at once.
 fn connect_unix(address: SockAddr, limit: Duration) -> io::Result<Socket> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_write_timeout(Some(limit))?;
@@ -66,7 +60,7 @@ fn connect_unix(address: SockAddr, limit: Duration) -> io::Result<Socket> {
 fn connect_tcp(address: SockAddr, limit: Duration) -> io::Result<Socket> {
     let socket = Socket::new(address.domain(), Type::STREAM, None)?;
     socket.connect_timeout(&address, limit)?;
-    // Records are written whole: one must not wait for the last one's ACK.
+    // Records are written whole: none may wait for the acknowledgement of the one before.
     socket.set_tcp_nodelay(true)?;
     Ok(socket)
 }

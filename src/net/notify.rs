@@ -1,9 +1,9 @@
 //! systemd's `Type=notify`: a datagram says that serving has begun, another that it ends. `process` sends both for the
 //! process that serves.
 //!
-//! NOTIFY_SOCKET stays in the environment: taking it out is unsafe once there are threads, which an application may have
-//! started before. What a handler starts can therefore see it, too, and systemd ignores what that says (`NotifyAccess=main`,
-//! its default for `Type=notify`).
+//! NOTIFY_SOCKET stays in the environment, for it is unsafe to take it out once there are threads, and an application may have
+//! started some. So a program that a handler starts can see it, too; systemd ignores what such a program says
+//! (`NotifyAccess=main`, its default for `Type=notify`).
 
 use std::env;
 use std::ffi::OsStr;
@@ -16,13 +16,13 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 #[derive(Debug)]
 pub(crate) struct Notify {
     socket: UnixDatagram,
-    /// Named anew for each datagram: systemd may have made its socket again since.
+    /// Each datagram is sent to this name, and no socket is connected to it: systemd may have made its own again since.
     to: SocketAddr,
 }
 
 impl Notify {
-    /// From NOTIFY_SOCKET; `None` where nobody waits for word. It never keeps a process from serving: what is wrong is a
-    /// line in the log, and systemd's own time limit says the rest.
+    /// As NOTIFY_SOCKET says; `None` where nobody waits for word. A value that is wrong does not keep a process from serving: it
+    /// is a line in the log, and systemd, which hears nothing, fails the start after its own time limit.
     pub(crate) fn from_environment() -> Option<Notify> {
         let name = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty())?;
         match Notify::at(&name) {
@@ -42,7 +42,7 @@ impl Notify {
             _ => return Err(io::Error::other("the name begins with neither / nor @")),
         };
         let socket = UnixDatagram::unbound()?;
-        // A manager that does not read must not hold us up, least of all in a signal handler.
+        // A systemd that does not read must not hold us up, least of all in a signal handler.
         socket.set_nonblocking(true)?;
         Ok(Notify { socket, to })
     }
@@ -55,7 +55,7 @@ impl Notify {
         }
     }
 
-    /// It ends by its own choice or another's. Async-signal-safe: one sendto, which does not wait.
+    /// This process ends, because it wants to or was asked to. Async-signal-safe: one sendto, which does not wait.
     pub(crate) fn stopping(&self) {
         let _ = self.socket.send_to_addr(b"STOPPING=1", &self.to);
     }

@@ -1,7 +1,8 @@
-//! Where requests come from: the web server's socket, one CGI request, systemd, an address, or nowhere. The command
-//! line and `run` ask here first, before they look at a single flag.
+//! Where requests come from: the web server's socket, one CGI request, systemd, an address, or nowhere. The command line and `run`
+//! ask this first, before they look at a single flag.
 
 use std::env;
+use std::fs::File;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
@@ -23,16 +24,16 @@ pub(crate) enum Origin {
     Systemd(Vec<RawFd>),
     /// The addresses of `--listen`.
     Listen(Vec<Address>),
-    /// Http on this address.
+    /// The http server of `--http`, on this address.
     Http(SocketAddr),
-    /// Nobody said anything, and a person is looking.
+    /// Nobody has said where, and standard input is a terminal: a person is looking.
     Terminal,
-    /// Nobody said anything.
+    /// Nobody has said where.
     Nothing,
 }
 
 impl Origin {
-    /// What to listen on for FastCGI; nothing for the other ways.
+    /// Where to listen for FastCGI; empty where requests come otherwise.
     pub(crate) fn addresses(&self) -> Vec<Address> {
         match self {
             Origin::Inherited => vec![Address::Fd(0)],
@@ -46,13 +47,16 @@ impl Origin {
 /// What the process finds out about how it was started, without its arguments.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
-    /// Fd 0 is a *listening* socket. A connected one is not the web server's way to start anything.
+    /// Whether fd 0 is a *listening* socket. A web server starts nothing with a connected one.
     listening_stdin: bool,
+    /// Whether these variables are set: GATEWAY_INTERFACE, REQUEST_METHOD.
     gateway_interface: bool,
     request_method: bool,
+    /// What these variables say: LISTEN_FDS, LISTEN_PID.
     listen_fds: Option<String>,
     listen_pid: Option<String>,
     pid: u32,
+    /// Whether fd 0 is a terminal.
     terminal: bool,
 }
 
@@ -73,8 +77,8 @@ impl Facts {
         }
     }
 
-    /// Whether this process is one CGI request. Then its arguments must not be looked at at all: Apache's mod_cgid makes
-    /// arguments of a query string without `=` (RFC 3875 §4.4), so that a visitor could write `?--listen+0.0.0.0:9000`.
+    /// Whether this process is one CGI request. Then its arguments must not even be looked at: of a query string without `=`
+    /// Apache's mod_cgid makes arguments (RFC 3875, section 4.4), so that a visitor could write `?--listen+0.0.0.0:9000`.
     pub(crate) fn is_cgi(&self) -> bool {
         !self.listening_stdin && self.gateway_interface && self.request_method
     }
@@ -84,7 +88,7 @@ impl Facts {
         self.listening_stdin
     }
 
-    /// Decides, the first match winning, and gives the lines to log about what loses.
+    /// Decides: the first that is there wins. Returns also what the log is to be told about those that lose.
     pub(crate) fn decide(
         &self,
         listen: &[Address],
@@ -103,8 +107,9 @@ impl Facts {
             ("--http", http.is_some()),
         ];
         let (origin, reason, later) = if self.listening_stdin {
-            // The guides' static mode starts an application that binds by itself. Were that obeyed, one of the web
-            // server's processes would take the path from the others, or die of a port in use (mod_fastcgi did both).
+            // In the static mode of the classic guides a web server starts an application that is told to bind an address
+            // itself. If it did, one of the web server's processes would take the path from the others, or die of a port in
+            // use (mod_fastcgi did both).
             (Origin::Inherited, "fd 0 is a listening socket", &given[..])
         } else if !systemd.is_empty() {
             let reason = "systemd passes the sockets (LISTEN_FDS)";
@@ -128,14 +133,17 @@ impl Facts {
         (origin, notes)
     }
 
-    /// The sockets that systemd passes, often none; or a line that says why they are not for this process.
+    /// The sockets that systemd passes, most often none.
+    ///
+    /// # Errors
+    /// What the log is to be told, if the variables are there and not for this process.
     fn systemd(&self) -> Result<Vec<RawFd>, String> {
         let Some(count) = &self.listen_fds else {
             return Ok(Vec::new());
         };
         let reason = match (&self.listen_pid, count.parse()) {
             (None, _) => "LISTEN_PID is not set".to_owned(),
-            // A script started us without `exec`, or the variables leaked to a grandchild.
+            // A script has started us without `exec`, or we are a grandchild to which the variables have leaked.
             (Some(pid), _) if pid.parse() != Ok(self.pid) => {
                 format!("LISTEN_PID is {pid:?} and this process is {}", self.pid)
             }
@@ -146,10 +154,15 @@ impl Facts {
     }
 }
 
+/// Whether this process belongs to a terminal: a person has started it, who may press Ctrl-C or hang up.
+pub(crate) fn has_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
+}
+
 /// Where systemd's sockets begin: SD_LISTEN_FDS_START.
 const FIRST_FD: RawFd = 3;
 
-/// More than this is a mistake: it is what a process may have open by default.
+/// More sockets than a process may have open by default: a larger number is a mistake.
 const MOST_FDS: RawFd = 1024;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! Names are read from /etc/passwd and /etc/group by hand: the C library would load NSS modules for it, which a static
 //! program cannot. Users of a directory service are in neither file, and go by their numbers.
 
-use super::address::invalid;
+use super::refusal::{invalid, reword};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -26,41 +26,32 @@ pub struct Owner {
     group: Option<Who>,
 }
 
-/// All digits are a number, as systemd has it, too: no tool makes such a name.
+/// A user or a group. What is all digits is a number, as it is to systemd: no tool makes such a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Who {
     Number(u32),
     Name(String),
 }
 
-/// An owner as the kernel knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ids {
-    pub(super) user: Option<u32>,
-    pub(super) group: Option<u32>,
-}
-
 impl Owner {
-    /// User and group as numbers, as far as they are named.
+    /// The numbers of user and group, as far as these are named. Looks the names up.
     pub(crate) fn numbers(&self) -> io::Result<(Option<u32>, Option<u32>)> {
-        self.ids().map(|ids| (ids.user, ids.group))
+        self.numbers_by(Path("/etc/passwd"), Path("/etc/group"))
     }
 
     pub(super) fn names_group(&self) -> bool {
         self.group.is_some()
     }
 
-    /// Looks the names up.
-    pub(super) fn ids(&self) -> io::Result<Ids> {
-        self.ids_by(Path("/etc/passwd"), Path("/etc/group"))
-    }
-
-    fn ids_by(&self, users: Path, groups: Path) -> io::Result<Ids> {
-        let id = |who: &Option<Who>, what, file| who.as_ref().map(|w| w.id(what, file)).transpose();
-        Ok(Ids {
-            user: id(&self.user, "user", users)?,
-            group: id(&self.group, "group", groups)?,
-        })
+    fn numbers_by(&self, users: Path, groups: Path) -> io::Result<(Option<u32>, Option<u32>)> {
+        let number = |who: &Option<Who>, what, file| {
+            let who = who.as_ref();
+            who.map(|who| who.number(what, file)).transpose()
+        };
+        Ok((
+            number(&self.user, "user", users)?,
+            number(&self.group, "group", groups)?,
+        ))
     }
 }
 
@@ -69,7 +60,7 @@ impl Owner {
 struct Path(&'static str);
 
 impl Who {
-    fn id(&self, what: &str, file: Path) -> io::Result<u32> {
+    fn number(&self, what: &str, file: Path) -> io::Result<u32> {
         let name = match self {
             Who::Number(number) => return Ok(*number),
             Who::Name(name) => name,
@@ -84,8 +75,8 @@ impl Who {
                     "there is no {what} {name:?} in {path}; name one that is, or write its number"
                 ),
             )),
-            Err(error) => Err(io::Error::new(
-                error.kind(),
+            Err(error) => Err(reword(
+                &error,
                 format!(
                     "the {what} {name:?} cannot be looked up, since {path} cannot be read ({error}); write its number"
                 ),
@@ -233,32 +224,28 @@ mod tests {
     #[test]
     fn an_owner_is_looked_up_in_this_systems_files() {
         let root: Owner = "root:root".parse().unwrap();
-        let zero = Ids {
-            user: Some(0),
-            group: Some(0),
-        };
-        assert_eq!(root.ids().unwrap(), zero);
+        assert_eq!(root.numbers().unwrap(), (Some(0), Some(0)));
         let nobody: Owner = "no-such-user".parse().unwrap();
-        let error = nobody.ids().unwrap_err().to_string();
+        let error = nobody.numbers().unwrap_err().to_string();
         assert!(
             error.contains("no user \"no-such-user\" in /etc/passwd"),
             "{error}"
         );
         let group: Owner = "4711:no-such-group".parse().unwrap();
-        let error = group.ids().unwrap_err().to_string();
+        let error = group.numbers().unwrap_err().to_string();
         assert!(
             error.contains("no group \"no-such-group\" in /etc/group"),
             "{error}"
         );
         let (gone, folder) = (Path("/no/such/file"), Path("/etc"));
         for file in [gone, folder] {
-            let error = root.ids_by(file, file).unwrap_err().to_string();
+            let error = root.numbers_by(file, file).unwrap_err().to_string();
             assert!(
                 error.contains("cannot be read (") && error.ends_with("write its number"),
                 "{error}"
             );
         }
         let numbers: Owner = "4711:33".parse().unwrap();
-        assert!(numbers.ids_by(gone, gone).is_ok(), "no file is needed");
+        assert!(numbers.numbers_by(gone, gone).is_ok(), "no file is needed");
     }
 }

@@ -1,4 +1,5 @@
-//! CGI's two ends: standard input and standard output, whatever they are.
+//! The two ends of CGI, standard input and standard output, whatever these are. `server` takes them; `wire` reads and writes them as it
+//! does a connection.
 
 use super::sys::{self, Wait};
 use std::fs::File;
@@ -6,15 +7,17 @@ use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-/// mod_cgid makes both one unix socket, others two pipes or files. They may be shared with other processes, so
-/// O_NONBLOCK is left alone: a write is small enough not to block where poll says that there is room.
+/// Where a request comes from, and where its answer goes. mod_cgid makes both one unix socket, other web servers two pipes or files.
+///
+/// Other processes may share them, so that O_NONBLOCK is left as it is. No write blocks nevertheless: it comes after poll has said
+/// that there is room, and is small.
 #[derive(Debug)]
 pub(crate) struct Pipes {
     input: File,
     output: File,
 }
 
-/// What a pipe takes without blocking once it is writable (POSIX: PIPE_BUF, 4096 on Linux).
+/// How much a pipe takes without blocking once it is writable (POSIX: PIPE_BUF, 4096 on Linux).
 const ATOMIC: usize = 4096;
 
 impl Pipes {
@@ -25,16 +28,15 @@ impl Pipes {
         }
     }
 
-    /// Takes standard input and standard output away from the rest of the process: what the application prints would stand
-    /// in front of the answer's head, and what it reads would be missing from the body. It prints to standard error
-    /// then, and reads nothing.
+    /// Takes standard input and standard output away from the application: what it prints would stand in front of the answer's
+    /// head, and what it reads would be missing from the body. From now on it prints to standard error, and reads nothing.
     ///
     /// # Errors
     /// When there is no descriptor left.
     pub(crate) fn standard() -> io::Result<Pipes> {
         let pipes = Pipes::new(sys::duplicate(0)?, sys::duplicate(1)?);
         sys::point(1, io::stderr().as_fd())?;
-        // A place without /dev/null has its standard input as it was.
+        // Where there is no /dev/null, standard input stays as it is.
         if let Ok(nothing) = File::open("/dev/null") {
             sys::point(0, nothing.as_fd())?;
         }
@@ -52,11 +54,7 @@ impl Pipes {
 
     /// Writes some of `slices`; `WouldBlock` if there is no room.
     pub(crate) fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let now = Wait {
-            readable: false,
-            writable: true,
-        };
-        if !self.wait(now, Duration::ZERO)?.writable {
+        if !self.wait(Wait::WRITABLE, Duration::ZERO)?.writable {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let Some(first) = slices.iter().find(|slice| !slice.is_empty()) else {
@@ -86,13 +84,6 @@ impl Pipes {
     }
 
     pub(crate) fn wait_readable(&self, limit: Duration) -> io::Result<bool> {
-        self.wait(
-            Wait {
-                readable: true,
-                writable: false,
-            },
-            limit,
-        )
-        .map(|came| came.readable)
+        self.wait(Wait::READABLE, limit).map(|came| came.readable)
     }
 }

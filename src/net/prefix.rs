@@ -1,6 +1,6 @@
-//! Ranges of addresses, as the owner of a server names them: proxies to be believed.
+//! Ranges of addresses, as the owner of a server names them: who may connect, which proxies are believed, who sees the status page.
 
-use super::address::invalid;
+use super::refusal::invalid;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
@@ -22,6 +22,12 @@ pub struct Prefix {
 
 impl Prefix {
     /// Whether `address` is in the range. An IPv4 address in IPv6's clothes (`::ffff:10.1.2.3`) counts as IPv4.
+    ///
+    /// ```
+    /// # use fcgi::Prefix;
+    /// let range: Prefix = "10.0.0.0/8".parse().unwrap();
+    /// assert!(range.contains("10.1.2.3".parse().unwrap()) && !range.contains("11.1.2.3".parse().unwrap()));
+    /// ```
     pub fn contains(&self, address: IpAddr) -> bool {
         let (asked, total) = bits(address.to_canonical());
         let (wanted, same_total) = bits(self.address);

@@ -1,5 +1,5 @@
-//! Where the calling thread's stack lies, as the kernel's list of the process's memory has it. `sys` answers std by it in a
-//! static program.
+//! Where the calling thread's stack lies, as it stands in the kernel's list of the process's memory, /proc/self/maps. In a static
+//! program `sys` answers by it what Rust's std asks glibc.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -8,7 +8,7 @@ use std::ops::Range;
 /// A thread's stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stack {
-    /// The first one's as far as its mapping has grown.
+    /// The addresses that it may use; of the first thread's, which grows, those that it has come to.
     pub(super) room: Range<usize>,
     /// Where the mapping before it ends.
     before: usize,
@@ -17,7 +17,7 @@ pub(super) struct Stack {
 }
 
 impl Stack {
-    /// The one that `address` lies in.
+    /// The stack that `address` lies in.
     ///
     /// # Errors
     /// When nothing is mounted on /proc, or no descriptor is left.
@@ -36,7 +36,7 @@ impl Stack {
         }
     }
 
-    /// The first thread's, which grows down to the limit or to what lies before it.
+    /// The first thread's stack with all that it may grow to: down to its limit, or to what lies before it.
     pub(super) fn grown_to(mut self, limit: usize) -> Stack {
         let lowest = self.room.end.saturating_sub(limit);
         self.room.start = self.before.max(lowest);
@@ -44,15 +44,17 @@ impl Stack {
     }
 }
 
-/// Reads the list byte by byte: `7f1e5d21f000-7f1e5d241000 rw-p 00000000 00:00 0`.
+/// Reads the list byte by byte, and nothing is allocated: `7f1e5d21f000-7f1e5d241000 rw-p 00000000 00:00 0`.
 struct Search {
     address: usize,
-    /// What stands before this mapping.
+    /// The mapping before this one, and whether it cannot be read.
     before: Range<usize>,
     is_guard: bool,
+    /// Where this mapping starts.
     start: usize,
+    /// The number that is being read.
     number: usize,
-    /// How many blanks and hyphens of the line have come.
+    /// How many of the blanks and hyphens that end a field have come in this line.
     field: usize,
 }
 
@@ -87,7 +89,7 @@ impl Search {
                 let digit = char::from(byte).to_digit(16).unwrap_or(0);
                 self.number = self.number << 4 | digit as usize;
             }
-            // Whether it can be read.
+            // The first letter of `rw-p`: whether the mapping can be read.
             (2, _) => {
                 self.is_guard = byte == b'-';
                 self.field = 3;

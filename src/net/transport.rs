@@ -3,7 +3,7 @@
 
 use super::sys::{self, Wait};
 use socket2::Socket;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Shutdown};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
@@ -22,22 +22,40 @@ impl Transport {
         peer.as_socket().map(|address| address.ip())
     }
 
-    /// Takes in everything, however deaf the listener was at a stop when it came: a connection inherits that.
+    /// Takes in everything. A connection that came while its listener let nobody in by a least TTL has inherited that.
     pub(crate) fn hear_everything(&self) {
         for is_ipv6 in [false, true] {
-            // It is the other kind's, or no TCP at all.
+            // It fails by the other kind of IP, and where this is no TCP at all.
             let _ = sys::set_min_ttl(self.0.as_fd(), is_ipv6, 0);
         }
     }
 
-    /// How connecting went that was not waited for.
+    /// How connecting went, after [`Transport::begin`] did not wait for it.
     pub(crate) fn connected(&self) -> io::Result<()> {
         self.0.take_error()?.map_or(Ok(()), Err)
     }
 
     /// Takes what has arrived; `WouldBlock` if nothing has, 0 when the peer has closed its side.
     pub(crate) fn recv(&self, into: &mut [u8]) -> io::Result<usize> {
-        sys::recv(self.0.as_fd(), into)
+        sys::recv(self.0.as_fd(), into, false)
+    }
+
+    /// As [`Transport::recv`]; or it waits, as long as [`Transport::limit_recvs`] said: then it is `WouldBlock`.
+    #[inline(always)]
+    pub(crate) fn recv_or_wait(&self, into: &mut [u8], waits: bool) -> io::Result<usize> {
+        sys::recv(self.0.as_fd(), into, waits)
+    }
+
+    /// As [`Transport::recv_or_wait`], into one slice after the other.
+    #[inline(always)]
+    pub(crate) fn recv_many(&self, into: &mut [IoSliceMut<'_>], waits: bool) -> io::Result<usize> {
+        sys::recv_many(self.0.as_fd(), into, waits)
+    }
+
+    /// Whether it is set how long [`Transport::recv_or_wait`] waits.
+    pub(crate) fn limit_recvs(&self, limit: Duration) -> bool {
+        // 0 would be for ever.
+        limit >= Duration::from_millis(1) && self.0.set_read_timeout(Some(limit)).is_ok()
     }
 
     /// Sends as much as the socket takes; `WouldBlock` if that is nothing.
@@ -50,6 +68,17 @@ impl Transport {
         retry(|| self.0.send_vectored_with_flags(slices, FLAGS))
     }
 
+    /// As [`Transport::send_vectored`], and waits meanwhile, each time for room as long as [`Transport::limit_sends`] said:
+    /// then it is less than all, or `WouldBlock`.
+    pub(crate) fn send_waiting(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        retry(|| self.0.send_vectored_with_flags(slices, libc::MSG_NOSIGNAL))
+    }
+
+    /// Whether it is set how long [`Transport::send_waiting`] waits.
+    pub(crate) fn limit_sends(&self, limit: Duration) -> bool {
+        self.0.set_write_timeout(Some(limit)).is_ok()
+    }
+
     /// Waits for what `wait` asks; both `false` when the time is over.
     pub(crate) fn wait(&self, wait: Wait, limit: Duration) -> io::Result<Wait> {
         sys::poll([(self.0.as_fd(), wait)], Some(limit)).map(|[came]| came)
@@ -57,11 +86,7 @@ impl Transport {
 
     /// Whether something to read, an end or an error is there. Async-signal-safe.
     pub(crate) fn is_readable(&self) -> bool {
-        let wait = Wait {
-            readable: true,
-            writable: false,
-        };
-        self.wait(wait, Duration::ZERO)
+        self.wait(Wait::READABLE, Duration::ZERO)
             .is_ok_and(|came| came.readable)
     }
 

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-/// A child that has lived so long does not die of its start.
+/// A child that has lived for so long has not died of its start.
 const LIVED: Duration = Duration::from_secs(10);
 
 const FIRST: Duration = Duration::from_millis(100);
@@ -11,13 +11,14 @@ const LONGEST: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
-    /// How many have died young, one after the other.
+    /// How many children have died young, one after the other.
     young: u32,
+    /// Until when to wait.
     until: Option<Instant>,
 }
 
 impl Backoff {
-    /// How long to wait after a child that was `age` old.
+    /// A child has died at this age. Returns how long to wait.
     pub(super) fn after(&mut self, age: Duration) -> Duration {
         self.young = match age < LIVED {
             true => self.young.saturating_add(1),
@@ -31,8 +32,8 @@ impl Backoff {
         pause
     }
 
-    /// How long to wait after one that could not even be started: nothing happens that would wake whoever tries again, and
-    /// what there was no room for just now has none yet.
+    /// A child could not even be started. Returns how long to wait, which is never nothing: what there was no room for just now has
+    /// none yet, and nothing else happens that would wake who is to try again.
     pub(super) fn after_no_start(&mut self) -> Duration {
         self.young = self.young.max(1);
         self.after(Duration::ZERO)

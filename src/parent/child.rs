@@ -1,4 +1,5 @@
-//! A child: the program, started anew on the parent's sockets, and what the parent knows of it.
+//! A child: the program, started anew on the parent's sockets, and what the parent knows of it. Called by `family`, and by `run` for
+//! the first one.
 
 use super::AFTER_GRACE;
 use crate::control::{Control, EMPTY, READY, REPLACE_ME};
@@ -12,7 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-/// What no child may take for its own: what systemd passed to the parent, and what makes a process a CGI request.
+/// Variables that a child does not get: what systemd has passed to the parent alone, and what makes a process a CGI request.
 const NOT_INHERITED: [&str; 6] = [
     "LISTEN_FDS",
     "LISTEN_PID",
@@ -25,9 +26,9 @@ const NOT_INHERITED: [&str; 6] = [
 /// How the parent itself was started.
 #[derive(Debug)]
 pub(crate) struct Program {
-    /// Absolute. By the time of a reload another file may lie there.
+    /// Absolute. By the time of a reload another file may lie there, and is what is started then.
     pub(crate) path: PathBuf,
-    /// As it was called, and its arguments.
+    /// The name that it was called by, and its arguments.
     pub(crate) arguments: Vec<OsString>,
 }
 
@@ -47,7 +48,7 @@ impl Program {
             .collect();
         let mut arguments = self.arguments.clone();
         if arguments.is_empty() {
-            // A caller may leave the name out, too (Linux before 5.18).
+            // Whoever started us may have left even the name out (Linux before 5.18).
             arguments.push(self.path.clone().into());
         }
         arguments.extend(["--child".into(), numbers(&fds).into()]);
@@ -65,7 +66,8 @@ impl Program {
         })
     }
 
-    /// The descriptors pass to this program alone: the parent has one thread, so that nothing else is started meanwhile.
+    /// Starts the program, which inherits these descriptors. No other one does: the parent has one thread, so that nothing else is
+    /// started meanwhile.
     fn spawn(&self, arguments: &[OsString], fds: &[RawFd]) -> io::Result<u32> {
         fds.iter().try_for_each(|&fd| sys::keep_on_exec(fd))?;
         let pid = sys::spawn(&self.path, arguments, &NOT_INHERITED);
@@ -86,12 +88,14 @@ pub(super) struct Child {
     control: Option<Control>,
     pub(super) generation: u32,
     born: Instant,
-    /// It accepts connections.
+    /// Whether it accepts connections.
     pub(super) is_ready: bool,
-    /// It has answered as many requests as it should.
+    /// Whether it has answered as many requests as it should.
     pub(super) wants_successor: bool,
     asked_to_end: bool,
+    /// It is to end as soon as it is ready, with so much grace.
     ends_when_ready: Option<Duration>,
+    /// When it is killed, if it has not ended by then.
     kill_at: Option<Instant>,
 }
 
@@ -109,7 +113,7 @@ impl Child {
         sys::ended(self.pid).map(|status| End(ExitStatus::from_raw(status)))
     }
 
-    /// Takes in what it says.
+    /// Takes in what the child says.
     pub(super) fn hear(&mut self) {
         while let Some(control) = &self.control {
             match control.hear() {
@@ -122,20 +126,20 @@ impl Child {
                 Ok(Some(REPLACE_ME)) => self.wants_successor = true,
                 Ok(Some(_)) => {}
                 Ok(None) => return,
-                // Its end: SIGCHLD tells the rest.
+                // It has closed its end: SIGCHLD will tell the rest.
                 Err(_) => self.control = None,
             }
         }
     }
 
-    /// What is in the backlog is its to answer, too.
+    /// Tells it that nobody else accepts, so that whoever waits in the backlog is the child's to answer, too.
     pub(super) fn say_empty(&self) {
         if let Some(control) = &self.control {
             control.say(EMPTY);
         }
     }
 
-    /// Has it open its access log anew. Before it is ready the signal would end it.
+    /// Has it open its access log anew. A child that is not ready yet is left alone: the signal would end it.
     pub(super) fn reopen_log(&self) {
         if self.is_ready {
             sys::send_signal(self.pid(), sys::SIGHUP);
@@ -151,7 +155,7 @@ impl Child {
         }
     }
 
-    /// As [`Child::end`], once it has something to end.
+    /// Asks it to end as soon as it is ready. Before that it would end without having looked at what waits.
     pub(super) fn end_when_ready(&mut self, grace: Duration) {
         self.ends_when_ready = Some(grace);
         self.kill_at = Some(Instant::now() + grace + AFTER_GRACE);
@@ -161,7 +165,7 @@ impl Child {
         self.asked_to_end || self.ends_when_ready.is_some()
     }
 
-    /// Whether nothing was lost by the end that it was asked for. One that was not ready yet had nothing.
+    /// Whether nothing was lost by the way in which it ended, after it was asked to. One that was not ready had nothing to lose.
     pub(super) fn ended_as_asked(&self, how: &End) -> bool {
         how.is_success() || !self.is_ready
     }
@@ -171,12 +175,12 @@ impl Child {
     }
 
     pub(super) fn kill(&mut self) {
-        // It has not been waited for, so that the number is its own; it fails only when it has ended.
+        // It has not been waited for, so that the number is still its own. That it has ended is the only reason to fail.
         sys::send_signal(self.pid, sys::SIGKILL);
         self.kill_at = Some(Instant::now() + Duration::from_secs(1));
     }
 
-    /// When to look at it without being told.
+    /// When to look at it, even if it says nothing.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.kill_at
     }
@@ -209,7 +213,7 @@ impl fmt::Display for End {
     }
 }
 
-/// What a small host's processes die of, and the usual reason.
+/// The signals that processes of a small host die of, each with its name and the usual reason.
 fn signal_name(number: i32) -> Option<(&'static str, &'static str)> {
     Some(match number {
         sys::SIGABRT => ("SIGABRT", "an abort: a panic in a panic, or no memory"),

@@ -1,10 +1,10 @@
-//! What signals ask of the parent. The handler notes it and rings; the parent's loop does it.
+//! What signals ask of the parent. A handler notes it and rings a bell, by a byte in a socket; the loop of `parent::run` then does it.
 //!
-//! TERM, INT and USR1 stop. HUP reloads; with a terminal it is a hang-up, and stops. A HUP that was ignored before
-//! (`nohup`) stays ignored.
+//! TERM, INT and USR1 stop. HUP reloads; at a terminal it says that this has hung up, and stops. A HUP that is ignored (`nohup`)
+//! stays ignored.
 
+use crate::net::has_terminal;
 use crate::net::sys::{self, Errno};
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
@@ -41,7 +41,7 @@ impl Signals {
         bell.set_nonblocking(true)?;
         ring.set_nonblocking(true)?;
         let _ = BELL.set(ring);
-        let foreground = File::open("/dev/tty").is_ok();
+        let foreground = has_terminal();
         sys::ignore_sigpipe();
         sys::ignore_sigxfsz();
         for signal in [sys::SIGTERM, sys::SIGINT, sys::SIGUSR1, sys::SIGCHLD] {
@@ -54,7 +54,7 @@ impl Signals {
         Ok(Signals { bell, foreground })
     }
 
-    /// What was asked since, and quiet until the next.
+    /// What was asked since the last call. The bell is quiet until the next signal.
     pub(super) fn asked(&self) -> Asked {
         while (&self.bell).read(&mut [0; 64]).is_ok_and(|n| n > 0) {}
         let reload = RELOAD.swap(false, Ordering::SeqCst);
@@ -93,7 +93,7 @@ extern "C" fn note_reload(_: i32) {
     ring();
 }
 
-/// One byte; where it does not fit others are there to be read.
+/// Rings by one byte. If it does not fit there are others, and nobody has read them yet.
 fn ring() {
     if let Some(mut bell) = BELL.get() {
         let _ = bell.write(b"x");

@@ -1,6 +1,6 @@
 //! The contents of fixed shape: BEGIN_REQUEST, END_REQUEST and the management records.
 
-use super::record::{HEADER_LEN, ProtocolStatus, RecordHeader, RecordType};
+use super::record::{HEADER_LEN, ProtocolStatus, RecordHeader, RecordType, append_record};
 use super::{Pairs, encode_pair};
 
 /// The content of BEGIN_REQUEST (section 5.1).
@@ -71,11 +71,16 @@ pub(crate) fn unknown_type(number: u8) -> [u8; 16] {
 /// GET_VALUES_RESULT (section 4.1), a whole record: the asked names that we know, each once.
 ///
 /// HAProxy (`option get-values`) is the one server that was seen to ask, before its first request.
-pub(crate) fn values_result(asked: &[u8], max_conns: usize, max_reqs: usize) -> Vec<u8> {
+pub(crate) fn values_result(
+    asked: &[u8],
+    max_conns: usize,
+    max_reqs: usize,
+    multiplexes: bool,
+) -> Vec<u8> {
     let known = [
         (&b"FCGI_MAX_CONNS"[..], max_conns.to_string()),
         (b"FCGI_MAX_REQS", max_reqs.to_string()),
-        (b"FCGI_MPXS_CONNS", "0".to_string()),
+        (b"FCGI_MPXS_CONNS", u8::from(multiplexes).to_string()),
     ];
     let mut content = Vec::new();
     for (name, value) in known {
@@ -83,10 +88,8 @@ pub(crate) fn values_result(asked: &[u8], max_conns: usize, max_reqs: usize) -> 
             encode_pair(name, value.as_bytes(), &mut content);
         }
     }
-    let header = RecordHeader::new(RecordType::GetValuesResult, 0, content.len() as u16);
-    let mut record = header.encode().to_vec();
-    record.append(&mut content);
-    record.resize(record.len() + header.padding as usize, 0);
+    let mut record = Vec::new();
+    append_record(RecordType::GetValuesResult, 0, &content, &mut record);
     record
 }
 
@@ -157,7 +160,7 @@ mod tests {
         ] {
             encode_pair(name.as_bytes(), b"", &mut asked);
         }
-        let record = values_result(&asked, 100, 4);
+        let record = values_result(&asked, 100, 4, false);
         let header = RecordHeader::decode(record.first_chunk().unwrap()).unwrap();
         assert_eq!(
             (header.record_type, header.request_id),

@@ -6,13 +6,17 @@
 
 mod bodies;
 mod pairs;
+mod reader;
 mod record;
+mod run;
 mod sequence;
 
 pub(crate) use bodies::{BeginRequest, EndRequest, unknown_type, values_result};
 pub(crate) use pairs::{Pairs, encode_pair};
+pub(crate) use reader::{RecordReader, Step};
 pub use record::Role;
 pub(crate) use record::{
-    HEADER_LEN, MAX_CONTENT, ProtocolStatus, RecordHeader, RecordReader, RecordType, Step,
+    HEADER_LEN, MAX_CONTENT, ProtocolStatus, RecordHeader, RecordType, append_record,
 };
+pub(crate) use run::Run;
 pub(crate) use sequence::{Event, Fault, Sequence};

@@ -2,7 +2,7 @@
 
 /// Walks the pairs of a whole stream, in place.
 ///
-/// Ends at the first pair that is not whole; [`Pairs::is_whole`] then says that there was one.
+/// Ends at the first pair that is not whole; it is in [`Pairs::rest`] then.
 #[derive(Clone, Debug)]
 pub(crate) struct Pairs<'a> {
     rest: &'a [u8],
@@ -16,11 +16,6 @@ impl<'a> Pairs<'a> {
     /// What the walk has not come to yet.
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
-    }
-
-    /// Whether nothing is left over.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.rest.is_empty()
     }
 }
 
@@ -97,7 +92,7 @@ mod tests {
             let mut pairs = Pairs::new(&bytes);
             assert_eq!(pairs.next(), Some((name, value)));
             assert_eq!(pairs.next(), None);
-            assert!(pairs.is_whole());
+            assert!(pairs.rest().is_empty());
         }
     }
 
@@ -124,8 +119,8 @@ mod tests {
         for row in rows {
             let mut pairs = Pairs::new(row);
             assert_eq!(pairs.next(), None, "{row:?}");
-            assert!(!pairs.is_whole(), "{row:?}");
+            assert!(!pairs.rest().is_empty(), "{row:?}");
         }
-        assert!(Pairs::new(&[]).is_whole());
+        assert!(Pairs::new(&[]).rest().is_empty());
     }
 }

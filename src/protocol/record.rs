@@ -9,7 +9,7 @@ pub(crate) const HEADER_LEN: usize = 8;
 /// so that full records need no padding.
 pub(crate) const MAX_CONTENT: usize = 65528;
 
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 1;
 
 /// What a record is for (section 8, `FCGI_BEGIN_REQUEST` and its siblings).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +68,14 @@ impl RecordType {
 }
 
 /// What the web server asks an application to be (section 6).
+///
+/// ```
+/// # use fcgi::{Role, testing::request};
+/// # let answer = request("GET", "/").call(|req, res| {
+/// assert_eq!(req.role(), Role::Responder);
+/// # res.send("") });
+/// # assert_eq!(answer.status(), 200, "{answer:?}");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Role {
@@ -138,6 +146,7 @@ pub(crate) struct RecordHeader {
 
 impl RecordHeader {
     /// A header for `content` bytes, padded to a multiple of eight as section 3.3 recommends.
+    #[inline(always)]
     pub(crate) const fn new(
         record_type: RecordType,
         request_id: u16,
@@ -172,6 +181,7 @@ impl RecordHeader {
         })
     }
 
+    #[inline(always)]
     pub(crate) const fn encode(self) -> [u8; HEADER_LEN] {
         let [id1, id0] = self.request_id.to_be_bytes();
         let [content1, content0] = self.content.to_be_bytes();
@@ -188,120 +198,19 @@ impl RecordHeader {
     }
 }
 
-/// Finds the records in bytes that arrive in pieces of any size.
-///
-/// It remembers where in a record the last piece ended; the bytes stay where they are.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct RecordReader {
-    /// The first `have` bytes of a header that is not whole yet.
-    partial: [u8; HEADER_LEN],
-    /// `have < HEADER_LEN`
-    have: u8,
-    /// Content of the current record that was not taken yet.
-    content: u16,
-    /// Padding of the current record that did not pass yet.
-    padding: u8,
-}
-
-/// What stands at the front of the bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// A record begins; its content, if any, comes next.
-    Header(RecordHeader),
-    /// So many bytes of the current record's content.
-    Content(usize),
-    /// Nothing: all bytes are used up.
-    More,
-    /// A header whose version is not 1.
-    BadVersion([u8; HEADER_LEN]),
-}
-
-impl RecordReader {
-    /// Looks at `bytes[*at..]`, and moves `at` over headers and padding, not over content.
-    #[inline]
-    pub(crate) fn step(&mut self, bytes: &[u8], at: &mut usize) -> Step {
-        if self.content > 0 {
-            return match bytes.len() - *at {
-                0 => Step::More,
-                here => Step::Content(here.min(self.content as usize)),
-            };
-        }
-        if self.padding > 0 {
-            let passed = (bytes.len() - *at).min(self.padding as usize);
-            *at += passed;
-            self.padding -= passed as u8;
-        }
-        let rest = &bytes[*at..];
-        let header = match rest.first_chunk::<HEADER_LEN>() {
-            Some(header) if self.have == 0 => {
-                *at += HEADER_LEN;
-                *header
-            }
-            _ => match self.gather(rest, at) {
-                Some(header) => header,
-                None => return Step::More,
-            },
-        };
-        match RecordHeader::decode(&header) {
-            Some(header) => {
-                self.content = header.content;
-                self.padding = header.padding;
-                Step::Header(header)
-            }
-            None => Step::BadVersion(header),
-        }
-    }
-
-    /// Passes over the padding that is here and the header of a wanted record with content, if that is what comes, whole.
-    /// `None` if not, and nothing is changed.
-    #[inline]
-    pub(crate) fn begin_content(
-        &mut self,
-        bytes: &[u8],
-        at: &mut usize,
-        is_wanted: impl Fn(&RecordHeader) -> bool,
-    ) -> Option<()> {
-        debug_assert_eq!(self.content, 0);
-        let start = *at + usize::from(self.padding);
-        let header = bytes.get(start..)?.first_chunk()?;
-        let header =
-            RecordHeader::decode(header).filter(|header| self.have == 0 && is_wanted(header))?;
-        if header.content == 0 {
-            return None;
-        }
-        (self.content, self.padding) = (header.content, header.padding);
-        *at = start + HEADER_LEN;
-        Some(())
-    }
-
-    /// `n` bytes of content were used: `n` is at most what `Step::Content` said.
-    pub(crate) fn take(&mut self, n: usize) {
-        debug_assert!(n <= self.content as usize);
-        self.content -= n as u16;
-    }
-
-    /// Content of the current record that is still to come.
-    pub(crate) fn content_left(&self) -> usize {
-        self.content as usize
-    }
-
-    /// Whether the bytes so far end where a record ends.
-    pub(crate) fn at_boundary(&self) -> bool {
-        self.have == 0 && self.content == 0 && self.padding == 0
-    }
-
-    fn gather(&mut self, rest: &[u8], at: &mut usize) -> Option<[u8; HEADER_LEN]> {
-        let have = self.have as usize;
-        let taken = rest.len().min(HEADER_LEN - have);
-        self.partial[have..have + taken].copy_from_slice(&rest[..taken]);
-        *at += taken;
-        if have + taken < HEADER_LEN {
-            self.have = (have + taken) as u8;
-            return None;
-        }
-        self.have = 0;
-        Some(self.partial)
-    }
+/// Appends a whole record, padded. Its content is at most [`MAX_CONTENT`] bytes.
+pub(crate) fn append_record(
+    record_type: RecordType,
+    request_id: u16,
+    content: &[u8],
+    to: &mut Vec<u8>,
+) {
+    debug_assert!(content.len() <= MAX_CONTENT);
+    let header = RecordHeader::new(record_type, request_id, content.len() as u16);
+    to.reserve(HEADER_LEN + content.len() + usize::from(header.padding));
+    to.extend_from_slice(&header.encode());
+    to.extend_from_slice(content);
+    to.resize(to.len() + usize::from(header.padding), 0);
 }
 
 #[cfg(test)]
@@ -345,53 +254,13 @@ mod tests {
         }
     }
 
-    /// (content, its padding) of every record, read from pieces of `size` bytes.
-    fn contents(stream: &[u8], size: usize) -> Vec<(RecordType, Vec<u8>)> {
-        let mut reader = RecordReader::default();
-        let mut found: Vec<(RecordType, Vec<u8>)> = Vec::new();
-        for piece in stream.chunks(size) {
-            let mut at = 0;
-            loop {
-                match reader.step(piece, &mut at) {
-                    Step::Header(header) => found.push((header.record_type, Vec::new())),
-                    Step::Content(n) => {
-                        found
-                            .last_mut()
-                            .unwrap()
-                            .1
-                            .extend_from_slice(&piece[at..at + n]);
-                        reader.take(n);
-                        at += n;
-                    }
-                    Step::More => break,
-                    Step::BadVersion(header) => panic!("{header:?}"),
-                }
-            }
-            assert_eq!(at, piece.len());
-        }
-        assert!(reader.at_boundary());
-        found
-    }
-
     #[test]
-    fn records_are_found_in_pieces_of_every_size() {
-        let mut stream = Vec::new();
-        let mut expected = Vec::new();
-        for (length, padding) in [(0, 0), (0, 3), (5, 3), (8, 0), (1, 255), (300, 1), (0, 255)] {
-            let content: Vec<u8> = (0..length).map(|i| i as u8).collect();
-            let header = RecordHeader {
-                record_type: RecordType::Stdin,
-                request_id: 1,
-                content: length,
-                padding,
-            };
-            stream.extend_from_slice(&header.encode());
-            stream.extend_from_slice(&content);
-            stream.extend(std::iter::repeat_n(0xee, padding as usize));
-            expected.push((RecordType::Stdin, content));
-        }
-        for size in 1..=stream.len() {
-            assert_eq!(contents(&stream, size), expected, "pieces of {size}");
-        }
+    fn an_appended_record_stands_whole_behind_what_was_there() {
+        let mut bytes = vec![7];
+        append_record(RecordType::Stdin, 0x0102, b"abc", &mut bytes);
+        append_record(RecordType::Stdin, 1, b"", &mut bytes);
+        assert_eq!(bytes[..9], [7, 1, 5, 1, 2, 0, 3, 5, 0]);
+        assert_eq!(bytes[9..17], *b"abc\0\0\0\0\0");
+        assert_eq!(bytes[17..], [1, 5, 0, 1, 0, 0, 0, 0]);
     }
 }

@@ -4,7 +4,9 @@
 //! the few bytes of BEGIN_REQUEST and of a management record: PARAMS and STDIN stay where they landed.
 
 use super::bodies::BeginRequest;
-use super::record::{HEADER_LEN, RecordHeader, RecordReader, RecordType, Role, Step};
+use super::reader::{RecordReader, Step};
+use super::record::{HEADER_LEN, RecordHeader, RecordType, Role};
+use super::run::Run;
 use std::ops::Range;
 
 /// The number of the role that nearly every request asks for.
@@ -26,12 +28,38 @@ pub(crate) struct Sequence {
     /// BEGIN_REQUEST's content, as far as it came.
     fixed: [u8; BeginRequest::LEN],
     fixed_len: usize,
-    /// A management record's content, `len() <= MANAGEMENT_LIMIT`.
-    management: Vec<u8>,
+    /// A management record's content, while it comes.
+    management: Option<Box<Management>>,
     /// Whether the peer has sent the header of a record.
     speaks_fastcgi: bool,
     /// Why nothing more can be understood.
     fault: Option<Fault>,
+}
+
+/// A management record's content: `len() <= MANAGEMENT_LIMIT`. In a box, since few connections ever have one.
+#[derive(Clone, Debug, Default)]
+struct Management(Vec<u8>);
+
+// Which bytes [`Sequence::whole_head`] looks at, of eight at once.
+
+/// A header's version and type; the role's number, where BEGIN_REQUEST's content begins.
+const FIRST_TWO: u64 = number(&[0xff, 0xff, 0, 0, 0, 0, 0, 0]);
+/// A header's id.
+const ID: u64 = number(&[0, 0, 0xff, 0xff, 0, 0, 0, 0]);
+/// A header's lengths, of content and padding. The byte behind them is reserved.
+const LENGTHS: u64 = number(&[0, 0, 0, 0, 0xff, 0xff, 0xff, 0]);
+/// All of a header that has a meaning.
+const WHOLE: u64 = FIRST_TWO | ID | LENGTHS;
+
+#[inline(always)]
+const fn number(bytes: &[u8; HEADER_LEN]) -> u64 {
+    u64::from_ne_bytes(*bytes)
+}
+
+/// 0 if the bytes are `wanted` with this id in them, as far as they are `looked_at`.
+#[inline(always)]
+fn differs(bytes: &[u8; HEADER_LEN], wanted: [u8; HEADER_LEN], looked_at: u64, id: u64) -> u64 {
+    (number(bytes) ^ (number(&wanted) | id)) & looked_at
 }
 
 /// What part of a request comes next.
@@ -60,6 +88,8 @@ enum Purpose {
     /// As `Begin`, of the next request: it waits until the one before is answered.
     Next(u16),
     Params,
+    /// Set when the stream opens, before its first record, and never once it has ended or there is a fault: so
+    /// [`Sequence::stdin_here`] has to ask for nothing else.
     Stdin,
     Data,
     GetValues,
@@ -113,7 +143,7 @@ pub(crate) enum Fault {
 }
 
 impl Sequence {
-    /// Says what `bytes[*at..]` begins with, and moves `at` over all that needs no one else.
+    /// Says what `bytes[*at..]` begins with, and moves `at` over headers, padding and all that the caller need not see.
     pub(crate) fn next(&mut self, bytes: &[u8], at: &mut usize) -> Event {
         if let Some(fault) = self.fault {
             return Event::Fault(fault);
@@ -128,6 +158,7 @@ impl Sequence {
             if let Some(event) = event {
                 if let Event::Fault(fault) = event {
                     self.fault = Some(fault);
+                    self.purpose = Purpose::Skip;
                 }
                 return event;
             }
@@ -138,76 +169,86 @@ impl Sequence {
     /// their end, whole from `at` on, and the end of STDIN if it comes next. Then it is as if [`Sequence::next`] had seen them all: the place of the params.
     ///
     /// Anything else is for `next`, and nothing is changed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn whole_head(&mut self, bytes: &[u8], at: &mut usize) -> Option<Range<usize>> {
         if self.phase != Phase::Idle || self.fault.is_some() || !self.reader.at_boundary() {
             return None;
         }
         let front = bytes.get(*at..)?.first_chunk::<{ 3 * HEADER_LEN }>()?;
-        // What is as it must be: version and type, length and padding, the high byte of the role, version and type.
-        #[rustfmt::skip]
-        let [
-            1, 1, id1, id0, 0, 8, 0, _,
-            0, RESPONDER, flags, ..,
-            1, 4, params_id1, params_id0, n1, n0, padding, _,
-        ] = *front else {
+        let ([begin, role, params], _) = front.as_chunks::<HEADER_LEN>() else {
             return None;
         };
-        let id = [id1, id0];
+        let id = number(begin) & ID;
+        let &[_, _, flags, ..] = role;
+        let &[_, _, _, _, n1, n0, padding, _] = params;
+        let is_usual = differs(begin, [1, 1, 0, 0, 0, 8, 0, 0], FIRST_TWO | LENGTHS, 0)
+            | differs(role, [0, RESPONDER, 0, 0, 0, 0, 0, 0], FIRST_TWO, 0)
+            | differs(params, [1, 4, 0, 0, 0, 0, 0, 0], FIRST_TWO | ID, id)
+            == 0;
         let start = *at + front.len();
         let end = start + usize::from(u16::from_be_bytes([n1, n0]));
         let last = end + usize::from(padding);
-        let [1, 4, end_id1, end_id0, 0, 0, 0, _] =
-            *bytes.get(last..)?.first_chunk::<HEADER_LEN>()?
-        else {
+        let ended = bytes.get(last..)?.first_chunk()?;
+        if !is_usual || differs(ended, [1, 4, 0, 0, 0, 0, 0, 0], WHOLE, id) != 0 {
             return None;
-        };
-        let is_one = id == [params_id1, params_id0] && id == [end_id1, end_id0];
-        if !is_one || id == [0, 0] || start == end {
+        }
+        if id == 0 || start == end {
             return None;
         }
         *at = last + HEADER_LEN;
-        // Behind the head of a GET, the end of its empty body.
-        let behind = bytes[*at..].first_chunk::<HEADER_LEN>();
-        self.phase = match behind {
-            Some([1, 5, id1, id0, 0, 0, 0, _]) if [*id1, *id0] == id => {
+        // Behind the head of a GET stands the end of its empty body.
+        (self.phase, self.purpose) = match bytes[*at..].first_chunk() {
+            Some(behind) if differs(behind, [1, 5, 0, 0, 0, 0, 0, 0], WHOLE, id) == 0 => {
                 *at += HEADER_LEN;
-                Phase::Ended
+                (Phase::Ended, Purpose::Skip)
             }
-            _ => Phase::Stdin,
+            _ => (Phase::Stdin, Purpose::Stdin),
         };
-        self.request_id = u16::from_be_bytes(id);
+        let &[_, _, id1, id0, ..] = begin;
+        self.request_id = u16::from_be_bytes([id1, id0]);
         self.begin = Some(BeginRequest {
             role: RESPONDER.into(),
             keep_conn: flags & 1 != 0,
         });
-        self.purpose = Purpose::Skip;
         self.speaks_fastcgi = true;
         Some(start..end)
     }
 
     /// So many bytes of STDIN lie in front, of the record that was begun or of one that begins here: what a look at a body
-    /// finds nearly always. `None` leaves it to [`Sequence::next`], which says the same more slowly.
-    #[inline]
+    /// finds nearly always. 0 if nothing lies there, and [`Sequence::next`] would ask for more. `None` leaves it to `next`,
+    /// which says the same more slowly.
+    #[inline(always)]
     pub(crate) fn stdin_here(&mut self, bytes: &[u8], at: &mut usize) -> Option<usize> {
-        if self.phase != Phase::Stdin || self.fault.is_some() {
+        if self.purpose != Purpose::Stdin {
             return None;
         }
         if self.reader.content_left() == 0 {
             let id = self.request_id;
-            let is_ours = |header: &RecordHeader| {
-                header.record_type == RecordType::Stdin && header.request_id == id
-            };
-            self.reader.begin_content(bytes, at, is_ours)?;
-            self.purpose = Purpose::Stdin;
+            let begun = self.reader.begin_content(bytes, at, RecordType::Stdin, id);
+            if begun.is_none() {
+                return (*at == bytes.len()).then_some(0);
+            }
         }
-        if self.purpose != Purpose::Stdin {
-            return None;
+        Some((bytes.len() - *at).min(self.reader.content_left()))
+    }
+
+    /// Records of STDIN as they are expected, for at most `most` bytes.
+    #[inline(always)]
+    pub(crate) fn run(&self, most: usize) -> Option<Run> {
+        match self.purpose {
+            Purpose::Stdin => self.reader.run(most, RecordType::Stdin, self.request_id),
+            _ => None,
         }
-        match bytes.len() - *at {
-            0 => None,
-            here => Some(here.min(self.reader.content_left())),
-        }
+    }
+
+    /// As [`Sequence::take`], of all that came of a [`Run`]: so much of its last record is still to come.
+    pub(crate) fn go_on(&mut self, content: u16) {
+        self.reader.go_on(content);
+    }
+
+    /// How much to read next, of at most `most`.
+    pub(crate) fn most_whole(&self, most: usize) -> usize {
+        self.reader.most_whole(most)
     }
 
     /// `n` bytes of PARAMS, STDIN or DATA were used.
@@ -287,7 +328,9 @@ impl Sequence {
 
     /// The content of the question that was told last. It is given away: nothing of it stays with a connection that waits.
     pub(crate) fn take_management(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.management)
+        self.management
+            .take()
+            .map_or_else(Vec::new, |asked| asked.0)
     }
 
     /// The rule book: what a record means, by its type, its id and where we stand.
@@ -308,7 +351,7 @@ impl Sequence {
         match record_type {
             // Section 3.3: id 0 is for management records, which are not about a request.
             GetValues if id == 0 => {
-                self.management.clear();
+                self.management = None;
                 self.purpose = Purpose::GetValues;
                 (content == 0).then_some(Event::GetValues)
             }
@@ -338,9 +381,9 @@ impl Sequence {
             Params if self.phase == Phase::Params && content == 0 => {
                 // Section 6.3, and as seen: mod_fcgid, mod_authnz_fcgi and lighttpd send an authorizer no STDIN record at
                 // all, not even the empty one.
-                self.phase = match self.role() {
-                    Some(Role::Authorizer) => Phase::Ended,
-                    _ => Phase::Stdin,
+                (self.phase, self.purpose) = match self.role() {
+                    Some(Role::Authorizer) => (Phase::Ended, Purpose::Skip),
+                    _ => (Phase::Stdin, Purpose::Stdin),
                 };
                 Some(Event::Head)
             }
@@ -384,8 +427,9 @@ impl Sequence {
             Purpose::Next(_) => return Some(Event::Next),
             Purpose::Skip => {}
             Purpose::GetValues => {
-                let room = MANAGEMENT_LIMIT - self.management.len();
-                self.management.extend_from_slice(&here[..n.min(room)]);
+                let Management(asked) = &mut **self.management.get_or_insert_default();
+                let room = MANAGEMENT_LIMIT - asked.len();
+                asked.extend_from_slice(&here[..n.min(room)]);
             }
             Purpose::Begin(_) => {
                 let taken = n.min(BeginRequest::LEN - self.fixed_len);

@@ -53,36 +53,33 @@
 
 mod answer;
 mod behind;
+mod call;
+mod heard;
 
 pub use answer::Answer;
 pub use behind::Behind;
 
 use self::behind::{Pair, Sketch};
-use crate::buffer::Buffers;
-use crate::client::{Begin, Client, End, Part};
-use crate::connection::{self, Failure, Pace, Worker};
+use self::call::{Once, serve_one};
+use self::heard::ask;
+use crate::application::ErrorPage;
+use crate::cgi::is_token;
+use crate::client::Client;
+use crate::connection::Failure;
 use crate::error::Result;
-use crate::exchange::Home;
 use crate::form::urlencoded;
 use crate::limits::Limits;
-use crate::link::{Head, Kind, Link, Waiting};
-use crate::net::{Transport, Wait};
-use crate::pool::contain;
 use crate::protocol::Role;
 use crate::request::Request;
 use crate::response::Response;
 use crate::server::{Handle, Server};
 use crate::setup::Setup;
-use crate::slot::Slot;
-use crate::stranger::Strangers;
 use std::cell::RefCell;
 use std::fmt::Display;
-use std::io;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a [`Server`] may take to answer, and to end after that.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -92,12 +89,18 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// The target is what the application is asked for. Below a mount ([`Behind`]) the mount is put in front of it, and an empty
 /// path stands for the mount without its slash.
 ///
+/// ```
+/// use fcgi::testing::request;
+///
+/// assert_eq!(request("GET", "/a?b=c").call(|req, res| res.send(req.query())).text(), "b=c");
+/// ```
+///
 /// # Panics
 /// If the method is not legal in HTTP, or the target does not begin with a slash (and is not `*`) or has a character that
 /// has to be written as `%20` and the like: a blank, a control character, `#`.
 #[track_caller]
 pub fn request<'a>(method: &'a str, target: &'a str) -> Ask<'a> {
-    let is_legal = !method.is_empty() && method.bytes().all(is_token);
+    let is_legal = is_token(method.as_bytes());
     assert!(is_legal, "the method {method:?} is not legal in HTTP");
     let is_path = target.is_empty() || target.starts_with(['/', '?']) || target == "*";
     assert!(
@@ -121,45 +124,46 @@ pub fn request<'a>(method: &'a str, target: &'a str) -> Ask<'a> {
         role: Role::Responder,
         limits: Limits::default(),
         setup: Setup::default(),
+        error_page: None,
     }
-}
-
-const BOUNDARY: &str = "----fcgi-testing-5d1f3c72a09be846";
-const LAST_BOUNDARY: &str = "------fcgi-testing-5d1f3c72a09be846--\r\n";
-
-/// As browsers write it (the WHATWG's multipart/form-data encoding algorithm).
-fn part_name(name: &str) -> String {
-    name.replace('"', "%22")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A")
 }
 
 /// A request that a test asks: made by [`request`], ended by [`call`](Ask::call) or [`serve`](Ask::serve).
 ///
 /// It has what a handler may look for: the method, the query, a Host (`localhost`), a visitor's address (`127.0.0.1`) and so
 /// on, as CGI parameters.
+///
+/// The [module](self) has an example.
 #[must_use = "nothing is asked before `call` or `serve`"]
 pub struct Ask<'a> {
     method: &'a str,
     target: &'a str,
     headers: Vec<(String, Vec<u8>)>,
     body: Option<Vec<u8>>,
-    /// What is set by its name; `None` is taken away.
+    /// What [`param`](Ask::param) sets; `None` for what [`without`](Ask::without) takes away.
     params: Vec<(String, Option<Vec<u8>>)>,
     behind: Option<Behind<'a>>,
     role: Role,
     limits: Limits,
     setup: Setup,
+    /// Of [`settings`](Ask::settings): a call has no other.
+    error_page: Option<ErrorPage>,
 }
 
 impl<'a> Ask<'a> {
     /// Adds a request header. A name may come several times; `Host` replaces the one that is there.
     ///
+    /// ```
+    /// # use fcgi::testing::request;
+    /// let ask = request("GET", "/").header("Cookie", "a=1").header("Host", "example.org");
+    /// assert_eq!(ask.call(|req, res| res.send(req.host().unwrap_or("-"))).text(), "example.org");
+    /// ```
+    ///
     /// # Panics
     /// If the name or the value is not legal in HTTP, and for Content-Length, which [`body`](Ask::body) sets.
     #[track_caller]
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Ask<'a> {
-        let is_legal = !name.is_empty() && name.bytes().all(is_token);
+        let is_legal = is_token(name.as_bytes());
         assert!(is_legal, "the header name {name:?} is not legal in HTTP");
         assert!(
             !name.eq_ignore_ascii_case("content-length"),
@@ -181,6 +185,12 @@ impl<'a> Ask<'a> {
 
     /// Sets the request's body, and its length.
     ///
+    /// ```
+    /// # use fcgi::testing::request;
+    /// let ask = request("POST", "/").header("Content-Type", "application/json").body("[1, 2]");
+    /// assert_eq!(ask.call(|req, res| res.send(std::io::read_to_string(req.body())?)).text(), "[1, 2]");
+    /// ```
+    ///
     /// # Panics
     /// If there is one already.
     #[track_caller]
@@ -195,6 +205,15 @@ impl<'a> Ask<'a> {
 
     /// Sets the body, and its type, as a page's form does that has no `enctype`: names and values, urlencoded.
     ///
+    /// ```
+    /// # use fcgi::testing::request;
+    /// let answer = request("POST", "/").form(&[("a", "1 & 2")]).call(|req, res| {
+    ///     let body = std::io::read_to_string(req.body())?;
+    ///     res.send(body)
+    /// });
+    /// assert_eq!(answer.text(), "a=1+%26+2");
+    /// ```
+    ///
     /// # Panics
     /// If there is a body already.
     #[track_caller]
@@ -205,6 +224,15 @@ impl<'a> Ask<'a> {
 
     /// Adds a field to a multipart/form-data body, as a form sends it that has `enctype="multipart/form-data"`.
     ///
+    /// ```
+    /// # use fcgi::testing::request;
+    /// let answer = request("POST", "/").field("a", "1").file("f", "x.txt", "hello").call(|req, res| {
+    ///     let form = req.form()?;
+    ///     res.send(format!("{:?} {}", form.get("a"), form.file("f").unwrap().file_name()))
+    /// });
+    /// assert_eq!(answer.text(), "Some(\"1\") x.txt");
+    /// ```
+    ///
     /// # Panics
     /// If there is a body of another kind.
     #[track_caller]
@@ -213,6 +241,15 @@ impl<'a> Ask<'a> {
     }
 
     /// Adds a file to a multipart/form-data body. Its name can be any that a visitor may have, `../../.htaccess` as well.
+    ///
+    /// ```
+    /// # use fcgi::testing::request;
+    /// let answer = request("POST", "/").file("f", "../../.htaccess", "hello").call(|req, res| {
+    ///     let form = req.form()?;
+    ///     res.send(form.file("f").unwrap().bytes())
+    /// });
+    /// assert_eq!(answer.text(), "hello");
+    /// ```
     ///
     /// # Panics
     /// If there is a body of another kind.
@@ -260,6 +297,12 @@ impl<'a> Ask<'a> {
 
     /// Sets a CGI parameter, whatever else it would be: `REMOTE_USER`, `HTTPS`, or `CONTENT_LENGTH` for one that is wrong.
     ///
+    /// ```
+    /// # use fcgi::testing::request;
+    /// let ask = request("GET", "/").param("HTTPS", "on").param("REMOTE_USER", "ada");
+    /// assert_eq!(ask.call(|req, res| res.send(format!("{} {:?}", req.scheme(), req.remote_user()))).text(), "https Some(\"ada\")");
+    /// ```
+    ///
     /// # Panics
     /// If the name is empty.
     #[track_caller]
@@ -271,6 +314,12 @@ impl<'a> Ask<'a> {
     }
 
     /// Takes a CGI parameter away: some web servers do not send `CONTENT_LENGTH` for a chunked upload.
+    ///
+    /// ```
+    /// # use fcgi::testing::request;
+    /// let ask = request("POST", "/").body("abc").without("CONTENT_LENGTH");
+    /// assert_eq!(ask.call(|req, res| res.send(std::io::read_to_string(req.body())?)).text(), "abc");
+    /// ```
     pub fn without(mut self, name: &str) -> Ask<'a> {
         self.params.push((name.to_owned(), None));
         self
@@ -278,6 +327,12 @@ impl<'a> Ask<'a> {
 
     /// Asks as a web server does: with the parameters that it was seen to send. Without it they are those of CGI, with the
     /// application at the root of its site.
+    ///
+    /// ```
+    /// # use fcgi::testing::{Behind, request};
+    /// let ask = request("GET", "/news").behind(Behind::CaddyPhp);
+    /// assert_eq!(ask.call(|req, res| res.send(req.path())).text(), "/news");
+    /// ```
     ///
     /// # Panics
     /// If the preset's mount is not written as `/app`.
@@ -306,10 +361,18 @@ impl<'a> Ask<'a> {
         self
     }
 
-    /// Calls the handler with the settings of `server`, [`Server::mount`] and the like, in place of the defaults.
+    /// Calls the handler with the settings of `server`, [`Server::mount`], [`Server::error_page`] and the like, in place of
+    /// the defaults.
+    ///
+    /// ```
+    /// # use fcgi::{Server, testing::request};
+    /// let ask = request("GET", "/app/news").settings(&Server::new().mount("/app"));
+    /// assert_eq!(ask.call(|req, res| res.send(req.path())).text(), "/news");
+    /// ```
     pub fn settings(mut self, server: &Server) -> Ask<'a> {
         self.limits = server.limits.clone();
         self.setup = server.setup.clone();
+        self.error_page = server.handlers.error_page.clone();
         self
     }
 
@@ -317,6 +380,12 @@ impl<'a> Ask<'a> {
     ///
     /// A body and an answer of any size will do. A panic in the handler is a 500, as it would be in a server; the text that
     /// Rust writes of it is among the test's output.
+    ///
+    /// ```
+    /// # use fcgi::testing::request;
+    /// let answer = request("GET", "/").call(|_, res| res.status(201).send("made"));
+    /// assert_eq!((answer.status(), answer.text()), (201, "made"));
+    /// ```
     ///
     /// # Panics
     /// If nobody could be asked this: a target without a slash, a request that the web server of [`behind`](Ask::behind)
@@ -336,6 +405,7 @@ impl<'a> Ask<'a> {
         let why = RefCell::new(None);
         let once = Once {
             handler: Some(handler),
+            error_page: self.error_page.as_ref(),
             why: &why,
         };
         let heard = thread::scope(|scope| {
@@ -364,6 +434,12 @@ impl<'a> Ask<'a> {
     /// It runs as [`Server::start`] does, in threads of its own and with its own settings, but listens nowhere. It has ended
     /// when this returns; so has a handler that went on after [`Response::finish`]. What
     /// [`responder_with`](Server::responder_with) makes is made anew each time.
+    ///
+    /// ```
+    /// # use fcgi::{Server, testing::request};
+    /// let server = Server::new().workers(1).responder(|_, res| res.send("Hello"));
+    /// assert_eq!(request("GET", "/").serve(&server).text(), "Hello");
+    /// ```
     ///
     /// # Panics
     /// As [`call`](Ask::call); and if the answer, or the end of the handler after it, takes more than 10 s.
@@ -396,13 +472,15 @@ impl<'a> Ask<'a> {
         Answer::new(heard, why)
     }
 
-    /// The CGI parameters and the body, for whoever asks by other means: the command `get`. `behind` is for tests alone.
+    /// The CGI parameters and the body, for the command `get`, which asks by a connection of its own. It has no preset of
+    /// [`behind`](Ask::behind).
     #[cfg(feature = "toolbox")]
     pub(crate) fn into_parts(self) -> (Vec<Pair>, Vec<u8>) {
         let params = behind::plain(&self.sketch());
         (self.with_own(params), self.body.unwrap_or_default())
     }
 
+    /// The CGI parameters, as the web server of [`behind`](Ask::behind) sends them, and those that the test has set.
     #[track_caller]
     fn all_params(&self) -> Vec<Pair> {
         self.with_own(behind::params(self.behind, &self.sketch()))
@@ -416,6 +494,7 @@ impl<'a> Ask<'a> {
         }
     }
 
+    /// Sets what [`param`](Ask::param) was given and takes away what [`without`](Ask::without) was.
     fn with_own(&self, mut params: Vec<Pair>) -> Vec<Pair> {
         for (name, value) in &self.params {
             params.retain(|(other, _)| *other != name.as_bytes());
@@ -427,99 +506,17 @@ impl<'a> Ask<'a> {
     }
 }
 
-/// What came over the wire.
-struct Heard {
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
-    /// `None`: the answer is cut.
-    end: Option<End>,
+const BOUNDARY: &str = "----fcgi-testing-5d1f3c72a09be846";
+const LAST_BOUNDARY: &str = "------fcgi-testing-5d1f3c72a09be846--\r\n";
+
+/// The name of a field or a file, escaped as browsers do (the WHATWG's multipart/form-data encoding algorithm).
+fn part_name(name: &str) -> String {
+    name.replace('"', "%22")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
 }
 
-/// The web server's part: sends the request, and hears the answer.
-fn ask(
-    client: Client,
-    role: Role,
-    params: &[Pair],
-    body: &[u8],
-    limit: Duration,
-) -> io::Result<Heard> {
-    let began = Instant::now();
-    let mut client = client.timeout(limit);
-    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    let params = params.iter().map(|(name, value)| (name, value));
-    let begin = Begin {
-        role,
-        ..Begin::default()
-    };
-    let end = client.exchange(begin, params, body, |part| {
-        match part {
-            Part::Stdout(bytes) => stdout.extend_from_slice(bytes),
-            Part::Stderr(bytes) => stderr.extend_from_slice(bytes),
-            Part::End(_) => return Ok(()),
-        }
-        match began.elapsed() > limit {
-            true => Err(io::Error::other(format!(
-                "the answer has not ended after {limit:?}"
-            ))),
-            false => Ok(()),
-        }
-    });
-    let end = match end {
-        Ok(end) => Some(end),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
-        Err(error) => return Err(error),
-    };
-    Ok(Heard {
-        stdout,
-        stderr,
-        end,
-    })
-}
-
-/// The application's part, on this thread: a connection with one request.
-fn serve_one(
-    transport: Transport,
-    handler: Box<dyn connection::Handle + '_>,
-    limits: &Limits,
-    setup: &Setup,
-) {
-    let buffers =
-        Buffers::new(limits.max_params).unwrap_or_else(|error| cannot("reserve memory", error));
-    let home = Alone::default();
-    let mut worker = Worker {
-        buffers,
-        handler,
-        home: &home,
-        limits,
-        setup,
-        slot: &Slot::default(),
-        strangers: &Strangers::default(),
-        values: (1, 1),
-        pace: &NoPace,
-        overview: None,
-        misses: 0,
-    };
-    let mut next = Some(Waiting {
-        link: Link::new(transport, &Arc::new(AtomicUsize::new(0))),
-        kind: Kind::FirstByte,
-        deadline: 0,
-        head: Head::default(),
-        block: Vec::new(),
-    });
-    while let Some(waiting) = next {
-        let readable = Wait {
-            readable: true,
-            writable: false,
-        };
-        // The other side is a thread of ours, which sends or closes.
-        if waiting.link.transport.wait(readable, LIMIT).is_err() {
-            return;
-        }
-        worker.serve(waiting);
-        next = home.parked().take();
-    }
-}
-
+/// Waits for the server's end: all of a handler's work, also what it does after its answer.
 #[track_caller]
 fn expect_end(handle: Handle, limit: Duration) {
     let (done, ended) = mpsc::channel();
@@ -541,77 +538,6 @@ fn cannot(what: &str, error: impl Display) -> ! {
     panic!("cannot {what} for a test: {error}")
 }
 
-/// Where the one connection of a call waits while its head is not whole.
-#[derive(Default)]
-struct Alone(Mutex<Option<Waiting>>);
-
-impl Alone {
-    fn parked(&self) -> std::sync::MutexGuard<'_, Option<Waiting>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Home for Alone {
-    fn park(&self, waiting: Waiting) {
-        *self.parked() = Some(waiting);
-    }
-
-    /// No connection is kept: it is not asked for.
-    fn go_on(&self, _: Link, _: Vec<u8>) {}
-
-    /// The other side has all that was sent, and does not mind that what it sends is not read.
-    fn give_up(&self, _: Kind) {}
-    fn linger(&self, _: Link) {}
-
-    fn other(&self) -> Option<Waiting> {
-        None
-    }
-
-    fn is_stopping(&self) -> bool {
-        true
-    }
-}
-
-struct NoPace;
-
-impl Pace for NoPace {
-    fn note(&self, _: Duration) {}
-}
-
-/// A handler that is called once.
-struct Once<'t, F> {
-    handler: Option<F>,
-    /// Is told the first failure.
-    why: &'t RefCell<Option<String>>,
-}
-
-impl<F> connection::Handle for Once<'_, F>
-where
-    F: FnOnce(&mut Request<'_>, Response<'_>) -> Result,
-{
-    fn has_role(&self, _: Role) -> bool {
-        true
-    }
-
-    fn call(&mut self, request: &mut Request<'_>, response: Response<'_>) -> Result<(), Failure> {
-        let handler = self.handler.take().expect("BUG: one request is asked");
-        match contain(|| handler(request, response)) {
-            Ok(answered) => answered.map_err(Failure::Error),
-            Err(panic) => Err(Failure::Panic(panic)),
-        }
-    }
-
-    fn failed(&mut self, failure: &Failure) {
-        self.why
-            .borrow_mut()
-            .get_or_insert_with(|| failure.to_string());
-    }
-}
-
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -620,7 +546,7 @@ mod tests {
 
     /// The handler is let go afterwards, so that nothing of it stays.
     #[test]
-    fn a_server_that_does_not_come_to_an_end_is_told_after_a_time() {
+    fn a_server_that_does_not_come_to_an_end_fails_the_test_after_a_time() {
         let (go, gone) = mpsc::channel::<()>();
         let (tell, told) = mpsc::channel();
         let gone = Mutex::new(gone);
@@ -647,7 +573,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_an_end_is_told_after_a_time() {
+    fn an_answer_without_an_end_fails_the_test_after_a_time() {
         let server = Server::new().responder(|_, res| {
             let mut body = res.stream()?;
             loop {

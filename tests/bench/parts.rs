@@ -170,9 +170,10 @@ mod params {
     use cgi::{Known, Params, Scratch};
 
     fn read<'buf>(stream: &'buf [u8], scratch: &mut Scratch<'buf>) -> Params<'buf> {
-        let mut params = Params::default();
-        let read = params.read(black_box(stream), 4096, 224 << 10, scratch);
-        read.unwrap();
+        let mut params = Params::new();
+        let suspects = params.read(black_box(stream)).unwrap();
+        params.check(4096, 224 << 10).unwrap();
+        params.join(suspects, scratch);
         params
     }
 

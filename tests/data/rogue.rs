@@ -36,19 +36,24 @@ fn main() -> ExitCode {
             log::set_max_level(log::LevelFilter::Trace);
             server.responder(app)
         }
+        "flag-twice" => server.flag("workers", "N", "", ""),
         "run" => {
             return match fcgi::run(app) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(_) => ExitCode::FAILURE,
             };
         }
-        _ => server.responder(app),
+        _ => server
+            .responder(app)
+            .flag("place", "DIR", "where its things are", "nowhere"),
     }
     .main()
 }
 
 fn app(req: &mut Request, res: Response) -> fcgi::Result {
     match req.path() {
+        "/flag" => res.send(req.flag("place")),
+        "/arguments" => res.send(fcgi::cli::arguments().count().to_string()),
         // On standard output, which is the answer's way in CGI.
         "/print" => {
             print();

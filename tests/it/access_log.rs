@@ -427,7 +427,7 @@ fn a_log_that_cannot_be_opened_anew_goes_on_where_it_was() {
     testbed.signal("HUP");
     let line = testbed.line("SIGHUP: cannot open the access log");
     assert!(
-        line.contains(&format!("{log} anew (os error 21)")),
+        line.contains(&format!("{log} anew (it is a folder, os error 21)")),
         "{line}"
     );
     testbed.assert_serves();

@@ -135,6 +135,61 @@ fn a_body_is_exact_in_records_of_any_size() {
     }
 }
 
+/// Large records are received as if each were as long as the one before.
+#[test]
+fn one_record_among_many_of_one_length_may_be_another() {
+    const SIZE: usize = 32 << 10;
+    let server = serve(app);
+    let body = pattern(8 * SIZE);
+    let in_two = |piece: &[u8], at: usize| {
+        let (first, second) = piece.split_at(at);
+        [record(STDIN, 1, first), record(STDIN, 1, second)].concat()
+    };
+    type Another<'a> = (&'a str, &'a dyn Fn(&[u8]) -> Vec<u8>);
+    let others: [Another<'_>; 6] = [
+        ("in two halves", &|piece| in_two(piece, SIZE / 2)),
+        ("a byte short", &|piece| in_two(piece, SIZE - 1)),
+        ("padded", &|piece| padded(STDIN, 1, piece, 8)),
+        ("behind an empty one of nobody's", &|piece| {
+            [record(STDIN, 7, &[]), record(STDIN, 1, piece)].concat()
+        }),
+        ("behind one of nobody's as long", &|piece| {
+            [record(STDIN, 7, &[b'x'; SIZE]), record(STDIN, 1, piece)].concat()
+        }),
+        ("behind one of another type as long", &|piece| {
+            [record(STDOUT, 1, &[b'x'; SIZE]), record(STDIN, 1, piece)].concat()
+        }),
+    ];
+    for (what, another) in others {
+        for place in 0..8 {
+            let ask = Ask::new("POST", ["/whole", "/echo-lent"][place % 2]);
+            let (mut stream, mut from) = (ask.keep().head(), 0);
+            for (i, piece) in body.chunks(SIZE).enumerate() {
+                if i == place {
+                    from = stream.len();
+                    stream.extend(another(piece));
+                } else {
+                    stream.extend(record(STDIN, 1, piece));
+                }
+            }
+            stream.extend(record(STDIN, 1, &[]));
+            stream.extend(Ask::post("/whole", "the next").bytes());
+            // The other one's header comes whole, or in two.
+            for cut in [0, 3, 8, 9] {
+                let (first, rest) = stream.split_at(from + cut);
+                let mut wire = server.after(first);
+                wire.write(rest);
+                let reply = wire.reply(1);
+                assert!(
+                    reply.is_whole() && reply.body == body,
+                    "record {place} is {what}, cut at {cut}"
+                );
+                assert_eq!(wire.reply(1).page(), (200, "the next"));
+            }
+        }
+    }
+}
+
 #[test]
 fn sips_of_any_size_are_exact() {
     let server = serve(app);
@@ -347,6 +402,50 @@ fn while_an_answer_cannot_leave_what_comes_is_taken_in() {
     assert!(reply.is_whole() && reply.body == body);
 }
 
+/// A web server that sends its next request before it reads an answer.
+#[test]
+fn while_an_answer_cannot_leave_the_next_request_is_taken_in() {
+    let (go, gone) = mpsc::channel::<()>();
+    let gone = Mutex::new(gone);
+    let (begin, began) = mpsc::channel();
+    let page = pattern(4 << 20);
+    let large = page.clone();
+    let server = serve(move |req, res| {
+        begin.send(()).unwrap();
+        match req.path() {
+            "/large" => res.send(&large),
+            "/wait" => {
+                gone.lock().unwrap().recv().unwrap();
+                res.send("waited")
+            }
+            _ => {
+                let n = std::io::copy(req.body(), &mut std::io::sink())?;
+                res.send(n.to_string())
+            }
+        }
+    });
+    let next = Ask::post("/count", pattern(1 << 20)).keep().bytes();
+    let fits = |path: &str| {
+        let mut wire = server.after(Ask::get(path).keep().bytes());
+        began.recv().unwrap();
+        let fits = wire.write_what_fits(&next);
+        (wire, fits)
+    };
+    let (mut wire, held) = fits("/wait");
+    go.send(()).unwrap();
+    assert_eq!(wire.reply(1).page(), (200, "waited"));
+    drop(wire);
+    let (mut wire, mut taken) = fits("/large");
+    poll("the next request to be taken in", || {
+        taken += wire.write_what_fits(&next[taken..]);
+        taken > held + (16 << 10)
+    });
+    let reply = wire.reply(1);
+    assert!(reply.is_whole() && reply.body == page);
+    wire.write(&next[taken..]);
+    assert_eq!(wire.reply(1).page(), (200, "1048576"));
+}
+
 #[test]
 fn an_echo_to_a_web_server_that_writes_first_works_as_far_as_there_is_room() {
     let server = Server::new().workers(1).write_timeout(PATIENCE);
@@ -413,6 +512,27 @@ fn a_reader_that_takes_nothing_ends_by_write_timeout_with_a_line() {
         "{line}"
     );
     assert_eq!(wire.reply_of_the_cut(1).end, End::Cut);
+}
+
+#[test]
+fn a_reader_that_is_slow_gets_all() {
+    let limit = Duration::from_millis(300);
+    let page = pattern(4 << 20);
+    let large = page.clone();
+    let server = Server::new().workers(1).write_timeout(limit);
+    let server = serve_as(server, move |_, res| res.send(&large));
+    let start = Instant::now();
+    let mut wire = server.after(Ask::get("/large").bytes());
+    let mut body = Vec::new();
+    while let Some(record) = wire.record() {
+        if record.kind == wire::STDOUT {
+            thread::sleep(limit / 15);
+            body.extend(record.content);
+        }
+    }
+    assert!(body.ends_with(&page));
+    assert!(start.elapsed() > 2 * limit);
+    assert_eq!(server.lines(Level::Warn), [""; 0]);
 }
 
 /// Padding and records that are not content, in the middle of a body that is lent while the answer is written.

@@ -457,6 +457,19 @@ fn the_settings_are_told_with_their_sources() {
 }
 
 #[test]
+fn a_flag_that_may_be_another_programs_own_is_not_surely_wrong() {
+    let home = Home::of(testbed::example("rogue"));
+    home.set("place /srv\n");
+    let other = check_file(&home.program(), &[]);
+    other.assert_has("yellow", "settings", "line 1: place is no flag");
+    let itself = Report::of(told(home.command(&["check"])));
+    itself.assert_has("green", "settings", "place /srv (line 1 of ");
+    home.set("plaec /srv\n");
+    let itself = Report::of(told(home.command(&["check"])));
+    itself.assert_has("red", "settings", "did you mean place?");
+}
+
+#[test]
 fn low_limits_are_met_before_they_bite() {
     let under = |limits: &[&str], flags: &[&str]| {
         let mut command = testbed::command_of("prlimit");

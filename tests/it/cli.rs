@@ -1,6 +1,7 @@
 //! The command line, as people and web servers use it: the example `testbed` with flags, with a settings file, with a
 //! socket on fd 0, as CGI; what it says, and how it ends.
 
+use crate::port::Port;
 use crate::served::{Folder, poll};
 use crate::testbed::{Testbed, command};
 use crate::wire::{Ask, PATIENCE, STDIN, Wire, record, stream};
@@ -25,6 +26,11 @@ pub struct Home(PathBuf);
 
 impl Home {
     pub fn new() -> Home {
+        Home::of(command().get_program())
+    }
+
+    /// Another program in the place of the testbed.
+    pub fn of(program: impl AsRef<Path>) -> Home {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("cli-{}-{number}", std::process::id());
@@ -32,7 +38,7 @@ impl Home {
         // cannot be executed.
         let home = Home(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name));
         fs::create_dir_all(&home.0).unwrap();
-        fs::hard_link(command().get_program(), home.program()).unwrap();
+        fs::hard_link(program, home.program()).unwrap();
         home
     }
 
@@ -143,12 +149,6 @@ pub fn told(mut command: Command) -> Told {
         stdout: String::from_utf8(stdout).unwrap(),
         stderr: String::from_utf8(stderr).unwrap(),
     }
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 #[test]
@@ -406,13 +406,14 @@ fn a_wrong_settings_file_ends_a_start_by_hand_with_path_and_line() {
 #[test]
 fn fd_0_wins_over_every_address_and_says_so_once() {
     let (home, folder) = (Home::new(), Folder::new());
-    let (listen, http) = (free_port(), free_port());
+    let ports = [(); 2].map(|()| Port::new());
+    let [listen, http] = [0, 1].map(|i| ports[i].address());
     let path = folder.path().join("s");
     for is_in_file in [false, true] {
         let addresses = [
-            format!("listen 127.0.0.1:{listen}"),
+            format!("listen {listen}"),
             format!("listen unix:{}", path.display()),
-            format!("http 127.0.0.1:{http}"),
+            format!("http {http}"),
         ];
         let mut arguments = Vec::new();
         if is_in_file {
@@ -427,8 +428,8 @@ fn fd_0_wins_over_every_address_and_says_so_once() {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let mut testbed = home.start(&arguments);
         testbed.assert_serves();
-        for port in [listen, http] {
-            assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "{port}");
+        for address in [listen, http] {
+            assert!(TcpStream::connect(address).is_err(), "{address}");
         }
         assert!(folder.names().is_empty());
         assert_eq!(sockets_listening(testbed.pid()), 1);
@@ -499,7 +500,7 @@ fn as_cgi_no_argument_counts() {
     assert_eq!(fs::read_dir(&home.0).unwrap().count(), 1);
 }
 
-fn cgi(home: &Home, arguments: &[&str], path: &str) -> Command {
+pub fn cgi(home: &Home, arguments: &[&str], path: &str) -> Command {
     let mut command = home.command(arguments);
     command.envs([
         ("GATEWAY_INTERFACE", "CGI/1.1"),
@@ -740,15 +741,15 @@ fn conf_prints_the_path_as_it_was_typed_and_the_addresses_in_full() {
 
 /// The table is made by the server tests; a form that none of them runs has to be named as such.
 #[test]
-fn each_form_of_conf_is_in_the_readmes_table_of_what_was_run_or_named_below_it() {
+fn each_form_of_conf_is_in_the_guides_table_of_what_was_run_or_named_below_it() {
     const NOT_RUN: [&str; 4] = [
         "conf apache static",
         "conf apache dynamic",
         "conf apache external",
         "conf cherokee",
     ];
-    let readme = include_str!("../../README.md");
-    let section = readme.split("### Runs behind").nth(1).unwrap();
+    let guide = include_str!("../../src/guide/deploying.md");
+    let section = guide.split("\n## Runs behind").nth(1).unwrap();
     let table: Vec<&str> = section
         .lines()
         .filter(|line| line.starts_with("| "))
@@ -811,6 +812,29 @@ fn conf_prints_who_may_connect_into_the_command() {
         told.stdout.contains("--listen unix:/run/s --workers"),
         "{told:?}"
     );
+}
+
+#[test]
+fn conf_says_which_flags_it_has_left_out() {
+    let home = Home::with("slow 10s\n");
+    let flags = [
+        "conf",
+        "systemd",
+        "--listen=unix:/run/s",
+        "--status=/s",
+        "--grace=9",
+        "--debug",
+    ];
+    let told = home.run(&flags);
+    let lines: Vec<&str> = told.stderr.lines().collect();
+    for (line, flag) in lines.iter().zip(["--status", "--debug"]) {
+        assert!(
+            line.contains(&format!(": {flag} is not in it; put it into .ht.")),
+            "{told:?}"
+        );
+    }
+    assert_eq!((lines.len(), told.code), (2, Some(0)), "{told:?}");
+    assert!(told.stdout.contains("--grace 9\n"), "{told:?}");
 }
 
 #[test]

@@ -129,6 +129,29 @@ fn an_htaccess_that_is_there_stays() {
     assert_eq!(fs::read_link(&htaccess).unwrap(), Path::new("nowhere"));
 }
 
+/// It comes all the same: the program reads the file again once it is mended.
+#[test]
+fn a_mistake_in_the_settings_file_is_told() {
+    let here = Site::new();
+    let settings = here.site.join(".ht.app.fcgi");
+    let program = here.site.join("app.fcgi");
+    for (content, wrong) in [
+        ("workers 2\nworker 2\n", Some("worker is no flag")),
+        ("workers 2\n", None),
+    ] {
+        fs::write(&settings, content).unwrap();
+        let (code, said) = deploy(&[&here.built, &here.site]);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(program.exists(), "{said}");
+        let told = wrong.map(|wrong| format!("{}, line 2: {wrong}", settings.display()));
+        let begin = "scripts/deploy: until this is mended each request is answered 503: ";
+        let said = said.lines().find_map(|line| line.strip_prefix(begin));
+        assert_eq!(said.is_some(), told.is_some(), "{said:?}");
+        let said = said.unwrap_or_default();
+        assert!(said.starts_with(&told.unwrap_or_default()), "{said}");
+    }
+}
+
 /// `cp` fails with "Text file busy", and an upload by FTP leaves half a program that runs.
 #[test]
 fn a_running_program_is_replaced_and_runs_on() {

@@ -2,6 +2,7 @@
 //! wrong, php-fpm, and a program of libfcgi.
 
 use crate::cli::{Home, told};
+use crate::port::Port;
 use crate::served::{Folder, poll};
 use crate::testbed::{self, Testbed, command_of};
 use crate::wire::{END_REQUEST, STDERR, STDOUT, record};
@@ -9,7 +10,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpListener};
+use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -465,15 +466,13 @@ fn nobody_there_and_nobody_who_answers_are_told_apart() {
         stale.failure(7).contains("nobody listens there"),
         "{stale:?}"
     );
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let refused = get(&["--connect", &port.to_string(), "/"]);
+    let port = Port::new();
+    let address = port.address().to_string();
+    let refused = get(&["--connect", &address, "/"]);
     assert!(
         refused
             .failure(7)
-            .starts_with(&format!("cannot connect to {port}: ")),
+            .starts_with(&format!("cannot connect to {address}: ")),
         "{refused:?}"
     );
     let slow = get(&["/sleep?ms=60000", "--timeout", "0.1"]);

@@ -1,9 +1,11 @@
 //! The library as a web server sees it: records over real sockets, against a real server or the `testbed` example.
 //!
 //! `wire` is the web server's part, written from the specification and not from the library, so that the two can
-//! disagree. `served` runs a server inside this process, `testbed` one of its own. All other modules are tests.
+//! disagree. `served` runs a server inside this process, `testbed` one of its own, `port` is a port of TCP.
+//! All other modules are tests.
 
 mod log;
+mod port;
 mod served;
 mod testbed;
 mod wire;
@@ -27,6 +29,8 @@ mod cuts;
 mod deploy;
 #[cfg(feature = "toolbox")]
 mod directives;
+#[cfg(feature = "toolbox")]
+mod documents;
 mod explain;
 #[cfg(feature = "toolbox")]
 mod eyes;
@@ -36,10 +40,14 @@ mod forms;
 mod get;
 #[cfg(feature = "toolbox")]
 mod guides;
+#[cfg(feature = "http")]
+mod http;
 mod launches;
 mod layers;
 mod limits;
 mod mod_fastcgi;
+mod multiplex;
+mod own_flags;
 mod pages;
 mod panics;
 mod parent;

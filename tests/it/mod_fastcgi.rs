@@ -6,6 +6,7 @@
 //! argument. Each request is a connection: id 1, no FCGI_KEEP_CONN, a PARAMS record for each pair, a body in records of
 //! 8184 bytes. The end is one SIGTERM, whatever the process is doing, and never SIGKILL.
 
+use crate::port::Port;
 use crate::served::{Folder, poll};
 use crate::testbed::{self, Testbed};
 use crate::wire::{self, Ask, PATIENCE, Reply, Wire};
@@ -21,6 +22,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
+
+const SIGTERM: u32 = 15;
 
 /// A unix socket is what it makes unless `-port` asks for TCP.
 const KINDS: [Kind; 2] = [Kind::Unix, Kind::Tcp];
@@ -119,7 +122,7 @@ impl Process {
         self.child.id()
     }
 
-    /// Until it has become the program, with the environment that the module leaves.
+    /// Until it has become the program, with the environment that the module leaves, and would not die of a SIGTERM.
     fn await_start(&self, manager: &Manager) {
         let program = manager.folder.path().join("app.fcgi");
         let exe = format!("/proc/{}/exe", self.pid());
@@ -128,6 +131,14 @@ impl Process {
         });
         let environment = fs::read(format!("/proc/{}/environ", self.pid())).unwrap();
         assert_eq!(environment, b"");
+        poll("the program to see to SIGTERM", || self.catches_sigterm());
+    }
+
+    fn catches_sigterm(&self) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = u64::from_str_radix(caught.unwrap().trim(), 16).unwrap();
+        caught & (1 << (SIGTERM - 1)) != 0
     }
 
     fn end(&mut self) -> ExitStatus {
@@ -241,8 +252,8 @@ fn its_process_finds_its_files_and_its_log() {
 #[test]
 fn what_it_would_listen_on_itself_is_ignored() {
     for kind in KINDS {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
-        let free = free.unwrap();
+        let port = Port::new();
+        let free = port.address();
         let settings = format!("listen unix:own.sock\nlisten {free}\n");
         let manager = Manager::with_settings(kind, &settings);
         let mut both = [(); 2].map(|()| manager.start());
@@ -288,8 +299,8 @@ fn dynamic_the_first_request_waits_for_the_process_and_six_at_once_are_one_proce
 /// `FastCgiExternalServer -socket`, `-host`: somebody else has started it, and Apache may be there before and after it.
 #[test]
 fn external_it_is_asked_by_a_unix_socket_and_by_tcp() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
-    let free = free.unwrap();
+    let port = Port::new();
+    let free = port.address();
     let testbed = Testbed::listening_with(&["--listen", &free.to_string()]);
     for address in [testbed.address(), &Address::Tcp(free)] {
         let reply = answer(address, Ask::get("/hello"));

@@ -1,5 +1,6 @@
 //! The parent of `--processes`: who serves, who is replaced, what a reload does, and what is left when it ends.
 
+use crate::port::Port;
 use crate::served::{Folder, poll};
 use crate::testbed::{self, Testbed};
 use crate::wire::{Ask, END_REQUEST, Wire};
@@ -7,7 +8,7 @@ use fcgi::Address;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
@@ -85,20 +86,26 @@ fn children_serve_and_end_with_the_parent() {
 /// does not send again what it has sent. One that it does not complete is tried again a second later.
 #[test]
 fn at_a_stop_nobody_connects_any_more_by_tcp() {
-    let tcp = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
-    let tcp = tcp.unwrap();
+    let port = Port::new();
+    let tcp = port.address();
     let program = testbed::command().get_program().to_owned();
-    let flags = ["--processes", "2", "--listen", &tcp.to_string()];
+    // All workers are busy: one that is not ends the socket as soon as it has seen that nobody waits there.
+    let flags = ["--processes=2", "--workers=1", "--listen", &tcp.to_string()];
     let mut parent = family_of(Path::new(&program), Folder::new(), &flags);
-    let mut running = Wire::after(&Address::Tcp(tcp), Ask::get("/chunks?n=2&ms=500").bytes());
-    assert!(running.record().is_some() && running.record().is_some());
+    let ask = Ask::get("/chunks?n=2&ms=500").bytes();
+    let mut running = [(); 2].map(|()| Wire::after(&Address::Tcp(tcp), &ask));
+    for wire in &mut running {
+        assert!(wire.record().is_some() && wire.record().is_some());
+    }
     parent.signal("TERM");
     poll("the path to go", || parent.folder.names().is_empty());
     poll("new connections to be dropped", || {
         let connected = TcpStream::connect_timeout(&tcp, Duration::from_millis(50));
         connected.is_err_and(|error| error.kind() == ErrorKind::TimedOut)
     });
-    assert!(is_answered_whole(&mut running));
+    for wire in &mut running {
+        assert!(is_answered_whole(wire));
+    }
     assert_eq!(parent.wait().1.code(), Some(0));
 }
 

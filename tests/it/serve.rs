@@ -3,6 +3,7 @@
 
 use crate::cli::{Home, Http, http};
 use crate::get::{libfcgi, php_fpm, skip, start_libfcgi, start_php_fpm};
+use crate::port::Port;
 use crate::served::{Folder, poll};
 use crate::testbed::{Testbed, command};
 use crate::wire::{END_REQUEST, PATIENCE, STDERR, STDOUT, record};
@@ -401,11 +402,9 @@ fn an_application_that_is_not_there_is_a_502_until_it_is() {
         testbed.try_ask("/hello").is_some()
     });
     front.assert_serves();
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    assert_page(&Front::new(&port.to_string(), &[]), 502, "nobody listens");
+    let port = Port::new();
+    let address = port.address().to_string();
+    assert_page(&Front::new(&address, &[]), 502, "nobody listens");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The sockets of a process: many starters on one path, of whom exactly one serves; who may connect; paths that vanish or
 //! are replaced under a server; who may connect by TCP.
 
+use crate::port::Port;
 use crate::served::{Folder, poll};
 use crate::testbed::{self, Testbed};
 use crate::wire::{Ask, PATIENCE, Wire};
@@ -8,7 +9,6 @@ use fcgi::Address;
 use std::fs::{self, Permissions};
 use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
@@ -273,8 +273,8 @@ fn only_root_gives_a_socket_to_others() {
     let mut refused = start(":33");
     assert_eq!(refused.wait().1.code(), Some(1));
     let lines = refused.last_lines();
-    let reason = "it cannot be given to :33 (Operation not permitted (os error 1)); start it as root, or name only a group \
-                  that its user is in, as in :www-data";
+    let reason = "it cannot be given to :33 (Operation not permitted (os error 1)); name only a group, as in \
+                  :www-data, and put its user there: usermod -aG GROUP USER";
     assert!(lines.len() == 1 && lines[0].ends_with(reason), "{lines:?}");
     assert_eq!(folder.names(), ["testbed"]);
     let own = start("4711:4713");
@@ -483,19 +483,18 @@ enum Way {
 
 /// A testbed on loopback TCP.
 fn by_tcp(way: Way, flags: &[&str], list: Option<&str>) -> (Testbed, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
+    let port = Port::new();
+    let address = port.address();
     let program = testbed::command().get_program().to_owned();
     let mut command = match way {
         Way::Listen => {
-            drop(listener);
             let mut command = testbed::command();
             command.args(["--listen", &address.to_string()]);
             command
         }
         Way::Stdin => {
             let mut command = testbed::command();
-            command.stdin(OwnedFd::from(listener));
+            command.stdin(port.listening());
             command
         }
         Way::Systemd => {
@@ -504,7 +503,7 @@ fn by_tcp(way: Way, flags: &[&str], list: Option<&str>) -> (Testbed, SocketAddr)
             command
                 .args(["-c", script])
                 .arg(program)
-                .stdin(OwnedFd::from(listener));
+                .stdin(port.listening());
             command
         }
     };

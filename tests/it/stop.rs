@@ -1,10 +1,10 @@
 //! Stopping: by signal as a process, by `stop` inside one; idle at once, busy after the request, and by the deadline.
 
+use crate::port::Port;
 use crate::served::{Folder, poll, serve_as, start};
 use crate::testbed::{self, Testbed};
 use crate::wire::{self, Ask, End, PATIENCE, Wire};
 use fcgi::{Address, Server};
-use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
@@ -93,8 +93,8 @@ fn a_running_request_is_answered_before_the_end_and_no_new_one() {
 /// worker, which is busy.
 #[test]
 fn what_has_come_when_a_stop_begins_is_answered() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
-    let tcp = format!("{}", port.unwrap());
+    let port = Port::new();
+    let tcp = port.address().to_string();
     let mut testbed = Testbed::listening_with(&["--workers", "1", "--listen", &tcp]);
     let tcp = Address::Tcp(tcp.parse().unwrap());
     let [mut asking, mut idle] = [(); 2].map(|()| testbed.connect());
@@ -129,6 +129,25 @@ fn what_has_come_when_a_stop_begins_is_answered() {
     assert!(Wire::try_connect(&tcp).is_err());
     assert_eq!(testbed.wait().1.code(), Some(0));
     assert_eq!(testbed.last_troubles(), [""; 0]);
+}
+
+/// A web server that writes to it just when the stop begins, and does not repeat a POST, would answer 502.
+#[test]
+fn a_kept_connection_may_ask_once_more_when_a_stop_begins() {
+    let is_answered = (0..10).any(|_| {
+        let mut testbed = Testbed::listening(2);
+        let mut kept = testbed.connect();
+        let ask = Ask::get("/hello").keep();
+        assert!(kept.ask(&ask).is_whole());
+        testbed.signal("TERM");
+        poll("the path to go", || testbed.folder.names().is_empty());
+        let is_sent = kept.try_write(ask.bytes()).is_ok();
+        let answer = kept.try_bytes_until_the_end().unwrap_or_default();
+        assert_eq!(testbed.wait().1.code(), Some(0));
+        let hello = b"Hello, world!";
+        is_sent && answer.windows(hello.len()).any(|part| part == hello)
+    });
+    assert!(is_answered, "closed ten times before it could ask");
 }
 
 /// What there is no room for stays in the backlog until there is.

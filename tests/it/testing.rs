@@ -376,6 +376,11 @@ fn a_call_has_the_settings_of_a_server() {
     let debug = Server::new().debug(true);
     let answer = request("GET", "/").settings(&debug).call(wrong);
     assert!(answer.text().contains("the reason"), "{answer:?}");
+    let own =
+        Server::new().error_page(|error, _, res| res.send(format!("sorry, {}", error.status())));
+    let answer = request("GET", "/").settings(&own).call(wrong);
+    assert_eq!((answer.status(), answer.text()), (404, "sorry, 404"));
+    assert_eq!(answer.error(), Some("the reason"));
 }
 
 #[test]

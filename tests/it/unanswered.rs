@@ -1,11 +1,11 @@
 //! A stop under load: whoever got a connection gets an answer. By a real process, and a hundred times, for what goes
 //! wrong here goes wrong between two instructions.
 
+use crate::port::Port;
 use crate::served::{Folder, poll};
 use crate::testbed::{self, Testbed};
 use crate::wire::{Ask, Wire};
 use fcgi::Address;
-use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::process::ExitStatus;
 use std::sync::Mutex;
@@ -112,8 +112,8 @@ fn by_tcp_nobody_is_let_in_to_be_reset() {
     let (seen, end) = (Seen::default(), AtomicBool::new(false));
     let ask = Ask::get("/hello").bytes();
     for i in 0..STOPS {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
-        let address = Address::Tcp(port.unwrap());
+        let port = Port::new();
+        let address = Address::Tcp(port.address());
         let mut testbed = Testbed::listening_with(&["--listen", &address.to_string()]);
         poll("the testbed to listen there", || {
             Wire::try_connect(&address).is_ok()

@@ -4,6 +4,8 @@
 //! bear is a panic here, in every test that reads one.
 
 use fcgi::Address;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -446,6 +448,25 @@ impl Wire {
     #[track_caller]
     pub fn reply_of_the_cut(&mut self, id: u16) -> Reply {
         self.reply_by(id, |wire| wire.is_record_whole().then(|| wire.record())?)
+    }
+
+    /// The answers to so many requests, whose records may be mixed, by their ids; those too that the end of the connection cut.
+    #[track_caller]
+    pub fn replies(&mut self, count: usize) -> BTreeMap<u16, Reply> {
+        let (mut records, mut ended) = (BTreeMap::<u16, VecDeque<Record>>::new(), 0);
+        while ended < count
+            && let Some(record) = self.record()
+        {
+            ended += usize::from(record.kind == END_REQUEST);
+            records.entry(record.id).or_default().push_back(record);
+        }
+        let reply = |(id, records): (u16, VecDeque<Record>)| {
+            let records = RefCell::new(records);
+            let reply = self.reply_by(id, |_| records.borrow_mut().pop_front());
+            assert!(records.borrow().is_empty(), "{id}: more behind its end");
+            (id, reply)
+        };
+        records.into_iter().map(reply).collect()
     }
 
     fn reply_by(&mut self, id: u16, record: impl Fn(&mut Wire) -> Option<Record>) -> Reply {

@@ -1,6 +1,6 @@
-//! The README's table of what the program runs behind. Nobody writes it: while a row runs it notes which web server it has
-//! started, in the version that this one says of itself, and what `conf` has printed for it; `main.rs` makes lines of the
-//! rows that were good, and compares them with the README's.
+//! The table of what the program runs behind, in the guide on deploying. Nobody writes it: while a row runs it notes which
+//! web server it has started, in the version that this one says of itself, and what `conf` has printed for it; `main.rs` makes
+//! lines of the rows that were good, and compares them with the guide's.
 
 use std::env;
 use std::fs;
@@ -48,7 +48,9 @@ impl Notes {
     /// `PROGRAM conf SERVER FLAGS` was run.
     pub fn conf(&self, server: &str, flags: &[&str]) {
         let form = flags.first().filter(|word| !word.starts_with("--"));
-        let kept = flags.iter().find(|&&word| word == "--keepalive");
+        let kept = flags
+            .iter()
+            .find(|word| matches!(**word, "--keepalive" | "--multiplex"));
         let words = ["conf", server].into_iter();
         let words: Vec<&str> = words.chain(form.copied()).chain(kept.copied()).collect();
         let listen = flags.iter().position(|&word| word == "--listen");
@@ -214,6 +216,7 @@ fn word(row: &Row) -> Option<&'static str> {
         ("files", "files"),
         ("numbers", "numbers"),
         ("several", "several programs"),
+        ("multiplex", "fifty at once on one connection"),
         ("stops", "stops"),
         ("reload", "reloads"),
         ("deploy", "new versions"),
@@ -235,15 +238,15 @@ fn word(row: &Row) -> Option<&'static str> {
     }
 }
 
-/// Compares the lines with the README's, or writes them there if the environment has `RUNS_BEHIND=write`.
+/// Compares the lines with the guide's, or writes them there if the environment has `RUNS_BEHIND=write`.
 pub fn settle(lines: &[Line]) -> Outcome {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = fs::read_to_string(&path).map_err(|e| format!("cannot read README.md: {e}"))?;
-    let (above, table, below) = parts(&readme)?;
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(PAGE);
+    let page = fs::read_to_string(&path).map_err(|e| format!("cannot read {PAGE}: {e}"))?;
+    let (above, table, below) = parts(&page)?;
     if env::var("RUNS_BEHIND").is_ok_and(|value| value == "write") {
         let table: String = lines.iter().map(Line::markdown).collect();
         let text = format!("{above}{BEGIN}\n{HEAD}{table}{END}{below}");
-        return fs::write(&path, text).map_err(|e| format!("cannot write README.md: {e}"));
+        return fs::write(&path, text).map_err(|e| format!("cannot write {PAGE}: {e}"));
     }
     let there: Vec<[String; 4]> = table.lines().filter_map(cells).collect();
     let here: Vec<[String; 4]> = lines.iter().map(Line::rest).collect();
@@ -256,25 +259,26 @@ pub fn settle(lines: &[Line]) -> Outcome {
         return Ok(());
     }
     Err(format!(
-        "README.md has another table of what the program runs behind.\nOnly there:\n{}Only here:\n{}\
+        "{PAGE} has another table of what the program runs behind.\nOnly there:\n{}Only here:\n{}\
          To write it: RUNS_BEHIND=write cargo test --test servers",
         only(&there, &here).concat(),
         only(&here, &there).concat()
     ))
 }
 
+const PAGE: &str = "src/guide/deploying.md";
 const BEGIN: &str = "<!-- written by RUNS_BEHIND=write cargo test --test servers -->";
 const END: &str = "<!-- to here -->";
 const HEAD: &str = "\
     | web server or manager | version | reaches the program by | configuration | what was run |\n\
     | --- | --- | --- | --- | --- |\n";
 
-fn parts(readme: &str) -> Outcome<(&str, &str, &str)> {
-    let parts = readme.split_once(BEGIN).and_then(|(above, rest)| {
+fn parts(page: &str) -> Outcome<(&str, &str, &str)> {
+    let parts = page.split_once(BEGIN).and_then(|(above, rest)| {
         let (table, below) = rest.split_once(END)?;
         Some((above, table, below))
     });
-    parts.ok_or_else(|| format!("README.md has no lines {BEGIN} and {END}"))
+    parts.ok_or_else(|| format!("{PAGE} has no lines {BEGIN} and {END}"))
 }
 
 /// Those of a line of the table, without the version.

@@ -207,47 +207,54 @@ fn browse(folder: &Folder, http: Http, page: &str) -> Outcome<String> {
 
 /// Opens the page; what the browser says of it.
 fn chromium(folder: &Folder, http: Http, page: &str, flags: &[&str]) -> Outcome<String> {
-    let binary = installed(&CHROMIUM).ok_or("chromium is not installed")?;
-    folder.make("browser")?;
-    let home = folder.text("browser");
-    let (dom, errors) = (
-        folder.path("log/browser.html"),
-        folder.path("log/browser.log"),
-    );
+    let dom = folder.path("log/browser.html");
     // What it says on stderr would stand in the midst of the page.
-    let mut command = Command::new("sh");
-    command.args(["-c", r#"exec "$@" 2>"$0""#]);
-    command.arg(errors).arg(binary).args([
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--disable-extensions",
-        "--disable-breakpad",
-        "--no-first-run",
-        // No word to anybody but the web server.
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--no-proxy-server",
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-        "--virtual-time-budget=60000",
-    ]);
+    let mut command = command(folder, r#"exec "$@" 2>"$0""#)?;
     command
+        .arg("--virtual-time-budget=60000")
         .args(flags)
-        .arg(format!("--user-data-dir={home}"))
         .arg(format!("http://{}/{page}", http.at));
-    command.env("HOME", &home).env("TMPDIR", &home);
-    command.current_dir(&home);
-    folder.give_up_root(&mut command);
-    // The log is ours, and not the browser's.
-    folder.write("log/browser.log", "")?;
     let mut process = Process::start("chromium", &mut command, &dom)?;
     let ended = process.end()?;
     process.stop()?;
     ensure!(ended.success(), "chromium ended with {ended}");
     let dom = fs::read(&dom).map_err(|e| format!("cannot read {}: {e}", dom.display()))?;
     Ok(String::from_utf8_lossy(&dom).into_owned())
+}
+
+/// Chromium without a screen, started by a line of the shell that has its log as `$0`.
+pub fn command(folder: &Folder, shell: &str) -> Outcome<Command> {
+    let binary = installed(&CHROMIUM).ok_or("chromium is not installed")?;
+    folder.make("browser")?;
+    let home = folder.text("browser");
+    let mut command = Command::new("sh");
+    command.args(["-c", shell]);
+    command
+        .arg(folder.path("log/browser.log"))
+        .arg(binary)
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--disable-extensions",
+            "--disable-breakpad",
+            "--no-first-run",
+            // No word to anybody but the web server.
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--no-proxy-server",
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        ])
+        .arg(format!("--user-data-dir={home}"))
+        .env("HOME", &home)
+        .env("TMPDIR", &home)
+        .current_dir(&home);
+    folder.give_up_root(&mut command);
+    // The log is ours, and not the browser's.
+    folder.write("log/browser.log", "")?;
+    Ok(command)
 }
 
 /// The example's own form, filled in by a visitor; what the page behind it shows.

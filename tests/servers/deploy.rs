@@ -146,7 +146,7 @@ fn open_connections(folder: &Folder) -> usize {
 }
 
 /// By whoever runs the tests; for root the folder is the web server's user's, and so has to be the program.
-fn deploy(program: &Path, folder: &Folder) -> Outcome {
+pub fn deploy(program: &Path, folder: &Folder) -> Outcome {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/deploy");
     let ended = Command::new(script)
         .arg(program)

@@ -35,6 +35,24 @@ pub fn mounted(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
     )
 }
 
+/// Several requests at once on a connection, and all that HAProxy sends on one of them: it has one thread.
+pub fn multiplexed(folder: &Folder, testbed: &Testbed) -> Outcome<Running> {
+    multiplexed_by(folder, testbed, WORKERS)
+}
+
+/// As [`multiplexed`], by so many workers.
+pub fn multiplexed_by(folder: &Folder, testbed: &Testbed, workers: &str) -> Outcome<Running> {
+    let upstream = Upstream::unix(folder);
+    let program = testbed.install(folder, "www/app.fcgi")?;
+    let flags = ["--multiplex", "--workers", workers];
+    let app = program.serve(folder, &upstream, &flags)?;
+    let listen = upstream.listen();
+    let flags = [&["--listen", listen.as_str()], &flags[..]].concat();
+    let sections = program.conf("haproxy", &flags)?;
+    let sections = format!("global\n    nbthread 1\n{sections}");
+    printed(folder, &sections, upstream, vec![app])
+}
+
 /// With flags for what is printed.
 pub fn flagged(folder: &Folder, testbed: &Testbed, flags: &[&str]) -> Outcome<Running> {
     start(folder, testbed, Upstream::unix(folder), flags)

@@ -1,7 +1,7 @@
 //! Real web servers, each with exactly the configuration that the program prints for it, and one table of requests for
 //! all of them. Run by `cargo test`; words after `--` choose rows by parts of their names. A web server that is not
 //! installed is a row skipped, by name in the last lines; with `REQUIRE_SERVERS=1` it is a failure. Rows run side by side,
-//! `SERVERS_JOBS` of them; when all were good, the README has to say so (`behind.rs`).
+//! `SERVERS_JOBS` of them; when all were good, the guide on deploying has to say so (`behind.rs`).
 
 mod access;
 mod apache;
@@ -9,12 +9,14 @@ mod behind;
 mod browser;
 mod caddy;
 mod deploy;
+mod devtools;
 mod events;
 mod explained;
 mod family;
 mod folder;
 mod forms;
 mod growth;
+mod guestbook;
 mod guides;
 mod h2o;
 mod haproxy;
@@ -24,6 +26,7 @@ mod lighttpd;
 mod load;
 mod logs;
 mod managers;
+mod multiplex;
 mod nginx;
 mod numbers;
 mod paths;
@@ -239,6 +242,11 @@ const ROWS: &[Row] = &[
         name: "apache-fcgid-browser",
         missing: browser::missing,
         work: Work::Story(browser::story),
+    },
+    Row {
+        name: "apache-fcgid-guestbook",
+        missing: browser::missing,
+        work: Work::Story(guestbook::story),
     },
     Row {
         name: "apache-without-modules",
@@ -632,6 +640,23 @@ const ROWS: &[Row] = &[
                 ..HAPROXY
             },
         },
+    },
+    Row {
+        name: "haproxy-multiplexed",
+        missing: haproxy::missing,
+        work: Work::Table {
+            start: haproxy::multiplexed,
+            traits: Traits {
+                keeps_connections: Some(true),
+                cut: Cut::NoticedByTwo,
+                ..HAPROXY
+            },
+        },
+    },
+    Row {
+        name: "haproxy-multiplex",
+        missing: haproxy::missing,
+        work: Work::Story(multiplex::haproxy),
     },
     Row {
         name: "caddy-unix",
@@ -1851,12 +1876,12 @@ impl Tally {
         }
     }
 
-    /// Whether the README says what was run. Only all of the rows together can tell.
+    /// Whether the guide on deploying says what was run. Only all of the rows together can tell.
     fn settle(&self) -> bool {
         let is_whole = self.passed.len() + self.skipped.len() == ROWS.len();
         if !is_whole || self.to_be_had > 0 {
             println!(
-                "README.md's table of what the program runs behind is looked at when all rows were run and were good"
+                "the guide's table of what the program runs behind is looked at when all rows were run and were good"
             );
             return true;
         }

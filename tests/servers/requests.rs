@@ -453,13 +453,18 @@ fn panic_late(asked: &Asked) -> Outcome {
     };
     ensure!(
         cut == asked.traits.cut
-            || (asked.traits.cut == Cut::Either && matches!(cut, Cut::Hidden | Cut::Noticed)),
+            || (asked.traits.cut == Cut::Either && matches!(cut, Cut::Hidden | Cut::Noticed))
+            || (asked.traits.cut == Cut::NoticedByTwo && cut == Cut::Noticed),
         "measured before: {:?}; now {cut:?} with {:?}",
         asked.traits.cut,
         answer.text()
     );
     if answer.status == 200 {
         ensure!(answer.text() == "part", "the body is {:?}", answer.text());
+    }
+    if asked.traits.cut == Cut::NoticedByTwo {
+        let next = asked.get("/hello")?;
+        ensure!(matches!(next.status, 200 | 502), "{}", next.status);
     }
     asked.get("/hello")?.expect(200, "Hello, world!")
 }

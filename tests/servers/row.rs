@@ -106,6 +106,9 @@ pub enum Cut {
     Status(u16),
     /// The answer breaks off: the visitor can tell.
     Noticed,
+    /// As `Noticed`, and the next visitor may get a 502. HAProxy 2.6.12 that multiplexes still has the request there whose
+    /// upload was answered before its end, and so takes a closed connection for one that others can use.
+    NoticedByTwo,
     /// The web server ends the answer as if it were whole.
     Hidden,
     /// The one or the other: lighttpd 1.4.69 that streams breaks off what has begun to leave, and ends as whole what came to it

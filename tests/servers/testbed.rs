@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-use crate::Outcome;
 use crate::behind::Notes;
 use crate::folder::Folder;
 use crate::process::Process;
+use crate::{Outcome, ensure};
 
 /// Requests that the program answers at once, where a row can say so.
 pub const WORKERS: &str = "4";
@@ -62,6 +62,32 @@ impl Testbed {
         build(profile, name)?;
         let built = examples.join(name);
         Ok(Testbed { built })
+    }
+
+    /// An application that is a package of its own in examples/.
+    pub fn package(&self, name: &str) -> Outcome<Testbed> {
+        let examples = self.built.parent().ok_or("the example lies nowhere")?;
+        let profile = examples.parent().ok_or("the examples lie nowhere")?;
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("examples")
+            .join(name);
+        let target = profile.parent().ok_or("the examples lie nowhere")?;
+        let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
+        // In its folder, where its .cargo/config.toml counts.
+        let mut command = Command::new(cargo);
+        command
+            .args(["build", "--quiet", "--locked"])
+            .current_dir(folder);
+        command.arg("--target-dir").arg(target);
+        if profile.ends_with("release") {
+            command.arg("--release");
+        }
+        let status = command.stdin(Stdio::null()).status();
+        let status = status.map_err(|e| format!("cannot run cargo: {e}"))?;
+        ensure!(status.success(), "cargo build failed in examples/{name}");
+        Ok(Testbed {
+            built: profile.join(name),
+        })
     }
 
     /// The file that cargo has built.
@@ -156,10 +182,11 @@ impl Program {
 
     fn command(&self, folder: &Folder, upstream: &Upstream, flags: &[&str]) -> Command {
         let mut command = Command::new(&self.path);
-        command
-            .args(["--listen", &upstream.listen(), "--workers", WORKERS])
-            .args(flags)
-            .current_dir(folder.path("www"));
+        command.args(["--listen", &upstream.listen()]).args(flags);
+        if !flags.contains(&"--workers") {
+            command.args(["--workers", WORKERS]);
+        }
+        command.current_dir(folder.path("www"));
         command
     }
 }

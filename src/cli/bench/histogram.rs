@@ -1,13 +1,13 @@
-//! How long answers took, in a table of fixed size: each place of it is less than one percent wide. `load` fills it in,
-//! `report` reads percentiles from it.
+//! How long answers took, counted in a table of fixed size: each place of it stands for a range of times that is less than one
+//! percent wide. `tally` fills it in, `report` reads percentiles from it.
 
-/// Up to here each number of ns has a place of its own; from here each power of two has so many.
+/// Below this, each number of ns has a place of its own. From here on, each power of two has so many places.
 const PLACES: u64 = 128;
 
 /// The power of two of `PLACES`.
 const SHIFT: u32 = PLACES.ilog2();
 
-/// The last power of two that has places: 2⁴² ns are more than an hour. What takes longer counts as that.
+/// The last power of two that has places: 2⁴² ns are more than an hour. A longer time counts in the last place.
 const LAST: u32 = 42;
 
 const LEN: usize = (PLACES as usize) * (LAST - SHIFT + 2) as usize;
@@ -71,6 +71,7 @@ impl Histogram {
     }
 }
 
+/// Where a time is counted.
 fn place(ns: u64) -> usize {
     let ns = ns.min((1 << (LAST + 1)) - 1);
     if ns < PLACES {
@@ -82,6 +83,7 @@ fn place(ns: u64) -> usize {
     (PLACES * u64::from(above + 1) + within) as usize
 }
 
+/// The time that a place stands for: the middle of its range.
 fn middle(place: usize) -> u64 {
     let place = place as u64;
     if place < PLACES {

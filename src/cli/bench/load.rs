@@ -1,11 +1,12 @@
-//! One thread that asks: several connections, none of which is waited for alone. The request is sent from one slice, and
-//! answers are read where they landed; for an answer like the last one nothing is allocated.
+//! One thread of `bench`: it asks on several connections, all in one epoll set. Every request is sent from the same slice, and
+//! answers are read where they landed; for an answer whose head is like the last one's nothing is allocated.
 
+use super::answer::{Known, Outcome};
+use super::connection::{Connection, Stage};
 use super::plan::Plan;
-use super::request::ID;
+use super::shared::{Phase, Progress, Shared};
 use super::tally::{Kind, Tally};
-use super::{Phase, Progress, Shared};
-use crate::client::{Found, HeadReader, Records, refusal};
+
 use crate::net::{Epoll, Interest, Timer, Transport, sys};
 use std::fmt;
 use std::io;
@@ -16,12 +17,13 @@ use std::time::{Duration, Instant};
 /// How often a thread looks whether the time is over.
 const TICK: Duration = Duration::from_millis(10);
 
-/// How soon a full queue is tried again: nothing tells when it has room.
+/// How soon a full queue is tried again: the system does not tell when there is room in it.
 const SOON: Duration = Duration::from_millis(1);
 
 /// What is read at a time.
 const INPUT: usize = 64 << 10;
 
+/// The timer's key in the epoll set. A connection's is its number.
 const TIMER: u64 = u64::MAX;
 
 /// A thread's part of the connections.
@@ -32,81 +34,21 @@ pub(super) struct Load<'a> {
     epoll: Epoll,
     timer: Timer,
     connections: Vec<Connection>,
-    /// Connections that have something to try at the next tick.
+    /// The numbers of connections that begin a request, or connect, at the next tick.
     waiting: Vec<usize>,
-    /// Connections that have requests to ask.
+    /// How many connections still have requests to ask.
     active: usize,
-    /// How many of the connections are asked again and again: the first ones. The others are asked once.
+    /// So many of the connections, the first ones, are asked again and again. The others are asked once, and then kept idle.
     busy: usize,
-    /// Idle connections that were answered, and are open.
+    /// How many idle connections were answered, and are still open.
     resting: usize,
-    /// The busy ones wait for the idle ones' answers, until then.
+    /// While it is set, the busy connections wait for the answers on the idle ones: not longer than until then.
     settling: Option<Instant>,
     input: Box<[u8]>,
     known: Known,
     tally: Tally,
     /// When the thread saw the counted time begin, and what it had used of the processors then.
     since: Option<(Instant, Duration)>,
-}
-
-/// What a connection is at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// Nothing is asked: an error is just behind it, or all requests are given out.
-    Off,
-    /// The application's queue is full.
-    Queued,
-    Connecting,
-    Asking,
-}
-
-struct Connection {
-    transport: Option<Transport>,
-    stage: Stage,
-    interest: Interest,
-    begun: Instant,
-    /// It is among those that the next tick looks at.
-    is_waiting: bool,
-    /// Counts towards `--requests`.
-    has_ticket: bool,
-    /// It is asked once, and kept.
-    is_idle: bool,
-    is_answered: bool,
-    /// It had an answer before this one.
-    is_reused: bool,
-    sent: usize,
-    /// The application has closed its side for reading; what it says still counts.
-    is_deaf: bool,
-    records: Records,
-    answer: Answer,
-}
-
-/// What has come of an answer.
-#[derive(Default)]
-struct Answer {
-    is_begun: bool,
-    status: Option<u16>,
-    /// What its body has to have.
-    length: Option<u64>,
-    head: Option<HeadReader>,
-    body: u64,
-    /// Some of its body is not as expected.
-    is_another: bool,
-}
-
-/// The last head that came in one piece: an answer that begins alike need not be read anew.
-#[derive(Default)]
-struct Known {
-    bytes: Vec<u8>,
-    status: u16,
-    length: Option<u64>,
-}
-
-/// What the bytes that came make of a request.
-enum Outcome {
-    Running,
-    Whole(u16),
-    Failed(Kind, String),
 }
 
 impl<'a> Load<'a> {
@@ -156,7 +98,7 @@ impl<'a> Load<'a> {
         while self.active > 0 && self.shared.phase() != Phase::Over {
             self.epoll.wait_for_many(&mut ready)?;
             let mut ticks = false;
-            // The tick comes last: it may open connections anew that were ready as they had been.
+            // The tick comes last. It may open a connection anew, and what was ready was the old one.
             for key in ready.keys() {
                 match key {
                     TIMER => ticks = true,
@@ -171,7 +113,8 @@ impl<'a> Load<'a> {
         Ok(self.tally)
     }
 
-    /// Lets the busy connections begin, once the idle ones are; an application that ties a worker to each never gets there.
+    /// Lets the busy connections begin once all idle ones are answered, or the time for that is over: an application that ties
+    /// a worker to each connection never answers them all.
     fn settle(&mut self, now: Instant) {
         let all = self.connections.len() - self.busy;
         if self
@@ -190,6 +133,7 @@ impl<'a> Load<'a> {
         }
     }
 
+    /// Counts what is still open when the time is over.
     fn finish(&mut self) {
         let now = Instant::now();
         self.tally.kept = self.resting as u64;
@@ -206,6 +150,7 @@ impl<'a> Load<'a> {
         }
     }
 
+    /// Looks for what only the clock tells: time limits, and what is to be tried again.
     fn tick(&mut self) -> io::Result<()> {
         let now = Instant::now();
         if self.since.is_none() && self.shared.phase() == Phase::Counting {
@@ -309,7 +254,7 @@ impl<'a> Load<'a> {
             return;
         };
         if connection.stage == Stage::Off {
-            // Nothing is asked: what there is to read is its end.
+            // Nothing was asked on this connection: what can be read is its end.
             connection.close();
             self.resting -= 1;
             return;
@@ -365,8 +310,8 @@ impl<'a> Load<'a> {
         }
     }
 
-    /// A connection that was kept may be closed before the next request reaches the application: web servers ask again
-    /// on another one.
+    /// The application has ended the connection. It may close a kept one before the next request reaches it: web servers then
+    /// ask again on another connection, and so does this.
     fn cut(&mut self, number: usize, how: &str) {
         let connection = &mut self.connections[number];
         if connection.is_reused && !connection.answer.is_begun {
@@ -389,7 +334,8 @@ impl<'a> Load<'a> {
         let connection = &mut self.connections[number];
         let input = &self.input[..filled];
         connection.answer.is_begun = true;
-        match read(connection, input, &mut self.known, self.plan) {
+        let (answer, records) = (&mut connection.answer, &mut connection.records);
+        match answer.read(records, input, &mut self.known, self.plan) {
             Outcome::Running => {}
             Outcome::Whole(_) if self.plan.has_bodies() && !connection.answer.is_whole() => {
                 let words = connection.answer.difference();
@@ -432,7 +378,7 @@ impl<'a> Load<'a> {
         self.begin(number, now);
     }
 
-    /// An idle connection has its answer.
+    /// A connection that is to be idle has its one answer.
     fn rest(&mut self, number: usize, status: u16, now: Instant) {
         if !self.plan.is_right(status) {
             return self.fail(number, Kind::Protocol, format_args!("status {status}"));
@@ -445,7 +391,7 @@ impl<'a> Load<'a> {
     /// The next request waits for a tick: an application that cannot be connected to is not asked at full speed.
     fn fail(&mut self, number: usize, kind: Kind, words: fmt::Arguments<'_>) {
         let connection = &mut self.connections[number];
-        // What an idle one is missing shows in how many are kept.
+        // Of idle connections only the number that is kept in the end is told.
         if !connection.is_idle && self.shared.counts(connection.has_ticket) {
             self.tally.error(kind, words);
             self.progress.count(false);
@@ -455,182 +401,10 @@ impl<'a> Load<'a> {
         self.wait(number);
     }
 
+    /// Has a connection looked at at the next tick.
     fn wait(&mut self, number: usize) {
         if !std::mem::replace(&mut self.connections[number].is_waiting, true) {
             self.waiting.push(number);
         }
-    }
-}
-
-impl Connection {
-    fn new(now: Instant, is_idle: bool) -> Connection {
-        Connection {
-            transport: None,
-            stage: Stage::Off,
-            interest: Interest::Nothing,
-            begun: now,
-            is_waiting: false,
-            has_ticket: false,
-            is_idle,
-            is_answered: false,
-            is_reused: false,
-            sent: 0,
-            is_deaf: false,
-            records: Records::default(),
-            answer: Answer::default(),
-        }
-    }
-
-    fn ask_anew(&mut self) {
-        self.stage = Stage::Asking;
-        self.sent = 0;
-        self.answer = Answer::default();
-    }
-
-    fn open(&mut self, transport: Transport, is_connected: bool) {
-        self.transport = Some(transport);
-        self.records = Records::default();
-        self.is_deaf = false;
-        self.is_reused = false;
-        self.stage = match is_connected {
-            true => Stage::Asking,
-            false => Stage::Connecting,
-        };
-    }
-
-    /// With its descriptor it leaves the set of those that are waited for.
-    fn close(&mut self) {
-        self.transport = None;
-        self.is_reused = false;
-    }
-
-    fn fd(&self) -> i32 {
-        self.transport.as_ref().map_or(-1, AsRawFd::as_raw_fd)
-    }
-
-    fn is_sending(&self, request: &[u8]) -> bool {
-        self.sent < request.len() && !self.is_deaf
-    }
-
-    fn wanted(&self, request: &[u8]) -> Interest {
-        match self.stage == Stage::Connecting || self.is_sending(request) {
-            true => Interest::BothAlways,
-            false => Interest::ReadAlways,
-        }
-    }
-
-    /// That the other side has closed shows in what can be read.
-    fn send(&mut self, request: &[u8]) {
-        while self.is_sending(request) {
-            let Some(transport) = &self.transport else {
-                return;
-            };
-            match transport.send(&request[self.sent..]) {
-                Ok(n) => self.sent += n,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => self.is_deaf = true,
-            }
-        }
-    }
-}
-
-/// Takes what came of an answer.
-fn read(connection: &mut Connection, input: &[u8], known: &mut Known, plan: &Plan) -> Outcome {
-    let expected = plan.expected.as_deref();
-    let mut at = 0;
-    loop {
-        match connection.records.next(ID, input, &mut at) {
-            Ok(None) => return Outcome::Running,
-            Ok(Some(Found::Stderr(_))) => {}
-            Ok(Some(Found::Stdout(content))) => {
-                let read = connection.answer.stdout(&input[content], known, expected);
-                if let Err(error) = read {
-                    return Outcome::Failed(Kind::Protocol, error.to_string());
-                }
-            }
-            Ok(Some(Found::End(end))) => {
-                // Padding and management records may follow; of no request, nothing else.
-                let is_end = connection.records.next(0, input, &mut at).is_ok();
-                if let Some(refusal) = refusal(end.protocol_status) {
-                    return protocol(&format!("the application refused the request: {refusal}"));
-                }
-                return match connection.answer.status {
-                    _ if !is_end => protocol("the application went on after END_REQUEST"),
-                    None => protocol("the answer has no head"),
-                    // What libfcgi's and our own applications end an answer with that they could not finish.
-                    Some(_) if end.app_status != 0 => Outcome::Failed(
-                        Kind::Cut,
-                        format!("the application ended with status {}", end.app_status),
-                    ),
-                    Some(status) => Outcome::Whole(status),
-                };
-            }
-            Err(words) => return Outcome::Failed(Kind::Protocol, words),
-        }
-    }
-}
-
-fn protocol(words: &str) -> Outcome {
-    Outcome::Failed(Kind::Protocol, words.to_owned())
-}
-
-impl Answer {
-    fn stdout(
-        &mut self,
-        content: &[u8],
-        known: &mut Known,
-        expected: Option<&[u8]>,
-    ) -> io::Result<()> {
-        if self.status.is_some() {
-            self.add(content, expected);
-            return Ok(());
-        }
-        if self.head.is_none() && !known.bytes.is_empty() && content.starts_with(&known.bytes) {
-            self.status = Some(known.status);
-            self.length = known.length;
-            self.add(&content[known.bytes.len()..], expected);
-            return Ok(());
-        }
-        let is_first = self.head.is_none();
-        let reader = self.head.get_or_insert_default();
-        if let Some((head, used)) = reader.read(content)? {
-            self.status = Some(head.status());
-            self.length = head
-                .content_length()
-                .filter(|_| ![204, 304].contains(&head.status()));
-            self.add(&content[used..], expected);
-            if is_first {
-                known.bytes.clear();
-                known.bytes.extend_from_slice(&content[..used]);
-                (known.status, known.length) = (head.status(), self.length);
-            }
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, piece: &[u8], expected: Option<&[u8]>) {
-        if let Some(expected) = expected {
-            let begin = self.body as usize;
-            self.is_another |= expected.get(begin..begin + piece.len()) != Some(piece);
-        }
-        self.body += piece.len() as u64;
-    }
-
-    fn is_wrong(&self, plan: &Plan) -> bool {
-        let is_longer = |expected: &Vec<u8>| expected.len() as u64 > self.body;
-        plan.has_bodies() && (self.is_another || plan.expected.as_ref().is_some_and(is_longer))
-    }
-
-    /// A web server cuts a body that is longer than announced, and a visitor waits for the rest of a shorter one.
-    fn is_whole(&self) -> bool {
-        self.length.is_none_or(|length| length == self.body)
-    }
-
-    fn difference(&self) -> String {
-        format!(
-            "Content-Length says {} bytes, and the body has {}",
-            self.length.unwrap_or_default(),
-            self.body
-        )
     }
 }

@@ -1,87 +1,35 @@
 //! `bench`: asks an application for one thing again and again, as a web server does, and tells how fast it answers. The
 //! command line calls it.
 //!
-//! Each thread has its connections in one epoll set (`load`), the request is encoded once (`request`), and what came of it
-//! is counted a thread (`tally`, `histogram`) and told at the end (`report`). This thread looks at the clock and shows
-//! progress.
+//! `plan` has what is asked for, and `request` encodes the request, once. Each thread asks on connections of its own (`load`,
+//! `connection`, `answer`) and counts what comes of it (`tally`, `histogram`). The thread that called looks at the clock,
+//! shows progress, and puts the counts together; `report` tells them.
 
+mod answer;
+mod connection;
 mod histogram;
 mod load;
 mod plan;
 mod report;
 mod request;
+mod shared;
 mod tally;
 
 pub(super) use plan::Plan;
 
 use super::asked::remedy;
-use super::own::Tables;
-use super::{asked, own, print, say};
+use super::command_flags::Tables;
+use super::{asked, command_flags, print, say};
 use crate::net::Transport;
 use crate::net::sys;
 use load::Load;
+use shared::{Asking, Phase, Progress, Shared};
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::thread::{self, ScopedJoinHandle, Thread};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 use tally::Tally;
-
-/// How late Ctrl-C may be seen.
-const LOOK: Duration = Duration::from_millis(50);
-
-const PROGRESS: Duration = Duration::from_secs(1);
-
-/// What is said in the end.
-struct Done {
-    text: String,
-    /// All requests were answered rightly.
-    is_right: bool,
-}
-
-/// A person has seen enough.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    WarmUp,
-    Counting,
-    Over,
-}
-
-/// What all threads look at.
-struct Shared {
-    /// A `Phase`.
-    phase: AtomicU8,
-    /// Requests that are not given out yet; only where they are counted.
-    left: Option<AtomicI64>,
-    /// How many threads ask.
-    asking: AtomicUsize,
-    /// Threads that wait for answers on their idle connections before they ask on others.
-    settling: AtomicUsize,
-    request: Vec<u8>,
-}
-
-/// As long as a thread holds it, it asks; whoever watches is woken when it ends, a panic included.
-struct Asking<'a> {
-    shared: &'a Shared,
-    watcher: &'a Thread,
-}
-
-impl Drop for Asking<'_> {
-    fn drop(&mut self) {
-        self.shared.asking.fetch_sub(1, Ordering::Release);
-        self.watcher.unpark();
-    }
-}
-
-/// What a thread has done so far; on cache lines of its own.
-#[derive(Default)]
-#[repr(align(128))]
-struct Progress {
-    right: AtomicU64,
-    wrong: AtomicU64,
-}
 
 /// All flags of its own.
 pub(super) const FLAGS: Tables = &[plan::FLAGS, asked::FLAGS];
@@ -91,11 +39,12 @@ pub(super) fn help(name: &str) -> String {
     format!(
         "Usage: {name} bench --connect ADDR [FLAG]... [PATH]    how fast one answers\n{}\
          and for the request, PATH [/], those of get: -X -H -b -d -G -F --data-binary\n\
-         --data-raw --data-urlencode --param --only-params --script-filename; see help\n\
-         get.          Times are to the whole answer, from connecting on. What is wrong counts as an\n\
-         error only. Ctrl-C ends it with the figures so far. Exit status: 0 if all was\n\
-         right, 1 if an answer was wrong or missing, 2 for a wrong command line.\n",
-        own::lines(plan::FLAGS)
+         --data-raw --data-urlencode --param --only-params --script-filename, as in\n\
+         help get. Times are to the whole answer, from connecting on. What is wrong\n\
+         counts as an error only. Ctrl-C ends it with the figures so far. Exit status:\n\
+         0 if all was right, 1 if an answer was wrong or missing, 2 for a wrong command\n\
+         line.\n",
+        command_flags::lines(plan::FLAGS)
     )
 }
 
@@ -112,6 +61,23 @@ pub(super) fn run(plan: &Plan) -> ExitCode {
         }
     }
 }
+
+/// How often the watching thread looks: so late is Ctrl-C seen.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How often progress is shown.
+const PROGRESS: Duration = Duration::from_secs(1);
+
+/// What came of a run.
+struct Done {
+    /// The figures, to be printed.
+    text: String,
+    /// Whether all requests were answered rightly.
+    is_right: bool,
+}
+
+/// Ctrl-C was pressed: a person has seen enough.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Asks as `plan` says.
 ///
@@ -165,12 +131,12 @@ fn ask(plan: &Plan) -> Result<Done, String> {
     })
 }
 
-/// How many of all connections a thread has.
+/// How many of `all` connections the thread of that number has.
 fn share(all: usize, threads: usize, number: usize) -> usize {
     all / threads + usize::from(number < all % threads)
 }
 
-/// Sees to the time, and shows progress. How long it counted.
+/// Takes the run from phase to phase by the clock, and shows progress. Returns how long requests counted.
 fn watch(plan: &Plan, shared: &Shared, progress: &[Progress]) -> Duration {
     let mut shown = Shown::new(Instant::now());
     while shared.settling.load(Ordering::Relaxed) > 0 {
@@ -200,7 +166,8 @@ fn watch(plan: &Plan, shared: &Shared, progress: &[Progress]) -> Duration {
     counting.elapsed()
 }
 
-/// Whether it was ended before: by a person, or since nothing is left to do.
+/// Waits until `end`, and calls `look` now and then. Returns whether the run was ended earlier: by a person, or since no thread
+/// asks any more.
 fn wait_until(end: Instant, shared: &Shared, mut look: impl FnMut(Instant)) -> bool {
     loop {
         let now = Instant::now();
@@ -215,6 +182,7 @@ fn wait_until(end: Instant, shared: &Shared, mut look: impl FnMut(Instant)) -> b
     }
 }
 
+/// Waits for the threads, and adds up what they counted.
 fn gather(threads: Vec<ScopedJoinHandle<'_, io::Result<Tally>>>) -> io::Result<Tally> {
     let mut all = Tally::default();
     for thread in threads {
@@ -226,7 +194,7 @@ fn gather(threads: Vec<ScopedJoinHandle<'_, io::Result<Tally>>>) -> io::Result<T
     Ok(all)
 }
 
-/// The lines of a run that a person waits for.
+/// The lines of progress on a terminal, for a person who waits.
 struct Shown {
     is_wanted: bool,
     begun: Instant,
@@ -244,6 +212,7 @@ impl Shown {
         }
     }
 
+    /// Shows a line if it is time for one: `what` is done, or how many requests were answered.
     fn line(&mut self, now: Instant, what: &str, progress: &[Progress]) {
         if !self.is_wanted || now < self.next {
             return;
@@ -270,59 +239,7 @@ impl Shown {
     }
 }
 
-impl Progress {
-    /// Only its own thread adds.
-    fn count(&self, is_right: bool) {
-        let count = if is_right { &self.right } else { &self.wrong };
-        count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-    }
-}
-
-impl Shared {
-    fn new(plan: &Plan) -> Shared {
-        // A thread may begin before this one goes on: what it asks then has to count already.
-        let first = match plan.warm_up {
-            Duration::ZERO if plan.idle == 0 => Phase::Counting,
-            _ => Phase::WarmUp,
-        };
-        Shared {
-            phase: AtomicU8::new(first as u8),
-            left: plan
-                .requests
-                .map(|requests| AtomicI64::new(requests as i64)),
-            asking: AtomicUsize::new(plan.threads),
-            settling: AtomicUsize::new(if plan.idle > 0 { plan.threads } else { 0 }),
-            request: request::encoded(plan),
-        }
-    }
-
-    fn phase(&self) -> Phase {
-        match self.phase.load(Ordering::Relaxed) {
-            0 => Phase::WarmUp,
-            1 => Phase::Counting,
-            _ => Phase::Over,
-        }
-    }
-
-    fn enter(&self, phase: Phase) {
-        self.phase.store(phase as u8, Ordering::Relaxed);
-    }
-
-    /// Whether the next request counts among those that are asked for; `None` if there is none left.
-    fn take_ticket(&self) -> Option<bool> {
-        match &self.left {
-            None => Some(false),
-            Some(left) => (left.fetch_sub(1, Ordering::Relaxed) > 0).then_some(true),
-        }
-    }
-
-    /// Whether what came of a request counts: where requests are counted, only that of those.
-    fn counts(&self, has_ticket: bool) -> bool {
-        self.phase() == Phase::Counting && (has_ticket || self.left.is_none())
-    }
-}
-
-/// The second time it ends at once, as without a handler.
+/// Handles Ctrl-C. The second one ends the process at once, as if there were no handler.
 extern "C" fn interrupt(signal: i32) {
     if INTERRUPTED.swap(true, Ordering::SeqCst) {
         sys::exit_now(128 + signal);

@@ -1,17 +1,18 @@
-//! What `bench` is told: whom to ask what, how often, and what counts as right. Called by `bench` and by the flags' parser.
+//! What `bench` is told: whom to ask for what, how often, and which answers are right. The command line's parser reads it, and
+//! `bench` does it.
 
 use crate::cli::asked::{self, Asked};
-use crate::cli::flags;
-use crate::cli::own::{self, Own, switch, text};
+use crate::cli::command_flags::{self, CommandFlag, switch, text};
+use crate::cli::flags::value;
 use crate::cli::words::Words;
 use crate::net::Address;
 use getopts::Matches;
 use std::ffi::OsString;
 use std::time::Duration;
 
-/// Beside those of the request.
+/// The flags of `bench`, beside those that describe the request.
 #[rustfmt::skip]
-pub(super) const FLAGS: &[Own] = &[
+pub(super) const FLAGS: &[CommandFlag] = &[
     text("", "connect", "ADDR", "the application: unix:/path, 127.0.0.1:9000"),
     text("c", "connections", "N", "open at the same time [8]"),
     switch("k", "keep-conn", "many requests on each; else one"),
@@ -36,7 +37,7 @@ pub(in crate::cli) struct Plan {
     pub(super) keep_conn: bool,
     /// Connections that are asked once and then only kept.
     pub(super) idle: usize,
-    /// `None`: as many as the time allows.
+    /// How many requests count; `None`: as many as the time allows.
     pub(super) requests: Option<u64>,
     pub(super) time: Duration,
     pub(super) warm_up: Duration,
@@ -60,7 +61,7 @@ impl Plan {
     pub(in crate::cli) fn parse(
         arguments: impl Iterator<Item = OsString>,
     ) -> Result<Option<Plan>, Words> {
-        match own::parse("bench", super::FLAGS, arguments)? {
+        match command_flags::parse("bench", super::FLAGS, arguments)? {
             Some(matches) => Plan::of(&matches).map(Some),
             None => Ok(None),
         }
@@ -73,7 +74,7 @@ impl Plan {
         }
     }
 
-    /// Whether answers have one.
+    /// Whether answers have a body.
     pub(super) fn has_bodies(&self) -> bool {
         self.asked.method != "HEAD"
     }
@@ -82,7 +83,7 @@ impl Plan {
         let requests = number(matches, "requests", MOST_REQUESTS)?;
         let connections = number(matches, "connections", MOST_CONNECTIONS)?.unwrap_or(8) as usize;
         let threads = number(matches, "threads", 256)?.unwrap_or(1) as usize;
-        let warm_up = own::value(matches, "warm-up", |value| flags::seconds(value, 0))?;
+        let warm_up = command_flags::value(matches, "warm-up", |text| value::seconds(text, 0))?;
         let least = Duration::from_secs(u64::from(requests.is_none()));
         let keep_conn = matches.opt_present("keep-conn");
         let idle = number(matches, "idle", MOST_CONNECTIONS)?.unwrap_or(0) as usize;
@@ -107,16 +108,16 @@ impl Plan {
             warm_up: warm_up.unwrap_or(least),
             timeout: asked::time(matches, "timeout", 10)?,
             json: matches.opt_present("json"),
-            status: own::value(matches, "status", |value| flags::number(value, 200, 999))?
+            status: command_flags::value(matches, "status", |text| value::number(text, 200, 999))?
                 .map(|status| status as u16),
-            expected: own::value(matches, "expect", |file| {
+            expected: command_flags::value(matches, "expect", |file| {
                 std::fs::read(file).map_err(|error| format!("cannot read {file}: {error}"))
             })?,
         })
     }
 }
 
-/// At least one.
+/// The value of a flag that is a number from 1 on.
 fn number(matches: &Matches, name: &str, most: u64) -> Result<Option<u64>, Words> {
-    own::value(matches, name, |value| flags::number(value, 1, most))
+    command_flags::value(matches, name, |text| value::number(text, 1, most))
 }

@@ -1,4 +1,5 @@
-//! The figures of `bench`, for people and as json. Without floats: see `seconds_of` in `flags`.
+//! The figures of `bench`, for people and as json. They are computed without floats, which would be the only ones in a static
+//! program: see `seconds_of` in `flags::value`.
 
 use super::plan::Plan;
 use super::tally::{Counts, KINDS, Kind, Tally};
@@ -7,10 +8,10 @@ use crate::cli::words::{Words, joined, words};
 use std::fmt::Write;
 use std::time::Duration;
 
-/// From here on, in percent of a processor, the thread that asks is what limits the figures.
+/// In percent of a processor: a thread that asks and uses so much is what limits the figures.
 const FULL: u64 = 90;
 
-/// A shorter run says nothing about that.
+/// In a shorter run what a thread uses says nothing.
 const ENOUGH: Duration = Duration::from_millis(500);
 
 /// What is told of a run.
@@ -215,7 +216,8 @@ impl Report<'_> {
         warnings
     }
 
-    /// Some requests run at every end; but not for long, and not alone.
+    /// Whether requests were stuck. Some requests always run when the time is over; but these have not run for long, and others
+    /// were answered.
     fn is_stuck(&self) -> bool {
         let tally = self.tally;
         let usual = Duration::from_nanos(tally.times.longest()) * 2;
@@ -258,11 +260,6 @@ fn thousandths(number: u64) -> Words {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn strings_of_json_hold_everything() {
-        assert_eq!(quoted("a\"b\\c\nd\u{e9}"), "\"a\\\"b\\\\c\\u000ad\u{e9}\"");
-    }
 
     #[test]
     fn times_have_three_digits_behind_the_point() {

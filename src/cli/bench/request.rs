@@ -1,7 +1,7 @@
 //! The one request that `bench` asks again and again, encoded once.
 
 use super::plan::Plan;
-use crate::protocol::{BeginRequest, MAX_CONTENT, RecordHeader, RecordType, Role, encode_pair};
+use crate::protocol::{BeginRequest, MAX_CONTENT, RecordType, Role, append_record, encode_pair};
 
 /// The number that every request has: there is one at a time on a connection.
 pub(super) const ID: u16 = 1;
@@ -22,21 +22,14 @@ pub(super) fn encoded(plan: &Plan) -> Vec<u8> {
     }
     let mut bytes =
         Vec::with_capacity(asked.body.len() + asked.body.len() / 1024 + params.len() + 64);
-    push(RecordType::BeginRequest, &begin.encode(), &mut bytes);
+    append_record(RecordType::BeginRequest, ID, &begin.encode(), &mut bytes);
     for piece in params.chunks(MAX_CONTENT) {
-        push(RecordType::Params, piece, &mut bytes);
+        append_record(RecordType::Params, ID, piece, &mut bytes);
     }
-    push(RecordType::Params, b"", &mut bytes);
+    append_record(RecordType::Params, ID, b"", &mut bytes);
     for piece in asked.body.chunks(BODY_RECORD) {
-        push(RecordType::Stdin, piece, &mut bytes);
+        append_record(RecordType::Stdin, ID, piece, &mut bytes);
     }
-    push(RecordType::Stdin, b"", &mut bytes);
+    append_record(RecordType::Stdin, ID, b"", &mut bytes);
     bytes
-}
-
-fn push(record_type: RecordType, content: &[u8], bytes: &mut Vec<u8>) {
-    let header = RecordHeader::new(record_type, ID, content.len() as u16);
-    bytes.extend_from_slice(&header.encode());
-    bytes.extend_from_slice(content);
-    bytes.resize(bytes.len() + usize::from(header.padding), 0);
 }

@@ -4,7 +4,7 @@ use super::histogram::Histogram;
 use std::fmt::Arguments;
 use std::time::Duration;
 
-/// Why a request has no right answer, but for a wrong status, which is counted by its number.
+/// Why a request has no right answer. Answers with a wrong status are not here: they are counted by status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Connect,
@@ -22,7 +22,7 @@ pub(super) const KINDS: [Kind; 5] = [
     Kind::Body,
 ];
 
-/// How often each status came, the lowest first: they are few.
+/// How often each status came, the lowest first. Few differ, so that a list serves.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counts(Vec<(u16, u64)>);
 
@@ -46,31 +46,35 @@ impl Counts {
     }
 }
 
-/// All that is told in the end.
+/// All that a thread counts, and all that is told in the end.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
-    /// Of the right answers.
+    /// How long the right answers took.
     pub(super) times: Histogram,
     pub(super) right: u64,
-    /// Right or wrong.
+    /// The statuses of all answers, right or wrong.
     pub(super) statuses: Counts,
-    /// Answers whose status is not what is wanted.
+    /// The statuses of answers that are wrong by their status.
     pub(super) wrong: Counts,
+    /// How many errors of each kind there were.
     errors: [u64; KINDS.len()],
-    /// The first of each kind, in words.
+    /// The first error of each kind, in words.
     examples: [Option<String>; KINDS.len()],
     /// The smallest and the largest body of a right answer.
     pub(super) sizes: Option<(u64, u64)>,
+    /// Bytes.
     pub(super) received: u64,
+    /// Bytes.
     pub(super) sent: u64,
-    /// Connections that were to be kept, and were closed between two requests.
+    /// How often a connection that was to be kept was closed between two requests.
     pub(super) reconnected: u64,
-    /// Requests that ran when the time was over, and how long the oldest had.
+    /// Requests that had no answer when the time was over.
     pub(super) unanswered: u64,
+    /// How long the oldest of these had run.
     pub(super) oldest: Duration,
-    /// Connections that asked, and had no answer at all.
+    /// Connections on which such a request ran, and which had never had an answer.
     pub(super) starved: u64,
-    /// Idle connections that were answered, and still open in the end.
+    /// Idle connections that were answered, and were still open in the end.
     pub(super) kept: u64,
     /// What the busiest thread has used of a processor, in percent.
     pub(super) busy: u64,
@@ -102,7 +106,7 @@ impl Tally {
         self.examples[kind as usize].as_deref()
     }
 
-    /// All that have no right answer.
+    /// The number of requests that had a wrong answer, or none.
     pub(super) fn all_errors(&self) -> u64 {
         let wrong: u64 = self.wrong.all().iter().map(|(_, count)| count).sum();
         wrong + self.errors.iter().sum::<u64>()

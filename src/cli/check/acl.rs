@@ -1,11 +1,11 @@
-//! Access control lists, by which a file is somebody's whom its mode keeps out, and the other way round: acl(5). Called by
-//! `person`.
+//! Access control lists: what they let a user do whom the mode of a file would keep out, and the other way round. See acl(5).
+//! Called by `person`.
 
 use super::person::Person;
 use crate::net::sys;
 use std::path::Path;
 
-/// `ACL_USER_OBJ` and the others.
+/// What the tags of entries are, `ACL_USER_OBJ` and the others.
 const OWNER: u16 = 1;
 const USER: u16 = 2;
 const OWN_GROUP: u16 = 4;
@@ -13,15 +13,18 @@ const GROUP: u16 = 8;
 const MASK: u16 = 16;
 const OTHERS: u16 = 32;
 
-/// Who is meant, what he may, and his number.
+/// An entry of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
+    /// Whom it is for.
     tag: u16,
+    /// What it allows, in the bits of a mode.
     may: u16,
+    /// The user's or group's number, where it is for one.
     id: u32,
 }
 
-/// Whether a list lets somebody do that. `None`: the file has none.
+/// Whether the list of a file lets somebody do what is `wanted`. `None`: the file has no list.
 pub(super) fn lets(
     person: &Person,
     wanted: u32,
@@ -33,7 +36,7 @@ pub(super) fn lets(
     Some(judge(&entries, person, wanted, owner, group))
 }
 
-/// As the kernel keeps it: a version, and eight bytes for each entry.
+/// Reads a list as the kernel keeps it: a version, and eight bytes for each entry.
 fn read(bytes: &[u8]) -> Option<Vec<Entry>> {
     let entries = bytes.strip_prefix(&[2, 0, 0, 0])?;
     let mut list = Vec::new();
@@ -48,7 +51,8 @@ fn read(bytes: &[u8]) -> Option<Vec<Entry>> {
     Some(list)
 }
 
-/// The first that fits decides; of the groups any may. The mask is above all but the owner and the others.
+/// The first entry that is for this person decides; but of several groups' entries any may allow it. The mask limits all
+/// entries except those for the owner and for others.
 fn judge(entries: &[Entry], person: &Person, wanted: u32, owner: u32, group: u32) -> bool {
     let wanted = wanted as u16;
     let of = |tag: u16| entries.iter().find(|entry| entry.tag == tag);

@@ -1,14 +1,14 @@
-//! Apache's own configuration: where Debian and Red Hat have it, and what those that run here were given by `-f`, as far
-//! as this user may read it.
+//! Apache's own configuration, as far as this user may read it: where Debian and Red Hat have it, and the files that running
+//! Apaches were given by `-f`. Called by the concerns that depend on Apache.
 
 use super::person::processes;
-use super::{shape, text_of};
+use super::{name_pattern, text_of};
 use crate::cli::order::sort;
 use crate::cli::words::{Words, joined, words};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// In the order in which Apache reads them; folders stand for all that is in them.
+/// In the order in which Apache reads them. A folder stands for all files in it.
 const FILES: [&str; 7] = [
     "/etc/apache2/apache2.conf",
     "/etc/apache2/mods-enabled",
@@ -19,11 +19,11 @@ const FILES: [&str; 7] = [
     "/etc/httpd/conf.d",
 ];
 
-/// One file of it.
+/// One file of the configuration.
 pub(super) struct Config {
     pub(super) file: &'static Path,
     pub(super) text: Words,
-    /// Another Apache's than the system's.
+    /// A running Apache was given it by `-f`: it is another Apache than the system's.
     is_given: bool,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Config {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Allowed {
     pub(super) value: String,
-    /// Of the `<Directory>` in which it stands.
+    /// The folder of the `<Directory>` in which it stands.
     pub(super) folder: PathBuf,
     pub(super) file: &'static Path,
 }
@@ -43,7 +43,7 @@ pub(super) fn has(module: &str) -> Option<bool> {
     enabled.is_dir().then(|| file.exists())
 }
 
-/// All files that can be read, in the order in which Apache reads them.
+/// All files of it that can be read, in the order in which Apache reads them.
 pub(super) fn configs() -> Vec<Config> {
     let mut given = Vec::new();
     for pid in processes() {
@@ -61,12 +61,12 @@ pub(super) fn configs() -> Vec<Config> {
     configs
 }
 
-/// All that can be read, as one text.
+/// The text of all these files, as one.
 pub(super) fn configuration() -> Words {
     joined(&mut configs().into_iter().map(|config| config.text), "")
 }
 
-/// The text of these files, and of those in these folders.
+/// The text of these files, and of the files in these folders, as one.
 pub(super) fn text_of_all(names: &[&str]) -> Words {
     let mut configs = Vec::new();
     for name in names {
@@ -75,7 +75,7 @@ pub(super) fn text_of_all(names: &[&str]) -> Words {
     joined(&mut configs.into_iter().map(|config| config.text), "")
 }
 
-/// This file, or those in this folder.
+/// Adds this file, or the files in this folder.
 fn add_configs(name: &Path, is_given: bool, configs: &mut Vec<Config>) {
     let mut files = Vec::new();
     for entry in fs::read_dir(name).into_iter().flatten().flatten() {
@@ -96,7 +96,7 @@ fn add_configs(name: &Path, is_given: bool, configs: &mut Vec<Config>) {
     }
 }
 
-/// Of a process that is an Apache: the file that it was given by `-f`. Its children have the same arguments.
+/// The file that a process was given by `-f`, if the process is an Apache. Its children have the same arguments.
 fn given_to(pid: u32) -> Option<PathBuf> {
     let name = text_of(Path::new(&format!("/proc/{pid}/comm")))?;
     if !["apache2", "httpd"].contains(&name.trim_end()) {
@@ -110,7 +110,8 @@ fn given_to(pid: u32) -> Option<PathBuf> {
     behind_f(&words)
 }
 
-/// An absolute one only: others begin where that Apache was built to look.
+/// The file behind the last `-f` of a command line. Only an absolute one: relative ones count from a folder that is built
+/// into that Apache.
 fn behind_f(words: &[String]) -> Option<PathBuf> {
     let mut words = words.iter();
     let mut file = None;
@@ -124,7 +125,7 @@ fn behind_f(words: &[String]) -> Option<PathBuf> {
     file.filter(|file| file.is_absolute())
 }
 
-/// The values of a directive, from all places in which it stands.
+/// All values of a directive, in whatever section it stands. Also of nginx's, which end in a semicolon.
 pub(super) fn values<'t>(text: &'t str, directive: &str) -> Vec<&'t str> {
     let mut values = Vec::new();
     for line in text.lines() {
@@ -137,8 +138,8 @@ pub(super) fn values<'t>(text: &'t str, directive: &str) -> Vec<&'t str> {
     values
 }
 
-/// What AllowOverride says for a folder: the value of the nearest `<Directory>` that has one.
-/// `None` also where AllowOverrideList makes exceptions, which nobody reads here, and where a folder's name is a variable's.
+/// What AllowOverride says for a folder: the value of the nearest `<Directory>` that has one. `None` also where that cannot be
+/// told: where AllowOverrideList makes exceptions, which are not read here, and where a `<Directory>` is named by a variable.
 pub(super) fn allow_override(configs: &[Config], folder: &Path) -> Option<Allowed> {
     let text = joined(&mut configs.iter().map(|config| config.text), "");
     let list = of_folder(text, "AllowOverrideList", folder);
@@ -147,42 +148,31 @@ pub(super) fn allow_override(configs: &[Config], folder: &Path) -> Option<Allowe
     }
     let mut nearest: Option<Allowed> = None;
     for config in configs {
-        let mut within: Option<PathBuf> = None;
-        for line in config.text.lines().map(str::trim) {
-            let lower = line.to_ascii_lowercase();
-            if lower.starts_with("<directory ") {
-                let name = line["<directory ".len()..].trim_end_matches('>').trim();
-                within = Some(PathBuf::from(name.trim_matches('"')));
-            } else if lower.starts_with("</directory>") {
-                within = None;
-            } else if let (Some(place), Some(value)) =
-                (&within, values(line, "AllowOverride").first())
-            {
-                let depth = |folder: &Path| folder.components().count();
-                // The later one counts, if it is the same Apache's.
-                let is_nearer = nearest.as_ref().is_none_or(|other| {
-                    depth(place) >= depth(&other.folder) + usize::from(config.is_given)
+        for (place, value) in in_directories(config.text, "AllowOverride") {
+            let depth = |folder: &Path| folder.components().count();
+            // Of two sections that are equally near, the later one counts; but not if it is another Apache's.
+            let is_nearer = nearest.as_ref().is_none_or(|other| {
+                depth(&place) >= depth(&other.folder) + usize::from(config.is_given)
+            });
+            if is_above(&place, folder) && is_nearer {
+                nearest = Some(Allowed {
+                    value: value.to_owned(),
+                    folder: place,
+                    file: config.file,
                 });
-                if is_above(place, folder) && is_nearer {
-                    nearest = Some(Allowed {
-                        value: (*value).to_owned(),
-                        folder: place.clone(),
-                        file: config.file,
-                    });
-                }
             }
         }
     }
     nearest
 }
 
-/// Nobody knows what a variable in the name of a `<Directory>` stands for.
+/// Whether a `<Directory>` is named by a variable, whose value nobody knows here.
 fn has_variables(text: &str) -> bool {
     let mut sections = values(text, "<Directory").into_iter();
     sections.any(|name| name.contains("${"))
 }
 
-/// Whether there is a `<Directory>` for a folder or one above it, but the root of the system.
+/// Whether there is a `<Directory>` for this folder or one above it, the root of the system not counted.
 pub(super) fn is_named(text: &str, folder: &Path) -> bool {
     let sections = values(text, "<Directory").into_iter();
     let places =
@@ -191,11 +181,24 @@ pub(super) fn is_named(text: &str, folder: &Path) -> bool {
     places.any(|place| is_above(place, folder))
 }
 
-/// What a directive says for a folder: the value of the nearest `<Directory>` that has it, in whose name there may be
-/// wildcards.
+/// What a directive says for a folder: its value in the nearest `<Directory>` that has it. The name of a `<Directory>` may
+/// have wildcards.
 pub(super) fn of_folder(text: &str, directive: &str, folder: &Path) -> Option<String> {
-    let mut within: Option<PathBuf> = None;
     let mut nearest: Option<(usize, String)> = None;
+    for (place, value) in in_directories(text, directive) {
+        let depth = place.components().count();
+        let is_nearer = nearest.as_ref().is_none_or(|(other, _)| *other <= depth);
+        if is_above(&place, folder) && is_nearer {
+            nearest = Some((depth, value.to_owned()));
+        }
+    }
+    nearest.map(|(_, value)| value)
+}
+
+/// Each value of a directive that stands within a `<Directory>`, and the folder that this one names.
+fn in_directories<'t>(text: &'t str, directive: &str) -> Vec<(PathBuf, &'t str)> {
+    let mut within: Option<PathBuf> = None;
+    let mut found = Vec::new();
     for line in text.lines().map(str::trim) {
         let lower = line.to_ascii_lowercase();
         if lower.starts_with("<directory ") {
@@ -204,23 +207,21 @@ pub(super) fn of_folder(text: &str, directive: &str, folder: &Path) -> Option<St
         } else if lower.starts_with("</directory>") {
             within = None;
         } else if let (Some(place), Some(value)) = (&within, values(line, directive).first()) {
-            let depth = place.components().count();
-            let is_nearer = nearest.as_ref().is_none_or(|(other, _)| *other <= depth);
-            if is_above(place, folder) && is_nearer {
-                nearest = Some((depth, (*value).to_owned()));
-            }
+            found.push((place.clone(), *value));
         }
     }
-    nearest.map(|(_, value)| value)
+    found
 }
 
-/// A place is known by the name that Apache was told, which may be a link, and the folder by its own.
+/// Whether a `<Directory>` of that name is for this folder. The name may be that of a link; the folder's has no links.
 fn is_above(place: &Path, folder: &Path) -> bool {
     let mut parts = folder.components();
     let is_part = |wanted: Component| {
         let wildcards = wanted.as_os_str().to_string_lossy();
         let part = parts.next().map(|part| part.as_os_str().to_string_lossy());
-        part.is_some_and(|part| part == wildcards || shape::fits_wildcards(&wildcards, &part))
+        part.is_some_and(|part| {
+            part == wildcards || name_pattern::fits_wildcards(&wildcards, &part)
+        })
     };
     place.components().all(is_part)
         || fs::canonicalize(place).is_ok_and(|place| folder.starts_with(place))
@@ -272,7 +273,7 @@ mod tests {
         assert_eq!(at("/home/public_html"), "None");
     }
 
-    /// A list of single directives; a variable; a folder that is a link.
+    /// By wildcards or by a link. A variable and a list of single directives cannot be told.
     #[test]
     fn a_folder_may_be_meant_without_being_named() {
         let none = "<Directory />\nAllowOverride None\n</Directory>\n";

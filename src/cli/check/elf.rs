@@ -1,5 +1,5 @@
-//! The head of an ELF file, as far as it says where the program can run: its machine, the interpreter that loads it,
-//! and the libraries that this one looks for. Pure: whoever calls reads the bytes.
+//! The head of an ELF file, as far as it says where the program can run: its machine, its loader, and the libraries that the
+//! loader looks for. Pure: the caller reads the bytes. Called by `format` and `libraries`.
 
 use crate::cli::words::{Words, words};
 
@@ -9,28 +9,30 @@ pub(super) struct Elf {
     pub(super) machine: u16,
     pub(super) interpreter: Option<Words>,
     pub(super) needed: Vec<Words>,
-    /// Where it wants its libraries to be looked for first.
+    /// Folders in which its libraries are looked for first.
     pub(super) run_path: Vec<Words>,
-    /// By DT_RUNPATH, which counts for this file alone and takes the place of what others' RPATH say.
+    /// Whether DT_RUNPATH says that. It counts for this file alone, and then no RPATH of another file counts for it.
     pub(super) has_run_path: bool,
     /// Versions of the C library that it was built against: `GLIBC_2.34`.
     pub(super) versions: Vec<Words>,
 }
 
-/// So many bytes of the file from there on, or fewer at its end.
+/// Reads from an offset on so many bytes of the file, or fewer at its end.
 pub(super) type ReadAt<'r> = &'r dyn Fn(u64, usize) -> Vec<u8>;
 
-/// Larger tables are no program's. A file may say anything, and is as large as it likes where it has holes.
+/// No program has a larger table. A file may claim anything, and may be of any size if it has holes.
 const LARGEST: u64 = 16 << 20;
 
-/// More libraries and longer names are no program's.
+/// No program needs more libraries, or has longer names.
 const MOST_NEEDED: usize = 1000;
 const LONGEST_NAME: usize = 4096;
 
+/// Kinds of segments: PT_LOAD and the others.
 const LOAD: u64 = 1;
 const DYNAMIC: u64 = 2;
 const INTERPRETER: u64 = 3;
 
+/// Tags of entries of the dynamic segment: DT_NEEDED and the others.
 const NEEDED: u64 = 1;
 const STRINGS: u64 = 5;
 const STRINGS_SIZE: u64 = 10;
@@ -85,10 +87,12 @@ pub(super) fn read(read_at: ReadAt) -> Option<Elf> {
     Some(elf)
 }
 
-/// What a number is written as.
+/// How numbers are written in this file.
 #[derive(Clone, Copy)]
 struct Form {
+    /// Addresses have 64 bits, and not 32.
     is_64: bool,
+    /// The largest byte of a number comes first.
     is_big: bool,
 }
 
@@ -122,7 +126,7 @@ impl Form {
         })
     }
 
-    /// Tags and values, up to the one that ends them.
+    /// The tags and values of the dynamic segment, up to the tag 0, which ends them.
     fn entries(self, bytes: &[u8]) -> Vec<(u64, u64)> {
         let len = if self.is_64 { 8 } else { 4 };
         let mut entries = Vec::new();
@@ -186,7 +190,7 @@ impl Elf {
     }
 }
 
-/// What stands there up to a NUL.
+/// The string that begins there and ends with a NUL.
 fn string(bytes: &[u8], at: u64) -> Option<Words> {
     let bytes = bytes.get(usize::try_from(at).ok()?..)?;
     let bytes = &bytes[..bytes.len().min(LONGEST_NAME)];
@@ -194,7 +198,7 @@ fn string(bytes: &[u8], at: u64) -> Option<Words> {
     Some(words!("{}", String::from_utf8_lossy(&bytes[..len])))
 }
 
-/// What people call a machine; nothing for those that no web server runs on.
+/// What people call a machine; `None` for one on which no web server runs.
 pub(super) fn name(machine: u16) -> Option<&'static str> {
     let found = MACHINES.iter().find(|known| known.0 == machine);
     found.map(|known| known.1)
@@ -207,7 +211,7 @@ pub(super) fn ours() -> Option<u16> {
     found.map(|known| known.0)
 }
 
-/// Number, name, and Rust's name.
+/// The number in ELF files, the name, and Rust's name for it.
 const MACHINES: [(u16, &str, &str); 10] = [
     (3, "x86 of 32 bits", "x86"),
     (62, "x86-64", "x86_64"),
@@ -285,7 +289,8 @@ mod tests {
         }
     }
 
-    /// As an upload that went wrong, or somebody who means it: neither panics, nor takes memory or time without end.
+    /// By an upload that went wrong, or by somebody who means harm. None of them may cause a panic, or take memory or time
+    /// without end.
     #[test]
     fn ten_thousand_damaged_programs_are_read() {
         let mut bytes = std::fs::read("/bin/true").unwrap();

@@ -4,7 +4,7 @@ use super::{Findings, Subject};
 use crate::cli::words::{joined, words};
 use std::env;
 
-/// What changes how a program is loaded or behaves, and is set in a login shell only.
+/// Variables that change how a program is loaded or behaves, and that only a person's shell sets.
 const MISSED: [&str; 3] = ["LD_LIBRARY_PATH", "LD_PRELOAD", "RUST_LOG"];
 
 pub(super) fn findings(subject: &Subject, report: &mut Findings) {

@@ -12,7 +12,7 @@ const GROUP_WRITES: u32 = 0o020;
 const STICKY: u32 = 0o1000;
 const SETS_USER_OR_GROUP: u32 = 0o6000;
 
-/// Linux's number on all machines but MIPS, Alpha and SPARC.
+/// The error for too many links: Linux's number on all machines but MIPS, Alpha and SPARC.
 const ELOOP: i32 = 40;
 
 pub(super) fn findings(subject: &Subject, report: &mut Findings) {
@@ -34,7 +34,7 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
         }
     }
     runnable(&node, report);
-    // One cause is told once: what nobody may run, each of them may not.
+    // A cause is told once: of a file that nobody may run it is not told again that each of them may not.
     let is_run = node.mode & 0o111 != 0;
     for person in &subject.people {
         if is_run || person.stopped_at(&way).is_some() {
@@ -48,7 +48,7 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     mounted(&subject.file, report);
 }
 
-/// Whether somebody may run what is there.
+/// Whether there is a file that somebody may run.
 pub(super) fn is_program(path: &Path) -> bool {
     Node::at(path).is_ok_and(|node| !node.is_folder && node.mode & 0o111 != 0)
 }
@@ -60,7 +60,7 @@ fn missing(path: &Path, error: &std::io::Error, report: &mut Findings) {
             words!("{} is a link that leads nowhere", path.display()),
             "make it anew: ln -sf /path/of/the/program",
         ),
-        // Stable Rust has no name for it.
+        // Stable Rust has no `ErrorKind` for it.
         _ if error.raw_os_error() == Some(ELOOP) => report.red(
             words!(
                 "{} is a link that leads to itself, or through too many others",
@@ -113,7 +113,7 @@ fn reached(subject: &Subject, person: &Person, node: &Node, way: &[Node], report
     }
 }
 
-/// What suexec, and whoever is careful, refuses: somebody else decides what is run.
+/// Whether others than the owner can change what is run: suexec refuses such a file.
 fn writable(node: &Node, report: &mut Findings) {
     let path = node.path.display();
     if node.mode & OTHERS_WRITE != 0 {
@@ -135,6 +135,7 @@ fn writable(node: &Node, report: &mut Findings) {
     }
 }
 
+/// The same for the folder, in which the file can be replaced.
 fn folder_writable(folder: &Node, report: &mut Findings) {
     let path = folder.path.display();
     match folder.mode {
@@ -175,7 +176,7 @@ fn noexec(mounts: &str, file: &Path) -> Option<PathBuf> {
         };
         let folder = PathBuf::from(unescaped(folder));
         let is_nearer = |(other, _): &(PathBuf, bool)| folder.starts_with(other);
-        // A later one of the same place hides the earlier.
+        // Of two mounts at the same place the later one hides the earlier.
         if file.starts_with(&folder) && nearest.as_ref().is_none_or(is_nearer) {
             let is_noexec = options.split(',').any(|option| option == "noexec");
             nearest = Some((folder, is_noexec));
@@ -184,7 +185,7 @@ fn noexec(mounts: &str, file: &Path) -> Option<PathBuf> {
     nearest.and_then(|(folder, is_noexec)| is_noexec.then_some(folder))
 }
 
-/// Blanks and the like are octal there.
+/// A path of /proc/self/mounts as it is: blanks and the like are octal numbers there.
 fn unescaped(text: &str) -> String {
     let mut plain = text.to_owned();
     for (code, letter) in [

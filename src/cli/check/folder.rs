@@ -1,4 +1,4 @@
-//! The folder that relative paths count from: here, and where web servers and managers start the program.
+//! The folder that relative paths count from: here, and where web servers and process managers start the program.
 
 use super::{Findings, Subject};
 use crate::cli::words::words;
@@ -10,7 +10,8 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     judge(here.as_deref(), subject.folder(), report);
 }
 
-/// mod_fcgid 2.3.9 and lighttpd 1.4.69 do so in `tests/servers/troubles.rs`; the others pass on a folder.
+/// mod_fcgid 2.3.9 and lighttpd 1.4.69 start a program in its own folder (`tests/servers/troubles.rs`); the others pass on
+/// their own.
 fn judge(here: Option<&Path>, own: &Path, report: &mut Findings) {
     let here = here.map_or("nowhere".into(), |here| here.display().to_string());
     report.green(words!(

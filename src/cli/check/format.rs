@@ -4,7 +4,7 @@ use super::elf::{self, Elf};
 use super::libraries::{self, Missing};
 use super::script;
 use super::{Findings, Subject};
-use crate::cli::front::front_of;
+use crate::cli::input::first_bytes;
 use crate::cli::words::{Words, words};
 use std::fs::{self, File};
 use std::path::Path;
@@ -14,7 +14,7 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     if !fs::metadata(path).is_ok_and(|found| found.is_file()) {
         return;
     }
-    let head = File::open(path).and_then(|file| front_of(file, script::LONGEST));
+    let head = File::open(path).and_then(|file| first_bytes(file, script::LONGEST));
     let head = match head {
         Ok(head) => head,
         Err(error) => {
@@ -49,7 +49,7 @@ fn of_program(path: &Path, elf: &Elf, report: &mut Findings) {
     report.append(wrong);
 }
 
-/// A machine of 64 bits runs programs of 32, too, if the interpreter is there.
+/// Whether this machine runs programs of that one: x86-64 also runs those of 32 bits, if their loader is there.
 fn runs(its: u16, ours: Option<u16>) -> bool {
     ours.is_none_or(|ours| ours == its || (ours, its) == (62, 3))
 }

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// A program with more of them is not followed to its end.
+/// Of a program that needs more libraries, the rest is not looked for.
 const MOST: usize = 500;
 
 /// A library that is not there, and what needs it.
@@ -17,14 +17,14 @@ pub(super) struct Missing {
     pub(super) needed_by: Words,
 }
 
-/// What the linker will not find, the libraries' own needs included.
+/// The libraries that the linker will not find, of those that the program needs and those that these need in turn.
 pub(super) fn missing(program: &Path, elf: &Elf) -> Vec<Missing> {
     let system = system_folders(elf.machine);
     let is_musl = elf
         .interpreter
         .as_ref()
         .is_some_and(|name| name.contains("/ld-musl"));
-    // An old RPATH counts for the libraries' own needs, too.
+    // An RPATH, the older way, also counts for what libraries need. A RUNPATH does not.
     let inherited = match elf.has_run_path {
         true => Vec::new(),
         false => own_folders(program, &elf.run_path),
@@ -57,7 +57,7 @@ pub(super) fn missing(program: &Path, elf: &Elf) -> Vec<Missing> {
     missing
 }
 
-/// The versions of the C library that the one here does not have.
+/// The versions of the C library that the program wants and the one here does not have.
 pub(super) fn missing_versions(elf: &Elf) -> Vec<Words> {
     let folders = system_folders(elf.machine);
     let Some((libc, _)) = library("libc.so.6", &folders, elf.machine) else {
@@ -66,7 +66,7 @@ pub(super) fn missing_versions(elf: &Elf) -> Vec<Words> {
     let Some(known) = open(&libc) else {
         return Vec::new();
     };
-    // Its own names of versions are in the same table as those that a program wants.
+    // What the C library offers is in the same table of its file in which a program has what it wants.
     let mut lacks = elf.versions.clone();
     lacks.retain(|version| !known.versions.contains(version));
     lacks
@@ -87,7 +87,7 @@ pub(super) fn open(path: &Path) -> Option<Elf> {
     })
 }
 
-/// One of another machine is passed by, as the linker does.
+/// A library by its name: the first in these folders that is for this machine. The linker, too, passes by one for another.
 fn library(name: &str, folders: &[PathBuf], machine: u16) -> Option<(PathBuf, Elf)> {
     let open = |path: PathBuf| {
         let elf = open(&path).filter(|elf| elf.machine == machine)?;
@@ -99,7 +99,8 @@ fn library(name: &str, folders: &[PathBuf], machine: u16) -> Option<(PathBuf, El
     }
 }
 
-/// musl's loader is the C library and all its parts, whatever file has that name: Debian's libc.so is a text for ld.
+/// Whether a library is a part of musl's loader, which needs no file for it. A file of that name may be something else:
+/// Debian's libc.so is a text for ld.
 fn is_loaders(name: &str) -> bool {
     let parts = ["c", "pthread", "rt", "m", "dl", "util", "xnet"];
     parts
@@ -107,6 +108,7 @@ fn is_loaders(name: &str) -> bool {
         .any(|part| name.starts_with(words!("lib{part}.")))
 }
 
+/// The folders that the file itself names for its libraries, its variables filled in.
 fn own_folders(file: &Path, run_path: &[Words]) -> Vec<PathBuf> {
     let origin = file
         .parent()
@@ -134,12 +136,13 @@ fn own_folders(file: &Path, run_path: &[Words]) -> Vec<PathBuf> {
     folders
 }
 
+/// The folders in which the system's linker looks.
 fn system_folders(machine: u16) -> Vec<PathBuf> {
     let mut folders = Vec::new();
     let mut files = vec![PathBuf::from("/etc/ld.so.conf")];
     let entries = fs::read_dir("/etc/ld.so.conf.d").into_iter().flatten();
     files.extend(entries.flatten().map(|entry| entry.path()));
-    // musl has its own list.
+    // musl has a list of its own.
     files.push(words!("/etc/ld-musl-{}.path", std::env::consts::ARCH).into());
     for file in files {
         folders.extend(listed(text_of(&file).unwrap_or_default()));
@@ -161,7 +164,8 @@ fn system_folders(machine: u16) -> Vec<PathBuf> {
     folders
 }
 
-/// The folders of a line each; what is included is found by itself.
+/// The folders that such a list names. Its lines `include` are passed over: the included files are found as files of the
+/// folder ld.so.conf.d.
 fn listed(text: &str) -> Vec<PathBuf> {
     let mut folders = Vec::new();
     for line in text.lines() {

@@ -5,10 +5,10 @@ use crate::cli::words::words;
 use crate::server::Server;
 use std::path::{Path, PathBuf};
 
-/// Besides the workers: the first thread, and what the application may start.
+/// Threads of a process besides its workers.
 const OTHER_THREADS: u64 = 1;
 
-/// Connections, and as many again for the application, below which a busy minute fails.
+/// With fewer open files, connections and the application's own files run short in a busy minute.
 const FEW_FILES: u64 = 64;
 
 /// Soft and hard limit; `None` is no limit.
@@ -69,7 +69,7 @@ fn judge(text: &str, server: &Server, report: &mut Findings) {
     }
 }
 
-/// A line of /proc/self/limits.
+/// The limit that a line of /proc/self/limits has.
 pub(super) fn limit(text: &str, name: &str) -> Limit {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     let mut numbers = line
@@ -93,7 +93,8 @@ pub(super) fn group_limit(name: &str) -> Option<u64> {
     least
 }
 
-/// In cgroup v2 there is one tree; in v1 one for each controller, and memory's limit has another name.
+/// The files that may have that limit, for the control groups of /proc/self/cgroup's text and those above them. In cgroup v2
+/// there is one tree of groups; in v1 one for each controller, and the limit of memory has another name.
 fn limit_files(text: &str, name: &str) -> Vec<PathBuf> {
     let controller = name.split('.').next().unwrap_or("");
     let old_name = match name {

@@ -7,7 +7,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-/// The number of the socket of whoever listens at that path: it is in the table as it was bound.
+/// The inode of the socket on which somebody listens at that path. The table has the path as it was written when it was bound.
 pub(super) fn at_path(path: &Path) -> Option<u64> {
     let all = unix();
     let mut all = all.iter();
@@ -15,7 +15,7 @@ pub(super) fn at_path(path: &Path) -> Option<u64> {
         .map(|(inode, _)| *inode)
 }
 
-/// User and number of whoever listens there.
+/// The user who listens on that port, and the socket's inode.
 pub(super) fn at_port(wanted: SocketAddr) -> Option<(u32, u64)> {
     let is_it = |(address, ..): &(SocketAddr, u32, u64)| {
         address.port() == wanted.port()
@@ -25,19 +25,20 @@ pub(super) fn at_port(wanted: SocketAddr) -> Option<(u32, u64)> {
     found.map(|(_, uid, inode)| (uid, inode))
 }
 
-/// All unix sockets with a path on which somebody listens, and their numbers.
+/// The inodes and paths of all unix sockets that have a path and on which somebody listens.
 pub(super) fn unix() -> Vec<(u64, PathBuf)> {
     unix_of(&table_of("/proc/net/unix"))
 }
 
-/// All TCP addresses on which somebody listens, with user and number.
+/// All TCP addresses on which somebody listens, with the user and the socket's inode.
 pub(super) fn tcp() -> Vec<(SocketAddr, u32, u64)> {
     let mut all = tcp_of(&table_of("/proc/net/tcp"));
     all.extend(tcp_of(&table_of("/proc/net/tcp6")));
     all
 }
 
-/// The process that has a socket open, and its user, where this user may see it.
+/// In words: the process that has the socket of that inode open, and its user; or who `uid` is, where this user may not see
+/// that process.
 pub(super) fn holder(inode: u64, uid: u32) -> Words {
     let link = words!("socket:[{inode}]");
     let has_it = |pid: &u32| {
@@ -58,14 +59,13 @@ pub(super) fn holder(inode: u64, uid: u32) -> Words {
     }
 }
 
-/// A table of the kernel's, of any size: a busy machine has more than ten thousand sockets, which is more than what text
-/// files are read to.
+/// A table of the kernel's, whole. `text_of` would cut it: a busy machine has more than ten thousand sockets.
 fn table_of(path: &str) -> String {
     let bytes = fs::read(path).unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The same file: its folder may be named in more than one way.
+/// Whether two paths are those of one file: its folder may have several names.
 fn is_same(one: &Path, other: &Path) -> bool {
     let folder = |path: &Path| fs::canonicalize(path.parent()?).ok();
     one == other
@@ -111,7 +111,7 @@ fn tcp_of(table: &str) -> Vec<(SocketAddr, u32, u64)> {
     all
 }
 
-/// `0100007F:2328`: words as the machine has them.
+/// Reads `0100007F:2328`. The address is in words of 32 bits, with the bytes in this machine's order.
 fn socket_address(text: &str) -> Option<SocketAddr> {
     let (ip, port) = text.split_once(':')?;
     let mut bytes = Vec::new();

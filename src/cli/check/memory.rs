@@ -12,9 +12,11 @@ const MIB: u64 = 1 << 20;
 /// What one process takes at most, in bytes; what handlers keep for themselves comes on top.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Most {
-    /// Of all workers.
+    /// The buffers of all workers.
     buffers: u64,
+    /// The stacks of all workers.
     stacks: u64,
+    /// Parameters of requests that are not whole yet.
     heads: u64,
 }
 
@@ -30,8 +32,8 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     judge(&subject.server, program, space, group, report);
 }
 
-/// `program`: the address space that the program takes before it serves. `space` is a limit for each process, `group` one
-/// for all together.
+/// `program` is the address space that the program takes before it serves. `space` is the limit of address space for each
+/// process, `group` the control group's limit of memory for all of them together.
 fn judge(
     server: &Server,
     program: u64,
@@ -84,7 +86,7 @@ fn most(server: &Server) -> Most {
     }
 }
 
-/// A line of /proc/self/status, which has kB.
+/// The number of bytes that a line of /proc/self/status says in kB; 0 if there is no such line.
 fn size(status: &str, name: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     let number = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());

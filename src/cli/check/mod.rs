@@ -1,13 +1,11 @@
 //! `check`: what is right and what is wrong with a program where it lies, and the remedy. Called by the command line.
 //!
-//! Each concern is a file with a function that gathers facts and small pure ones that judge them. All of them look and
-//! none touches: nothing is bound, connected to, written or started, and only regular files are opened. But for what
-//! `--connect` and `--url` name: these are asked, and nobody else.
+//! Each concern is a file. Its function `findings` gathers facts, and small pure ones judge them. They look and touch nothing:
+//! nothing is bound, connected to, written or started, and only regular files are opened. Only the addresses that `--connect`
+//! and `--url` name are asked.
 
 mod acl;
 mod apache;
-mod base;
-mod circles;
 mod connect;
 mod elf;
 mod environment;
@@ -21,6 +19,7 @@ mod limits;
 mod listening;
 mod memory;
 mod modules;
+mod name_pattern;
 mod person;
 mod progress;
 mod report;
@@ -28,7 +27,6 @@ mod running;
 mod script;
 mod selinux;
 mod settings;
-mod shape;
 mod sockets;
 mod start;
 mod starter;
@@ -39,10 +37,10 @@ mod wish;
 
 pub(super) use wish::Wish;
 
+use super::command_flags::Tables;
 use super::explain;
-use super::flags::Options;
-use super::front::front_of;
-use super::own::Tables;
+use super::flags::options::Options;
+use super::input::first_bytes;
 use super::script::Script;
 use super::settings::Settings;
 use super::{misused, print, program};
@@ -62,7 +60,7 @@ use url::Url;
 /// One concern: its name, and what is found about it.
 type Concern = (&'static str, fn(&Subject, &mut Findings));
 
-/// In the order in which they are told, the worst last.
+/// What is looked at, in this order. Findings are told in it, too, but the worst ones last.
 const CONCERNS: &[Concern] = &[
     ("start", start::findings),
     ("starter", starter::findings),
@@ -83,14 +81,47 @@ const CONCERNS: &[Concern] = &[
     ("timeouts", timeouts::findings),
 ];
 
-/// Of these nothing can be said where the system has no /proc, which is where a daemon in a bare chroot or jail lives.
+/// The concerns that need /proc, which a bare chroot or jail has not: nothing is said of them there.
 const OF_PROC: [&str; 6] = ["starter", "running", "sockets", "fds", "limits", "memory"];
 
-/// What is told instead if `--connect` or `--url` names somebody: they are not about where the program lies.
+/// What is looked at instead with `--connect` or `--url`, which are not about where the program lies.
 const ASKED: &[Concern] = &[("connect", connect::findings), ("url", url::findings)];
 
-/// More of a text file than anybody reads.
+/// In bytes: what is behind them in a text file is not read.
 const LARGEST_TEXT: u64 = 1 << 20;
+
+/// All flags of its own.
+pub(super) const FLAGS: Tables = &[wish::FLAGS];
+
+/// One screen.
+pub(super) fn help(name: &str) -> String {
+    format!(
+        "\
+Usage: {name} check [FILE] [FLAG]...    what is wrong here, and the remedy
+
+Looks at {name}, or at FILE, where it lies: how it would be started and by whom;
+who may run it; its machine and libraries; .htaccess; sockets; limits; memory;
+settings, and where each came from; the web server's time limits. It serves
+and changes nothing, and connects only to what --connect and --url name.
+
+  --as USER      with that user's eyes: www-data. Without it with those of the web
+                 server that started this, or of those that run here, else yours
+  --log FILE     not that, but what a web server's log means; -: standard input
+  --connect ADDR not that, but whether any FastCGI application answers there
+  --script-filename FILE   of --connect to php-fpm: what it is to run
+  --url URL      not that, but what visitors get there, private files too
+  --json         for programs: an object with \"level\" and \"findings\"
+  --listen ADDR  and all other flags: as {name} will be started with them
+
+A line is green, yellow (it may be meant so) or red (it does not work, or is not
+safe), and below it is what to do. Colour only on a terminal; NO_COLOR heeded.
+Exit status: 0 nothing is red, 1 something is, 2 not understood.
+
+As the web server's user, who has no shell of its own:
+  su -s /bin/sh www-data -c './{name} check'
+"
+    )
+}
 
 /// Tells what is right and what is wrong. The exit status is 1 if something is.
 pub(super) fn run(server: Server, facts: Facts, wish: &Wish, flags: Options) -> ExitCode {
@@ -123,30 +154,32 @@ fn explained(log: &str) -> Result<explain::Report, Words> {
     })
 }
 
-/// The program that is looked at, and how it would be started.
+/// The program that is looked at, how it would be started, and who else is asked.
 struct Subject {
-    /// Absolute, as it was typed: a link stays one.
+    /// Its absolute path as it was typed: a link is not followed.
     program: PathBuf,
-    /// The same, links followed.
+    /// Its path with links followed.
     file: PathBuf,
-    /// Whether it is this very program, whose defaults are known.
+    /// Whether it is the program that runs now: its defaults are known.
     is_this: bool,
-    /// As the flags and the settings make it.
+    /// How it would serve, by its defaults, its settings and the flags.
     server: Server,
+    /// What the flags and the settings ask for.
     options: Options,
+    /// How this process was started.
     facts: Facts,
-    /// Where the settings belong, and what is wrong with them.
+    /// The path of the settings file, and what is wrong with the file.
     settings: Option<(PathBuf, Option<String>)>,
-    /// With whose eyes: whom `--as` names; else those of the web server that started this; else of all that run here; else
-    /// of whoever asks.
+    /// The users with whose eyes it is looked at: whom `--as` names; else the web server that started this process; else all
+    /// web servers that run here; else whoever asks.
     people: Vec<Person>,
-    /// Who is asked, of any kind.
+    /// The address of an application of any kind, which is asked.
     connect: Option<Address>,
-    /// What that is to run, if it is php-fpm.
+    /// What that application is to run, if it is php-fpm.
     script: Option<Script>,
-    /// The program as visitors get it.
+    /// A page of the program, which is asked for as visitors do.
     url: Option<Url>,
-    /// They are those who start it, or connect: what they cannot do is then surely wrong.
+    /// Whether the `people` are surely those who start the program or connect to it. What they cannot do is wrong then.
     is_surely: bool,
 }
 
@@ -214,8 +247,8 @@ impl Subject {
             };
             findings.push(("system", finding));
         }
-        // There whoever has called it looks, and a screen may be too small for all. What was asked for step by step stays
-        // in that order: later lines speak of earlier ones.
+        // A screen may be too small for all findings, and shows the end of them. But what was found by asking stays in its
+        // order: later lines speak of earlier ones.
         if concerns == CONCERNS {
             sort(&mut findings, |(_, one), (_, other)| {
                 one.level > other.level
@@ -247,7 +280,7 @@ impl Subject {
         typed.unwrap_or(self.folder())
     }
 
-    /// Its name there.
+    /// The program's name in that folder.
     fn name(&self) -> String {
         let is_link = self.program.parent() == Some(self.site());
         let path = if is_link { &self.program } else { &self.file };
@@ -255,7 +288,7 @@ impl Subject {
         name.to_string_lossy().into_owned()
     }
 
-    /// What somebody cannot do who may have to.
+    /// Tells what one of the `people` cannot do.
     fn refused(&self, what: Words, remedy: Words, report: &mut Findings) {
         match self.is_surely {
             true => report.red(what, remedy),
@@ -264,40 +297,7 @@ impl Subject {
     }
 }
 
-/// All flags of its own.
-pub(super) const FLAGS: Tables = &[wish::FLAGS];
-
-/// One screen.
-pub(super) fn help(name: &str) -> String {
-    format!(
-        "\
-Usage: {name} check [FILE] [FLAG]...    what is wrong here, and the remedy
-
-Looks at {name}, or at FILE, where it lies: how it would be started and by whom;
-who may run it; its machine and libraries; .htaccess; sockets; limits; memory;
-settings, and where each came from; the web server's time limits. It serves
-and changes nothing, and connects only to what --connect and --url name.
-
-  --as USER      with that user's eyes: www-data. Without it with those of the web
-                 server that started this, or of those that run here, else yours
-  --log FILE     not that, but what a web server's log means; -: standard input
-  --connect ADDR not that, but whether any FastCGI application answers there
-  --script-filename FILE   of --connect to php-fpm: what it is to run
-  --url URL      not that, but what visitors get there, private files too
-  --json         for programs: an object with \"level\" and \"findings\"
-  --listen ADDR  and all other flags: as {name} will be started with them
-
-A line is green, yellow (it may be meant so) or red (it does not work, or is not
-safe), and below it is what to do. Colour only on a terminal; NO_COLOR heeded.
-Exit status: 0 nothing is red, 1 something is, 2 not understood.
-
-As the web server's user, who has no shell of its own:
-  su -s /bin/sh www-data -c './{name} check'
-"
-    )
-}
-
-/// And whether it is surely they who start the program or connect to it.
+/// With whose eyes it is looked at, and whether it is surely they who start the program or connect to it.
 fn people(named: Option<&str>) -> Result<(Vec<Person>, bool), Words> {
     if let Some(name) = named {
         return Ok((vec![Person::named(name)?], true));
@@ -312,10 +312,10 @@ fn people(named: Option<&str>) -> Result<(Vec<Person>, bool), Words> {
     }
 }
 
-/// The text of a regular file; `None` for what is none, is not there or may not be read. A named pipe would keep us
-/// waiting.
+/// The text of a regular file, up to [`LARGEST_TEXT`]; `None` if it is none, is not there or may not be read. A named pipe would
+/// keep `check` waiting.
 fn text_of(path: &Path) -> Option<Words> {
     fs::metadata(path).ok().filter(|found| found.is_file())?;
-    let bytes = front_of(File::open(path).ok()?, LARGEST_TEXT).ok()?;
+    let bytes = first_bytes(File::open(path).ok()?, LARGEST_TEXT).ok()?;
     Some(words!("{}", String::from_utf8_lossy(&bytes)))
 }

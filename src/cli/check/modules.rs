@@ -1,5 +1,5 @@
-//! mod_rewrite, without which no address leads to the program by its `.htaccess`, where files tell which modules are on:
-//! on Debian. Of the modules that start programs `start` speaks.
+//! Whether Apache's mod_rewrite is on, without which the rules of a `.htaccess` lead nowhere. That is known on Debian alone,
+//! which has a file for each module that is on. `start` tells of the modules that start programs.
 
 use super::{Findings, Subject, apache, text_of};
 use crate::cli::words::words;

@@ -1,4 +1,5 @@
-//! Users as the kernel sees them, and what the modes of files let them do. `check` asks it with the web server's eyes.
+//! Users as the kernel sees them, and what the modes of files let them do. The concerns of `check` ask what the web server's
+//! user may do.
 
 use super::{acl, text_of};
 use crate::cli::order::sort;
@@ -8,12 +9,14 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+/// What somebody may do, in the bits of a mode.
 pub(super) const READ: u32 = 4;
 pub(super) const WRITE: u32 = 2;
-/// Of a folder: enter.
+/// For a folder it means to enter it.
 pub(super) const RUN: u32 = 1;
 
-/// Programs that are web servers: what Debian, Red Hat and their own builds call them; and mod_fastcgi's part of one.
+/// The names of processes that are web servers, on Debian, on Red Hat and as their authors build them. fcgi-pm is the part of
+/// Apache that mod_fastcgi starts.
 pub(super) const WEB_SERVERS: [&str; 10] = [
     "apache2",
     "httpd",
@@ -27,10 +30,12 @@ pub(super) const WEB_SERVERS: [&str; 10] = [
     "cherokee-worker",
 ];
 
+/// A user, with whose eyes files are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Person {
     pub(super) name: Words,
     pub(super) uid: u32,
+    /// All groups; the one that new files get is first.
     pub(super) groups: &'static [u32],
 }
 
@@ -45,7 +50,7 @@ pub(super) struct Node {
 }
 
 impl Person {
-    /// Who runs the process of this number: `self` is us.
+    /// The user of the process with this number; `self` is this process.
     pub(super) fn of_process(process: &str) -> Option<Person> {
         let status = text_of(Path::new(&format!("/proc/{process}/status")))?;
         let (uid, groups) = ids(status)?;
@@ -56,7 +61,10 @@ impl Person {
         })
     }
 
-    /// A name of /etc/passwd, or a number.
+    /// The user of this name in /etc/passwd, or of this number.
+    ///
+    /// # Errors
+    /// One sentence, for a name that is not there.
     pub(super) fn named(text: &str) -> Result<Person, Words> {
         let (users, groups) = (accounts_of("/etc/passwd"), accounts_of("/etc/group"));
         find(text, &users, &groups).ok_or_else(|| {
@@ -66,7 +74,7 @@ impl Person {
         })
     }
 
-    /// Those whom web servers run as here, now; each once.
+    /// The users of the web servers that run here now, each once; but not root.
     pub(super) fn web_servers() -> Vec<Person> {
         let mut found: Vec<Person> = Vec::new();
         for process in processes() {
@@ -86,14 +94,16 @@ impl Person {
         found
     }
 
-    /// What the first of its groups is called, else its number: www-data's, but nobody's is nogroup.
+    /// The name of the user's first group, which may be another than the user's: nobody's is nogroup. Its number, if it has no
+    /// name.
     pub(super) fn group(&self) -> String {
         let groups = accounts_of("/etc/group");
         let number = self.groups.first().copied().unwrap_or(self.uid);
         group_of(number, &groups)
     }
 
-    /// The classic rule: the first of owner, group and others that fits decides. Root may all but run what nobody may.
+    /// Whether the user may do what is `wanted`. An access control list decides, if there is one; else the first of owner,
+    /// group and others that the user is. Root may do everything, except run a file that nobody may run.
     pub(super) fn may(&self, wanted: u32, node: &Node) -> bool {
         if self.uid == 0 {
             return wanted & RUN == 0 || node.is_folder || node.mode & 0o111 != 0;
@@ -110,7 +120,7 @@ impl Person {
         node.mode >> shift & wanted == wanted
     }
 
-    /// The first folder on the way to a file that this user cannot enter.
+    /// The first folder of a way to a file that this user cannot enter.
     pub(super) fn stopped_at<'n>(&self, way: &'n [Node]) -> Option<&'n Node> {
         way.iter().find(|folder| !self.may(RUN, folder))
     }
@@ -137,7 +147,7 @@ impl Node {
     }
 }
 
-/// The folders above a path, from the root on; as far as they can be looked at.
+/// The folders above a path, from the root on; those are left out that cannot be looked at.
 pub(super) fn way_to(path: &Path) -> Vec<Node> {
     let mut way = Vec::new();
     for folder in path.ancestors().skip(1) {
@@ -178,12 +188,13 @@ pub(super) fn name_of(uid: u32) -> Words {
     }
 }
 
-/// A name in another encoding than UTF-8 is no reason to know nobody.
+/// The text of /etc/passwd or /etc/group. A name in another encoding than UTF-8 does not make the rest unreadable.
 fn accounts_of(file: &str) -> String {
     let bytes = fs::read(file).unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// The user of this name or number, in the texts of /etc/passwd and /etc/group. A number need not be in them.
 fn find(text: &str, users: &str, groups: &str) -> Option<Person> {
     let number = text.parse::<u32>().ok();
     let is_wanted = |account: &Vec<&str>| match number {
@@ -210,18 +221,19 @@ fn find(text: &str, users: &str, groups: &str) -> Option<Person> {
     })
 }
 
-/// What a group of that number is called in /etc/group's text; else the number.
+/// The name of the group of that number in the text of /etc/group; else the number.
 fn group_of(number: u32, groups: &str) -> String {
     let wanted = number.to_string();
     let found = accounts(groups).find(|group| group.get(2) == Some(&&*wanted));
     found.map_or(wanted.clone(), |group| group[0].to_owned())
 }
 
+/// The fields of each line.
 fn accounts(text: &str) -> impl Iterator<Item = Vec<&str>> {
     text.lines().map(|line| line.split(':').collect())
 }
 
-/// The effective user, and all groups, of a process: the effective one first.
+/// The effective user and all groups of a process, by the text of its status; the effective group is first.
 fn ids(status: &str) -> Option<(u32, Vec<u32>)> {
     let numbers = |name: &str| -> Option<Vec<u32>> {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;

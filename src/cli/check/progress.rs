@@ -1,4 +1,5 @@
-//! A line on the terminal that says what is waited for, gone when that is over. `connect` and `url` show it.
+//! A line on the terminal that says what is waited for, and is removed when that is over. `check --log`, `--connect` and
+//! `--url` show it.
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
@@ -16,7 +17,7 @@ impl Progress {
         }
     }
 
-    /// In the place of what was said before.
+    /// Shows this text in the place of the one before.
     pub(super) fn say(&self, text: &str) {
         if self.is_terminal {
             self.is_shown.set(true);

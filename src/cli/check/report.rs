@@ -1,4 +1,4 @@
-//! What `check` has found, as a person reads it and as a program does.
+//! What `check` has found, as a person reads it and as a program does. The concerns fill in [`Findings`].
 
 use crate::cli::json::quoted;
 use crate::cli::words::{Words, joined, words};
@@ -24,7 +24,7 @@ pub(in crate::cli) struct Finding {
     pub(in crate::cli) remedy: Words,
 }
 
-/// Where what is found of a concern is told.
+/// What is found of one concern: each tells its findings here.
 #[derive(Default)]
 pub(super) struct Findings(pub(super) Vec<Finding>);
 
@@ -55,7 +55,7 @@ impl Findings {
         self.0.len()
     }
 
-    /// Behind these those of another list.
+    /// Adds all findings of another list behind these.
     pub(super) fn append(&mut self, mut others: Findings) {
         self.0.append(&mut others.0);
     }
@@ -108,11 +108,11 @@ impl Level {
     }
 }
 
-/// Whether standard output shows colours and nobody minds: <https://no-color.org>.
+/// Whether standard output shows colours, and the user has not asked for none: <https://no-color.org>.
 pub(in crate::cli) fn has_colour() -> bool {
-    let is_minded = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let is_unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let is_dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");
-    !is_minded && !is_dumb && io::stdout().is_terminal()
+    !is_unwanted && !is_dumb && io::stdout().is_terminal()
 }
 
 impl Report {
@@ -170,7 +170,7 @@ impl Report {
     }
 }
 
-/// A file's name may contain what a terminal takes for a command.
+/// A text without what a terminal takes for a command: a file's name may contain such.
 fn plain(text: &str) -> String {
     let mut plain = String::new();
     for c in text.chars() {

@@ -16,7 +16,7 @@ struct Running {
     pid: u32,
     user: Words,
     is_stale: bool,
-    /// Apache's mod_fcgid started it: it looks at the file before each request.
+    /// Apache started it. Its mod_fcgid looks at the file before each request, and replaces processes of an older one.
     is_looked_after: bool,
 }
 
@@ -27,7 +27,7 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
         if pid == process::id() {
             return None;
         }
-        // Readable are those of one's own user, and all to root.
+        // This link can be read of processes of one's own user; by root of all.
         let link = format!("/proc/{pid}/exe");
         let path = fs::read_link(&link).ok()?;
         let is_deleted = is_of(&path, &subject.file)?;
@@ -49,7 +49,8 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     judge(&running, report);
 }
 
-/// Whether a process that runs what has this path runs a file that has been replaced: the kernel names it so.
+/// Whether a process runs this file, by the path that the kernel has for what it runs: `Some(true)` if that path says that the
+/// file has been deleted or replaced since, `None` if it is another file.
 fn is_of(path: &Path, file: &Path) -> Option<bool> {
     let (path, file) = (path.as_os_str().as_bytes(), file.as_os_str().as_bytes());
     let without = path.strip_suffix(b" (deleted)");
@@ -58,7 +59,8 @@ fn is_of(path: &Path, file: &Path) -> Option<bool> {
         .or_else(|| (without == Some(file)).then_some(true))
 }
 
-/// `None`: another file of the same path, which is there as well: that process is in a container, and no business of ours.
+/// Whether the process runs an older file than the one that is there now. `None`: it runs another file that has the same path
+/// and is still there, so that it is in a container, and is not told of.
 fn is_stale(is_same: bool, is_deleted: bool) -> Option<bool> {
     (is_same || is_deleted).then_some(!is_same)
 }

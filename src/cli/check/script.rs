@@ -4,17 +4,20 @@ use super::Findings;
 use crate::cli::words::words;
 use std::path::Path;
 
-/// What the kernel looks at: `BINPRM_BUF_SIZE`.
+/// So many bytes of a script the kernel looks at: `BINPRM_BUF_SIZE`.
 pub(super) const LONGEST: u64 = 256;
 
+/// The line `#!` of a script.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Script {
-    /// As the kernel takes it: a CR is part of it.
+    /// As the kernel takes it: a CR at the end is a part of the name.
     interpreter: String,
     argument: String,
+    /// Whether the line ends within what the kernel looks at.
     is_whole: bool,
 }
 
+/// Reads the line from the first bytes of a file. `None`: it is no script.
 pub(super) fn read(head: &[u8]) -> Option<Script> {
     let line = head.strip_prefix(b"#!")?;
     let end = line.iter().position(|&byte| byte == b'\n');

@@ -1,4 +1,4 @@
-//! Whether the system has rules beside the modes of files: SELinux, which refuses what they allow.
+//! Whether the system has SELinux, whose rules refuse what the modes of files allow.
 
 use super::{Findings, Subject, text_of};
 use std::path::Path;

@@ -9,6 +9,11 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     };
     let path_text = path.display();
     match wrong {
+        // Another application's own flags are not known here.
+        Some(sentence) if !subject.is_this && sentence.contains(" is no flag") => report.yellow(
+            words!("{sentence}"),
+            "if it is one of the program's own all is well, and if not each request is answered 503: the program's own check knows",
+        ),
         Some(sentence) => report.red(
             words!("{sentence}"),
             "mend that: until then each request is answered 503; the defaults are shown here",

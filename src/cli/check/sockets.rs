@@ -1,11 +1,11 @@
-//! The addresses that the program would listen on: their folders, who listens there now, and who could connect. Nothing is
-//! connected to: the kernel's tables say who listens.
+//! The addresses that the program would listen on: whether it could make its sockets, who listens there now, and whether the
+//! web server could connect. Nothing is connected to: the kernel's tables say who listens.
 
 use super::listening;
 use super::person::{Node, Person, RUN, WRITE, name_of, way_to};
 use super::{Findings, Subject};
 use crate::cli::words::words;
-use crate::net::{Address, Permit, SWEPT, refuse_public};
+use crate::net::{Address, Permit, is_swept, refuse_public};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -19,10 +19,11 @@ const STICKY: u32 = 0o1000;
 #[derive(Debug)]
 pub(super) enum There {
     Nothing,
-    /// Not a socket.
+    /// Something that is no socket.
     Else,
-    /// With the number of whoever listens.
+    /// A socket on which somebody listens, and its inode.
     Listening(Node, u64),
+    /// A socket on which nobody listens.
     Stale(Node),
 }
 
@@ -59,7 +60,7 @@ fn of_file(subject: &Subject, address: &Address, report: &mut Findings) {
     let there = look(&path);
     of_folder(&folder, &there, &me, report);
     state(address, &there, &folder, &me, report);
-    if swept(folder.path) {
+    if is_swept(folder.path) {
         report.yellow(
             words!("{} is emptied now and then, and services with a private one (PrivateTmp) do not see it", folder.path.display()),
             "choose a folder below /run",
@@ -78,6 +79,7 @@ fn of_file(subject: &Subject, address: &Address, report: &mut Findings) {
     }
 }
 
+/// The folder of a socket cannot be looked at.
 fn unseen(address: &Address, folder: &Path, error: &io::Error, report: &mut Findings) {
     let folder = folder.display();
     match error.kind() {
@@ -92,6 +94,7 @@ fn unseen(address: &Address, folder: &Path, error: &io::Error, report: &mut Find
     }
 }
 
+/// What is at this path now.
 pub(super) fn look(path: &Path) -> There {
     let found = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return There::Nothing,
@@ -108,6 +111,7 @@ pub(super) fn look(path: &Path) -> There {
     }
 }
 
+/// Whether the program can make its socket in this folder, and nobody else can replace it.
 fn of_folder(folder: &Node, there: &There, me: &Person, report: &mut Findings) {
     let path = folder.path.display();
     if folder.mode & OTHERS_WRITE != 0 && folder.mode & STICKY == 0 {
@@ -132,6 +136,7 @@ fn of_folder(folder: &Node, there: &There, me: &Person, report: &mut Findings) {
     }
 }
 
+/// What is at the address now, and what the start does with it.
 fn state(address: &Address, there: &There, folder: &Node, me: &Person, report: &mut Findings) {
     match there {
         There::Nothing => report.green(words!("{address} is not there yet, and made at the start")),
@@ -168,12 +173,7 @@ fn state(address: &Address, there: &There, folder: &Node, me: &Person, report: &
     }
 }
 
-fn swept(folder: &Path) -> bool {
-    let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-    SWEPT.iter().any(|swept| folder.starts_with(swept))
-}
-
-/// The socket file as the start would make it. The umask is another's at the real start.
+/// The socket file as the program would make it. Its mode is an estimate: whoever really starts it may have another umask.
 fn to_be_made(permit: &Permit, path: &Path, me: &Person) -> Option<Node> {
     let owner = permit
         .owner
@@ -181,7 +181,7 @@ fn to_be_made(permit: &Permit, path: &Path, me: &Person) -> Option<Node> {
         .map(|owner| owner.numbers())
         .transpose();
     let (user, group) = owner.ok()?.unwrap_or((None, None));
-    let own_group = *me.groups.last()?;
+    let own_group = *me.groups.first()?;
     // What the usual umask of 022 leaves of 0660, unless a group is named.
     let usual = if group.is_some() { 0o660 } else { 0o640 };
     Some(Node {
@@ -193,7 +193,7 @@ fn to_be_made(permit: &Permit, path: &Path, me: &Person) -> Option<Node> {
     })
 }
 
-/// Whether somebody could connect to a socket at the end of that way.
+/// Whether somebody could connect to a socket; `way` are the folders that lead to it.
 pub(super) fn connects(
     subject: &Subject,
     person: &Person,
@@ -224,7 +224,7 @@ pub(super) fn connects(
                 socket.described()
             ),
             words!(
-                "--socket-owner :{}, which gives the socket to its group (php-fpm: listen.group and listen.mode)",
+                "--socket-owner :{}, which gives the socket to its group (php-fpm: listen.group and listen.mode); the program's user has to be in it",
                 person.group()
             ),
             report,
@@ -322,5 +322,16 @@ mod tests {
         };
         let given = to_be_made(&permit, path, &person(7)).unwrap();
         assert!(person(33).may(WRITE, &given) && !person(34).may(WRITE, &given));
+        // Else it gets the group that every new file gets, and no other that its maker is in.
+        let of_two = Person {
+            groups: &[7, 33],
+            ..person(7)
+        };
+        let permit = Permit {
+            mode: Some(0o660),
+            owner: None,
+        };
+        let own = to_be_made(&permit, path, &of_two).unwrap();
+        assert_eq!((own.gid, person(33).may(WRITE, &own)), (7, false));
     }
 }

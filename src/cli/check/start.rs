@@ -1,4 +1,4 @@
-//! How the program would be started from here with these flags, and why so.
+//! How the program would be started, and why so: from here with these flags, and by Apache where a `.htaccess` is beside it.
 
 use super::{Findings, Subject, apache, htaccess, text_of};
 use crate::cli::words::{Words, words};
@@ -40,6 +40,7 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     }
 }
 
+/// What the program would do if it were started from here; `given` are the addresses, and where each was given.
 fn started_here(origin: &Origin, given: &[String]) -> Words {
     let given = given.join(", ");
     match origin {
@@ -67,7 +68,8 @@ fn started_here(origin: &Origin, given: &[String]) -> Words {
     }
 }
 
-/// Debian names a file for each module that is on; elsewhere nobody knows.
+/// Which of Apache's modules starts the program. Whether one is on is known on Debian, which has a file for each; elsewhere it
+/// is `None`.
 fn behind_apache(
     fcgid: Option<bool>,
     cgid: Option<bool>,

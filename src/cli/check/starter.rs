@@ -1,11 +1,11 @@
-//! Who started this process: the parents' names and users.
+//! Who started this process: the names and users of its parents. Other concerns ask here whether a web server is among them.
 
 use super::person::{Person, is_web_server};
 use super::{Findings, Subject, text_of};
 use crate::cli::words::{Words, joined, words};
 use std::path::Path;
 
-/// Further up is who started the machine.
+/// So many parents are told. Further up is only who started the machine.
 const MOST: usize = 5;
 
 /// A process on the way up.
@@ -24,7 +24,8 @@ pub(super) fn findings(_: &Subject, report: &mut Findings) {
     judge(&parents.collect::<Vec<Parent>>(), report);
 }
 
-/// Whom the web server runs as that started us: the nearest parent that is one. Root is nobody's eyes: it sees all.
+/// The user of the web server that started this process: of the nearest parent that is one. `None` if that is root, who may
+/// do everything, so that nothing would be found wrong.
 pub(super) fn web_server() -> Option<Person> {
     let pid = pids().into_iter().find(|&pid| is_web_server(name(pid)))?;
     let person = Person::of_process(&pid.to_string())?;
@@ -57,7 +58,7 @@ fn judge(parents: &[Parent], report: &mut Findings) {
     }
 }
 
-/// What it means that this one is the parent.
+/// What a parent of that name means.
 fn kind(name: &str) -> &'static str {
     match name {
         "apache2" | "httpd" => ": Apache, by mod_fcgid or as CGI",
@@ -72,12 +73,14 @@ fn kind(name: &str) -> &'static str {
     }
 }
 
+/// The number of a process's parent; `self` is this process.
 pub(super) fn parent_of(process: &str) -> Option<u32> {
     let status = text_of(Path::new(&format!("/proc/{process}/status")))?;
     let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
     line.trim().parse().ok()
 }
 
+/// What the kernel calls a process: its program's name.
 pub(super) fn name(pid: u32) -> Words {
     let name = text_of(Path::new(&format!("/proc/{pid}/comm"))).unwrap_or_default();
     match name.trim_end() {

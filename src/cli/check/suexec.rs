@@ -5,7 +5,7 @@ use super::{Findings, Subject};
 use crate::cli::words::words;
 use std::path::Path;
 
-/// Where Debian and Red Hat have it.
+/// Where suexec is on Debian and Red Hat, and where Apache installs it.
 const PLACES: [&str; 4] = [
     "/usr/lib/apache2/suexec",
     "/usr/lib/apache2/suexec-pristine",
@@ -15,7 +15,7 @@ const PLACES: [&str; 4] = [
 
 pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     let is_here = PLACES.iter().any(|place| Path::new(place).exists());
-    // A host that lets its users write one starts their programs as them, as a rule.
+    // A host whose users write a .htaccess as a rule starts their programs by suexec, wherever that is.
     if !is_here && !subject.site().join(".htaccess").exists() {
         return;
     }

@@ -3,37 +3,37 @@
 
 use super::apache::{configuration, text_of_all, values};
 use super::{Findings, Subject, apache};
-use crate::cli::flags::seconds_of;
+use crate::cli::flags::value::seconds_of;
 use crate::cli::words::{Words, words};
 use crate::limits::Limits;
 use std::time::Duration;
 
-/// What a web server's configuration is read from.
+/// Where nginx's configuration is.
 const NGINX: [&str; 3] = [
     "/etc/nginx/nginx.conf",
     "/etc/nginx/conf.d",
     "/etc/nginx/sites-enabled",
 ];
 
-/// How much sooner we should give up, so that our answer is there before the web server's.
+/// How much sooner the program should give up, so that its answer comes before the web server's own.
 const SOONER: Duration = Duration::from_secs(5);
 
-/// A limit of a web server's.
+/// A time limit of a web server's.
 #[derive(Clone, Debug)]
 struct Theirs {
     directive: &'static str,
-    /// Before it is set anywhere.
+    /// In seconds, where it is not set.
     default: u64,
     kind: Kind,
-    /// The least and the most that is set.
+    /// The least and the most that it is set to, in seconds.
     seen: Option<(u64, u64)>,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Kind {
-    /// How long an answer may be silent.
+    /// How long the program may be silent.
     Answer,
-    /// How long an unused connection to us stays open.
+    /// How long the web server keeps an unused connection to the program open.
     Kept,
 }
 
@@ -124,7 +124,7 @@ fn judge(limits: &Limits, theirs: &Theirs, report: &mut Findings) {
     }
 }
 
-/// `40`, `60s`, `5m`, `1h`.
+/// The seconds that a directive's value says: `40`, `60s`, `5m`, `1h`.
 fn seconds(text: &str) -> Option<u64> {
     let text = text.split_whitespace().next()?.trim_matches('"');
     let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {

@@ -1,16 +1,18 @@
-//! What `check` is told to look at, and how to tell it. Called by `check` and by the flags' parser.
+//! What `check` is told to look at, and how it is to tell what it finds. The command line's parser reads it, and `check` does
+//! it.
 
 use super::url::Url;
 use crate::cli::asked;
-use crate::cli::flags::{self, Options};
-use crate::cli::own::{self, Own, switch, text};
+use crate::cli::command;
+use crate::cli::command_flags::{self, CommandFlag, switch, text};
+use crate::cli::flags::options::Options;
 use crate::net::Address;
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// Beside those of serving: it looks at the program as it will be started with them.
-pub(super) const FLAGS: &[Own] = &[
+/// The flags of `check`. It takes those of serving as well: it looks at the program as it will be started with them.
+pub(super) const FLAGS: &[CommandFlag] = &[
     text("", "as", "USER", ""),
     text("", "log", "FILE", ""),
     text("", "connect", "ADDR", ""),
@@ -24,15 +26,15 @@ pub(super) const FLAGS: &[Own] = &[
 pub(in crate::cli) struct Wish {
     /// `None`: this program.
     pub(super) file: Option<PathBuf>,
-    /// With whose eyes.
+    /// With whose eyes it is looked at.
     pub(super) user: Option<String>,
-    /// A web server's log, which is explained; `-` is standard input.
+    /// A web server's log, which is explained instead; `-` is standard input.
     pub(super) log: Option<String>,
-    /// An application of any kind, which is asked.
+    /// The address of an application of any kind, which is asked instead.
     pub(super) connect: Option<Address>,
-    /// What php-fpm is to run there.
+    /// The script that php-fpm is to run there.
     pub(super) script: Option<String>,
-    /// The program's page as visitors get it.
+    /// A page of the program, which is asked for as visitors do.
     pub(super) url: Option<Url>,
     pub(super) is_json: bool,
 }
@@ -45,7 +47,8 @@ impl Wish {
     pub(in crate::cli) fn parse(
         arguments: impl Iterator<Item = OsString>,
     ) -> Result<Option<(Wish, Options)>, String> {
-        let Some((matches, options)) = flags::parse_with("check", super::FLAGS, arguments)? else {
+        let Some((matches, options)) = command::parse_with("check", super::FLAGS, arguments)?
+        else {
             return Ok(None);
         };
         if let [_, word, ..] = &matches.free[..] {
@@ -60,7 +63,7 @@ impl Wish {
             connect: asked::connect(&matches)?
                 .map(|address| address.resolved(&env::current_dir().unwrap_or_default())),
             script: matches.opt_str("script-filename"),
-            url: own::value(&matches, "url", Url::parse)?,
+            url: command_flags::value(&matches, "url", Url::parse)?,
             is_json: matches.opt_present("json"),
         };
         if let (Some(file), Some(log)) = (&wish.file, &wish.log) {

@@ -1,10 +1,11 @@
-//! Apache's own configuration, for a whole host: mod_fcgid, which starts the program, or mod_proxy_fcgi, which connects
-//! to it. Called by [`text`](super::text).
+//! Apache's own configuration, for a whole host: with mod_fcgid, which starts the program, or mod_proxy_fcgi, which connects to
+//! it. Called by [`text`](super::text).
 
-use super::{Site, Upstream, in_regex, in_shell};
-use crate::cli::words::{Words, joined, words};
+use super::escape::{in_regex, in_shell_behind, plain};
+use super::site::{Site, Upstream};
+use crate::cli::words::{Words, words};
 
-/// An alias whose addresses are the program's; or, where it is connected to, `ProxyPass`.
+/// `ScriptAlias`, below which all addresses are the program's; `ProxyPass`, if the program listens by itself.
 pub(super) fn text(site: &Site) -> Words {
     match site.upstream() {
         Some(upstream) => proxy_pass(site, &upstream),
@@ -12,11 +13,10 @@ pub(super) fn text(site: &Site) -> Words {
     }
 }
 
-/// Every file of that kind is a program, and what is behind its name its path.
+/// Every file with the program's ending is a program, and what stands behind its name in an address is its path.
 pub(super) fn addhandler(site: &Site) -> Words {
     let path = site.path();
-    let folder = site.folder();
-    let folder = super::plain(&folder.to_string_lossy());
+    let folder = site.folder_text();
     let name = site.file_name();
     let ending = ending(name);
     let pattern = in_regex(ending);
@@ -36,9 +36,9 @@ pub(super) fn addhandler(site: &Site) -> Words {
     )
 }
 
-/// A folder with files that Apache serves itself, to whom the program lets pass: one that answers as authorizer.
+/// A folder with files that Apache serves itself, to those visitors whom the program, as authorizer, lets in.
 pub(super) fn authorizer(site: &Site) -> Words {
-    let (path, place) = (site.path(), guarded_place(site));
+    let (path, place) = (site.path(), site.guarded());
     let numbers = fcgid_numbers(site);
     words!(
         r#"# Apache asks {path} by mod_fcgid who may see {place}, and serves the files itself. The program has to
@@ -67,15 +67,7 @@ pub(super) fn authorizer(site: &Site) -> Words {
     )
 }
 
-/// What is guarded, if nothing was said.
-pub(super) fn guarded_place(site: &Site) -> Words {
-    match site.mount {
-        "" => "/members",
-        mount => super::plain(mount),
-    }
-}
-
-/// `.fcgi`; a whole name that has none.
+/// The ending of a name: `.fcgi`. A name without an ending is returned whole.
 pub(super) fn ending(name: &str) -> Words {
     match name.rsplit_once('.') {
         Some((_, ending)) => words!(".{ending}"),
@@ -86,7 +78,7 @@ pub(super) fn ending(name: &str) -> Words {
 /// A place of the site that is the program's, whatever files there are.
 pub(super) fn wrapper(site: &Site) -> Words {
     let path = site.path();
-    let place = place(site);
+    let place = site.place();
     let program = wrapped_program(site);
     let words = wrapped_words(site);
     words!(
@@ -104,7 +96,7 @@ pub(super) fn wrapper(site: &Site) -> Words {
     )
 }
 
-/// mod_fcgid divides the line at its blanks.
+/// The program's path for FcgidWrapper: mod_fcgid divides that line at its blanks.
 pub(super) fn wrapped_program(site: &Site) -> Words {
     let path = site.path();
     match path.contains(char::is_whitespace) {
@@ -113,7 +105,8 @@ pub(super) fn wrapped_program(site: &Site) -> Words {
     }
 }
 
-/// What a wrapper passes to the program. mod_fcgid gives a process one request at a time, and counts them itself.
+/// The words that FcgidWrapper passes to the program. mod_fcgid gives a process one request at a time, and starts processes as it
+/// needs them.
 pub(super) fn wrapped_words(site: &Site) -> Words {
     let rooted = Site {
         mount: if site.mount.is_empty() {
@@ -123,17 +116,14 @@ pub(super) fn wrapped_words(site: &Site) -> Words {
         },
         ..*site
     };
-    // Behind --workers N, which counts for nothing.
+    // Without the first two, --workers N, which mean nothing there.
     let words = rooted.arguments(0).split_off(2);
-    joined(
-        &mut words.iter().map(|word| words!(" {}", in_shell(word))),
-        "",
-    )
+    in_shell_behind(&words)
 }
 
 /// A place of the site that is handed on to a program that somebody else has started.
 pub(super) fn sethandler(site: &Site) -> Words {
-    let place = place(site);
+    let place = site.place();
     let upstream = site.upstream_or_default();
     let (head, url, divided) = (proxied_head(site, &upstream), url(&upstream), divided(site));
     let (parameters, about) = parameters(site);
@@ -156,14 +146,14 @@ pub(super) fn sethandler(site: &Site) -> Words {
     )
 }
 
-/// What the program is reached under, and the path below it, of the path as Apache has decoded and cleaned it.
+/// Lines that divide the path, as Apache has decoded and cleaned it, into SCRIPT_NAME, which is the mount, and PATH_INFO.
 fn divided(site: &Site) -> Words {
     if site.mount.is_empty() {
         return r#"    ProxyFCGISetEnvIf "true" PATH_INFO "%{REQUEST_URI}"
     ProxyFCGISetEnvIf "true" SCRIPT_NAME ""
 "#;
     }
-    let pattern = in_regex(super::plain(site.mount));
+    let pattern = in_regex(plain(site.mount));
     words!(
         r#"    # These divide it; (?s): a line break (%0A) may be in it. The last is for the mount itself, asked for without slash.
     ProxyFCGISetEnvIf "%{{REQUEST_URI}} =~ m|^({pattern})|" SCRIPT_NAME "$1"
@@ -183,22 +173,15 @@ const ALLOWED: &str = "    \
     Require all granted
 ";
 
-fn place(site: &Site) -> Words {
-    match site.mount {
-        "" => "/",
-        mount => super::plain(mount),
-    }
-}
-
-/// A line of settings for the mount itself, asked for without its slash.
+/// A comment on the mount itself, asked for without its slash: which line of settings it needs.
 fn about_mount(site: &Site) -> Words {
-    let (mount, name) = (super::plain(site.mount), site.file_name());
+    let (mount, name) = (plain(site.mount), site.file_name());
     words!(
         "# {mount} itself, without a slash, arrives as a path of the root; a line `mount {mount}` in .ht.{name} says what is meant.\n"
     )
 }
 
-/// mod_fcgid's numbers. It takes none of them in `<Directory>`.
+/// mod_fcgid's numbers, for a place outside of `<Directory>`, where it takes none of them.
 fn limits(site: &Site) -> Words {
     let (body, numbers) = (site.body_limit(), fcgid_numbers(site));
     words!(
@@ -229,7 +212,7 @@ fn fcgid_patience(site: &Site) -> Words {
              FcgidIOTimeout {seconds}\n\
              FcgidBusyTimeout {}\n",
             site.about_patience(),
-            // Its own default: a shorter one would end long downloads.
+            // 300 is mod_fcgid's own default. A shorter time would end long downloads.
             seconds.max(300)
         ),
         None => {
@@ -257,8 +240,7 @@ fn fcgid_processes(site: &Site) -> Words {
 fn script_alias(site: &Site) -> Words {
     let path = site.path();
     let name = site.file_name();
-    let folder = site.folder();
-    let folder = super::plain(&folder.to_string_lossy());
+    let folder = site.folder_text();
     let alias = match site.mount {
         "" => words!(
             "# The slash at the end makes the address's path PATH_INFO, and SCRIPT_NAME empty.\n\
@@ -267,7 +249,7 @@ fn script_alias(site: &Site) -> Words {
              #Alias \"/static/\" \"/path/to/static/\"\n"
         ),
         mount => {
-            let mount = super::plain(mount);
+            let mount = plain(mount);
             words!("ScriptAlias \"{mount}\" \"{path}\"\n{}", about_mount(site))
         }
     };
@@ -283,14 +265,14 @@ fn script_alias(site: &Site) -> Words {
 {ALLOWED}</Directory>
 
 {limits}"#,
-        place = place(site),
+        place = site.place(),
         limits = limits(site)
     )
 }
 
 fn proxied_head(site: &Site, upstream: &Upstream) -> Words {
     let path = site.path();
-    let place = place(site);
+    let place = site.place();
     let start = site.how_to_start("Apache", std::slice::from_ref(upstream));
     let others = site.about_others();
     let body = proxied_body(site);
@@ -316,9 +298,9 @@ fn proxied_body(site: &Site) -> &'static str {
 fn proxy_pass(site: &Site, upstream: &Upstream) -> Words {
     let (head, url) = (proxied_head(site, upstream), url(upstream));
     let (parameters, about) = parameters(site);
-    let (place, mount) = (place(site), super::plain(site.mount));
+    let (place, mount) = (site.place(), plain(site.mount));
     let divided = divided(site);
-    // Not ProxyPass in <Location>: that comes before any other, so that no line could take files out of it.
+    // ProxyPass stands outside of <Location>. Inside it would come before any other, and no line could take files out of it.
     words!(
         r#"{head}# Addresses that Apache answers itself (above ProxyPass, for the first one that fits is taken):
 #ProxyPass "{mount}/static/" "!"
@@ -339,7 +321,7 @@ fn url(upstream: &Upstream) -> Words {
     }
 }
 
-/// For ProxyPass or ProxySet, and sentences on it.
+/// The parameters of ProxyPass or ProxySet, and comments on them.
 fn parameters(site: &Site) -> (Words, Words) {
     let about = "# flushpackets hands each piece of an answer on at once; else it waits until 64 KiB are there or the answer is whole.\n";
     let (timeout, about_timeout) = match site.patience() {

@@ -1,6 +1,7 @@
 //! Caddy, which only connects, in the two forms that it has for FastCGI. Called by [`text`](super::text).
 
-use super::{Site, Upstream, plain};
+use super::escape::plain;
+use super::site::{Site, Upstream};
 use crate::cli::words::{Words, joined, words};
 
 /// `reverse_proxy` with the FastCGI transport: every address, or those below the mount.
@@ -41,15 +42,14 @@ reverse_proxy {addresses} {{
     words!("{}{block}", head(site, &upstreams))
 }
 
-/// The form that is meant for PHP: the path is in REQUEST_URI alone, where the program finds it. SCRIPT_NAME is the
-/// file's, unless it is set: to the mount, below which the path goes on.
+/// The form that is meant for PHP. The path is in REQUEST_URI alone, where the program finds it. SCRIPT_NAME would be the file's
+/// name; below a mount it is set to that.
 pub(super) fn php(site: &Site) -> Words {
     let upstreams = site.upstreams_or_default();
     let (addresses, health, body) = (addresses(&upstreams), health(&upstreams), body(site));
     let patience = patience(site, "    ");
     let file = site.file_name();
-    let folder = site.folder();
-    let folder = plain(&folder.to_string_lossy());
+    let folder = site.folder_text();
     let env = match site.mount {
         "" => "",
         mount => words!(
@@ -79,14 +79,14 @@ php_fastcgi {addresses} {{
     )
 }
 
-/// The block, for the addresses below the mount alone. Without `handle` its root would be the whole site's: of two in one
+/// The block, in a `handle` for the addresses below the mount. Without that its root would be the whole site's: of several in a
 /// site the last counts (Caddy 2.6), and a `file_server` would hand out the program.
 fn handled(mount: &str, block: &str) -> Words {
     let block: String = block.lines().map(|line| words!("    {line}\n")).collect();
     words!("{}handle @fcgi {{\n{block}}}\n", matcher(mount))
 }
 
-/// Other programs, if there are several addresses, and when they are asked.
+/// The lines for several addresses: which one is asked, and what happens if one cannot be reached.
 fn health(upstreams: &[Upstream]) -> &'static str {
     match upstreams {
         [_] => "",
@@ -100,7 +100,7 @@ fn health(upstreams: &[Upstream]) -> &'static str {
     }
 }
 
-/// Caddy waits without end unless told.
+/// The line for how long Caddy waits: for ever, without it.
 fn patience(site: &Site, indent: &str) -> Words {
     match site.patience() {
         Some(seconds) => words!(
@@ -111,7 +111,7 @@ fn patience(site: &Site, indent: &str) -> Words {
     }
 }
 
-/// Caddy takes a body of any size unless told.
+/// The lines for bodies: without them Caddy takes one of any size.
 fn body(site: &Site) -> Words {
     match site.max_body {
         u64::MAX => "",
@@ -139,13 +139,13 @@ fn head(site: &Site, upstreams: &[Upstream]) -> Words {
     )
 }
 
-/// Names the addresses below the mount `@fcgi`.
+/// The line that gives the addresses below the mount a name, `@fcgi`.
 fn matcher(mount: &str) -> Words {
     let mount = plain(mount);
     words!("@fcgi path \"{mount}\" \"{mount}/*\"\n")
 }
 
-/// A unix socket has three slashes there: `unix/` and the path.
+/// An address as Caddy writes it: a unix socket is `unix/` and the path.
 fn address(upstream: &Upstream) -> Words {
     match upstream {
         Upstream::Unix(path) => words!("\"unix/{path}\""),

@@ -2,7 +2,8 @@
 //! (`handler_cgi_base.c`, `handler_fcgi.c`, `source_interpreter.c` of its last years), and nothing here was run. Called by
 //! [`text`](super::text).
 
-use super::{Site, Upstream, in_shell, plain};
+use super::escape::in_shell;
+use super::site::{Site, Upstream};
 use crate::cli::words::{Words, words};
 
 pub(super) fn text(site: &Site) -> Words {
@@ -19,10 +20,7 @@ pub(super) fn text(site: &Site) -> Words {
             (starts_head(site, host), kind)
         }
     };
-    let place = match site.mount {
-        "" => "/",
-        mount => plain(mount),
-    };
+    let place = site.place();
     words!(
         r#"{head}# In cherokee.conf; cherokee-admin shows it as an information source and a rule. The numbers must be free.
 source!1!type = {kind}
@@ -69,8 +67,8 @@ fn connects_head(site: &Site, upstream: &Upstream) -> Words {
     )
 }
 
-/// Not in /tmp, where Cherokee's own wizards put it: Cherokee connects to a socket that is there already, and in /tmp
-/// anybody can have put one.
+/// The comments at the top, where Cherokee starts the program. The socket is not in /tmp, where Cherokee's own wizards put it:
+/// Cherokee connects to a socket that is there already, and in /tmp anybody may have put one.
 fn starts_head(site: &Site, socket: &str) -> Words {
     let path = site.path();
     let will_not = match in_shell(path) == path {

@@ -3,15 +3,13 @@
 //! `h2o_socket_export`, `!h2o_socket_is_writing`, when a program answers 300 kB of body unread. It was not seen over TCP,
 //! up to 20 MB, where the code is the same. Called by [`text`](super::text).
 
-use super::{Site, Upstream, in_shell, plain};
+use super::escape::{in_shell, in_shell_behind};
+use super::site::{Site, Upstream};
 use crate::cli::words::{Words, words};
 
 pub(super) fn text(site: &Site) -> Words {
     let path = site.path();
-    let place = match site.mount {
-        "" => "/",
-        mount => plain(mount),
-    };
+    let place = site.place();
     let about_mount = match site.mount {
         "" => "",
         _ => "# h2o does not tell the program what it is reached under: --mount does.\n",
@@ -29,11 +27,7 @@ pub(super) fn text(site: &Site) -> Words {
             (head, connects(&upstream))
         }
         None => {
-            let words = site.arguments(site.processes);
-            let words: String = words
-                .iter()
-                .map(|word| words!(" {}", in_shell(word)))
-                .collect();
+            let words = in_shell_behind(&site.arguments(site.processes));
             let command = words!("exec {}{words}", in_shell(path));
             let head = words!(
                 "# h2o starts {path}, once, at its own start. Inside the entry of its host:\n\
@@ -58,7 +52,7 @@ pub(super) fn text(site: &Site) -> Words {
     )
 }
 
-/// A limit that has no place here: it is that of all hosts.
+/// A comment on the limit of bodies, which cannot stand here: it is one for all hosts.
 fn body(site: &Site) -> Words {
     match site.max_body {
         u64::MAX => "",
@@ -91,9 +85,9 @@ fn connects(upstream: &Upstream) -> Words {
     }
 }
 
-/// Between double quotes a backslash and a quote are written with a backslash.
+/// A text for between double quotes: backslashes and quotes have a backslash in front.
 fn in_yaml(text: &str) -> Words {
-    super::escaped(text, "\\\"")
+    super::escape::escaped(text, "\\\"")
 }
 
 #[cfg(test)]

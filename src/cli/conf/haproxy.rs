@@ -1,7 +1,8 @@
 //! HAProxy, which only connects: a section that says what FastCGI needs, and a backend that uses it. Called by
 //! [`text`](super::text).
 
-use super::{Site, Upstream, in_regex, plain};
+use super::escape::{in_regex, plain};
+use super::site::{Site, Upstream};
 use crate::cli::words::{Words, joined, words};
 
 pub(super) fn text(site: &Site) -> Words {
@@ -9,8 +10,7 @@ pub(super) fn text(site: &Site) -> Words {
     let path = site.path();
     let name = site.short_name();
     let start = site.how_to_start("HAProxy", &upstreams);
-    let folder = site.folder();
-    let folder = plain(&folder.to_string_lossy());
+    let folder = site.folder_text();
     let mount = plain(site.mount);
     let (servers, patience) = (servers(site, &upstreams), patience(site));
     let (split, about_split) = match site.mount {
@@ -34,7 +34,12 @@ pub(super) fn text(site: &Site) -> Words {
             )
         }
     };
-    let (app, backend) = if site.keepalive {
+    let (app, backend) = if site.multiplex {
+        (
+            MULTIPLEXED,
+            "    # Any visitor's request goes over a connection that has room.\n    http-reuse always\n",
+        )
+    } else if site.keepalive {
         (
             KEPT,
             "    # Any connection may serve any visitor; else a visitor's next request is the first to use one again.\n    http-reuse always\n",
@@ -119,6 +124,15 @@ const KEPT: &str = "    # HAProxy's default, too.
     option get-values
 ";
 
+const MULTIPLEXED: &str =
+    "    # Several requests at once on a connection, as the program's --multiplex has it. HAProxy 2.6 itself answers some of
+    # many that come at the same moment with a 500 then (IH in its log), whatever is behind it.
+    option keep-conn
+    option mpxs-conns
+    # The program says how many requests it answers at once, and that they may share a connection.
+    option get-values
+";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +159,27 @@ mod tests {
             text.contains("#use_backend app if { path,url_dec \"/my.app\" } ||"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn connections_are_shared_when_the_program_takes_several_requests_on_one() {
+        let listen = ["unix:/run/app.sock".to_owned()];
+        for keepalive in [false, true] {
+            let text = text(&Site {
+                multiplex: true,
+                keepalive,
+                ..Site::sample("/srv/www/app", &listen)
+            });
+            for line in [
+                "    option mpxs-conns\n",
+                "    option get-values\n",
+                "    http-reuse always\n",
+            ] {
+                assert!(text.contains(line), "{line}");
+            }
+            assert!(!text.contains("no option keep-conn"));
+        }
+        assert!(!for_site("", true).contains("mpxs-conns"));
     }
 
     #[test]

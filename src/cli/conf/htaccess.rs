@@ -1,16 +1,17 @@
-//! `.htaccess`, for a host where nothing else can be set. It works in the document root and in any folder below it. Called by
+//! `.htaccess`, for a host where nothing else can be set. It is for the document root or any folder below it. Called by
 //! [`text`](super::text).
 
 use super::apache::{ending, wrapped_program, wrapped_words};
-use super::{Site, escaped, in_regex, plain};
+use super::escape::{escaped, in_regex, plain};
+use super::site::Site;
 use crate::cli::words::{Words, joined, words};
 
-/// By the program's own name, in ways that guides leave out.
+/// The program is known by its own name. It does more than the guides' form.
 pub(super) fn text(site: &Site) -> Words {
     let path = site.path();
     let name = site.file_name();
     let base = base(site);
-    // mod_rewrite takes it as it is then.
+    // The name as mod_rewrite has to have it, so that no letter of it has a special meaning.
     let (pattern, target) = (in_regex(name), escaped(name, "$%"));
     words!(
         r#"# .htaccess beside {path}: every address that is not a file goes to the program.
@@ -63,7 +64,7 @@ RewriteRule "^(.*)$" "{target}/$1" [QSA,L]
     )
 }
 
-/// By the file's ending, as guides have it.
+/// The program is known by its ending, as guides have it.
 pub(super) fn addhandler(site: &Site) -> Words {
     let (path, name) = (site.path(), site.file_name());
     let ending = ending(name);
@@ -116,7 +117,7 @@ pub(super) fn addhandler(site: &Site) -> Words {
     )
 }
 
-/// For a program that lies elsewhere: nothing of it is in a folder that is served.
+/// The program lies elsewhere, and nothing of it is in a folder that is served.
 pub(super) fn wrapper(site: &Site) -> Words {
     let (path, name) = (site.path(), site.file_name());
     let (program, words) = (wrapped_program(site), wrapped_words(site));
@@ -159,9 +160,10 @@ Options +ExecCGI
     )
 }
 
-/// What lies beside the program and is for nobody. A file's name alone counts in FilesMatch, and a program's own address may
-/// have such a name: `<If>` looks whether there is a file. `Require all denied` would need AllowOverride AuthConfig, which
-/// many hosts do not give; what is used here FileInfo allows, and it holds in a folder that has its own RewriteEngine.
+/// Sections that refuse what lies beside the program and is for nobody. FilesMatch looks at the name alone, and an address of the
+/// program's own may have such a name: so `<If>` looks whether there is a file. `Require all denied` would need AllowOverride
+/// AuthConfig, which many hosts do not give. FileInfo allows what is used here, and that also holds in a folder below that has a
+/// RewriteEngine of its own.
 fn denied(name: &str) -> Words {
     let program = in_regex(name);
     let kinds = [
@@ -205,7 +207,7 @@ fn denied(name: &str) -> Words {
     )
 }
 
-/// Nothing of mod_fcgid's is allowed in `.htaccess`.
+/// Comments on mod_fcgid's limits: none of its directives is allowed in `.htaccess`.
 fn limits(site: &Site) -> Words {
     let patience = match site.patience() {
         Some(seconds) => words!(
@@ -233,7 +235,7 @@ fn base(site: &Site) -> Words {
         mount => words!(
             "# The address of this folder. Apache finds it by itself on most hosts; a wrong one is a 404.\n\
              RewriteBase \"{}/\"\n",
-            super::plain(mount)
+            super::escape::plain(mount)
         ),
     }
 }

@@ -1,11 +1,12 @@
 //! An init script, for a system without systemd and supervisor. Called by [`text`](super::text).
 
-use super::{Site, WEB_USER, in_shell};
+use super::escape::in_shell;
+use super::site::{Site, WEB_USER};
 use crate::cli::words::{Words, words};
 
-/// The program makes its socket and removes it, and takes over one that a crash has left: the script never removes one.
-/// `start-stop-daemon` is used where it is as Debian's, since that starts nothing in between; else `su`, which waits for
-/// what it has started.
+/// The script. It never removes a socket: the program makes and removes its own, and takes over one that a crash has left.
+/// `start-stop-daemon` is used where it is like Debian's: it leaves no other process above the program. Else `su` is, which stays
+/// and waits for what it has started.
 pub(super) fn text(site: &Site) -> Words {
     let (path, name, file) = (site.path(), site.short_name(), site.file_name());
     let upstream = site.upstream_or_default();

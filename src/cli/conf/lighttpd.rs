@@ -1,6 +1,7 @@
 //! lighttpd, which starts the program or only connects to it. Called by [`text`](super::text).
 
-use super::{Site, Upstream, in_regex, in_shell, plain};
+use super::escape::{in_regex, in_shell_behind, plain};
+use super::site::{Site, Upstream};
 use crate::cli::words::{Words, joined, words};
 
 /// Every address is rewritten to the program's.
@@ -25,7 +26,7 @@ url.rewrite-once = (
     )
 }
 
-/// Addresses that begin so are the program's: with the mount, or with its name if there is none.
+/// All addresses that begin with the mount are the program's; without a mount, all that begin with its name.
 pub(super) fn prefix(site: &Site) -> Words {
     let named = words!("/{}", site.short_name());
     let site = &Site {
@@ -37,7 +38,8 @@ pub(super) fn prefix(site: &Site) -> Words {
     };
     let place = plain(site.mount);
     let (server, pattern) = (server(site, place, ""), in_regex(place));
-    // By what does not fit: nothing in which a byte is not UTF-8 fits (lighttpd 1.4.69), and a path may have one.
+    // The condition says which paths are not meant. In lighttpd 1.4.69 no pattern fits a path with a byte that is not UTF-8, so
+    // that a condition which says what is meant would leave such paths out.
     whole(
         site,
         "\"mod_fastcgi\"",
@@ -54,9 +56,9 @@ pub(super) fn root(site: &Site) -> Words {
     whole(site, "\"mod_fastcgi\"", server(site, "/", fix))
 }
 
-/// A folder with files that lighttpd serves itself, to whom the program lets pass: one that answers as authorizer.
+/// A folder with files that lighttpd serves itself, to those visitors whom the program, as authorizer, lets in.
 pub(super) fn authorizer(site: &Site) -> Words {
-    let place = super::apache::guarded_place(site);
+    let place = site.guarded();
     let more = words!(
         "        # Asked for each file below {place}, which lighttpd serves once it answers 200. Any other answer is the\n        \
          # visitor's as it is: a 403, or a redirect to a login. Headers Variable-NAME are not shown.\n        \
@@ -64,7 +66,7 @@ pub(super) fn authorizer(site: &Site) -> Words {
          # Required in this mode. It is where the files are, for SCRIPT_FILENAME.\n        \
          \"docroot\" => server.document-root,\n"
     );
-    // What is guarded is not what the program is reached under.
+    // The guarded folder is not the program's mount.
     let guard = &Site { mount: "", ..*site };
     let server = server(guard, words!("{place}/"), more);
     let what = words!("it is asked who may see {place}");
@@ -86,7 +88,7 @@ fn whole(site: &Site, modules: &str, server: &str) -> Words {
     )
 }
 
-/// `what` is done with the program.
+/// The comments at the top; `what` says what is done with the program.
 fn head(site: &Site, what: &str) -> Words {
     match &site.upstreams()[..] {
         [] => starts_head(site, what),
@@ -104,7 +106,7 @@ server.modules += ( {modules} )
     )
 }
 
-/// The program at `place`; `more` are further lines of it.
+/// The entry `fastcgi.server` for the program at `place`; `more` are further lines for it.
 fn server(site: &Site, place: &str, more: &str) -> Words {
     let ways = match &site.upstreams()[..] {
         [] => vec![starts(site)],
@@ -138,7 +140,7 @@ fn several(programs: usize) -> Words {
     }
 }
 
-/// lighttpd waits without end unless told.
+/// The line for how long lighttpd waits: for ever, without it.
 fn patience(site: &Site) -> Words {
     match site.patience() {
         Some(seconds) => words!(
@@ -149,7 +151,7 @@ fn patience(site: &Site) -> Words {
     }
 }
 
-/// In KiB, rounded up: what is above by less the program refuses itself.
+/// The line for bodies. It is in KiB, rounded up: the program itself refuses what is a little too large.
 fn body(site: &Site) -> Words {
     match site.max_body {
         u64::MAX => "",
@@ -160,7 +162,7 @@ fn body(site: &Site) -> Words {
     }
 }
 
-/// What goes to the program.
+/// In words: which addresses go to the program.
 fn addresses(site: &Site) -> Words {
     match site.mount {
         "" => "every address",
@@ -188,8 +190,7 @@ fn starts(site: &Site) -> Words {
     let path = site.path();
     let processes = site.processes.max(1);
     let socket = socket(site);
-    let arguments = site.arguments(0).into_iter();
-    let words = joined(&mut arguments.map(|word| words!(" {}", in_shell(word))), "");
+    let words = in_shell_behind(&site.arguments(0));
     words!(
         r#"        # As many as --processes says, each with its own workers; lighttpd starts four unless told otherwise.
         "bin-path" => "{path}{words}",
@@ -201,8 +202,8 @@ fn starts(site: &Site) -> Words {
     )
 }
 
-/// The socket that lighttpd makes. Not in /tmp, as in the guides: lighttpd connects to a socket that is there already,
-/// and in /tmp anybody can have put one.
+/// The socket that lighttpd makes. It is not in /tmp, as in the guides: lighttpd connects to a socket that is there already, and
+/// in /tmp anybody may have put one.
 fn socket(site: &Site) -> Words {
     let name = site.short_name();
     let folder = site.folder();
@@ -210,10 +211,10 @@ fn socket(site: &Site) -> Words {
         .iter()
         .any(|place| folder.starts_with(place));
     if of_the_system {
-        // Its packages make this folder for the user that it runs as. (Debian, Fedora, Alpine, Arch)
+        // The packages of Debian, Fedora, Alpine and Arch make this folder for lighttpd's user.
         words!("/run/lighttpd/{name}.sock")
     } else {
-        // A person's own program is run by a person's own lighttpd.
+        // A program elsewhere is a person's own, and so is the lighttpd that runs it.
         let socket = folder.join(words!("{name}.sock"));
         plain(&socket.to_string_lossy())
     }

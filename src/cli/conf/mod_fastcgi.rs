@@ -1,11 +1,12 @@
-//! Apache's older module, in its three modes. No registry has it any more: this is written after what its last version
-//! (SNAP-0910052141, for Apache 2.4) was seen to do. Called by [`text`](super::text).
+//! mod_fastcgi, Apache's older module, in its three modes. No distribution has it any more: this is written after what its last
+//! version (SNAP-0910052141, for Apache 2.4) was seen to do. Called by [`text`](super::text).
 
 use super::apache::ending;
-use super::{Site, Upstream, in_regex, plain};
+use super::escape::{in_regex, plain};
+use super::site::{Site, Upstream};
 use crate::cli::words::{Words, words};
 
-/// Apache's process manager (`fcgi-pm`) starts the processes, when Apache itself starts.
+/// The static mode: Apache's process manager (`fcgi-pm`) starts the processes when Apache itself starts.
 pub(super) fn fixed(site: &Site) -> Words {
     let (path, name) = (site.path(), site.file_name());
     let (patience, about) = patience(site);
@@ -29,17 +30,17 @@ FastCgiServer "{path}" -idle-timeout {patience} -processes {processes}
 {alias}
 {allowed}
 {settings}"#,
-        place = place(site),
+        place = site.place(),
         allowed = allowed(site, name),
     )
 }
 
-/// The process manager starts a process with the first request, and more as it sees fit.
+/// The dynamic mode: the process manager starts a process with the first request, and more as it sees fit.
 pub(super) fn dynamic(site: &Site) -> Words {
     let (path, name) = (site.path(), site.file_name());
     let (patience, about) = patience(site);
     let settings = settings(site);
-    let folder = plain(&site.folder().to_string_lossy());
+    let folder = site.folder_text();
     let pattern = in_regex(ending(name));
     let most = match site.processes {
         0 => 10,
@@ -68,7 +69,7 @@ FastCgiConfig -idle-timeout {patience} -maxClassProcesses {most}
     )
 }
 
-/// Somebody else starts the program, here or on another machine.
+/// The external mode: somebody else starts the program, here or on another machine.
 pub(super) fn external(site: &Site) -> Words {
     let (path, name) = (site.path(), site.file_name());
     let upstream = site.upstream_or_default();
@@ -104,7 +105,7 @@ FastCgiExternalServer "{path}" {address} -idle-timeout {patience}
 # In <VirtualHost>:
 {alias}
 {allowed}"#,
-        place = place(site),
+        place = site.place(),
         allowed = allowed(site, name),
     )
 }
@@ -121,14 +122,7 @@ const ALLOWED: &str = "    \
     Require all granted
 ";
 
-fn place(site: &Site) -> Words {
-    match site.mount {
-        "" => "/",
-        mount => plain(mount),
-    }
-}
-
-/// As a rule the number is the program's; without one it is that of the guides.
+/// The number for `-idle-timeout`, and a comment on it. If the program has no time limit, it is the guides' number.
 fn patience(site: &Site) -> (u64, Words) {
     match site.patience() {
         Some(seconds) => (seconds, site.about_patience()),
@@ -152,7 +146,7 @@ fn alias(site: &Site) -> Words {
 }
 
 fn allowed(site: &Site, name: &str) -> Words {
-    let folder = plain(&site.folder().to_string_lossy());
+    let folder = site.folder_text();
     words!(
         r#"<Directory "{folder}">
     # ScriptAlias alone would run it as CGI, once a request.
@@ -167,7 +161,7 @@ fn allowed(site: &Site, name: &str) -> Words {
     )
 }
 
-/// It passes neither arguments nor an environment.
+/// Comments on the program's settings: mod_fastcgi passes neither arguments nor an environment.
 fn settings(site: &Site) -> Words {
     let name = site.file_name();
     words!(

@@ -1,10 +1,11 @@
 //! nginx, which never starts a program and passes it no parameter unless told to. Called by [`text`](super::text).
 
-use super::{Site, Upstream, in_regex, plain};
+use super::escape::{in_regex, plain};
+use super::site::{Site, Upstream};
 use crate::cli::words::{Words, joined, words};
 
-/// Blocks for `server { }`. With `keepalive`, or several addresses, a block for `http { }` comes before them; the line
-/// [`IN_SERVER`] divides the two.
+/// Files first, then the program: blocks for `server { }`. With `keepalive`, or several addresses, a block for `http { }` comes
+/// before them, and the line [`IN_SERVER`] divides the two.
 pub(super) fn text(site: &Site) -> Words {
     whole(site, |pass, connection| server(site, pass, connection))
 }
@@ -21,6 +22,8 @@ pub(super) fn by_if(site: &Site) -> Words {
     whole(site, |pass, connection| if_location(site, pass, connection))
 }
 
+/// The whole configuration; `server` makes the part for `server { }`, of what stands behind `fastcgi_pass` and the lines on the
+/// connection.
 fn whole(site: &Site, server: impl Fn(&str, &str) -> Words) -> Words {
     let upstreams = site.upstreams_or_default();
     let head = head(site, &upstreams);
@@ -65,7 +68,7 @@ fn pool(site: &Site, upstreams: &[Upstream]) -> Words {
     words!("# Inside http {{ }}, beside server {{ }}:\nupstream {name} {{\n{servers}{kept}}}\n")
 }
 
-/// Their health is what becomes of requests: nginx itself asks nobody.
+/// The lines for several addresses. nginx finds out only by requests that one is not well: it asks none by itself.
 fn several(upstreams: &[Upstream]) -> Words {
     let about = "    \
         # In turn. One that cannot be reached is passed over for fail_timeout, and the next one is asked at once; once a\n    \
@@ -107,7 +110,7 @@ fn plain_location(site: &Site, pass: &str, connection: &str) -> Words {
     locations(site.mount, program(site, pass, connection))
 }
 
-/// The addresses of the program, each with these lines.
+/// The locations for the program's addresses, with these lines in them.
 fn locations(mount: &str, lines: &str) -> Words {
     if mount.is_empty() {
         return words!("location / {{\n{lines}}}\n");
@@ -149,7 +152,7 @@ fn params(mount: &str) -> Words {
     )
 }
 
-/// In each location: once for `server { }` it would be an error beside a second program's.
+/// The line for bodies. It stands in each location: in `server { }` it would be an error beside that of a second program.
 fn max_body(site: &Site) -> Words {
     let bytes = site.body_limit();
     let size = match bytes % (1 << 20) {
@@ -198,7 +201,7 @@ fn if_location(site: &Site, pass: &str, connection: &str) -> Words {
     )
 }
 
-/// SCRIPT_NAME is in `fastcgi_params` too, with the whole path.
+/// PATH_INFO and SCRIPT_NAME for a program at the root. `fastcgi_params` has SCRIPT_NAME, too, with the whole path.
 const AT_ROOT: &str = "    \
     fastcgi_param PATH_INFO $fastcgi_script_name;
     # It goes out twice; the last one counts.

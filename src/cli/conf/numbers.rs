@@ -1,7 +1,10 @@
-//! Every number that a configuration prints, in one table: what it has to be for the flags that the program is started
-//! with. A number that no line of the table knows is a failure.
+//! A test of every number that a configuration prints, by one table: what each has to be for the flags that the program is
+//! started with. A number that no line of the table knows is a failure.
 
-use super::*;
+use super::site::{Site, Waits, told};
+use super::{CONFS, Conf};
+use crate::server::Server;
+use std::time::Duration;
 
 /// What a number has to be.
 enum Fits {
@@ -12,7 +15,7 @@ enum Fits {
 
 use Fits::{AtLeast, AtMost, Is};
 
-/// Server, its forms (all if there is none), what stands before the number and what behind it, what it is.
+/// The server; its forms, or all of them if none is named; what stands in front of the number; what behind it; what it has to be.
 type Number = (
     &'static str,
     &'static [&'static str],
@@ -21,7 +24,7 @@ type Number = (
     Fits,
 );
 
-/// All managers and web servers, for the program's own command line.
+/// In the place of a server: all of them. It is for the program's own command line.
 const ALL: &str = "";
 
 #[rustfmt::skip]
@@ -92,8 +95,8 @@ const NUMBERS: &[Number] = &[
     ("systemd", &["socket"], "Backlog=", "", Is(|_| 1024)),
 ];
 
-/// What has digits and is no number that could fit or not: references, statuses, versions, modes of files, and the
-/// scripts' own words.
+/// Words with digits in them that are no such numbers, by server: references, statuses, versions, modes of files, and words of
+/// the scripts.
 #[rustfmt::skip]
 const WORDS: &[(&str, &[&str])] = &[
     ("htaccess", &["R=503", "Redirect 403", "Redirect 503", "2.4.26", "$1", "bz2", "db3?", "sqlite3?"]),
@@ -178,7 +181,7 @@ fn every_number_fits_the_flags() {
     }
 }
 
-/// Each number of the table is looked for, and what has digits then is unknown.
+/// Looks for each number of the table in a line. What has digits and is left then is an unknown number.
 fn check(conf: &Conf, site: &Site, line: &str, used: &mut [bool]) {
     let mut left = line.to_owned();
     for part in ["127.0.0.1", "127.0.0.2", "9000"] {
@@ -222,7 +225,7 @@ fn check(conf: &Conf, site: &Site, line: &str, used: &mut [bool]) {
     );
 }
 
-/// The line with the first such number as `W`, and the number.
+/// The first number that stands between these texts, and the line with a `W` in its place.
 fn without(line: &str, before: &str, after: &str) -> Option<(String, u64)> {
     for (at, _) in line.match_indices(before) {
         let begin = at + before.len();

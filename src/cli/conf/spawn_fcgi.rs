@@ -1,7 +1,8 @@
 //! spawn-fcgi, which makes the socket, gives up root and starts the program, once; and multiwatch behind it, which starts
 //! several and each again when it ends. Called by [`text`](super::text).
 
-use super::{Site, Upstream, WEB_USER, in_shell};
+use super::escape::in_shell;
+use super::site::{Site, Upstream, WEB_USER};
 use crate::cli::words::{Words, joined, words};
 
 pub(super) fn text(site: &Site) -> Words {
@@ -13,7 +14,7 @@ pub(super) fn text(site: &Site) -> Words {
     )
 }
 
-/// Several processes on one socket: two, if nothing was said.
+/// Several processes on one socket: two, if `--processes` is not given.
 pub(super) fn multiwatch(site: &Site) -> Words {
     let forks = match site.processes {
         0 => 2,

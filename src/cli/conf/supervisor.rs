@@ -1,6 +1,7 @@
 //! supervisor, which makes the socket and passes it on fd 0 (`fcgi-program`). Called by [`text`](super::text).
 
-use super::{Site, Upstream, WEB_USER, in_shell};
+use super::escape::in_shell;
+use super::site::{Site, Upstream, WEB_USER};
 use crate::cli::words::{Words, joined, words};
 
 pub(super) fn text(site: &Site) -> Words {
@@ -47,7 +48,7 @@ stdout_logfile=/var/log/supervisor/{name}.log
     )
 }
 
-/// supervisor makes no folder.
+/// A comment on the socket's folder, which supervisor does not make.
 fn about_folder(site: &Site) -> Words {
     match site.own_folder() {
         Some(folder) => words!(
@@ -67,14 +68,14 @@ fn socket(upstream: &Upstream) -> Words {
     }
 }
 
-/// supervisor takes it apart as a shell would.
+/// The program's command line, which supervisor takes apart as a shell would.
 fn command(site: &Site) -> Words {
     let words = [site.path()].into_iter().chain(site.arguments(0));
     joined(&mut words.map(|word| value(in_shell(word))), " ")
 }
 
-/// In a value `%` begins an expansion, and `;` or `#` behind a blank a comment, also between quotes. There two more quotes
-/// part the two.
+/// A text as a value of supervisor's. `%` begins an expansion there; and `;` or `#` behind a blank begins a comment, even between
+/// quotes, so that two quotes are put between the two.
 fn value(text: &str) -> Words {
     text.replace('%', "%%")
         .replace(" ;", " '';")

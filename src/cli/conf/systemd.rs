@@ -1,11 +1,12 @@
 //! systemd, which makes the socket, starts the program when it is first asked for, and keeps the socket while the program is
 //! started anew. Called by [`text`](super::text).
 //!
-//! The program serves without all that is taken away here: every system call of the testbed, all its pages asked for, is in
-//! systemd 252's `@system-service`, and no memory of it is both written and executed. An application that needs more is to
-//! say so in a drop-in file (`systemctl edit`).
+//! The service takes rights away that the program does not need. All system calls that the testbed makes, when each of its pages
+//! is asked for, are in systemd 252's `@system-service`, and none of its memory is both written and executed. An application that
+//! needs more can get it by a drop-in file (`systemctl edit`).
 
-use super::{Site, Upstream, WEB_USER, plain};
+use super::escape::plain;
+use super::site::{Site, Upstream, WEB_USER};
 use crate::cli::words::{Words, joined, words};
 
 /// The service.
@@ -50,7 +51,7 @@ KillMode=mixed
 TimeoutStopSec={stop}
 
 # A user of its own that exists only while the program runs; let all be able to read the program (mode 755).
-# The one folder that it may write in is /var/lib/{name}; nobody else reads that.
+# The one folder that it may write in is /var/lib/{name}, which STATE_DIRECTORY names to it; nobody else reads that.
 DynamicUser=yes
 StateDirectory={name}
 StateDirectoryMode=0700
@@ -147,7 +148,7 @@ fn streams(site: &Site) -> Vec<Words> {
 
 /// The sockets are passed, and so no `--listen`.
 fn command(site: &Site) -> Words {
-    // What follows the path is searched for variables, and the path is not.
+    // systemd replaces variables in the arguments, but not in the path.
     let path = specifiers(site.path());
     let mut arguments = site.arguments(site.processes).into_iter().map(|word| {
         let word = specifiers(word).replace('$', "$$");
@@ -159,7 +160,7 @@ fn command(site: &Site) -> Words {
     words!("\"{path}\"{}", joined(&mut arguments, ""))
 }
 
-/// A program that lies in a home could not even be started if homes were hidden from it.
+/// The lines on home folders. They cannot be hidden from a program that lies in one: it could not even be started.
 fn home(site: &Site) -> &'static str {
     let homes = ["/home", "/root", "/run/user"];
     match homes.iter().any(|home| site.program.starts_with(home)) {
@@ -174,7 +175,7 @@ fn home(site: &Site) -> &'static str {
     }
 }
 
-/// `%` begins what systemd replaces.
+/// A text in which systemd replaces nothing: `%` begins what it replaces.
 fn specifiers(text: &str) -> Words {
     text.replace('%', "%%").leak()
 }

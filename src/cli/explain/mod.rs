@@ -1,40 +1,41 @@
-//! `check --log`: what the lines of a web server's log mean, about which object, and what to do. Called by the command
-//! line.
+//! `check --log`: what the lines of a web server's log mean, which object they are about, and what to do. Called by
+//! `check`.
 //!
 //! A log may be of any size, and its lines of any length and by anyone: a visitor writes into it too. So it is read in
 //! pieces, what is kept of it has limits, and nothing of it reaches the terminal unescaped.
 
 mod pattern;
 mod rules;
-mod start;
 mod visitors;
 
-use super::front::standard_input;
+use super::input::standard_input;
 use super::json::quoted;
 use super::program;
 use super::words::{Words, joined, words};
-use crate::slot::one_line;
-use rules::{Author, HARMLESS, RULES, Rule};
+use crate::log_text::one_line;
+use rules::{AUTHORS, Author, HARMLESS, Rule};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::ptr;
 
-/// More of a line is not looked at. nginx cuts its own at 2 KiB, Apache at 8 KiB.
+/// In bytes: what is behind them in a line is not looked at. nginx cuts its own lines at 2 KiB, Apache at 8 KiB.
 const LONGEST_LINE: usize = 16 << 10;
 
-/// More objects of one rule are only counted.
+/// Of one rule, so many objects have a finding each. A visitor can make more of them, which are only counted.
 const MOST_OBJECTS: usize = 5;
 
-/// Lines, which take less than a second.
+/// After so many lines, which take less than a second, progress is told.
 const SAID_EVERY: u64 = 1 << 16;
-/// A remedy that is no longer is told again rather than looked up some lines above.
+
+/// In bytes. A longer remedy is printed once, and later findings name the line where it stands; a shorter one is printed
+/// again.
 const SHORT_REMEDY: usize = 160;
 
-/// Of a line or a part of it, in characters.
+/// In characters: the most that is printed of a line, or of a part of one.
 const MOST_SHOWN: usize = 300;
 
-/// What `file` says; `-` is standard input. `say` is told now and then how many lines have been read.
+/// Explains the log `file`; `-` is standard input. `say` is called now and then with the number of lines read so far.
 ///
 /// # Errors
 /// One sentence.
@@ -60,6 +61,7 @@ pub(super) fn read(file: &str, say: &dyn Fn(u64)) -> Result<Report, Words> {
     Report::read(log, say).map_err(|error| words!("cannot read the log {file}: {error}"))
 }
 
+/// What may help somebody whose log cannot be opened.
 fn way_in(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
@@ -76,8 +78,9 @@ fn way_in(error: &io::Error) -> &'static str {
 #[derive(Debug, Default)]
 pub(super) struct Report {
     findings: Vec<Finding>,
-    /// How many lines there are, and how many of them are explained.
+    /// How many lines the log has.
     lines: u64,
+    /// How many of them fit a rule.
     explained: u64,
 }
 
@@ -89,17 +92,21 @@ struct Finding {
     /// Empty where the line names none.
     object: String,
     detail: String,
-    /// The first of them, and where.
+    /// The text of the first of these lines.
     line: String,
-    /// What the web server wrote right below of the same request, if that says no more.
+    /// The text of the line right below that Apache wrote about the same request, and that says no more. May be empty.
     below: String,
-    /// The last line that belongs here, 0 if none can follow any more, and by which thread of Apache's it is, if that stands there.
+    /// The number of the last line that belongs to this finding, those below a cause included. 0 if no further line can
+    /// belong to it.
     end: u64,
+    /// Which thread of Apache's wrote that last line, where the line tells.
     thread: Option<String>,
+    /// The number of the first of these lines.
     first: u64,
+    /// The number of the last one.
     last: u64,
     count: u64,
-    /// Lines that say the same of objects for which there was no more room.
+    /// How many lines of the same rule are about objects that have no finding of their own: see `MOST_OBJECTS`.
     others: u64,
 }
 
@@ -119,7 +126,6 @@ impl Report {
         Ok(report)
     }
 
-    /// Whether anything was found that has a remedy.
     pub(super) fn has_findings(&self) -> bool {
         !self.findings.is_empty()
     }
@@ -135,6 +141,7 @@ impl Report {
         )
     }
 
+    /// Counts the next line of the log, and explains it if a rule fits.
     fn take(&mut self, line: &str) {
         let own = visitors::without(line);
         let Some((author, rule, taken)) = explained(&own) else {
@@ -178,24 +185,24 @@ impl Report {
         });
     }
 
-    /// Which finding the line above belongs to, if it tells why this one was written.
+    /// The finding that the line right above belongs to, if that line says why this one was written.
     fn above(&self, rule: &Rule, line: &str) -> Option<usize> {
         let thread = thread(line);
         let is_above = |known: &Finding| {
-            // A program's own line has no thread of Apache's.
+            // Lines of the program's own name no thread of Apache's.
             let is_of_one = known.thread.is_none() || thread.is_none() || known.thread == thread;
-            let is_cause = WITH_CAUSES.contains(&known.author.name);
+            let is_cause = known.author.tells_why;
             let is_open = known.end + 1 == self.lines && !known.is_of(rule);
             is_cause && is_of_one && is_open
         };
         self.findings.iter().position(is_above)
     }
 
-    /// Adds a line that says no more than the one above, but maybe of whom.
+    /// Adds a line that says no more than the finding above it. But it may name the object, where that one did not.
     fn join(&mut self, above: usize, author: &Author, line: &str, object: String) {
         let known = &mut self.findings[above];
-        // What Apache itself writes of a request is the last.
-        let is_last = !WITH_CAUSES.contains(&author.name);
+        // Of all lines about a request, Apache's own is the last.
+        let is_last = !author.tells_why;
         known.end = if is_last { 0 } else { self.lines };
         if known.below.is_empty() {
             known.below = shown(line.trim());
@@ -236,9 +243,9 @@ impl Finding {
         )
     }
 
-    /// A text of the rule's with what was taken from the line.
+    /// A text of the rule's, with what was taken from the line in the places of `{object}` and `{detail}`.
     fn filled(&self, text: &str) -> String {
-        // Not one after the other: what is taken from the line may hold the second name.
+        // Both names are looked for in one walk: the object, taken from the line, may have `{detail}` in it.
         let (mut filled, mut rest) = (String::new(), text);
         while let Some((before, name, after)) = next_name(rest) {
             filled += before;
@@ -254,7 +261,7 @@ impl Finding {
         filled
     }
 
-    /// `told`: the line of the finding above that has the same remedy.
+    /// `told`: the number of the line whose finding has told the same remedy.
     fn write(&self, f: &mut fmt::Formatter, told: Option<u64>) -> fmt::Result {
         write!(f, "{}, line {}", self.author.name, self.first)?;
         match self.count - 1 {
@@ -319,9 +326,6 @@ impl fmt::Display for Report {
     }
 }
 
-/// Of whom a line is that Apache's own one may follow.
-const WITH_CAUSES: [&str; 3] = ["the program", "Apache, mod_fcgid", "Apache, mod_fastcgi"];
-
 /// `[pid 4711:tid 4712]`, as Apache begins its lines.
 fn thread(line: &str) -> Option<String> {
     let (_, behind) = line.split_once("[pid ")?;
@@ -330,10 +334,13 @@ fn thread(line: &str) -> Option<String> {
         .map(|(thread, _)| thread.chars().take(MOST_SHOWN).collect())
 }
 
-/// Who wrote a line, which has no words of visitors any more, and what it means: the first of an author's rules that fits.
-/// Of several authors the one counts whose words come first, for the others' may be what it tells of; but what this
-/// program writes always stands behind somebody else's word.
+/// Who wrote a line, and what it means by the first of this author's rules that fits. `None`: no rule fits. The line has no
+/// words of visitors any more.
+///
+/// If rules of several authors fit, the author counts whose words begin further left: what is behind them may be what he
+/// tells of. Words of [quoted](Author::is_quoted) authors count as if they began the line.
 fn explained(line: &str) -> Option<(&'static Author, &'static Rule, pattern::Taken<'_>)> {
+    // Words that begin further right are what a server's line tells of.
     let latest = visitors::own_words(line).unwrap_or(line.len());
     if HARMLESS
         .iter()
@@ -341,15 +348,14 @@ fn explained(line: &str) -> Option<(&'static Author, &'static Rule, pattern::Tak
     {
         return None;
     }
-    let authors = RULES
+    let authors = AUTHORS
         .iter()
         .filter(|author| author.marks.iter().any(|mark| line.contains(mark)));
     let found = authors.filter_map(|author| {
-        let is_ours = ptr::eq(author, &RULES[0]);
         author.rules.iter().find_map(|rule| {
             let mut taken = rule.patterns.iter();
             let taken = taken.find_map(|pattern| pattern::taken(pattern, line))?;
-            let rank = if is_ours { 0 } else { taken.at };
+            let rank = if author.is_quoted { 0 } else { taken.at };
             (rank <= latest).then_some((rank, (author, rule, taken)))
         })
     });
@@ -357,8 +363,8 @@ fn explained(line: &str) -> Option<(&'static Author, &'static Rule, pattern::Tak
     first.map(|(_, explained)| explained)
 }
 
-/// `fastcgi://unix:/run/app.sock:` is nginx's name of a socket, and in front of a file's Apache puts
-/// `[client 127.0.0.1:1] `.
+/// An object's name without what a web server puts around it: `fastcgi://unix:/run/app.sock:` is nginx's name of a socket,
+/// and Apache puts `[client 127.0.0.1:1] ` in front of a file's name.
 fn clean(object: &str) -> &str {
     let object = object.rsplit("] ").next().unwrap_or(object);
     let object = object.trim().trim_matches(['"', '\'']);
@@ -379,7 +385,7 @@ fn next_name(text: &str) -> Option<(&str, &str, &str)> {
     found.min_by_key(|found| found.0.len())
 }
 
-/// What a terminal is shown.
+/// A text as a terminal may be shown it: escaped, on one line, and not too long.
 fn shown(text: &str) -> String {
     let mut ends = text.char_indices().skip(MOST_SHOWN);
     match ends.next() {
@@ -388,7 +394,7 @@ fn shown(text: &str) -> String {
     }
 }
 
-/// The next line without its end, as much of it as counts. False at the end of the log.
+/// Puts the next line into `line`, without its end, and at most [`LONGEST_LINE`] bytes of it. False at the end of the log.
 fn next_line(log: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     let mut is_any = false;

@@ -1,10 +1,11 @@
-//! A line of a log against the shape that a web server gives it: text with holes, and what stands in them. Used by the
-//! rules of `explain`.
+//! Whether a line of a log has a shape, and what stands in the holes of that shape. Called by `explain`; its rules have the
+//! shapes.
 //!
-//! `connect() to <object> failed (13: ` is found anywhere in a line. A hole takes as little as it can, and the last one
-//! what is left; `<>` is a hole that nobody asks for. There is no way back: each text is looked for behind the one before.
+//! A shape is text with holes, such as `connect() to <object> failed (13: `, and may begin anywhere in the line. A hole takes
+//! as little as it can; a hole at the end takes the rest of the line. What stands in a hole `<>` is not told. There is no
+//! going back: each text is looked for behind the one before it, once.
 
-/// What stood in the holes.
+/// What stands in the holes of a shape that fits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Taken<'l> {
     /// Whom the line is about.
@@ -15,7 +16,7 @@ pub(super) struct Taken<'l> {
     pub(super) at: usize,
 }
 
-/// `None`: another line.
+/// Holds a line against a shape. `None`: it does not fit.
 pub(super) fn taken<'l>(pattern: &str, line: &'l str) -> Option<Taken<'l>> {
     let mut taken = Taken::default();
     let whole = line.len();

@@ -1,10 +1,11 @@
-//! Which part of a line is a web server's own words, and which a visitor's. Pure. Called by `explain`.
+//! Which part of a log's line is the web server's own words, and which a visitor's. Pure. Called by `explain`.
 //!
-//! A visitor chooses the address and headers such as Referer, which logs repeat: they may have the shape of a line that
-//! sends whoever looks at the log after a trouble that there is not, or to a program that he should not start.
+//! Logs repeat what a visitor has chosen: the address, and headers such as Referer. He may choose them so that they look like
+//! an error of the server's, to make whoever reads the log look for a trouble that there is not, or start a program that he
+//! names.
 
-/// The line without what a visitor has written, as far as its place is known: Apache and nginx write requests, Referer and
-/// User-Agent in quotes behind their own words. Behind nginx's request its upstream stands, which is its own.
+/// The line without what a visitor has written, as far as the place of that is known: Apache and nginx write requests,
+/// Referer and User-Agent in quotes behind their own words. nginx writes the upstream behind the request: that is kept.
 pub(super) fn without(line: &str) -> String {
     let line = &line[..begin_of(line, &[", referer: ", ", referrer: \""])];
     let line = &line[..request_of_access(line).unwrap_or(line.len())];
@@ -14,8 +15,8 @@ pub(super) fn without(line: &str) -> String {
     format!("{}{upstream}", &line[..end])
 }
 
-/// Where at the latest the server's own words begin, where the line says so: behind nginx's `7#7: *1 `, behind Apache's
-/// `AH01630: `. What they name after that, a path above all, is a visitor's choice.
+/// Where the server's own words begin, if the line has a mark in front of them: nginx's `7#7: *1 ` or Apache's `AH01630: `.
+/// Words of a rule that begin further right may be a path that a visitor has chosen.
 pub(super) fn own_words(line: &str) -> Option<usize> {
     of_nginx(line).or_else(|| of_apache(line))
 }
@@ -25,7 +26,8 @@ fn begin_of(line: &str, words: &[&str]) -> usize {
     found.unwrap_or(line.len())
 }
 
-/// `[21/Nov/2026:13:00:00 +0000] "GET / HTTP/1.1" 200`: what is behind the time of an access log's line.
+/// Where the request begins in a line of an access log, which is behind the time:
+/// `[21/Nov/2026:13:00:00 +0000] "GET / HTTP/1.1" 200`.
 fn request_of_access(line: &str) -> Option<usize> {
     let is_zone = |at: usize| {
         let zone = line.as_bytes().get(at.checked_sub(5)?..at)?;

@@ -1,7 +1,8 @@
 //! `get`: one request through the program's own handler, or to any FastCGI application, without a web server. Called by
 //! `cli::main`.
 //!
-//! The body of the answer goes to standard output as it comes; what else there is to know, to standard error.
+//! The body of the answer goes to standard output as it comes; all else that there is to know goes to standard error. `wish` is
+//! what is asked for, `trace` shows records for `--verbose`, and `waiting` tells a person that nothing comes.
 
 mod trace;
 mod waiting;
@@ -12,9 +13,9 @@ pub(super) use wish::Wish;
 use self::trace::Trace;
 use self::waiting::Waiting;
 use super::asked::remedy;
-use super::own::Tables;
+use super::command_flags::Tables;
 use super::stderr::{Stderr, printable};
-use super::{asked, lines, misused, own, program, read_settings, say};
+use super::{asked, command_flags, log_lines, misused, program, read_settings, say};
 use crate::client::{Begin, Client, End, Head, HeadReader, Part, Way};
 use crate::net::Address;
 use crate::server::Server;
@@ -22,7 +23,7 @@ use std::io::{self, ErrorKind, IsTerminal, StdoutLock, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// curl's numbers, where it has one.
+/// The exit statuses: curl's numbers, where curl has one for that.
 mod code {
     pub(super) const FAILED: u8 = 1;
     pub(super) const NO_CONNECTION: u8 = 7;
@@ -46,8 +47,8 @@ pub(super) fn help(name: &str) -> String {
          Exit status: 0, 22 for a status from 400, 7 no connection, 8 not FastCGI,\n\
          18 cut, 28 silent for too long, 52 no answer, 23 output not taken, 2 misused,\n\
          1 not asked. As Apache's user: su -s /bin/sh www-data -c './{name} get /'\n",
-        own::lines(wish::FLAGS),
-        own::lines(asked::FLAGS)
+        command_flags::lines(wish::FLAGS),
+        command_flags::lines(asked::FLAGS)
     )
 }
 
@@ -70,18 +71,19 @@ fn ask_at(address: &Address, wish: &Wish) -> ExitCode {
     }
 }
 
-/// As it would be served, with its settings file and its workers, but for what only a web server or a visitor has.
+/// Asks this program's own handler, with its settings file and its workers, as if it were served. But nothing is done that only
+/// a web server could do or a visitor causes.
 fn ask_ourselves(server: Server, wish: &Wish) -> ExitCode {
     let settings = match read_settings() {
         Ok(settings) => settings,
         Err((_, wrong)) => return misused(&wrong.sentence),
     };
     let mut server = settings.apply(server);
-    lines::start(settings.log_level());
-    // Nobody is behind us that sends files, and whoever reads the log counts visitors.
+    log_lines::start(settings.log_level());
+    // There is no web server here that would send files; and the access log is for visitors.
     server.setup.sendfile = None;
     server.access_log = None;
-    // Whoever presses Ctrl-C has seen enough: nobody else waits for an answer.
+    // Ctrl-C ends the process at once: nobody else waits for an answer.
     server.borrow_process();
     let handle = match server.start_on(Vec::new()) {
         Ok(handle) => handle,
@@ -91,7 +93,7 @@ fn ask_ourselves(server: Server, wish: &Wish) -> ExitCode {
         Ok(stream) => hear(Client::from(stream), wish, Waiting::begin()),
         Err(error) => return failed(&error),
     };
-    // Whoever was silent for too long would not end now either.
+    // A handler that was silent for too long would not end now either: it is not waited for.
     if code != code::SILENT {
         handle.stop();
         handle.join();
@@ -99,12 +101,13 @@ fn ask_ourselves(server: Server, wish: &Wish) -> ExitCode {
     ExitCode::from(code)
 }
 
+/// The program could not even be asked.
 fn failed(error: &io::Error) -> ExitCode {
     say(&format!("cannot ask {}: {error}", program::name()));
     ExitCode::from(code::FAILED)
 }
 
-/// Asks on this connection; the exit status.
+/// Asks on this connection, and shows the answer. Returns the exit status.
 fn hear(client: Client, wish: &Wish, waiting: Waiting) -> u8 {
     let mut client = client.timeout(wish.timeout);
     if wish.is_verbose {
@@ -123,22 +126,22 @@ fn hear(client: Client, wish: &Wish, waiting: Waiting) -> u8 {
     hearing.finish(end)
 }
 
-/// An answer on its way to whoever asked.
+/// An answer on its way to the person who asked.
 struct Hearing<'a> {
     wish: &'a Wish,
     waiting: Waiting,
     began: Instant,
     reader: HeadReader,
     head: Option<Head>,
-    /// Bytes of the body.
+    /// How many bytes of the body have come.
     body: u64,
-    /// Something came on STDOUT.
+    /// Something has come on the stream STDOUT.
     has_begun: bool,
     stderr: Stderr,
-    /// php-fpm has said that it does not find one.
+    /// php-fpm has said that it does not find the script.
     has_no_script: bool,
     out: StdoutLock<'static>,
-    /// What was written last ended within a line.
+    /// What was written last to standard output ended within a line.
     is_in_line: bool,
     /// Why standard output does not take the answer.
     unwritable: Option<ErrorKind>,
@@ -212,7 +215,7 @@ impl<'a> Hearing<'a> {
         written.inspect_err(|error| self.unwritable = Some(error.kind()))
     }
 
-    /// Says how it ended; the exit status.
+    /// Tells how the answer ended. Returns the exit status.
     fn finish(mut self, end: io::Result<End>) -> u8 {
         self.stderr
             .end(|line| tell_stderr(line, &mut self.has_no_script));
@@ -223,7 +226,7 @@ impl<'a> Hearing<'a> {
         }
     }
 
-    /// Who looks at a terminal has body and sentences in one place.
+    /// Ends the body's last line, if it goes to a terminal: sentences on standard error stand below it there.
     fn end_line(&mut self) {
         if self.is_in_line && self.unwritable.is_none() && io::stdout().is_terminal() {
             let _ = self.write(b"\n");
@@ -240,18 +243,7 @@ impl<'a> Hearing<'a> {
         );
         let Some(head) = &self.head else {
             note(&format!("end: {statuses}\n"));
-            let (what, code) = match self.has_begun {
-                true => (
-                    "the answer ends within its head: an empty line has to follow the headers",
-                    code::NO_FASTCGI,
-                ),
-                false => (
-                    "the application ended the request without an answer",
-                    code::NO_ANSWER,
-                ),
-            };
-            say(what);
-            return code;
+            return self.ended_without_head();
         };
         note(&format!(
             "end: {}, {} bytes of body in {} ms; {statuses}\n",
@@ -286,7 +278,22 @@ impl<'a> Hearing<'a> {
         }
     }
 
-    /// The length that its body has to have.
+    fn ended_without_head(&self) -> u8 {
+        let (what, code) = match self.has_begun {
+            true => (
+                "the answer ends within its head: an empty line has to follow the headers",
+                code::NO_FASTCGI,
+            ),
+            false => (
+                "the application ended the request without an answer",
+                code::NO_ANSWER,
+            ),
+        };
+        say(what);
+        code
+    }
+
+    /// The length that the body has to have, by its head and by the method.
     fn announced(&self, head: &Head) -> Option<u64> {
         let has_body = self.wish.asked.method != "HEAD" && ![204, 304].contains(&head.status());
         head.content_length().filter(|_| has_body)
@@ -294,7 +301,7 @@ impl<'a> Hearing<'a> {
 
     fn broke_off(&self, error: &io::Error) -> u8 {
         match self.unwritable {
-            // They have seen enough: `get / | head -1`.
+            // The reader has seen enough, as in `get / | head -1`: no sentence is needed.
             Some(ErrorKind::BrokenPipe) => return code::UNWRITABLE,
             Some(_) => {
                 say(&format!("cannot write to standard output: {error}"));
@@ -311,7 +318,7 @@ impl<'a> Hearing<'a> {
     }
 }
 
-/// php-fpm's words, on its stderr.
+/// What php-fpm writes to stderr if it does not find the script.
 const NO_SCRIPT: &str = "Primary script unknown";
 
 fn status(head: &Head) -> String {
@@ -324,7 +331,7 @@ fn tell_stderr(line: &str, has_no_script: &mut bool) {
     note(&format!("stderr: {line}\n"));
 }
 
-/// To standard error, where perhaps nobody reads.
+/// Writes to standard error. Perhaps nobody reads it: an error is no matter.
 fn note(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }

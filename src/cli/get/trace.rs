@@ -1,11 +1,11 @@
-//! A connection's bytes as lines for a person: a record, a line. Called by `get` for `--verbose`. Pure.
+//! The bytes of a connection as lines for a person, a line for each record. Called by `get` for `--verbose`. Pure.
 
 use crate::client::{MAX_PARAMS, Way};
 use crate::protocol::{
     BeginRequest, EndRequest, Pairs, RecordHeader, RecordReader, RecordType, Role, Step,
 };
 
-/// What is shown of a record's content.
+/// So many bytes of a record's content are shown.
 const SHOWN: usize = 60;
 
 /// Both directions of one connection.
@@ -15,15 +15,16 @@ pub(super) struct Trace {
     received: Side,
 }
 
+/// One direction.
 #[derive(Debug, Default)]
 struct Side {
     reader: RecordReader,
     header: Option<RecordHeader>,
-    /// The current record's, or the front of it.
+    /// The content of the current record, or the front of it.
     content: Vec<u8>,
-    /// The stream of parameters, until its end. At most `MAX_PARAMS`, whoever sends them.
+    /// What has come of the stream of parameters; at most `MAX_PARAMS` bytes, whatever the other side sends.
     params: Vec<u8>,
-    /// Something came that is no record: nothing behind it is one either.
+    /// Something came that is no record: where records would begin behind it is not known.
     is_lost: bool,
 }
 
@@ -86,6 +87,7 @@ impl Side {
         }
     }
 
+    /// Adds the line of a record that is whole; at the end of the parameters, a line for each of them.
     fn tell(&mut self, header: RecordHeader, lines: &mut Vec<String>) {
         use RecordType::*;
         let length = usize::from(header.content);
@@ -118,7 +120,7 @@ impl Side {
     }
 }
 
-/// The specification's names.
+/// The specification's name of a type of record.
 fn name(record_type: RecordType) -> String {
     use RecordType::*;
     let name = match record_type {
@@ -157,7 +159,7 @@ fn ended(end: EndRequest) -> String {
     )
 }
 
-/// The front of what is `length` bytes long.
+/// The front of a content that is `length` bytes long, in quotes.
 fn shown(front: &[u8], length: usize) -> String {
     let more = if front.len() < length { "…" } else { "" };
     format!("\"{}\"{more}", front.escape_ascii())

@@ -1,4 +1,4 @@
-//! Tells a person at the terminal that an answer takes its time, so that nobody takes a slow application for a `get` that
+//! Tells a person at a terminal that nothing has come for some time, so that nobody takes a slow application for a `get` that
 //! hangs. Called by `get`.
 
 use super::note;
@@ -8,18 +8,19 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-/// Then after twice as long, and so on: few lines, whatever it takes.
+/// When it is told first; then after twice that time, and so on: there are few lines, however long it takes.
 const FIRST: Duration = Duration::from_secs(1);
 
-/// What the thread is told.
+/// The words that the thread is told.
 const NOTHING: u8 = 0;
 const CAME: u8 = 1;
 const OVER: u8 = 2;
 
-/// As long as it is held, somebody waits. Does nothing where standard error is no terminal.
+/// Held as long as somebody waits. It does nothing where standard error is no terminal.
 pub(super) struct Waiting(Option<Teller>);
 
-/// The thread that tells it. Not by a channel: nothing else in a program has one, and it is larger than all of `get`.
+/// The thread that tells the person. It is told by an atomic word: nothing else in a program needs a channel, whose code is
+/// larger than all of `get`.
 struct Teller {
     thread: Thread,
     said: Arc<AtomicU8>,
@@ -49,7 +50,7 @@ impl Drop for Waiting {
     }
 }
 
-/// `None` if there is no thread to be had: it is asked all the same.
+/// `None` if no thread can be started: the request is made all the same.
 fn start() -> Option<Teller> {
     let said = Arc::new(AtomicU8::new(NOTHING));
     let heard = said.clone();

@@ -1,15 +1,15 @@
-//! What `get` is told: whom to ask what, and how to show the answer. Called by `get` and by the flags' parser.
+//! What `get` is told: whom to ask for what, and how to show the answer. The command line's parser reads it, and `get` does it.
 
 use crate::cli::asked::{self, Asked};
-use crate::cli::own::{self, Own, switch, text};
+use crate::cli::command_flags::{self, CommandFlag, switch, text};
 use crate::cli::words::Words;
 use crate::net::Address;
 use crate::protocol::Role;
 use std::ffi::OsString;
 use std::time::Duration;
 
-/// Beside those of the request. As curl calls them, where curl has them.
-pub(super) const FLAGS: &[Own] = &[
+/// The flags of `get`, beside those that describe the request. Where curl has such a flag, it has curl's name.
+pub(super) const FLAGS: &[CommandFlag] = &[
     text("", "connect", "ADDR", "asks who listens there: unix:/path"),
     switch("i", "include", "shows status and headers too"),
     switch("I", "head", "asks with HEAD, shows them alone"),
@@ -21,10 +21,10 @@ pub(super) const FLAGS: &[Own] = &[
 /// A request, and how its answer is to be shown.
 #[derive(Debug)]
 pub(in crate::cli) struct Wish {
-    /// `None`: the program's own handler.
+    /// Whom to ask; `None`: the program's own handler.
     pub(super) connect: Option<Address>,
     pub(super) asked: Asked,
-    /// For php-fpm.
+    /// Whether a script for php-fpm is named.
     pub(super) names_script: bool,
     pub(super) role: Role,
     pub(super) shows_head: bool,
@@ -41,7 +41,7 @@ impl Wish {
     pub(in crate::cli) fn parse(
         arguments: impl Iterator<Item = OsString>,
     ) -> Result<Option<Wish>, Words> {
-        let Some(matches) = own::parse("get", super::FLAGS, arguments)? else {
+        let Some(matches) = command_flags::parse("get", super::FLAGS, arguments)? else {
             return Ok(None);
         };
         let is_head = matches.opt_present("head");

@@ -1,4 +1,4 @@
-//! The application's answer as a browser gets it: a CGI response in, HTTP/1.1 out. Pure.
+//! The application's answer as a browser gets it: a CGI response becomes one of HTTP/1.1. Pure. Called by `connection`.
 
 use super::SOFTWARE;
 use crate::cgi::{is_bodiless, reason};
@@ -11,9 +11,9 @@ use std::time::SystemTime;
 #[derive(Debug)]
 pub(super) struct Answer {
     to: Asked,
-    /// Of the head that is not whole yet.
+    /// Reads the head, until it is whole.
     reader: HeadReader,
-    /// What was sent of the response, once that is something.
+    /// What the browser was told, once its head is written.
     begun: Option<Begun>,
 }
 
@@ -25,13 +25,14 @@ pub(super) struct Asked {
     pub(super) keep_alive: bool,
 }
 
+/// A response whose head is written.
 #[derive(Clone, Copy, Debug)]
 struct Begun {
     status: u16,
     framing: Framing,
-    /// Bytes of the body, without what frames them.
+    /// How many bytes of the body are written, without what frames them.
     body: u64,
-    /// The application gave more than it had said.
+    /// The application gave more than its Content-Length says.
     surplus: bool,
 }
 
@@ -127,6 +128,7 @@ impl Answer {
         self.begun.is_some_and(|begun| begun.surplus)
     }
 
+    /// Writes the head.
     fn begin(&self, head: &Head, out: &mut Vec<u8>) -> Result<Begun, String> {
         let length = head.content_length();
         let framing = match length {
@@ -168,6 +170,7 @@ impl Answer {
 }
 
 impl Begun {
+    /// Writes a piece of the body.
     fn body(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         let bytes = match &mut self.framing {
             Framing::None => return,
@@ -192,7 +195,7 @@ impl Begun {
     }
 }
 
-/// An answer of our own, whole. The connection ends with it.
+/// Writes a whole answer of our own, after which the connection ends. Returns how many bytes its body has.
 pub(super) fn write_page(status: u16, sentence: &str, is_head: bool, out: &mut Vec<u8>) -> usize {
     let page = format!("{status} {}\n\n{sentence}\n", reason(status));
     write_status(status, b"", out);
@@ -203,7 +206,7 @@ pub(super) fn write_page(status: u16, sentence: &str, is_head: bool, out: &mut V
     );
     write_field("Server", SOFTWARE.as_bytes(), out);
     write_field("Content-Type", b"text/plain; charset=utf-8", out);
-    // A sentence may quote what came from outside: it is text, whatever it looks like.
+    // A sentence may quote what came from outside: no browser is to guess that it is html.
     write_field("X-Content-Type-Options", b"nosniff", out);
     write_field("Content-Length", page.len().to_string().as_bytes(), out);
     write_connection(false, false, out);
@@ -215,7 +218,8 @@ pub(super) fn write_page(status: u16, sentence: &str, is_head: bool, out: &mut V
     page.len()
 }
 
-/// HTTP/1.1 even to an HTTP/1.0 browser: it is what we speak (RFC 9110, section 6.2), and nginx does so.
+/// Writes the first line. It says HTTP/1.1 even to a browser that speaks HTTP/1.0: it is the version of the server (RFC 9110,
+/// section 6.2), and nginx does so, too.
 fn write_status(status: u16, words: &[u8], out: &mut Vec<u8>) {
     let words = match words {
         b"" => reason(status).as_bytes(),
@@ -241,7 +245,8 @@ fn write_connection(keeps: bool, is_http_1_0: bool, out: &mut Vec<u8>) {
     }
 }
 
-/// What belongs to the browser's connection is ours to say.
+/// Whether a header field of the application is passed on. Those that concern the browser's connection are not: the server
+/// writes its own.
 fn is_passed_on(name: &str) -> bool {
     const OURS: [&str; 7] = [
         "connection",

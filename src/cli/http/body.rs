@@ -1,21 +1,22 @@
-//! A request's body as HTTP frames it: of a stated length, or in chunks (RFC 9112, sections 6 and 7). Pure.
+//! A request's body as HTTP frames it: of a stated length, or in chunks (RFC 9112, sections 6 and 7). Pure. Called by
+//! `connection`.
 
 /// How the end of a body is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
     /// By its length; 0 if the request has none.
     Length(u64),
-    /// It says so itself.
+    /// The last chunk says so.
     Chunked,
 }
 
 /// The most bytes of a chunk's first line: a size, and extensions that nobody uses.
 const MAX_CHUNK_LINE: usize = 1024;
 
-/// The most bytes of all fields behind the last chunk; they are not passed on.
+/// The most bytes of all fields behind the last chunk. They are not passed on.
 const MAX_TRAILER: usize = 8 << 10;
 
-/// Finds a body's content in bytes that come in pieces of any size. Lines have to be there whole.
+/// Finds a body's content in bytes that come in pieces of any size. The lines of chunks have to be there whole.
 #[derive(Clone, Debug)]
 pub(super) struct BodyReader {
     state: State,
@@ -32,9 +33,9 @@ enum State {
     Chunk(u64),
     /// The line end behind a chunk's content.
     ChunkEnd,
-    /// Fields or the empty line; so many bytes of fields went by.
+    /// A field behind the last chunk, or the empty line. So many bytes of fields have been read.
     Trailer(usize),
-    /// Nothing that is ours.
+    /// Nothing of this body.
     Done,
 }
 
@@ -129,7 +130,8 @@ impl BodyReader {
     }
 }
 
-/// The length of the line in front, and the size that it says. `httparse` takes an empty line for a zero.
+/// The length of the line that `rest` begins with, and the size of the chunk that it says. The first digit is looked at here,
+/// since `httparse` takes an empty line for a zero.
 fn chunk_size(rest: &[u8]) -> Result<Option<(usize, u64)>, &'static str> {
     const BAD: &str = "a chunk does not begin with its size";
     let Some(first) = rest.first() else {

@@ -1,10 +1,10 @@
-//! One browser's connection, request after request: where the bytes move.
+//! One browser's connection, request after request: here the bytes move. Called by the threads of `http`.
 //!
-//! Nothing is held whole but heads: the body goes to the application as it comes, the answer to the browser as it
-//! comes, and both at once, with one poll for the two sockets. What one side does not take stops the other: at most
-//! 64 KiB wait each way.
+//! Only heads are held whole. The body goes to the application as it comes and the answer to the browser as it comes, both at
+//! the same time, with one poll for the two sockets. If one side does not take what waits for it, the other is not read from:
+//! at most 64 KiB wait each way.
 //!
-//! A browser that closes its side has gone, as for nginx; the application's connection is closed then.
+//! A browser that closes its side has gone, as nginx sees it; the application's connection is closed then.
 
 use super::answer::{Answer, Asked, shown, write_page};
 use super::body::{BodyReader, Next};
@@ -39,7 +39,7 @@ pub(crate) struct Limits {
     pub(crate) application: Duration,
     /// For the browser to end its side after we ended ours.
     pub(super) linger: Duration,
-    /// For what runs when it is time to stop; `None`: somebody else sees to that.
+    /// For the requests that still run when it is time to stop; `None`: the caller has a limit of its own.
     pub(crate) stop: Option<Duration>,
 }
 
@@ -56,10 +56,10 @@ impl Default for Limits {
     }
 }
 
-/// What is read of a request, and held of the next one: a head has to be there whole.
+/// The most that is held of what a browser has sent: a head has to be there whole.
 const INPUT: usize = MAX_HEAD;
 
-/// What is read at a time.
+/// The most that is read at a time.
 const READ: usize = 32 << 10;
 
 /// While so much waits for the browser, the application is not read from.
@@ -77,13 +77,14 @@ pub(super) struct Connection<'a> {
 /// What becomes of the connection after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
-    /// The next request.
+    /// The next request is read from it.
     Keep,
-    /// All was said: our side ends, and what still comes is read for a while, or a reset could overtake the answer.
+    /// The answer is whole: our side is closed, and what still comes is read for a while. Without that, a reset could reach the
+    /// browser before the answer.
     Linger,
-    /// The browser must see, or knows, that this was not all.
+    /// The answer is not whole, and the browser sees that, or has gone: the connection is closed.
     Cut,
-    /// As `Cut`, where the end of the connection would look like the end of the answer.
+    /// The answer is not whole, and a closed connection would look like its end: the connection is reset.
     Reset,
 }
 
@@ -126,7 +127,7 @@ impl Connection<'_> {
         }
     }
 
-    /// The next request's head; `None` if there is none to come.
+    /// The next request's head; `None` if no request comes any more.
     fn read_head(&mut self) -> Result<Option<Request>, Refusal> {
         let mut deadline = None;
         loop {
@@ -187,7 +188,7 @@ impl Connection<'_> {
         self.input.receive(&self.browser).is_ok()
     }
 
-    /// Has a request answered, and tells the log.
+    /// Has a request answered, and writes its line to the log.
     fn answer(&mut self, request: &Request) -> Ending {
         let since = Instant::now();
         let is_head = request.method == "HEAD";
@@ -227,7 +228,7 @@ impl Connection<'_> {
 
     fn exchange(&mut self, request: &Request, asked: Asked) -> Result<(Told, Ending), Failure> {
         let application = self.begin(request).map_err(|error| {
-            // Its queue is full: it is there, and takes nobody in.
+            // An application that is there, but whose queue is full, is a time-out.
             let status = match error.kind() {
                 io::ErrorKind::TimedOut => 504,
                 _ => 502,
@@ -276,7 +277,7 @@ impl Connection<'_> {
         Ok(client)
     }
 
-    /// Answers by ourselves. How many bytes, and what comes after.
+    /// Answers with a page of our own. Returns how many bytes its body has, and what becomes of the connection.
     fn send_page(&self, refusal: &Refusal, is_head: bool) -> (u64, Ending) {
         let mut page = Vec::new();
         let bytes = write_page(refusal.status, &refusal.sentence, is_head, &mut page);
@@ -300,6 +301,7 @@ impl Connection<'_> {
         (bytes as u64, Ending::Linger)
     }
 
+    /// Closes our side, and reads what still comes until the browser closes its own.
     fn linger(mut self) {
         if self.browser.shutdown_write().is_err() {
             return;
@@ -315,7 +317,7 @@ impl Connection<'_> {
     }
 }
 
-/// Status and bytes of the body, if the browser was told a status.
+/// The status that the browser was told, and how many bytes of the body it got; `None` if it was told nothing.
 type Told = Option<(u16, u64)>;
 
 /// Why an exchange did not come to its end.
@@ -337,7 +339,7 @@ struct Exchange<'a> {
     answer: Answer,
     /// The application has ended the request.
     ended: bool,
-    /// For the browser; `output[sent..]` is still to leave. At most `OUTPUT`, a head and a part.
+    /// What goes to the browser; `output[sent..]` is not sent yet. At most `OUTPUT` bytes, and a head and a record above that.
     output: Vec<u8>,
     sent: usize,
     /// What the application writes for the web server's log.
@@ -346,7 +348,7 @@ struct Exchange<'a> {
 
 impl Exchange<'_> {
     fn run(&mut self) -> Result<(), Failure> {
-        // First, so that a body that is seen to be broken at once has our page and not a part of an answer.
+        // This comes first: if the body is broken from the start, the browser gets our page and not a part of an answer.
         self.forward_body()?;
         loop {
             let is_all_taken = self.take_answer()?;
@@ -354,16 +356,17 @@ impl Exchange<'_> {
             if self.ended && self.sent == self.output.len() {
                 return Ok(());
             }
-            // Last, for taking the answer sends as well: a body that was held back before may have its way by now.
+            // This comes last: taking the answer also sends what is left of the body, so that there may be room for more now.
             self.forward_body()?;
-            // What the client has read already makes no socket readable: there is nothing to wait for.
+            // Records that the client has read already do not make the socket readable: as long as there are some, and room for
+            // them, nothing is waited for.
             if is_all_taken || !self.has_room() {
                 self.wait()?;
             }
         }
     }
 
-    /// Gives the application what is here of the body, as far as it takes it.
+    /// Sends the application what has come of the body, as far as it takes it.
     fn forward_body(&mut self) -> Result<(), Failure> {
         while !self.ended {
             let moved = match self.body.next(&self.input.bytes, &mut self.input.at) {
@@ -393,7 +396,7 @@ impl Exchange<'_> {
         Ok(())
     }
 
-    /// Takes what is here of the answer, while there is room for it; whether that was all.
+    /// Takes what has come of the answer, while there is room for it. Returns whether that was all.
     fn take_answer(&mut self) -> Result<bool, Failure> {
         while !self.ended && self.has_room() {
             let wrong = match self.application.try_next() {
@@ -445,7 +448,7 @@ impl Exchange<'_> {
             readable: !self.ended && self.has_room(),
             writable: !self.ended && self.application.is_sending(),
         };
-        // Who is to blame if nothing happens: a browser that does not take the answer, or still owes us its body.
+        // Whose time limit counts: the browser's, if it does not take the answer, or still has to send its body.
         let waits_for_browser = browser.writable || !(self.body.is_done() || application.writable);
         let limit = match waits_for_browser {
             true => self.limits.browser,
@@ -472,12 +475,13 @@ impl Exchange<'_> {
         Ok(())
     }
 
-    /// Counts what has left already as well: only when all has left is it forgotten.
+    /// Whether the output may grow. What is sent of it counts too, until all of it is sent.
     fn has_room(&self) -> bool {
         self.output.len() < OUTPUT
     }
 
-    /// A page of ours, if it is not too late for one. What the browser should still get is sent if it takes it at once.
+    /// How an exchange fails: with a page of ours, if the browser has nothing of an answer yet. Otherwise the answer is cut; what
+    /// there is of it is sent before, if the browser takes it at once.
     fn fail(&mut self, status: u16, sentence: String) -> Failure {
         if !self.answer.is_begun() {
             return Failure::Refused(Refusal::new(status, sentence));
@@ -491,7 +495,7 @@ impl Exchange<'_> {
     }
 }
 
-/// The application's own words for the web server's log.
+/// Logs a line that the application wrote to stderr, which is meant for the web server's log.
 fn tell_stderr(line: &str) {
     log::warn!("the application says: {line}");
 }
@@ -527,7 +531,7 @@ impl Input {
         self.bytes().len() < INPUT
     }
 
-    /// Takes what has arrived, if anything has.
+    /// Reads what has arrived, if anything has.
     ///
     /// # Errors
     /// `UnexpectedEof` when the browser has ended its side.

@@ -1,12 +1,14 @@
 //! The http server of `--http` and `serve`: an application can be looked at with a browser and no web server at all. Called
 //! by `trial` for the program's own handler, and by `serve` for any application that listens somewhere.
 //!
-//! It plays the web server's part as nginx and lighttpd do: each request becomes a FastCGI request, with the same
-//! params, on a connection of its own. It is for development: loopback only unless `--allow` names others, one thread a connection, no TLS, no
-//! files. HTTP/1.1 and 1.0 with everything that curl and browsers do: kept and pipelined connections, bodies of a
-//! stated length and in chunks, `Expect: 100-continue`, answers that stream while the body is still coming.
+//! It plays the web server's part as nginx and lighttpd do: each request becomes a FastCGI request, with the same parameters, on
+//! a connection of its own. It is for development: it listens on loopback unless `--allow` names other machines, has a thread for
+//! each connection, and has no TLS and no files. It speaks HTTP/1.1 and 1.0 with everything that curl and browsers do: kept and
+//! pipelined connections, bodies of a stated length and in chunks, `Expect: 100-continue`, answers that stream while the body is
+//! still coming.
 //!
-//! `request` reads heads, `body` request bodies, `answer` writes responses: all pure. `connection` moves the bytes.
+//! `request` reads heads, `body` reads the bodies of requests, and `answer` writes answers: all three are pure. `connection`
+//! moves the bytes.
 
 mod answer;
 mod body;
@@ -32,24 +34,24 @@ pub(crate) use self::connection::Limits;
 /// Connections at a time; further ones wait in the kernel's queue.
 pub(crate) const MAX_CONNECTIONS: usize = 64;
 
-/// Where it listens if nothing else is said, while that is free.
+/// Where it listens if nothing else is said, and if that port is free.
 const USUAL_PORT: u16 = 8000;
 
-/// Enough for a head of 100 fields and log lines; buffers lie on the heap.
+/// A thread's stack: enough for a head of 100 fields and for log lines. Buffers are on the heap.
 const STACK: usize = 192 << 10;
 
-/// Between two tries to accept, when the process is out of descriptors or memory.
+/// The time between two tries to accept, when the process is out of descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What we are called, to the application and to browsers.
+/// The server's name, for the application and for browsers.
 const SOFTWARE: &str = concat!("fcgi/", env!("CARGO_PKG_VERSION"));
 
-/// Who answers the requests. It is called from many threads.
+/// The application that answers the requests. It is called from many threads.
 pub(crate) trait Backend: Send + Sync + 'static {
     /// A connection to it, for one request.
     fn connect(&self) -> io::Result<Client>;
 
-    /// What it is told, where that is not what every application is told.
+    /// Changes the parameters of a request, if this application has to be told something else than others.
     fn adapt(&self, _params: &mut Vec<Param>) {}
 }
 
@@ -72,7 +74,7 @@ pub(crate) struct Front {
     listener: TcpListener,
     address: SocketAddr,
     limits: Limits,
-    /// Which other machines may come. This one always may.
+    /// Which other machines may connect. This one always may.
     allow: Vec<Prefix>,
 }
 
@@ -141,17 +143,18 @@ impl Front {
             limits: self.limits,
         });
         let tokens = Tokens::new(MAX_CONNECTIONS)?;
-        let mut is_weather_told = false;
+        // Told once, until a connection is accepted again.
+        let mut is_shortage_told = false;
         while let Some(token) = tokens.take(shared.stop.as_fd())? {
             match self.accept(shared.stop.as_fd()) {
                 Ok(None) => break,
                 Ok(Some((stream, peer))) => {
-                    is_weather_told = false;
+                    is_shortage_told = false;
                     serve(stream, peer, &shared, token);
                 }
                 Err(error) => {
-                    // Out of descriptors is weather: connections wait in the queue until it is over.
-                    if !std::mem::replace(&mut is_weather_told, true) {
+                    // To be out of descriptors is a passing state: connections wait in the queue until it is over.
+                    if !std::mem::replace(&mut is_shortage_told, true) {
                         log::warn!("cannot accept http connections at the moment: {error}");
                     }
                     is_readable_within(shared.stop.as_fd(), PAUSE)?;
@@ -183,7 +186,7 @@ impl Front {
                         );
                     }
                     Ok(accepted) => return Ok(Some(accepted)),
-                    // The browser was gone before its turn came.
+                    // The browser had gone before its turn came.
                     Err(error) if is_passing(&error) => {}
                     Err(error) => return Err(error),
                 }
@@ -192,7 +195,7 @@ impl Front {
     }
 }
 
-/// An IPv4 address in IPv6's clothes counts as IPv4.
+/// Whether it is a loopback address; one of IPv4 may be written as one of IPv6.
 fn is_of_this_machine(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
@@ -226,6 +229,7 @@ fn is_readable_within(fd: BorrowedFd<'_>, limit: Duration) -> io::Result<bool> {
     Ok(came.readable)
 }
 
+/// Whether an error of accepting concerns only one connection, which has gone.
 fn is_passing(error: &io::Error) -> bool {
     use io::ErrorKind::*;
     matches!(
@@ -234,8 +238,8 @@ fn is_passing(error: &io::Error) -> bool {
     )
 }
 
-/// A bound on how many connections there are: a socket with that many bytes in it, so that one poll waits for a free
-/// place and for the stop alike.
+/// The limit of how many connections there are: a socket pair that has a byte for each free place, so that one poll waits for a
+/// free place and for the stop at once.
 struct Tokens {
     taken_from: UnixStream,
     given_to: Arc<UnixStream>,
@@ -284,12 +288,13 @@ impl Tokens {
     }
 }
 
-/// One connection's place; dropped, also by a panic, it is free again.
+/// The place of one connection. When it is dropped, also by a panic, the place is free again.
 struct Token(Arc<UnixStream>);
 
 impl Drop for Token {
     fn drop(&mut self) {
-        // There is room for every token, and the other end lives as long as the accept loop, the only one who cares.
+        // The socket has room for every token. Its other end is closed when the accept loop has ended, and then nobody waits
+        // for a place.
         let _ = (&*self.0).write_all(&[0]);
     }
 }

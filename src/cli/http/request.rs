@@ -1,4 +1,5 @@
-//! A request's head, and the params that a web server makes of it. Pure; `httparse` finds the words.
+//! A request's head, and the parameters that a web server makes of it. Pure; the crate `httparse` divides the head into its
+//! words. Called by `connection`.
 
 use super::SOFTWARE;
 use super::body::Framing;
@@ -47,7 +48,7 @@ impl Refusal {
 }
 
 impl Request {
-    /// The head in front of `bytes` and its length; `None` if it is not whole.
+    /// Reads the head that `bytes` begin with, and returns its length, too; `None` if it is not whole.
     pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, Refusal> {
         let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
         let mut head = httparse::Request::new(&mut fields);
@@ -77,8 +78,8 @@ impl Request {
         &self.target[..self.path_len]
     }
 
-    /// What the application is told, as a web server tells it that gives it everything below `/`: an empty
-    /// SCRIPT_NAME, and the decoded path as PATH_INFO (lighttpd with `fix-root-scriptname`, the guides' nginx).
+    /// The parameters for an application that gets all requests below `/`: SCRIPT_NAME is empty, and PATH_INFO the decoded path,
+    /// as lighttpd with `fix-root-scriptname` and the guides' nginx have it.
     pub(super) fn params(&self, local: SocketAddr, peer: SocketAddr) -> Vec<(String, Vec<u8>)> {
         let server_addr = local.ip().to_string();
         let query = self.target.get(self.path_len + 1..).unwrap_or("");
@@ -138,6 +139,7 @@ impl Request {
     }
 }
 
+/// The header fields of a request.
 struct Headers<'a>(&'a [httparse::Header<'a>]);
 
 impl<'a> Headers<'a> {
@@ -150,6 +152,7 @@ impl<'a> Headers<'a> {
             .map(|field| field.value.trim_ascii())
     }
 
+    /// Whether one of the words of a field, which commas divide, is this one.
     fn has_token(&self, name: &'a str, token: &str) -> bool {
         self.all(name)
             .flat_map(|value| value.split(|&byte| byte == b','))
@@ -171,7 +174,8 @@ impl<'a> Headers<'a> {
         }
     }
 
-    /// Two ways to say the length, or two lengths, are how requests are smuggled: nginx and lighttpd refuse them too.
+    /// How the body's end is known. Requests are smuggled by saying the length in two ways or twice: nginx and lighttpd refuse
+    /// such requests, too.
     fn framing(&self, is_http_1_0: bool) -> Result<Framing, Refusal> {
         let mut lengths = self.all("content-length");
         let length = lengths.next();
@@ -225,6 +229,7 @@ impl<'a> Headers<'a> {
         Ok((!name.is_empty()).then_some(name))
     }
 
+    /// The parameters of all fields that are passed on. Repeated fields are joined.
     fn params(&self) -> Vec<(String, Vec<u8>)> {
         let mut params: Vec<(String, Vec<u8>)> = Vec::new();
         for field in self.0 {
@@ -274,7 +279,7 @@ fn content_length(value: &[u8]) -> Result<Framing, Refusal> {
     }
 }
 
-/// Path and query. A proxy's form, `http://host/path`, is cut to them, as nginx does.
+/// The path and the query that were sent. Of `http://host/path`, which is for proxies, these are taken, as nginx does.
 fn target(sent: &str) -> Result<String, Refusal> {
     if sent.contains('#') {
         return Err(bad("the request's target has a fragment"));
@@ -316,6 +321,7 @@ fn path(sent: &str) -> Result<Vec<u8>, Refusal> {
     Ok(path)
 }
 
+/// Decodes `%20` and the like.
 fn decode(sent: &[u8]) -> Result<Vec<u8>, Refusal> {
     let mut decoded = Vec::with_capacity(sent.len());
     let mut rest = sent;

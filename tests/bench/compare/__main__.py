@@ -119,7 +119,7 @@ def single(asked, chosen, found, load, work, raw):
         say(line.strip())
     for server in found:
         say(f"memory, size and start of {server.name}")
-        attempt(raw["footprint"], server.name, lambda: figures.footprint(server, load, work, asked.seconds, 5))
+        attempt(raw["footprint"], server.name, lambda: figures.footprint(server, load, work, asked.seconds, 25))
         for kind in kinds:
             is_small = kind.name in ("W1", "W2")
             say(f"system calls and instructions of {server.name} in {kind.name}")

@@ -17,7 +17,7 @@ switch ($_SERVER['PATH_INFO'] ?? '') {
     case '/bytes':
         header('Content-Type: application/octet-stream');
         for ($left = (int) ($_GET['n'] ?? 0); $left > 0; $left -= $n) {
-            $n = min($left, 262144);
+            $n = min($left, 393216);
             echo str_repeat('x', $n);
         }
         break;

@@ -7,7 +7,7 @@ import sys
 
 from flup.server.fcgi import WSGIServer
 
-BYTES = b"x" * (256 << 10)
+BYTES = b"x" * (384 << 10)
 
 
 def answer(environ, start_response):

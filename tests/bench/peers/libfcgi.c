@@ -16,7 +16,7 @@
 #define BINARY "Content-Type: application/octet-stream\r\n\r\n"
 
 /* Read-only, so that it is no memory of the process's own. */
-#define LEN (256 << 10)
+#define LEN (384 << 10)
 static const char bytes[LEN] = {[0 ... LEN - 1] = 'x'};
 
 static void count(FCGX_Request *request)

@@ -1,4 +1,5 @@
-//! GET `/`, asked of an application as a web server asks it, and whether the answer is a proper one.
+//! GET `/`, asked of an application as a web server asks it, and whether the answer is a proper one. Called by `connect` and
+//! `pace`.
 
 use super::super::Findings;
 use super::pace;
@@ -11,13 +12,13 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// A page that takes longer is waited for by no visitor.
+/// So long is an answer waited for. No visitor waits longer.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// In which a connection that is not to be kept has to be closed.
+/// So soon has a connection to be closed that was not to be kept.
 const LONGEST_CLOSE: Duration = Duration::from_secs(2);
 
-/// What is kept of the stderr stream.
+/// So many bytes of the stderr stream are kept.
 const LARGEST_STDERR: usize = 4 << 10;
 
 const AGENT: &str = concat!("fcgi/", env!("CARGO_PKG_VERSION"));
@@ -25,18 +26,18 @@ const AGENT: &str = concat!("fcgi/", env!("CARGO_PKG_VERSION"));
 /// A whole answer, and how long it took.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// From the connection on, if it was made for this request.
+    /// How long it took; with connecting, if the connection was made for this request.
     pub(super) took: Duration,
     head: Head,
     body_len: u64,
     stderr: Vec<u8>,
     end: End,
-    /// Whether the connection was closed, as it was asked for.
+    /// Whether the application has closed the connection, if it was asked to.
     is_closed: bool,
 }
 
 impl Answer {
-    /// Asks on a connection of its own, as most web servers do: it is not to be kept.
+    /// Asks on a connection of its own, which is not to be kept, as most web servers do.
     pub(super) fn first(address: &Address, script: Option<&Script>) -> io::Result<Answer> {
         let begin = Instant::now();
         let mut client = Client::connect(address)?.timeout(LONGEST);
@@ -176,7 +177,7 @@ impl Answer {
     }
 }
 
-/// What a request that came to nothing says of the application.
+/// Tells of a request that had no answer.
 pub(super) fn failure(address: &Address, error: &io::Error, report: &mut Findings) {
     let remedy = match error.kind() {
         io::ErrorKind::TimedOut => {
@@ -199,7 +200,7 @@ fn is_php(head: &Head) -> bool {
     powered.starts_with(b"PHP/")
 }
 
-/// Behind END_REQUEST nothing may come but the end.
+/// Whether the application closes the connection. Behind END_REQUEST nothing else can come, so that readable means its end.
 fn is_closed(client: &Client) -> bool {
     let Ok(socket) = client.as_fd().try_clone_to_owned() else {
         return true;

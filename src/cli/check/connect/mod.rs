@@ -1,6 +1,7 @@
-//! `--connect`: an application of any kind that listens somewhere, asked as a web server asks it. Called by `check`.
+//! `--connect`: an application of any kind that listens somewhere is asked as a web server asks it. Called by `check`.
 //!
-//! Only that address is connected to, and all that is asked is GET_VALUES and GET `/`.
+//! Only that address is connected to, and only GET_VALUES (`values`) and GET `/` are asked (`answer`, and `pace` for how fast).
+//! `refusal` tells why nobody could be reached.
 
 mod answer;
 mod pace;
@@ -20,7 +21,7 @@ use std::io;
 use std::time::{Duration, Instant};
 use values::Values;
 
-/// A queue that is full, or a firewall that says nothing.
+/// So long is connecting tried. The application's queue may be full, or a firewall may drop what is sent.
 const LONGEST_CONNECT: Duration = Duration::from_secs(5);
 
 pub(super) fn findings(subject: &Subject, report: &mut Findings) {
@@ -51,7 +52,8 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     }
 }
 
-/// Whether those could connect with whose eyes is looked; but `me`, who has tried. A TCP port is open to all.
+/// Whether the people could connect with whose eyes it is looked, by the modes of the socket and its folders. `me` has tried
+/// already, and is left out. A TCP port is open to all.
 fn others(subject: &Subject, address: &Address, me: Option<&Person>, report: &mut Findings) {
     let Address::Unix(path) = address else {
         return;
@@ -67,7 +69,7 @@ fn others(subject: &Subject, address: &Address, me: Option<&Person>, report: &mu
     }
 }
 
-/// Who answers there, as far as the kernel's tables tell.
+/// Who listens there, as far as the kernel's tables tell.
 fn listener(address: &Address) -> Words {
     let found = match address {
         Address::Unix(path) => match sockets::look(path) {
@@ -82,6 +84,7 @@ fn listener(address: &Address) -> Words {
     })
 }
 
+/// Asks on the connection that was made, and on further ones.
 fn conversation(
     address: &Address,
     script: Option<&Script>,

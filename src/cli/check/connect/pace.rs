@@ -1,4 +1,4 @@
-//! How fast an application answers, and whether it keeps a connection that it is asked to keep.
+//! How fast an application answers, and whether it keeps a connection that it is asked to keep. Called by `connect`.
 
 use super::super::Findings;
 use super::answer::Answer;
@@ -10,11 +10,14 @@ use crate::net::Address;
 use std::io;
 use std::time::{Duration, Instant};
 
-/// So many requests at most, and none after so long.
+/// So many requests are made at most, and none after so long.
 const MOST: usize = 20;
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// A visitor notices.
+/// So many requests go over a connection. Some applications close one after a number of them, which is no failure.
+const REQUESTS_OF_A_CONNECTION: usize = 10;
+
+/// A visitor notices when an answer takes so long.
 const SLOW: Duration = Duration::from_secs(1);
 
 pub(super) fn findings(
@@ -35,7 +38,7 @@ pub(super) fn findings(
     }
 }
 
-/// `0.25 ms`, `1.2 s`. Not by way of a float: see `seconds_of` in `flags`.
+/// A time for people: `0.25 ms`, `1.2 s`. It is computed without floats: see `seconds_of` in `flags::value`.
 pub(in crate::cli::check) fn shown(time: Duration) -> Words {
     let ns = time.as_nanos() as u64;
     let rounded = |unit: u64| (ns + unit / 2) / unit;
@@ -47,7 +50,8 @@ pub(in crate::cli::check) fn shown(time: Duration) -> Words {
     }
 }
 
-/// Whether the connection was kept, and how long each request took: on that one if it was, else on one of its own.
+/// Whether the connection was kept, and how long each request took. If it was, the requests go over kept connections, else each
+/// has one of its own.
 fn measure(address: &Address, script: Option<&Script>) -> io::Result<(bool, Vec<Duration>)> {
     let begin = Instant::now();
     let mut client = Client::connect(address)?.timeout(LONGEST * 5);
@@ -72,9 +76,6 @@ fn measure(address: &Address, script: Option<&Script>) -> io::Result<(bool, Vec<
     Ok((is_kept, times))
 }
 
-/// Some applications close a connection after a number of requests: that is no failure.
-const REQUESTS_OF_A_CONNECTION: usize = 10;
-
 fn kept(is_kept: bool, report: &mut Findings) {
     match is_kept {
         true => report.green("it keeps a connection open when it is asked to"),
@@ -85,7 +86,7 @@ fn kept(is_kept: bool, report: &mut Findings) {
     }
 }
 
-/// `times` is not empty.
+/// Tells how long a request takes. `times` is not empty.
 fn pace(first: Duration, mut times: Vec<Duration>, report: &mut Findings) {
     sort(&mut times, |one, other| one > other);
     let median = times[times.len() / 2];

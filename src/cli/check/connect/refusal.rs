@@ -1,4 +1,4 @@
-//! Why nobody can be reached at an address, and who listens near it.
+//! Why nobody can be reached at an address, and who listens at addresses that are like it. Called by `connect`.
 
 use super::super::person::{Person, WEB_SERVERS, way_to};
 use super::super::sockets::{self, There};
@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// So many neighbours are named.
+/// So many addresses that are like it are named.
 const MOST: usize = 3;
 
 pub(super) fn findings(address: &Address, error: &io::Error, report: &mut Findings) {
@@ -65,7 +65,7 @@ fn of_path(path: &Path, error: &io::Error, report: &mut Findings) {
     }
 }
 
-/// By the modes, as far as they can be looked at.
+/// Why this user may not connect, by the modes of folders and socket, as far as they can be looked at.
 fn denied(path: &Path, report: &mut Findings) {
     let shown = path.display();
     let Some(me) = Person::of_process("self") else {
@@ -119,7 +119,7 @@ fn of_port(address: &Address, error: &io::Error, report: &mut Findings) {
     }
 }
 
-/// The sockets whose names are most like it, or that lie in its folder.
+/// Tells of sockets that are like it.
 fn near_paths(path: &Path, report: &mut Findings) {
     let sockets = listening::unix();
     let paths = sockets.iter().map(|(_, other)| other.as_path());
@@ -132,6 +132,7 @@ fn near_paths(path: &Path, report: &mut Findings) {
     }
 }
 
+/// The sockets whose names are most like the wanted one's, or that are in its folder.
 fn nearest<'p>(path: &Path, others: impl Iterator<Item = &'p Path>) -> Vec<&'p Path> {
     let folder = path.parent();
     let wanted = name_of(path);
@@ -152,7 +153,7 @@ fn nearest<'p>(path: &Path, others: impl Iterator<Item = &'p Path>) -> Vec<&'p P
         .collect()
 }
 
-/// On this machine; of others nothing is known.
+/// Tells of ports that are like it, on this machine: of other machines nothing is known.
 fn near_ports(wanted: SocketAddr, report: &mut Findings) {
     let mut ports = listening::tcp();
     if !wanted.ip().is_loopback() && !ports.iter().any(|(other, ..)| other.ip() == wanted.ip()) {
@@ -176,7 +177,7 @@ fn near_ports(wanted: SocketAddr, report: &mut Findings) {
     }
 }
 
-/// Those take http there.
+/// Whether a web server listens there: it takes http, and is not the application.
 fn is_web_server(holder: &str) -> bool {
     let name = holder.split(' ').next().unwrap_or("");
     WEB_SERVERS.contains(&name)

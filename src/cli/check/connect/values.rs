@@ -1,28 +1,30 @@
-//! Whether an application answers GET_VALUES (specification, section 4.1), and with what; or speaks something else.
+//! Whether an application answers GET_VALUES (specification, section 4.1), and with what; or speaks something else than FastCGI.
+//! Called by `connect`.
 //!
-//! Of the web servers only HAProxy was seen to ask. Our own library answers; php-fpm 8.2 does and closes the connection;
+//! Of the web servers only HAProxy was seen to ask this. This crate answers; php-fpm 8.2 answers and closes the connection;
 //! libfcgi 2.4.2 waits for more unless the record has padding, which HAProxy's has not; many others close without a word.
 
 use super::super::Findings;
 use crate::cli::words::{joined, words};
 use crate::net::{Transport, Wait};
-use crate::protocol::{HEADER_LEN, Pairs, RecordHeader, RecordType, encode_pair};
+use crate::protocol::{HEADER_LEN, Pairs, RecordHeader, RecordType, append_record, encode_pair};
 use std::io;
 use std::time::{Duration, Instant};
 
-const NAMES: [&str; 3] = ["FCGI_MAX_CONNS", "FCGI_MAX_REQS", "FCGI_MPXS_CONNS"];
+const MULTIPLEXES: &str = "FCGI_MPXS_CONNS";
+const NAMES: [&str; 3] = ["FCGI_MAX_CONNS", "FCGI_MAX_REQS", MULTIPLEXES];
 
-/// It costs an application no work.
+/// So long is the answer waited for: it costs an application no work.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// More than any answer has.
+/// In bytes: no answer is larger.
 const LARGEST: usize = 16 << 10;
 
 /// What an application says of itself.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Values {
     Known(Vec<(String, String)>),
-    /// It knows the protocol, and not this question.
+    /// It says that it does not know the question.
     Unknown,
     Closed,
     Silent,
@@ -32,12 +34,14 @@ pub(super) enum Values {
     Foreign,
 }
 
+/// Asks on this connection.
 pub(super) fn ask(transport: &Transport) -> Values {
     if send(transport, &question()).is_err() {
         return Values::Closed;
     }
     match hear(transport) {
-        // A web server waits for the end of a line. No FastCGI application is asked anything more on this connection.
+        // A web server may wait for the end of a line. Nothing else is asked on this connection, so that an application is not
+        // harmed.
         Values::Silent if send(transport, b"\r\n\r\n").is_ok() => match hear(transport) {
             Values::Http(line) => Values::Http(line),
             _ => Values::Silent,
@@ -55,7 +59,12 @@ impl Values {
             }
             Values::Known(values) => {
                 let mut told = values.iter().map(|(name, value)| words!("{name}={value}"));
-                report.green(words!("it answers GET_VALUES: {}", joined(&mut told, ", ")))
+                let shares = values.iter().any(|(name, value)| name == MULTIPLEXES && value == "1");
+                let about = match shares {
+                    true => "; a connection takes several requests at once: HAProxy's option mpxs-conns",
+                    false => "",
+                };
+                report.green(words!("it answers GET_VALUES: {}{about}", joined(&mut told, ", ")))
             }
             Values::Unknown => {
                 report.yellow("it does not know GET_VALUES, and says so", harmless)
@@ -85,14 +94,12 @@ fn question() -> Vec<u8> {
     for name in NAMES {
         encode_pair(name.as_bytes(), b"", &mut content);
     }
-    let header = RecordHeader::new(RecordType::GetValues, 0, content.len() as u16);
-    let mut record = header.encode().to_vec();
-    record.append(&mut content);
-    record.resize(record.len() + usize::from(header.padding), 0);
+    let mut record = Vec::new();
+    append_record(RecordType::GetValues, 0, &content, &mut record);
     record
 }
 
-/// So few bytes fit into any socket at once.
+/// One call is enough: any socket takes so few bytes at once.
 fn send(transport: &Transport, bytes: &[u8]) -> io::Result<usize> {
     transport.send(bytes)
 }
@@ -105,7 +112,7 @@ fn hear(transport: &Transport) -> Values {
     let (mut bytes, mut some) = (Vec::new(), [0; 4096]);
     let begin = Instant::now();
     loop {
-        // In all: a byte a second is no answer either.
+        // The limit is for the whole answer: a byte a second is none.
         match transport.wait(readable, LONGEST.saturating_sub(begin.elapsed())) {
             Ok(came) if came.readable => {}
             _ => return Values::Silent,
@@ -124,9 +131,9 @@ fn hear(transport: &Transport) -> Values {
     }
 }
 
-/// What these first bytes are; `None` if more are needed.
+/// What the first bytes of an answer say; `None` if more are needed.
 fn told(bytes: &[u8]) -> Option<Values> {
-    // nginx answers what is no http to it without a head: HTTP/0.9.
+    // nginx takes what is no http for HTTP/0.9, and answers without a head.
     if bytes.starts_with(b"HTTP/") || bytes.starts_with(b"<html>") || bytes.starts_with(b"<!") {
         let line = bytes.split(|&byte| byte == b'\r' || byte == b'\n').next();
         return Some(Values::Http(
@@ -161,7 +168,7 @@ mod tests {
     #[test]
     fn the_first_bytes_say_who_speaks() {
         let asked = &question()[HEADER_LEN..];
-        let result = values_result(asked, 7, 8);
+        let result = values_result(asked, 7, 8, false);
         let known = [
             ("FCGI_MAX_CONNS", "7"),
             ("FCGI_MAX_REQS", "8"),

@@ -1,8 +1,8 @@
-//! A page's address, as far as it matters here: where it is, and the folder that it is in. Pure.
+//! A page's address, and the folders that the page may be in. Pure. Called by whatever `--url` looks at.
 
 use crate::cli::words::{Words, words};
 
-/// Programs lie no deeper.
+/// A program is not looked for in deeper folders.
 const MOST_FOLDERS: usize = 3;
 
 /// `http://` or `https://`, a host, and a path.
@@ -10,7 +10,7 @@ const MOST_FOLDERS: usize = 3;
 pub(in crate::cli) struct Url {
     /// `https://ada:secret@example.org:8443`
     origin: Words,
-    /// Begins with a slash; with its query.
+    /// Path and query. It begins with a slash.
     target: Words,
 }
 
@@ -50,19 +50,19 @@ impl Url {
         })
     }
 
-    /// As it is asked for.
+    /// The whole address, as curl gets it.
     pub(super) fn text(&self) -> String {
         format!("{}{}", self.origin, self.target)
     }
 
-    /// As it may be shown: without a password.
+    /// The address as it may be shown: without name and password.
     pub(in crate::cli::check) fn shown(&self) -> Words {
         let (scheme, _) = self.origin.split_once("://").unwrap_or(("", ""));
         words!("{scheme}://{}{}", self.authority(), self.target)
     }
 
-    /// The folders that the program of this `name` may be in, the deepest first; each ends with a slash. Where the name is part
-    /// of the address that is one; else the page may be anywhere below it.
+    /// The folders that the program of this `name` may be in, the deepest first; each ends with a slash. If the address has the
+    /// name in it, there is one folder; else the page may be anywhere below the program's folder.
     pub(super) fn folders(&self, name: Option<&str>) -> Vec<Url> {
         let path = self.target.split('?').next().unwrap_or("/");
         let program = name.and_then(|name| {
@@ -86,7 +86,7 @@ impl Url {
         folders
     }
 
-    /// A name in this folder. Its slashes stay.
+    /// The address of a name in this folder. Slashes in the name are kept.
     pub(super) fn join(&self, name: &str) -> Url {
         Url {
             target: words!("{}{}", self.target, encoded(name)),
@@ -94,7 +94,7 @@ impl Url {
         }
     }
 
-    /// Where a redirect leads, if that is the same host: nobody else was named.
+    /// Where a redirect leads, if that is the same host: only this host was named on the command line.
     pub(super) fn on_same_host(&self, location: &str) -> Option<Url> {
         if location.starts_with('/') && !location.starts_with("//") {
             return Url::parse(&format!("{}{location}", self.origin)).ok();
@@ -103,7 +103,7 @@ impl Url {
         if !next.host().eq_ignore_ascii_case(self.host()) {
             return None;
         }
-        // Whoever was let in at the first address is at the second; but a password goes out in clear only where it did.
+        // The password goes with the redirect, but not from https to http, where anybody could read it.
         let is_clear = |url: &Url| !url.origin[..8].eq_ignore_ascii_case("https://");
         if let (Some((user, _)), None) = (self.credentials(), next.credentials())
             && (is_clear(self) || !is_clear(&next))

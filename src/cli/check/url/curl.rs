@@ -1,24 +1,25 @@
-//! Fetching, by the program curl: it knows https, proxies and certificates. A TLS library would be larger than all the rest
-//! of this program, and would want the system's certificates found; curl is on nearly every host.
+//! Fetches pages by the program curl, which knows https, proxies and certificates. A TLS library would be larger than all the
+//! rest of this program, and would need the system's certificates to be found; curl is on nearly every host. Called by whatever
+//! `--url` looks at.
 
 use super::super::Findings;
 use super::Url;
-use crate::cli::front::front_of;
+use crate::cli::input::first_bytes;
 use crate::cli::words::{Words, words};
 use std::io::{self, ErrorKind, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The most of an answer that is looked at.
+/// So many bytes of an answer are looked at.
 const LARGEST: u64 = 64 << 10;
 
-/// In seconds, as curl wants them.
+/// How long connecting and the whole answer may take, in seconds, as curl wants them.
 const LONGEST_CONNECT: &str = "10";
 const LONGEST: &str = "30";
 
 const AGENT: &str = concat!("fcgi/", env!("CARGO_PKG_VERSION"), " check");
 
-/// An answer: of the body at most its first 64 KiB.
+/// An answer. Its body is cut to [`LARGEST`].
 #[derive(Debug, Default)]
 pub(super) struct Got {
     pub(super) status: u16,
@@ -32,7 +33,7 @@ pub(super) struct Got {
 pub(super) enum Failure {
     /// The program curl is not here, or does not start.
     NoCurl(io::Error),
-    /// Its exit status and what it said.
+    /// curl's exit status, and what it wrote to standard error.
     Curl(i32, Words),
 }
 
@@ -59,6 +60,11 @@ impl Failure {
             Failure::NoCurl(error) => words!("cannot run curl, which fetches pages: {error}"),
             Failure::Curl(_, said) => said,
         }
+    }
+
+    /// Whether curl gave up waiting.
+    pub(super) fn is_late(&self) -> bool {
+        matches!(self, Failure::Curl(28, _))
     }
 
     pub(super) fn finding(&self, url: &Url, report: &mut Findings) {
@@ -98,14 +104,19 @@ pub(super) fn get(url: &Url) -> Result<Got, Failure> {
     fetch(url, &[], b"")
 }
 
-/// A body of no kind that an application would take for a form.
+/// As `get`, with another time limit: of two such flags curl takes the last.
+pub(super) fn get_within(url: &Url, seconds: &str) -> Result<Got, Failure> {
+    fetch(url, &["--max-time", seconds], b"")
+}
+
+/// Sends a body by POST, with a type that no application takes for a form's.
 pub(super) fn post(url: &Url, body: &[u8]) -> Result<Got, Failure> {
     let flags = [
         "--data-binary",
         "@-",
         "-H",
         "Content-Type: application/octet-stream",
-        // Some web servers never answer that, and curl waits for a second.
+        // curl would wait for a second for web servers that never answer that header.
         "-H",
         "Expect:",
     ];
@@ -116,7 +127,7 @@ fn fetch(url: &Url, flags: &[&str], input: &[u8]) -> Result<Got, Failure> {
     let begin = Instant::now();
     let mut child = start(url, flags).map_err(Failure::NoCurl)?;
     if let Some(mut stdin) = child.stdin.take() {
-        // It reads all of that before it connects; if it has ended instead, it says why.
+        // curl reads all of it before it connects. If it has ended instead, its standard error says why.
         let _ = stdin.write_all(input);
     }
     let (bytes, is_whole) = read(&mut child);
@@ -125,11 +136,12 @@ fn fetch(url: &Url, flags: &[&str], input: &[u8]) -> Result<Got, Failure> {
         let _ = child.kill();
     }
     let said = child.stderr.take();
-    let said = said.and_then(|stderr| front_of(stderr, LARGEST).ok());
+    let said = said.and_then(|stderr| first_bytes(stderr, LARGEST).ok());
     let said = said.unwrap_or_default();
     let status = child.wait().map_err(Failure::NoCurl)?;
     match parse(&bytes) {
-        // A web server that refuses a body may answer before it has all of it, which is an error for curl.
+        // An answer counts even if curl ended with an error: a web server that refuses a body may answer before it has all of
+        // it.
         Some(got) => Ok(Got {
             took: begin.elapsed(),
             ..got
@@ -144,7 +156,8 @@ fn fetch(url: &Url, flags: &[&str], input: &[u8]) -> Result<Got, Failure> {
 
 fn start(url: &Url, flags: &[&str]) -> io::Result<Child> {
     Command::new("curl")
-        // First: no .curlrc, which might follow redirects or write files. The environment's proxies count.
+        // -q has to be first. Without it curl reads .curlrc, which might make it follow redirects or write files. Proxies of
+        // the environment count.
         .args(["-q", "-sS", "-g", "-i"])
         .args(["--proto", "=http,https", "-A", AGENT])
         .args(["--connect-timeout", LONGEST_CONNECT, "--max-time", LONGEST])
@@ -160,17 +173,17 @@ fn start(url: &Url, flags: &[&str]) -> io::Result<Child> {
         })
 }
 
-/// What was said, and whether that is all.
+/// What curl wrote to standard output, and whether that is all of it.
 fn read(child: &mut Child) -> (Vec<u8>, bool) {
     let Some(stdout) = child.stdout.take() else {
         return (Vec::new(), true);
     };
-    let bytes = front_of(stdout, LARGEST).unwrap_or_default();
+    let bytes = first_bytes(stdout, LARGEST).unwrap_or_default();
     let is_whole = (bytes.len() as u64) < LARGEST;
     (bytes, is_whole)
 }
 
-/// In front of the answer's head stand those of status 1xx, and a proxy's answer to CONNECT.
+/// Reads an answer. In front of its head may stand heads of status 1xx, and that of a proxy's answer to CONNECT.
 fn parse(bytes: &[u8]) -> Option<Got> {
     let mut rest = bytes;
     loop {

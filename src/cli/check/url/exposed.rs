@@ -1,33 +1,41 @@
-//! Files that nobody may read and the web server sends: the program itself, databases, settings, backups.
+//! Files that the web server sends, and that nobody may read: the program itself, databases, settings, backups. Called by
+//! `url`.
 
 use super::super::Findings;
 use super::super::progress::Progress;
 use super::curl::{self, Got};
 use super::{Url, page};
-use crate::cli::front::front_of;
+use crate::cli::input::first_bytes;
 use crate::cli::order::sort;
 use crate::cli::words::{Words, joined, words};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// So many addresses are asked at most.
+/// So many addresses are asked for at most.
 const MOST: usize = 90;
 
-/// After which no further one is asked.
+/// After this time no further one is asked for.
 const LONGEST: Duration = Duration::from_secs(120);
 
-/// So many names are told.
+/// The same where the page itself is an error of the web server's. mod_fcgid starts a program that ends at once ever more
+/// slowly, until a request takes half a minute; but a file comes as fast as ever.
+const LONGEST_BROKEN: Duration = Duration::from_secs(10);
+
+/// So many seconds is each of them waited for then.
+const A_NAME_BROKEN: &str = "3";
+
+/// So many names are listed if nothing was found.
 const MOST_SHOWN: usize = 12;
 
-/// So many files are looked at, and so deep.
+/// So many files of the program's folder are looked at, and so deep below it.
 const MOST_FILES: usize = 2000;
 const DEEPEST: usize = 3;
 
 const SQLITE: &[u8] = b"SQLite format 3\0";
 const ELF: &[u8] = b"\x7fELF";
 
-/// Databases as many guides name them, for where the folder cannot be seen.
+/// Names of databases in many guides, for where the folder cannot be looked at.
 const DATABASES: [&str; 5] = [
     "app.db",
     "data.db",
@@ -45,70 +53,64 @@ const OF_BACKUPS: [&str; 9] = [
 ];
 const OF_SECRETS: [&str; 7] = [".key", ".pem", ".env", ".ini", ".conf", ".toml", ".log"];
 
-/// The worst first.
+/// What kind of file it is, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     /// `.ht.NAME`
     Settings,
     Database,
-    /// What a name with a dot in front is for.
+    /// Its name begins with a dot.
     Hidden,
     Secret,
     Backup,
     Program,
 }
 
+/// A file that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Candidate {
-    /// Below the folder's address.
+    /// Its path below the folder's address.
     name: Words,
     kind: Kind,
+    /// Where it is on this machine, if it was seen there.
     file: Option<PathBuf>,
 }
 
-/// Asks for each name in each of the `bases`; `folder` is where the program of this `name` lies.
+/// Asks for each name in each of the `bases`; `folder` is where the program of this `name` lies. `is_broken`: the page is
+/// an error of the web server's.
 pub(super) fn findings(
     bases: &[Url],
     name: Option<&str>,
     folder: Option<&Path>,
+    is_broken: bool,
     progress: &Progress,
     report: &mut Findings,
 ) {
-    let mut candidates = folder.map(beside).unwrap_or_default();
-    for (name, kind) in common(name) {
-        if !candidates.iter().any(|other| other.name == name) {
-            candidates.push(Candidate {
-                name,
-                kind,
-                file: None,
-            });
-        }
-    }
-    // What is worst comes first: the last ones may not be asked for.
-    let rank = |other: &Candidate| {
-        let is_other = Some(other.name) != name;
-        (is_other, other.kind, other.name.matches('/').count())
-    };
-    sort(&mut candidates, |one, other| {
-        (rank(one), one.name) > (rank(other), other.name)
-    });
+    let candidates = candidates(name, folder);
     let pairs = candidates.iter().flat_map(|candidate| {
         let urls = bases.iter().map(|base| base.join(candidate.name));
         urls.map(move |url| (candidate, url))
     });
     let all = candidates.len() * bases.len();
     let (told, mut failed, mut asked) = (report.len(), None, 0);
-    // Where each answer is an error of the server's, nobody knows what comes back once that is mended.
+    // If every answer is an error of the server's, nobody knows what will come back once that is mended.
     let mut is_any_told = false;
+    let longest = if is_broken { LONGEST_BROKEN } else { LONGEST };
     let begin = Instant::now();
     for (candidate, url) in pairs.take(MOST) {
-        if begin.elapsed() > LONGEST {
+        if begin.elapsed() > longest {
             break;
         }
         progress.say(&format!("asking for files, {asked} of {all}"));
-        match curl::get(&url) {
+        let got = match is_broken {
+            true => curl::get_within(&url, A_NAME_BROKEN),
+            false => curl::get(&url),
+        };
+        match got {
             Ok(got) if is_sent(candidate, &got) => candidate.finding(&url, report),
             Ok(got) => is_any_told |= got.status < 500,
+            // This name is no file: the server waits for the program, which does not start.
+            Err(failure) if is_broken && failure.is_late() => {}
             Err(failure) => failed = Some((candidate.name, failure)),
         }
         asked += 1;
@@ -122,21 +124,29 @@ pub(super) fn findings(
     if asked < all {
         report.yellow(
             words!("{} addresses of files were not asked for", all - asked),
-            "move what visitors need not have out of the folder",
+            match is_broken {
+                true => "ask again once the page comes",
+                false => "move what visitors need not have out of the folder",
+            },
         );
     }
     if report.len() == told && is_any_told {
-        let names = candidates.iter().map(|other| other.name);
-        let mut names: Vec<Words> = names.take(MOST_SHOWN).collect();
-        if candidates.len() > names.len() {
-            names.push(words!("{} more", candidates.len() - names.len()));
-        }
-        report.green(words!(
-            "no file comes back that nobody may read; asked in {} were {}",
-            joined(&mut bases.iter().map(Url::shown), " and "),
-            joined(&mut names.into_iter(), ", ")
-        ));
+        report.green(nothing_came(&candidates, bases));
     }
+}
+
+/// That none of the files came back, and which were asked for.
+fn nothing_came(candidates: &[Candidate], bases: &[Url]) -> Words {
+    let names = candidates.iter().map(|other| other.name);
+    let mut names: Vec<Words> = names.take(MOST_SHOWN).collect();
+    if candidates.len() > names.len() {
+        names.push(words!("{} more", candidates.len() - names.len()));
+    }
+    words!(
+        "no file comes back that nobody may read; asked in {} were {}",
+        joined(&mut bases.iter().map(Url::shown), " and "),
+        joined(&mut names.into_iter(), ", ")
+    )
 }
 
 impl Candidate {
@@ -164,7 +174,30 @@ impl Candidate {
     }
 }
 
-/// What is asked for wherever the program lies.
+/// What is asked for: the files beside the program of this `name` that nobody may read, and names that are common. The program
+/// itself is first, then the worst: the last ones may not be asked for any more.
+fn candidates(name: Option<&str>, folder: Option<&Path>) -> Vec<Candidate> {
+    let mut candidates = folder.map(beside).unwrap_or_default();
+    for (name, kind) in common(name) {
+        if !candidates.iter().any(|other| other.name == name) {
+            candidates.push(Candidate {
+                name,
+                kind,
+                file: None,
+            });
+        }
+    }
+    let rank = |other: &Candidate| {
+        let is_other = Some(other.name) != name;
+        (is_other, other.kind, other.name.matches('/').count())
+    };
+    sort(&mut candidates, |one, other| {
+        (rank(one), one.name) > (rank(other), other.name)
+    });
+    candidates
+}
+
+/// The names that are asked for wherever the program lies.
 fn common(program: Option<&str>) -> Vec<(Words, Kind)> {
     let mut names = Vec::new();
     if let Some(program) = program {
@@ -198,7 +231,7 @@ fn walk(folder: &Path, above: &str, depth: usize, left: &mut usize, found: &mut 
             continue;
         };
         let (path, below) = (entry.path(), words!("{above}{name}"));
-        // .git has thousands of files; its config stands for them.
+        // .git has thousands of files. `common` has its config, which stands for them.
         if kind.is_dir() && depth > 1 && name != ".git" {
             walk(&path, &format!("{below}/"), depth - 1, left, found);
         }
@@ -230,7 +263,7 @@ fn kind_of(name: &str, start: &[u8]) -> Option<Kind> {
 }
 
 fn start_of(path: &Path) -> Vec<u8> {
-    let start = File::open(path).and_then(|file| front_of(file, SQLITE.len() as u64));
+    let start = File::open(path).and_then(|file| first_bytes(file, SQLITE.len() as u64));
     start.unwrap_or_default()
 }
 
@@ -244,7 +277,7 @@ fn is_sent(candidate: &Candidate, got: &Got) -> bool {
     }
     match &candidate.file {
         Some(file) if File::open(file).is_ok() => page::is_file(file, &got.body),
-        // It may be read by the web server's user alone.
+        // This user may not read it, but the web server's may: its length has to do.
         Some(file) => fs::metadata(file).is_ok_and(|found| {
             let length = got.field("content-length");
             found.len() > 0 && length.is_some_and(|length| length == found.len().to_string())
@@ -253,7 +286,7 @@ fn is_sent(candidate: &Candidate, got: &Got) -> bool {
     }
 }
 
-/// By what such files usually say, where there is none to compare.
+/// Whether what came is such a file, by what these usually have in them: there is no file here to compare it with.
 fn is_like(candidate: &Candidate, body: &str) -> bool {
     let is_page = body.trim_start().starts_with('<');
     let is_variable = |line: &str| {

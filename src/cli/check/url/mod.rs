@@ -1,7 +1,8 @@
 //! `--url`: the program as visitors get it, through the web server. Called by `check`.
 //!
-//! Asked are that page, one that is nowhere, the program by its own name, a POST, and the names of files that nobody
-//! may read. A web server may count such names as an attack: they are few, and each is asked once.
+//! Asked for are that page (`page`), an address that nobody has and the program by its own name (`routes`), a POST (`post`), and
+//! files that nobody may read (`exposed`). A web server may take their names for an attack: they are few, and each is asked for
+//! once. `curl` fetches.
 
 mod address;
 mod curl;
@@ -17,16 +18,16 @@ pub(in crate::cli) use address::Url;
 use curl::Got;
 use std::path::Path;
 
-/// Redirects that are followed, to the same host only.
+/// So many redirects are followed, to the same host only.
 const MOST_REDIRECTS: usize = 3;
 
-/// The program of this crate that is no application: nobody wants to know what lies beside it.
+/// The program that this crate itself builds. It is no application, so that what lies beside it is not looked for.
 const STOCK: &str = "fcgi";
 
-/// What the application is called most likely, if nobody has named it.
+/// What the application is most likely called, if nobody has named it.
 const USUAL: &str = "app.fcgi";
 
-/// Where programs lie that no web server sends: what is beside them is not the application's.
+/// Folders whose files no web server sends: what lies beside a program there is not looked for.
 const NOT_SERVED: [&str; 7] = [
     "/bin",
     "/sbin",
@@ -47,7 +48,7 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
         Ok(first) => first,
         Err(failure) => return failure.finding(url, report),
     };
-    // Not where a link to it leads: a web server's folder is where it is named.
+    // A link is not followed: the web server's folder is the one in which the link is.
     let folder = subject.program.parent().filter(|folder| is_served(folder));
     let name = folder.and_then(|_| subject.program.file_name());
     let name = name.map(|name| name.to_string_lossy().into_owned());
@@ -62,10 +63,12 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     if let Some(reaching) = routes.reaching() {
         post::finding(&reaching, report);
     }
-    exposed::findings(&folders, name.as_deref(), folder, &progress, report);
+    let is_broken = page.status >= 500 && page::own(&page).is_some();
+    let name = name.as_deref();
+    exposed::findings(&folders, name, folder, is_broken, &progress, report);
 }
 
-/// The page, and where it was found.
+/// The page, and the address at which it was found.
 fn first(url: &Url) -> Result<(Url, Got), curl::Failure> {
     let mut url = *url;
     let mut got = curl::get(&url)?;

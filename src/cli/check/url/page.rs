@@ -1,14 +1,15 @@
-//! What a page says of who made it: the program, or the web server in its place. Pure but for the files it may be.
+//! Who has made a page: the program, or the web server in its place. Pure, but for the files that it may be. Called by whatever
+//! `--url` looks at.
 
 use super::super::Findings;
 use super::Url;
 use super::curl::Got;
-use crate::cli::front::front_of;
+use crate::cli::input::first_bytes;
 use crate::cli::words::{Words, words};
 use std::fs::File;
 use std::path::Path;
 
-/// By which web servers' own error pages are known: Apache 2.4.57 and 2.4.71, nginx 1.22, lighttpd 1.4.69, HAProxy 2.6.
+/// What web servers' own error pages have in them: those of Apache 2.4.57 and 2.4.71, nginx 1.22, lighttpd 1.4.69, HAProxy 2.6.
 const OWN: [(&str, &str); 6] = [
     (
         "<!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN\">\n<html><head>\n<title>",
@@ -43,12 +44,12 @@ const WELCOME: [(&str, &str); 5] = [
     ("<title>Welcome page</title>", "lighttpd"),
 ];
 
-/// The web server whose own page of an error this is.
+/// The web server whose own error page this is; `None` if it is no error, or the program's.
 pub(super) fn own(got: &Got) -> Option<&'static str> {
     if got.status < 400 {
         return None;
     }
-    // Caddy writes nothing at all.
+    // Caddy's error pages are empty.
     if got.body.is_empty() {
         return got
             .field("server")
@@ -61,7 +62,7 @@ pub(super) fn own(got: &Got) -> Option<&'static str> {
     found.map(|(_, server)| *server)
 }
 
-/// `folder`: where the program lies.
+/// Judges the page that was asked for. `folder` is where the program lies.
 pub(super) fn finding(url: &Url, got: &Got, folder: Option<&Path>, report: &mut Findings) {
     let what = words!(
         "{} is answered {}, {}, within {}",
@@ -122,12 +123,13 @@ fn of_success(what: Words, got: &Got, folder: Option<&Path>, report: &mut Findin
     report.green(what)
 }
 
-/// Whether these are the first bytes of the file.
+/// Whether a body begins as the file does.
 pub(super) fn is_file(path: &Path, body: &[u8]) -> bool {
-    let start = File::open(path).and_then(|file| front_of(file, 4096));
+    let start = File::open(path).and_then(|file| first_bytes(file, 4096));
     start.is_ok_and(|start| !start.is_empty() && body.starts_with(&start))
 }
 
+/// The remedy for a page that is an error.
 fn of_failure(status: u16, own: Option<&str>) -> &'static str {
     match (status, own) {
         (502, _) => {
@@ -149,6 +151,7 @@ fn of_failure(status: u16, own: Option<&str>) -> &'static str {
     }
 }
 
+/// The remedy for a page that the web server itself refuses.
 fn of_refusal(status: u16) -> &'static str {
     match status {
         403 => {

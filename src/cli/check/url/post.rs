@@ -1,4 +1,4 @@
-//! Whether a body comes through the web server that is larger than mod_fcgid takes by default.
+//! Whether the web server lets a body through that is larger than mod_fcgid takes by default. Called by `url`.
 
 use super::super::Findings;
 use super::Url;
@@ -8,7 +8,7 @@ use crate::cli::words::words;
 /// mod_fcgid's FcgidMaxRequestLen is 128 KiB since 2.3.6; nginx takes 1 MiB.
 const LARGE: usize = 200 << 10;
 
-/// Asks at an address that no page has: what an application does with what is sent to its pages is not known.
+/// Asks at an address that has no page: nobody knows what an application does with a POST to one of its pages.
 pub(super) fn finding(url: &Url, report: &mut Findings) {
     if let Ok(small) = curl::post(url, b"x") {
         judge(&small, curl::post(url, &vec![b'x'; LARGE]), report);

@@ -1,4 +1,4 @@
-//! Which addresses lead to the program: any, by rewriting, or only those behind its own name.
+//! Which addresses lead to the program: all of them, by rewriting, or only those behind its own name. Called by `url`.
 
 use super::super::Findings;
 use super::curl::{self, Got};
@@ -6,15 +6,15 @@ use super::{Url, page};
 use crate::cli::words::words;
 use std::process;
 
-/// What two addresses gave.
+/// What two addresses are answered; `None` if one was not asked, or had no answer.
 pub(super) struct Routes {
-    /// One that is nowhere.
+    /// An address that has no page.
     nowhere: Option<(Url, Got)>,
     /// `/app.fcgi/`, if the program has a name there.
     direct: Option<(Url, Got)>,
 }
 
-/// `folders`: the deepest first, and at least one.
+/// Asks at both. `folders` are those that the program of this `name` may be in, the deepest first; there is at least one.
 pub(super) fn ask(folders: &[Url], name: Option<&str>) -> Routes {
     let get = |url: Url| curl::get(&url).ok().map(|got| (url, got));
     let nowhere = folders.first().map(|folder| {
@@ -35,7 +35,7 @@ pub(super) fn ask(folders: &[Url], name: Option<&str>) -> Routes {
 }
 
 impl Routes {
-    /// An address at which the program answers, and has no page.
+    /// An address that leads to the program, and has no page there.
     pub(super) fn reaching(&self) -> Option<Url> {
         let reached = |route: &&(Url, Got)| is_programs(&route.1);
         let nowhere = self.nowhere.as_ref().filter(reached);
@@ -54,7 +54,9 @@ impl Routes {
             (None, _) if is_programs(missing) => report.green(
                 "a page that is nowhere is answered by the program: all addresses lead to it",
             ),
-            (Some(server), Some((url, direct))) if is_programs(direct) => {
+            // An error of the server's does not mean that rewriting is off: what answers behind the name may then be another
+            // program, of a folder above.
+            (Some(server), Some((url, direct))) if is_programs(direct) && missing.status < 500 => {
                 report.yellow(
                     words!(
                         "{} leads to the program, and {} does not: {server} answers that itself",
@@ -64,7 +66,7 @@ impl Routes {
                     "rewriting is off: RewriteEngine On and its rules (conf htaccess), AllowOverride FileInfo, a2enmod rewrite; or nothing, if it is meant so",
                 );
             }
-            // What is wrong with the page itself is told already.
+            // If the page itself is the server's own, that is told already.
             (Some(server), _) if page::own(page).is_none() => report.yellow(
                 words!(
                     "{} does not lead to the program: {server} answers it itself",
@@ -75,7 +77,7 @@ impl Routes {
             _ => {}
         }
         if let Some((url, direct)) = direct
-            // The same as of the page is told of that.
+            // If the page has the same status, that is told of the page.
             && let Some(server) = page::own(direct).filter(|_| ![404, page.status].contains(&direct.status))
         {
             report.yellow(
@@ -90,7 +92,8 @@ impl Routes {
     }
 }
 
-/// As far as can be seen: it is no web server's page, and no file's.
+/// Whether an answer is the program's, as far as can be seen: it is no web server's own page, no redirect, and no program's
+/// bytes.
 fn is_programs(got: &Got) -> bool {
     got.status < 500
         && page::own(got).is_none()
@@ -137,6 +140,11 @@ mod tests {
             direct: route(500, apache),
         };
         let page = Got::of(500, "text/html", apache);
+        assert_eq!(Findings::of(|report| routes.findings(&page, report)), []);
+        let routes = Routes {
+            nowhere: route(500, apache),
+            direct: route(404, "no"),
+        };
         assert_eq!(Findings::of(|report| routes.findings(&page, report)), []);
     }
 }

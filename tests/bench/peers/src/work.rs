@@ -4,7 +4,7 @@
 use std::io::{BufRead, Result};
 
 /// What `/bytes` is written from.
-pub static BYTES: [u8; 256 << 10] = [b'x'; 256 << 10];
+pub static BYTES: [u8; 384 << 10] = [b'x'; 384 << 10];
 
 pub const TEXT: &str = "Content-Type: text/plain; charset=utf-8\r\n\r\n";
 pub const BINARY: &str = "Content-Type: application/octet-stream\r\n\r\n";
