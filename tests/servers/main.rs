@@ -1784,6 +1784,7 @@ fn main() -> ExitCode {
 struct Tally {
     passed: Vec<&'static str>,
     failed: Vec<&'static str>,
+    failures: Vec<String>,
     skipped: Vec<String>,
     /// How many of these could be had: failures with `REQUIRE_SERVERS=1`.
     to_be_had: usize,
@@ -1830,7 +1831,7 @@ impl Tally {
 
     fn add(&mut self, row: &'static Row, verdict: Option<Verdict>) {
         match verdict {
-            Some(Verdict::Run(report, noted)) if report.failed == 0 => {
+            Some(Verdict::Run(report, noted)) if report.failures.is_empty() => {
                 self.passed.push(row.name);
                 self.checks += report.passed;
                 self.noted.push((row, noted));
@@ -1838,6 +1839,8 @@ impl Tally {
             Some(Verdict::Run(report, _)) => {
                 self.failed.push(row.name);
                 self.checks += report.passed;
+                let of_row = |failure: &String| format!("{}: {failure}", row.name);
+                self.failures.extend(report.failures.iter().map(of_row));
             }
             Some(Verdict::Missing(what)) => {
                 // What nobody can install is no failure anywhere.
@@ -1857,6 +1860,9 @@ impl Tally {
         let good = settled && self.failed.is_empty() && (self.to_be_had == 0 || !required);
         print_names("run", &self.passed);
         print_names("failed", &self.failed);
+        self.failures
+            .iter()
+            .for_each(|failure| println!("{failure}"));
         print_names("skipped", &self.skipped);
         if required && self.to_be_had > 0 {
             println!("REQUIRE_SERVERS=1: a skipped web server is a failure");
@@ -1906,7 +1912,8 @@ fn judged(row: &Row, testbed: &Testbed) -> Verdict {
     }
     let begin = Instant::now();
     let (report, noted) = run(row, testbed);
-    let verdict = if report.failed == 0 { "ok" } else { "FAILED" };
+    let good = report.failures.is_empty();
+    let verdict = if good { "ok" } else { "FAILED" };
     println!(
         "{}test {} ... {verdict} ({} checks, {:.1} s)",
         report.said,
@@ -1951,10 +1958,13 @@ fn run(row: &Row, testbed: &Testbed) -> (Report, Noted) {
         }
         Work::Story(story) => story(&mut report, &mut folder, testbed),
     }
-    if report.failed > 0 {
+    if !report.failures.is_empty() {
         folder.keep();
         report.said.push_str(&folder.tails());
         report.say(&format!("kept: {}", folder.text("")));
+        for failure in report.failures.clone() {
+            report.say(&failure);
+        }
     }
     (report, folder.notes().take())
 }
@@ -1977,7 +1987,7 @@ fn table(report: &mut Report, folder: &Folder, running: Running, traits: &Traits
     };
     for (name, check) in TABLE {
         report.check(name, || check(&asked));
-        if report.failed == ENOUGH {
+        if report.failures.len() == ENOUGH {
             report.say(&format!(
                 "{ENOUGH} checks failed, and the others of this row are left out"
             ));

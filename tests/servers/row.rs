@@ -134,7 +134,8 @@ impl Running {
 #[derive(Default)]
 pub struct Report {
     pub passed: usize,
-    pub failed: usize,
+    /// A sentence each. They are said once more at the very end, where who sees only a log's last lines finds them.
+    pub failures: Vec<String>,
     /// What there is to say, kept until the row has ended: others run beside it.
     pub said: String,
 }
@@ -154,8 +155,9 @@ impl Report {
                 Some(value)
             }
             Err(why) => {
-                self.failed += 1;
-                self.say(&format!("FAILED {name}: {why}"));
+                let failure = format!("FAILED {name}: {why}");
+                self.say(&failure);
+                self.failures.push(failure);
                 None
             }
         }
