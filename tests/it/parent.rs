@@ -574,8 +574,11 @@ fn what_outlives_the_deadline_is_named_and_the_parent_ends_with_1() {
         parent.line("processes serve");
         let _spin = Wire::after(parent.address(), Ask::get("/spin").bytes());
         let pid = *wait_for_children(&parent, 1).first().unwrap();
+        let mut looks = 0;
         poll("the handler to spin", || {
-            testbed::thread_states(pid).contains(&'R')
+            let runs = testbed::thread_states(pid).contains(&'R');
+            looks = if runs { looks + 1 } else { 0 };
+            looks > 30
         });
         let begun = Instant::now();
         parent.signal("TERM");
