@@ -56,8 +56,13 @@ impl Testbed {
     pub fn on_tcp(workers: usize) -> Testbed {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        // With many connections half of a head may wait for long where the machine is busy.
-        let flags = ["--head-timeout", "60"];
+        // With many connections what is not whole may wait for long where the machine is busy.
+        let flags = [
+            "--first-byte-timeout=600",
+            "--head-timeout=600",
+            "--body-timeout=600",
+            "--idle-timeout=600",
+        ];
         Testbed::inheriting(listener.into(), Address::Tcp(address), workers, &flags)
     }
 
