@@ -263,8 +263,8 @@ fn what_came_while_every_worker_was_busy_is_answered() {
 /// mod_fastcgi, lighttpd and supervisor let processes share one socket.
 #[test]
 fn two_processes_on_one_fd_0_answer_10_000_requests_and_end_at_once() {
-    let requests = iter::once(10_000).chain(iter::repeat_n(1000, 2 * ROUNDS));
-    let is_quick = { requests }.any(|requests| {
+    let mut numbers = iter::once(10_000).chain(iter::repeat_n(1000, 2 * ROUNDS));
+    let is_quick = numbers.any(|requests| {
         let folder = Folder::new();
         let path = folder.path().join("shared");
         let listener = UnixListener::bind(&path).unwrap();
