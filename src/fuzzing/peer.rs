@@ -18,7 +18,7 @@ pub(super) fn record(kind: u8, id: u16, content: &[u8], padding: u8) -> Vec<u8> 
 }
 
 /// How long the other side may take to close, once it has all.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The web server's end.
 #[derive(Debug)]

@@ -734,7 +734,11 @@ mod tests {
                         }
                         listener.unlink().unwrap();
                     }
-                    Err(error) => assert_eq!(error.kind(), ErrorKind::AddrInUse, "{error}"),
+                    // On a busy machine one of eight may find the folder locked each time that it looks.
+                    Err(error) => assert!(
+                        [ErrorKind::AddrInUse, ErrorKind::TimedOut].contains(&error.kind()),
+                        "{error}"
+                    ),
                 }
             }
         };

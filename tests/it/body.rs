@@ -1,6 +1,7 @@
 //! The request's body: streamed, read in part or not at all, too long, too slow, and read while the answer leaves.
 
 use crate::served::{poll, serve, serve_as};
+use crate::steady::steady;
 use crate::wire::{self, Ask, End, PATIENCE, STDIN, STDOUT, Wire, begin, padded, record};
 use fcgi::{Request, Response, Server};
 use log::Level;
@@ -290,33 +291,35 @@ fn a_body_over_max_body_is_a_413_and_a_close_and_one_of_max_body_is_not() {
 
 #[test]
 fn a_body_that_stops_coming_is_a_408_after_body_timeout() {
-    let limit = Duration::from_millis(150);
-    let server = serve_as(Server::new().workers(1).body_timeout(limit), app);
-    let ask = Ask::post("/whole", "ten bytes!");
-    let stdin = ask.stdin();
-    for sent in [0, 5, 12, 18, 22] {
+    steady(Duration::from_millis(50), || {
+        let limit = Duration::from_millis(150);
+        let server = serve_as(Server::new().workers(1).body_timeout(limit), app);
+        let ask = Ask::post("/whole", "ten bytes!");
+        let stdin = ask.stdin();
+        for sent in [0, 5, 12, 18, 22] {
+            let start = Instant::now();
+            let mut wire = server.after([ask.head(), stdin[..sent].to_vec()].concat());
+            let reply = wire.reply(1);
+            assert_eq!(
+                reply.page(),
+                (408, "408 Request Timeout\n"),
+                "after {sent} bytes"
+            );
+            assert!(start.elapsed() >= limit);
+            wire.assert_closed();
+        }
+        // Each byte begins the time anew.
         let start = Instant::now();
-        let mut wire = server.after([ask.head(), stdin[..sent].to_vec()].concat());
-        let reply = wire.reply(1);
-        assert_eq!(
-            reply.page(),
-            (408, "408 Request Timeout\n"),
-            "after {sent} bytes"
-        );
-        assert!(start.elapsed() >= limit);
-        wire.assert_closed();
-    }
-    // Each byte begins the time anew.
-    let start = Instant::now();
-    let mut wire = server.after(ask.head());
-    for byte in &stdin[..18] {
-        thread::sleep(limit / 10);
-        wire.write([*byte]);
-    }
-    wire.write(&stdin[18..]);
-    assert_eq!(wire.reply(1).page(), (200, "ten bytes!"));
-    assert!(start.elapsed() > limit);
-    assert_eq!(server.lines(Level::Warn), [""; 0]);
+        let mut wire = server.after(ask.head());
+        for byte in &stdin[..18] {
+            thread::sleep(limit / 10);
+            wire.write([*byte]);
+        }
+        wire.write(&stdin[18..]);
+        assert_eq!(wire.reply(1).page(), (200, "ten bytes!"));
+        assert!(start.elapsed() > limit);
+        assert_eq!(server.lines(Level::Warn), [""; 0]);
+    });
 }
 
 /// Broken framing in a body is an error for its reader, and the end of the connection.
@@ -516,23 +519,25 @@ fn a_reader_that_takes_nothing_ends_by_write_timeout_with_a_line() {
 
 #[test]
 fn a_reader_that_is_slow_gets_all() {
-    let limit = Duration::from_millis(300);
-    let page = pattern(4 << 20);
-    let large = page.clone();
-    let server = Server::new().workers(1).write_timeout(limit);
-    let server = serve_as(server, move |_, res| res.send(&large));
-    let start = Instant::now();
-    let mut wire = server.after(Ask::get("/large").bytes());
-    let mut body = Vec::new();
-    while let Some(record) = wire.record() {
-        if record.kind == wire::STDOUT {
-            thread::sleep(limit / 15);
-            body.extend(record.content);
+    steady(Duration::from_millis(100), || {
+        let limit = Duration::from_millis(300);
+        let page = pattern(4 << 20);
+        let large = page.clone();
+        let server = Server::new().workers(1).write_timeout(limit);
+        let server = serve_as(server, move |_, res| res.send(&large));
+        let start = Instant::now();
+        let mut wire = server.after(Ask::get("/large").bytes());
+        let mut body = Vec::new();
+        while let Some(record) = wire.record() {
+            if record.kind == wire::STDOUT {
+                thread::sleep(limit / 15);
+                body.extend(record.content);
+            }
         }
-    }
-    assert!(body.ends_with(&page));
-    assert!(start.elapsed() > 2 * limit);
-    assert_eq!(server.lines(Level::Warn), [""; 0]);
+        assert!(body.ends_with(&page));
+        assert!(start.elapsed() > 2 * limit);
+        assert_eq!(server.lines(Level::Warn), [""; 0]);
+    });
 }
 
 /// Padding and records that are not content, in the middle of a body that is lent while the answer is written.

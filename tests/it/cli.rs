@@ -3,6 +3,7 @@
 
 use crate::port::Port;
 use crate::served::{Folder, poll};
+use crate::steady::steady;
 use crate::testbed::{Testbed, command};
 use crate::wire::{Ask, PATIENCE, STDIN, Wire, record, stream};
 use fcgi::Address;
@@ -659,28 +660,30 @@ fn no_connection_is_lost_when_the_settings_become_right() {
 
 #[test]
 fn the_request_that_finds_the_settings_right_delays_no_other() {
-    let home = Home::with("wrong");
-    let mut testbed = home.start(&[]);
-    assert_eq!(testbed.ask(&Ask::get("/hello")).status, 503);
-    let mut kept = testbed.connect();
-    let ask = Ask::get("/hello").keep();
-    assert_eq!(kept.ask(&ask).status, 503);
-    home.set("grace 3");
-    // It never ends, and so only another worker can answer what comes after.
-    let _spins = Wire::after(testbed.address(), Ask::get("/spin").bytes());
-    testbed.line("the settings are right now");
-    testbed.assert_serves();
-    assert_eq!(kept.ask(&ask).page(), (200, "Hello, world!"));
-    testbed.signal("TERM");
-    let (elapsed, status) = testbed.wait();
-    assert_eq!(status.code(), Some(1), "what spins is cut");
-    let grace = Duration::from_secs(3).abs_diff(elapsed);
-    assert!(
-        grace < Duration::from_millis(500),
-        "the file's grace: {elapsed:?}"
-    );
-    let line = testbed.line("cut after 3 s: ");
-    assert!(line.ends_with(" GET /spin"), "{line}");
+    steady(Duration::from_millis(100), || {
+        let home = Home::with("wrong");
+        let mut testbed = home.start(&[]);
+        assert_eq!(testbed.ask(&Ask::get("/hello")).status, 503);
+        let mut kept = testbed.connect();
+        let ask = Ask::get("/hello").keep();
+        assert_eq!(kept.ask(&ask).status, 503);
+        home.set("grace 3");
+        // It never ends, and so only another worker can answer what comes after.
+        let _spins = Wire::after(testbed.address(), Ask::get("/spin").bytes());
+        testbed.line("the settings are right now");
+        testbed.assert_serves();
+        assert_eq!(kept.ask(&ask).page(), (200, "Hello, world!"));
+        let (took, status) = testbed.end_by("TERM");
+        assert_eq!(status.code(), Some(1), "what spins is cut");
+        let grace = Duration::from_secs(3);
+        assert!(
+            *took.start() < grace + Duration::from_millis(500) && *took.end() >= grace,
+            "the file's grace: {took:?}"
+        );
+        // It began before the signal.
+        let line = testbed.line("cut after ");
+        assert!(line.ends_with(" GET /spin"), "{line}");
+    });
 }
 
 #[test]
@@ -701,17 +704,19 @@ fn what_the_opening_request_leaves_behind_is_closed_in_time() {
 
 #[test]
 fn a_signal_stops_it_while_the_settings_are_wrong() {
-    for is_used in [false, true] {
-        let home = Home::with("wrong");
-        let mut testbed = home.start(&[]);
-        testbed.line("every request is answered 503");
-        if is_used {
-            assert_eq!(testbed.ask(&Ask::get("/hello")).status, 503);
+    steady(Duration::from_millis(300), || {
+        for is_used in [false, true] {
+            let home = Home::with("wrong");
+            let mut testbed = home.start(&[]);
+            testbed.line("every request is answered 503");
+            if is_used {
+                assert_eq!(testbed.ask(&Ask::get("/hello")).status, 503);
+            }
+            testbed.signal("TERM");
+            let (elapsed, status) = testbed.wait();
+            assert!(elapsed < AT_ONCE && status.code() == Some(0), "{status}");
         }
-        testbed.signal("TERM");
-        let (elapsed, status) = testbed.wait();
-        assert!(elapsed < AT_ONCE && status.code() == Some(0), "{status}");
-    }
+    });
 }
 
 #[test]
@@ -927,29 +932,31 @@ fn browse(address: &str, target: &str) -> String {
 
 #[test]
 fn http_shows_the_application_and_stops_when_asked() {
-    let home = Home::new();
-    for signal in ["TERM", "INT", "USR1"] {
-        let Http {
-            mut testbed,
-            said,
-            address,
-            _stdout,
-            ..
-        } = http(home.command(&["--http", "127.0.0.1:0"]));
-        assert_eq!(said.lines().count(), 1);
-        assert!(browse(&address, "/hello").ends_with("Hello, world!"));
-        assert!(browse(&address, "/path?a=b").ends_with("mount \npath /path\nquery a=b\n"));
-        // A browser keeps its connection.
-        let mut kept = TcpStream::connect(&address).unwrap();
-        write!(kept, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-        kept.read_exact(&mut [0]).unwrap();
-        testbed.signal(signal);
-        let (elapsed, status) = testbed.wait();
-        assert!(
-            elapsed < AT_ONCE && status.code() == Some(0),
-            "{signal} {elapsed:?} {status}"
-        );
-    }
+    steady(Duration::from_millis(300), || {
+        let home = Home::new();
+        for signal in ["TERM", "INT", "USR1"] {
+            let Http {
+                mut testbed,
+                said,
+                address,
+                _stdout,
+                ..
+            } = http(home.command(&["--http", "127.0.0.1:0"]));
+            assert_eq!(said.lines().count(), 1);
+            assert!(browse(&address, "/hello").ends_with("Hello, world!"));
+            assert!(browse(&address, "/path?a=b").ends_with("mount \npath /path\nquery a=b\n"));
+            // A browser keeps its connection.
+            let mut kept = TcpStream::connect(&address).unwrap();
+            write!(kept, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+            kept.read_exact(&mut [0]).unwrap();
+            testbed.signal(signal);
+            let (elapsed, status) = testbed.wait();
+            assert!(
+                elapsed < AT_ONCE && status.code() == Some(0),
+                "{signal} {elapsed:?} {status}"
+            );
+        }
+    });
 }
 
 /// Asks for chunks, and waits until the first has come.
@@ -990,20 +997,24 @@ fn http_answers_what_it_has_begun_before_it_stops() {
 
 #[test]
 fn http_that_does_not_end_is_cut_at_the_deadline() {
-    let home = Home::new();
-    let Http {
-        mut testbed,
-        address,
-        _stdout,
-        ..
-    } = http(home.command(&["--http", "127.0.0.1:0", "--grace", "0.5"]));
-    let _browser = stream_from(&address, "/chunks?n=1000&ms=100");
-    testbed.signal("TERM");
-    let (elapsed, status) = testbed.wait();
-    assert_eq!(status.code(), Some(1));
-    let grace = Duration::from_millis(500).abs_diff(elapsed);
-    assert!(grace < Duration::from_millis(400), "{elapsed:?}");
-    testbed.line(" GET /chunks");
+    steady(Duration::from_millis(100), || {
+        let home = Home::new();
+        let Http {
+            mut testbed,
+            address,
+            _stdout,
+            ..
+        } = http(home.command(&["--http", "127.0.0.1:0", "--grace", "0.5"]));
+        let _browser = stream_from(&address, "/chunks?n=1000&ms=100");
+        let (took, status) = testbed.end_by("TERM");
+        assert_eq!(status.code(), Some(1));
+        let grace = Duration::from_millis(500);
+        assert!(
+            *took.start() < grace + Duration::from_millis(400) && *took.end() >= grace,
+            "{took:?}"
+        );
+        testbed.line(" GET /chunks");
+    });
 }
 
 #[test]

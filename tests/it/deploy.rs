@@ -45,7 +45,7 @@ impl Site {
         let built = build.join("test bed");
         fs::create_dir(&site).unwrap();
         fs::create_dir(&build).unwrap();
-        fs::copy(testbed::example("testbed"), &built).unwrap();
+        testbed::copy(testbed::example("testbed"), &built);
         Site {
             folder,
             site,

@@ -8,7 +8,7 @@ use std::fs::{self, Permissions};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// Of Debian's users the one that web servers run as. It has no login shell: `su` alone says so and ends.
 const WEB: &str = "www-data";
@@ -43,12 +43,7 @@ fn by_su(folder: &Folder, words: &str) -> Told {
 fn installed(name: &str) -> Folder {
     let folder = Folder::new();
     let file = folder.path().join(name);
-    // By another process: a child of another test may hold what this one writes, and then it cannot be run.
-    let copied = Command::new("cp")
-        .arg(testbed::example("testbed"))
-        .arg(&file)
-        .status();
-    assert!(copied.unwrap().success());
+    testbed::copy(testbed::example("testbed"), &file);
     set_mode(folder.path(), 0o755);
     set_mode(&file, 0o755);
     folder
@@ -129,8 +124,7 @@ fn under_a_web_server_check_sees_with_its_eyes() {
     set_mode(&closed, 0o700);
     let server = |name: &str, user: &str| {
         let file = folder.path().join(name);
-        let copied = Command::new("cp").arg("/bin/sh").arg(&file).status();
-        assert!(copied.unwrap().success());
+        testbed::copy("/bin/sh", &file);
         let mut command = testbed::command_of("setpriv");
         command
             .arg(format!("--reuid={user}"))

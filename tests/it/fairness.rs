@@ -1,10 +1,12 @@
 //! Whoever holds a connection does not hold a worker, and two processes on one socket do not hold each other.
 
 use crate::served::{Folder, Served, serve_as};
+use crate::steady::steady;
 use crate::testbed::Testbed;
-use crate::wire::{Ask, PARAMS, STDIN, Wire, begin, pair, record};
+use crate::wire::{Ask, PARAMS, PATIENCE, STDIN, Wire, begin, pair, record};
 use fcgi::{Address, Server};
 use std::collections::BTreeMap;
+use std::iter;
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 use std::sync::Mutex;
@@ -18,23 +20,37 @@ const DELAY: Duration = Duration::from_millis(50);
 /// What two idle processes may take to end.
 const AT_ONCE: Duration = Duration::from_millis(100);
 
+/// How often a time is taken that a busy machine may spoil.
+const ROUNDS: usize = 5;
+
 fn one_and_four_workers() -> [Served; 2] {
     [1, 4].map(|workers| serve_as(Server::new().workers(workers), |_, res| res.send("x")))
 }
 
-/// Asks 21 times, each time anew. A machine that has other things to do may delay one or two of them; whoever holds a
-/// worker delays them all.
+/// Asks 21 times, each time anew, and as often a server that nobody holds. A machine that has other things to do delays
+/// both, and now and then one alone; whoever holds a worker delays all that it asks for, and each time.
 #[track_caller]
 fn assert_prompt(server: &Served) {
-    let mut took: Vec<Duration> = (0..21)
-        .map(|_| {
-            let asked = Instant::now();
-            server.assert_serves();
-            asked.elapsed()
-        })
-        .collect();
-    took.sort();
-    assert!(took[18] < DELAY, "delayed: {took:?}");
+    let nobodys = serve_as(Server::new().workers(1), |_, res| res.send("x"));
+    let mut seen = Vec::new();
+    let is_prompt = (0..ROUNDS).any(|_| {
+        let (mut took, mut usual) = (Vec::new(), Vec::new());
+        for _ in 0..21 {
+            took.push(time(|| server.assert_serves()));
+            usual.push(time(|| nobodys.assert_serves()));
+        }
+        took.sort();
+        usual.sort();
+        seen.push((took[18], usual[18]));
+        took[18] < DELAY + usual[18]
+    });
+    assert!(is_prompt, "delayed, and as usual: {seen:?}");
+}
+
+fn time(run: impl FnOnce()) -> Duration {
+    let begun = Instant::now();
+    run();
+    begun.elapsed()
 }
 
 #[test]
@@ -88,35 +104,49 @@ fn connections_that_say_nothing_or_half_a_head_delay_nobody() {
 fn hundreds_of_slow_connections_delay_nobody() {
     raise_descriptors();
     for workers in ["1", "4"] {
-        let testbed = Testbed::listening_with(&["--workers", workers]);
-        let ask = Ask::get("/hello");
-        let _silent: Vec<Wire> = (0..500).map(|_| testbed.connect()).collect();
-        let stuck = &ask.bytes()[..20];
-        let _stuck: Vec<Wire> = (0..50)
-            .map(|_| Wire::after(testbed.address(), stuck))
-            .collect();
-        let mut dribbling: Vec<Wire> = (0..200).map(|_| testbed.connect()).collect();
-        let bytes = ask.bytes();
-        let mut took = Vec::new();
-        for (at, byte) in bytes.iter().enumerate() {
-            for wire in &mut dribbling {
-                wire.write([*byte]);
-            }
-            if at % 4 == 0 {
-                let asked = Instant::now();
-                assert_eq!(testbed.ask(&ask).page(), (200, "Hello, world!"));
-                took.push(asked.elapsed());
-            }
+        let is_prompt = (0..ROUNDS).any(|_| beside_hundreds(workers));
+        assert!(is_prompt, "{workers} workers: delayed {ROUNDS} times");
+    }
+}
+
+/// Whether a request beside them is not delayed, compared to one before their next bytes come.
+fn beside_hundreds(workers: &str) -> bool {
+    // They are slow, and so may be the machine.
+    let flags = ["--head-timeout=600", "--first-byte-timeout=600"];
+    let testbed = Testbed::listening_with(&[&flags[..], &["--workers", workers]].concat());
+    let ask = Ask::get("/hello");
+    let hello = || assert_eq!(testbed.ask(&ask).page(), (200, "Hello, world!"));
+    let _silent: Vec<Wire> = (0..500).map(|_| testbed.connect()).collect();
+    let stuck = &ask.bytes()[..20];
+    let _stuck: Vec<Wire> = (0..50)
+        .map(|_| Wire::after(testbed.address(), stuck))
+        .collect();
+    let mut dribbling: Vec<Wire> = (0..200).map(|_| testbed.connect()).collect();
+    let bytes = ask.bytes();
+    let (mut took, mut usual) = (Vec::new(), Vec::new());
+    for (at, byte) in bytes.iter().enumerate() {
+        let is_asked = at % 4 == 0;
+        if is_asked {
+            usual.push(time(hello));
         }
         for wire in &mut dribbling {
-            assert_eq!(wire.reply(1).page(), (200, "Hello, world!"));
+            wire.write([*byte]);
         }
-        took.sort();
-        assert!(
-            took[took.len() * 9 / 10] < DELAY,
-            "{workers} workers: {took:?}"
-        );
+        if is_asked {
+            took.push(time(hello));
+        }
     }
+    for wire in &mut dribbling {
+        assert_eq!(wire.reply(1).page(), (200, "Hello, world!"));
+    }
+    took.sort();
+    usual.sort();
+    let most = took.len() * 9 / 10;
+    let is_prompt = took[most] < DELAY + usual[most];
+    if !is_prompt {
+        eprintln!("{workers} workers: {took:?}, usually {usual:?}");
+    }
+    is_prompt
 }
 
 /// Hundreds of connections at once, beside all other tests of this process.
@@ -190,47 +220,51 @@ fn records_that_are_nobodys_delay_nobody_for_ever() {
         (0..5).for_each(|_| server.assert_serves());
         let took = asked.elapsed();
         stop.store(true, Ordering::Relaxed);
-        assert!(took < Duration::from_secs(3), "{took:?}");
+        assert!(took < PATIENCE / 2, "{took:?}");
     });
 }
 
 /// Time limits are the peer's: what it has sent in time is answered, however late somebody looks.
 #[test]
 fn what_came_while_every_worker_was_busy_is_answered() {
-    const LIMIT: Duration = Duration::from_millis(300);
-    let server = Server::new()
-        .workers(1)
-        .first_byte_timeout(LIMIT)
-        .idle_timeout(LIMIT)
-        .head_timeout(LIMIT);
-    let server = serve_as(server, |req, res| {
-        if req.path() == "/slow" {
-            thread::sleep(LIMIT * 3);
+    steady(Duration::from_millis(200), || {
+        const LIMIT: Duration = Duration::from_secs(1);
+        let server = Server::new()
+            .workers(1)
+            .first_byte_timeout(LIMIT)
+            .idle_timeout(LIMIT)
+            .head_timeout(LIMIT);
+        let server = serve_as(server, |req, res| {
+            if req.path() == "/slow" {
+                thread::sleep(LIMIT * 3);
+            }
+            res.send("x")
+        });
+        let ask = Ask::get("/").keep();
+        let bytes = ask.bytes();
+        let (first, rest) = bytes.split_at(30);
+        // Its limit is over first: that rings while all others still have time.
+        let _silent = server.connect();
+        thread::sleep(LIMIT / 2);
+        let (mut new, mut kept, mut half) =
+            (server.connect(), server.connect(), server.after(first));
+        assert_eq!(kept.ask(&ask).page(), (200, "x"));
+        let mut slow = server.after(Ask::get("/slow").bytes());
+        thread::sleep(LIMIT * 3 / 4);
+        new.write(ask.bytes());
+        kept.write(ask.bytes());
+        half.write(rest);
+        for wire in [&mut slow, &mut new, &mut kept, &mut half] {
+            assert_eq!(wire.reply(1).page(), (200, "x"));
         }
-        res.send("x")
     });
-    let ask = Ask::get("/").keep();
-    let bytes = ask.bytes();
-    let (first, rest) = bytes.split_at(30);
-    // Its limit is over first: that rings while all others still have time.
-    let _silent = server.connect();
-    thread::sleep(LIMIT / 2);
-    let (mut new, mut kept, mut half) = (server.connect(), server.connect(), server.after(first));
-    assert_eq!(kept.ask(&ask).page(), (200, "x"));
-    let mut slow = server.after(Ask::get("/slow").bytes());
-    thread::sleep(LIMIT * 3 / 4);
-    new.write(ask.bytes());
-    kept.write(ask.bytes());
-    half.write(rest);
-    for wire in [&mut slow, &mut new, &mut kept, &mut half] {
-        assert_eq!(wire.reply(1).page(), (200, "x"));
-    }
 }
 
 /// mod_fastcgi, lighttpd and supervisor let processes share one socket.
 #[test]
 fn two_processes_on_one_fd_0_answer_10_000_requests_and_end_at_once() {
-    let is_quick = [10_000, 1000, 1000].into_iter().any(|requests| {
+    let mut numbers = iter::once(10_000).chain(iter::repeat_n(1000, 2 * ROUNDS));
+    let is_quick = numbers.any(|requests| {
         let folder = Folder::new();
         let path = folder.path().join("shared");
         let listener = UnixListener::bind(&path).unwrap();
@@ -249,7 +283,7 @@ fn two_processes_on_one_fd_0_answer_10_000_requests_and_end_at_once() {
         }
         begun.elapsed() < AT_ONCE
     });
-    assert!(is_quick, "three times not at once");
+    assert!(is_quick, "never at once");
 }
 
 /// Asks for the process id so often, by eight at once; who answered how often.

@@ -1,6 +1,7 @@
 //! Every way of being started: at a terminal, by `nohup` and in `screen`, with descriptors, signals, folders and masks as
 //! whoever starts it may leave them. After each of them a request is answered, and a stop leaves nothing behind.
 
+use crate::port::Port;
 use crate::served::{Folder, poll};
 use crate::testbed::{self, Testbed};
 use crate::wire::{Ask, Wire};
@@ -157,6 +158,10 @@ fn at_a_terminal_it_serves_in_front_until_ctrl_c() {
     for flags in FAMILIES {
         let terminal = Terminal::new();
         let mut testbed = listening(terminal.command("env"), flags);
+        if !flags.is_empty() {
+            // Who is just being started dies of it, and which of the two is told first is nobody's to know.
+            testbed.line("processes serve");
+        }
         terminal.types(CTRL_C);
         assert_stopped(&mut testbed);
         assert_eq!(testbed.last_troubles(), [""; 0]);
@@ -517,7 +522,7 @@ struct Home(Folder);
 impl Home {
     fn new(settings: &str) -> Home {
         let folder = Folder::new();
-        fs::copy(testbed::example("testbed"), folder.path().join("app.fcgi")).unwrap();
+        testbed::copy(testbed::example("testbed"), folder.path().join("app.fcgi"));
         fs::write(folder.path().join(".ht.app.fcgi"), settings).unwrap();
         Home(folder)
     }
@@ -575,17 +580,19 @@ fn the_current_folder_does_not_matter() {
     }
 }
 
-/// Ports that are free: of IPv4, and of IPv6 where the machine has it.
-fn ports() -> Vec<Address> {
-    let bound = ["127.0.0.1:0", "[::1]:0"].map(TcpListener::bind);
-    if let [_, Err(error)] = &bound {
-        eprintln!("SKIPPED: no IPv6 on this machine: {error}");
+/// Ports that are ours: of IPv4, and of IPv6 where the machine has it.
+fn ports() -> Vec<Port> {
+    let mut ports = vec![Port::new()];
+    match Port::ipv6() {
+        Ok(port) => ports.push(port),
+        Err(error) => eprintln!("SKIPPED: no IPv6 on this machine: {error}"),
     }
-    bound
-        .into_iter()
-        .flatten()
-        .map(|port| Address::Tcp(port.local_addr().unwrap()))
-        .collect()
+    ports
+}
+
+fn addresses(ports: &[Port]) -> Vec<Address> {
+    let addresses = ports.iter().map(Port::address);
+    addresses.map(Address::Tcp).collect()
 }
 
 #[track_caller]
@@ -597,7 +604,8 @@ fn assert_answers(address: &Address) {
 #[test]
 fn it_listens_at_several_addresses_at_once() {
     for flags in FAMILIES {
-        let free = ports();
+        let held = ports();
+        let free = addresses(&held);
         let mut given: Vec<String> = Vec::new();
         for address in &free {
             given.extend(["--listen".to_owned(), address.to_string()]);
@@ -642,7 +650,8 @@ fn of_the_sockets_that_systemd_passes_it_serves_its_own() {
         for whose in ["ours", "others'", "nobody's"] {
             let theirs = Folder::new();
             let mut passed = vec![Address::Unix(theirs.path().join("theirs"))];
-            passed.extend(ports());
+            let held = ports();
+            passed.extend(addresses(&held));
             let words = passed.iter().map(Address::to_string);
             let mut perl = testbed::command_without_terminal("perl");
             perl.args(["-e", PASS, whose]).args(words).arg("--");

@@ -1,12 +1,14 @@
 //! The library as a web server sees it: records over real sockets, against a real server or the `testbed` example.
 //!
 //! `wire` is the web server's part, written from the specification and not from the library, so that the two can
-//! disagree. `served` runs a server inside this process, `testbed` one of its own, `port` is a port of TCP.
+//! disagree. `served` runs a server inside this process, `testbed` one of its own, `port` is a port of TCP, `steady` bears with a
+//! machine that stands still.
 //! All other modules are tests.
 
 mod log;
 mod port;
 mod served;
+mod steady;
 mod testbed;
 mod wire;
 

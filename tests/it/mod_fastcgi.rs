@@ -50,10 +50,7 @@ impl Manager {
     fn with_settings(kind: Kind, settings: &str) -> Manager {
         let folder = Folder::new();
         let program = folder.path().join("app.fcgi");
-        // By another process: a file that this one has open for writing cannot be executed by what another test starts.
-        let mut copy = Command::new("cp");
-        copy.arg(testbed::example("testbed")).arg(&program);
-        assert!(copy.status().unwrap().success(), "a copy of the program");
+        testbed::copy(testbed::example("testbed"), &program);
         fs::write(folder.path().join(".ht.app.fcgi"), settings).unwrap();
         let (socket, address) = match kind {
             Kind::Unix => {

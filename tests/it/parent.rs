@@ -2,6 +2,7 @@
 
 use crate::port::Port;
 use crate::served::{Folder, poll};
+use crate::steady::steady;
 use crate::testbed::{self, Testbed};
 use crate::wire::{Ask, END_REQUEST, Wire};
 use fcgi::Address;
@@ -69,44 +70,48 @@ fn family_of(program: &Path, folder: Folder, flags: &[&str]) -> Testbed {
 
 #[test]
 fn children_serve_and_end_with_the_parent() {
-    let mut parent = family("2");
-    let pids = wait_for_children(&parent, 2);
-    assert!(pids.contains(&who(&parent)));
-    assert!(!pids.contains(&parent.pid()));
-    parent.signal("TERM");
-    let (took, status) = parent.wait();
-    assert!(took < Duration::from_secs(1), "{took:?}");
-    assert_eq!(status.code(), Some(0));
-    assert_eq!(parent.folder.names(), [""; 0]);
-    assert!(!pids.into_iter().any(is_running));
-    assert_eq!(parent.last_troubles(), [""; 0]);
+    steady(Duration::from_millis(100), || {
+        let mut parent = family("2");
+        let pids = wait_for_children(&parent, 2);
+        assert!(pids.contains(&who(&parent)));
+        assert!(!pids.contains(&parent.pid()));
+        parent.signal("TERM");
+        let (took, status) = parent.wait();
+        assert!(took < Duration::from_secs(1), "{took:?}");
+        assert_eq!(status.code(), Some(0));
+        assert_eq!(parent.folder.names(), [""; 0]);
+        assert!(!pids.into_iter().any(is_running));
+        assert_eq!(parent.last_troubles(), [""; 0]);
+    });
 }
 
 /// A connection that the kernel completes behind the last child's last look is reset with the socket, and a balancer
 /// does not send again what it has sent. One that it does not complete is tried again a second later.
 #[test]
 fn at_a_stop_nobody_connects_any_more_by_tcp() {
-    let port = Port::new();
-    let tcp = port.address();
-    let program = testbed::command().get_program().to_owned();
-    // All workers are busy: one that is not ends the socket as soon as it has seen that nobody waits there.
-    let flags = ["--processes=2", "--workers=1", "--listen", &tcp.to_string()];
-    let mut parent = family_of(Path::new(&program), Folder::new(), &flags);
-    let ask = Ask::get("/chunks?n=2&ms=500").bytes();
-    let mut running = [(); 2].map(|()| Wire::after(&Address::Tcp(tcp), &ask));
-    for wire in &mut running {
-        assert!(wire.record().is_some() && wire.record().is_some());
-    }
-    parent.signal("TERM");
-    poll("the path to go", || parent.folder.names().is_empty());
-    poll("new connections to be dropped", || {
-        let connected = TcpStream::connect_timeout(&tcp, Duration::from_millis(50));
-        connected.is_err_and(|error| error.kind() == ErrorKind::TimedOut)
+    steady(Duration::from_millis(300), || {
+        let port = Port::new();
+        let tcp = port.address();
+        let program = testbed::command().get_program().to_owned();
+        // All workers are busy: one that is not ends the socket as soon as it has seen that nobody waits there.
+        let flags = ["--processes=2", "--workers=1", "--listen", &tcp.to_string()];
+        let mut parent = family_of(Path::new(&program), Folder::new(), &flags);
+        let ask = Ask::get("/chunks?n=2&ms=3000").bytes();
+        let mut running = [(); 2].map(|()| Wire::after(&Address::Tcp(tcp), &ask));
+        for wire in &mut running {
+            assert!(wire.record().is_some() && wire.record().is_some());
+        }
+        parent.signal("TERM");
+        poll("the path to go", || parent.folder.names().is_empty());
+        poll("new connections to be dropped", || {
+            let connected = TcpStream::connect_timeout(&tcp, Duration::from_millis(50));
+            connected.is_err_and(|error| error.kind() == ErrorKind::TimedOut)
+        });
+        for wire in &mut running {
+            assert!(is_answered_whole(wire));
+        }
+        assert_eq!(parent.wait().1.code(), Some(0));
     });
-    for wire in &mut running {
-        assert!(is_answered_whole(wire));
-    }
-    assert_eq!(parent.wait().1.code(), Some(0));
 }
 
 #[test]
@@ -255,14 +260,17 @@ fn at_a_terminal_a_hang_up_and_ctrl_c_stop_parent_and_children() {
 fn copy_of_the_program(folder: &Folder) -> std::path::PathBuf {
     let program = testbed::command().get_program().to_owned();
     let copy = folder.path().join("app.fcgi");
-    fs::copy(program, &copy).unwrap();
+    testbed::copy(program, &copy);
     copy
 }
 
 /// As `scripts/deploy` does it: a file that runs cannot be written to.
 fn replace(file: &Path, content: &[u8]) {
     let new = file.with_extension("new");
-    fs::write(&new, content).unwrap();
+    let written = file.with_extension("written");
+    fs::write(&written, content).unwrap();
+    testbed::copy(&written, &new);
+    fs::remove_file(written).unwrap();
     fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
     fs::rename(new, file).unwrap();
 }
@@ -368,7 +376,7 @@ fn a_reload_fails_when_a_process_of_it_dies_though_it_was_ready() {
     let folder = Folder::new();
     let program = copy_of_the_program(&folder);
     let good = program.with_file_name("good.fcgi");
-    fs::copy(&program, &good).unwrap();
+    testbed::copy(&program, &good);
     let parent = family_of(&program, folder, &["--processes", "2"]);
     let before = wait_for_children(&parent, 2);
     let first = parent.folder.path().join("first");
@@ -561,25 +569,30 @@ fn a_parent_on_systemds_sockets_passes_them_on_under_its_own_numbers() {
 
 #[test]
 fn what_outlives_the_deadline_is_named_and_the_parent_ends_with_1() {
-    let mut parent = Testbed::listening_with(&["--processes", "1", "--grace", "1"]);
-    parent.line("processes serve");
-    let _spin = Wire::after(parent.address(), Ask::get("/spin").bytes());
-    let pid = *wait_for_children(&parent, 1).first().unwrap();
-    poll("the handler to spin", || {
-        testbed::thread_states(pid).contains(&'R')
+    steady(Duration::from_millis(300), || {
+        let mut parent = Testbed::listening_with(&["--processes", "1", "--grace", "1"]);
+        parent.line("processes serve");
+        let _spin = Wire::after(parent.address(), Ask::get("/spin").bytes());
+        let pid = *wait_for_children(&parent, 1).first().unwrap();
+        let mut looks = 0;
+        poll("the handler to spin", || {
+            let runs = testbed::thread_states(pid).contains(&'R');
+            looks = if runs { looks + 1 } else { 0 };
+            looks > 30
+        });
+        let begun = Instant::now();
+        parent.signal("TERM");
+        assert_eq!(parent.wait().1.code(), Some(1));
+        assert!(
+            begun.elapsed() < Duration::from_secs(3),
+            "{:?}",
+            begun.elapsed()
+        );
+        assert!(!is_running(pid));
+        let lines = parent.last_lines().join("\n");
+        assert!(lines.contains("GET /spin"), "{lines}");
+        assert!(lines.contains("ended with exit code 1"), "{lines}");
     });
-    let begun = Instant::now();
-    parent.signal("TERM");
-    assert_eq!(parent.wait().1.code(), Some(1));
-    assert!(
-        begun.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        begun.elapsed()
-    );
-    assert!(!is_running(pid));
-    let lines = parent.last_lines().join("\n");
-    assert!(lines.contains("GET /spin"), "{lines}");
-    assert!(lines.contains("ended with exit code 1"), "{lines}");
 }
 
 /// Even one that does not heed its own deadline: it is stopped in the middle, as a debugger would.

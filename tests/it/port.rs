@@ -1,7 +1,8 @@
 //! A TCP port of one test, for a program that is told where to listen and for what finds nobody there.
 
 use socket2::{Domain, Socket, Type};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 
 /// Nobody listens on it. It is held as long as this lives: one that is only looked up and let go is soon another test's,
@@ -14,11 +15,20 @@ pub struct Port {
 
 impl Port {
     pub fn new() -> Port {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket.set_reuse_address(true).unwrap();
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        socket.bind(&any.into()).unwrap();
-        Port { socket }
+        Port::of(Ipv4Addr::LOCALHOST.into()).unwrap()
+    }
+
+    /// Not every machine has it.
+    pub fn ipv6() -> io::Result<Port> {
+        Port::of(Ipv6Addr::LOCALHOST.into())
+    }
+
+    fn of(ip: IpAddr) -> io::Result<Port> {
+        let any = SocketAddr::from((ip, 0));
+        let socket = Socket::new(Domain::for_address(any), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&any.into())?;
+        Ok(Port { socket })
     }
 
     pub fn address(&self) -> SocketAddr {

@@ -1,6 +1,7 @@
 //! The rules that the web servers taught, one test each, named by the rule; what each is for stands above it.
 
 use crate::served::{poll, serve, serve_as, start};
+use crate::steady::steady;
 use crate::testbed::{self, Testbed};
 use crate::wire::{self, Ask, End, REQUEST_COMPLETE, Wire};
 use fcgi::{Error, Request, Response, Server};
@@ -89,20 +90,22 @@ fn late_records_of_a_finished_id_are_dropped_and_the_id_begins_anew() {
 /// A plain close loses the answer behind nginx, mod_fastcgi and Caddy.
 #[test]
 fn a_close_with_unread_stdin_is_a_half_close_a_bounded_drain_and_a_close() {
-    let limit = Duration::from_millis(300);
-    let server = Server::new().workers(1).linger_timeout(limit);
-    let server = serve_as(server, |_, res| res.send(vec![b'p'; 100_000]));
-    let ask = Ask::post("/", vec![b'b'; 600_000]);
-    let stdin = ask.stdin();
-    let mut wire = server.after([ask.head(), stdin[..50_000].to_vec()].concat());
-    let reply = wire.reply(1);
-    assert_eq!((reply.page().0, reply.body.len()), (200, 100_000));
-    wire.assert_closed();
-    // More than a socket holds: it is read away.
-    wire.write(&stdin[50_000..]);
-    server.assert_serves();
-    poll("the connection to be closed whole", || {
-        wire.try_write("more").is_err()
+    steady(Duration::from_millis(300), || {
+        let limit = Duration::from_secs(1);
+        let server = Server::new().workers(1).linger_timeout(limit);
+        let server = serve_as(server, |_, res| res.send(vec![b'p'; 100_000]));
+        let ask = Ask::post("/", vec![b'b'; 600_000]);
+        let stdin = ask.stdin();
+        let mut wire = server.after([ask.head(), stdin[..50_000].to_vec()].concat());
+        let reply = wire.reply(1);
+        assert_eq!((reply.page().0, reply.body.len()), (200, 100_000));
+        wire.assert_closed();
+        // More than a socket holds: it is read away.
+        wire.write(&stdin[50_000..]);
+        server.assert_serves();
+        poll("the connection to be closed whole", || {
+            wire.try_write("more").is_err()
+        });
     });
 }
 

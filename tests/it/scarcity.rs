@@ -429,7 +429,7 @@ fn where_one_process_is_allowed_it_serves_in_place_of_two() {
     });
     ask_at_once(&testbed, 6, "/hello", HELLO.1);
     assert!(
-        since.elapsed() < Duration::from_secs(5),
+        since.elapsed() < Duration::from_secs(20),
         "{:?}",
         since.elapsed()
     );

@@ -260,7 +260,7 @@ fn only_root_gives_a_socket_to_others() {
     let address = Address::Unix(folder.path().join("s"));
     // The test's own folder may be closed to others: the program is copied to where all can start it.
     let program = folder.path().join("testbed");
-    fs::copy(testbed::command().get_program(), &program).unwrap();
+    testbed::copy(testbed::command().get_program(), &program);
     let start = |owner: &str| {
         let mut command = testbed::command_of("/bin/sh");
         // A shell in between: a copy that another test's child still has open for writing cannot be executed.

@@ -1,7 +1,7 @@
 //! The status page: who sees it, what it says, and that it is none of the application's.
 
 use crate::served::{Folder, Served, poll, serve_as, start};
-use crate::testbed::Testbed;
+use crate::testbed::{self, Testbed};
 use crate::wire::{Ask, Reply, Wire};
 use fcgi::{Error, Server};
 use std::sync::{Arc, Mutex};
@@ -279,11 +279,11 @@ fn an_authorizer_is_asked_for_its_path_too() {
 fn the_settings_file_has_it() {
     let folder = Folder::new();
     let program = folder.path().join("app");
-    std::fs::copy(crate::testbed::example("testbed"), &program).unwrap();
+    testbed::copy(testbed::example("testbed"), &program);
     let settings = folder.path().join(".ht.app");
     std::fs::write(&settings, "status /what\nstatus-allow 192.0.2.1\nslow 5s\n").unwrap();
     let address = fcgi::Address::Unix(folder.path().join("s"));
-    let mut command = crate::testbed::command_of(&program);
+    let mut command = testbed::command_of(&program);
     command.args(["--listen", &address.to_string()]);
     let testbed = Testbed::spawn(command, address, folder);
     poll("the testbed", || {

@@ -7,9 +7,10 @@ use std::env;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
+use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, JoinHandle};
@@ -55,8 +56,13 @@ impl Testbed {
     pub fn on_tcp(workers: usize) -> Testbed {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        // With many connections half of a head may wait for long where the machine is busy.
-        let flags = ["--head-timeout", "60"];
+        // With many connections what is not whole may wait for long where the machine is busy.
+        let flags = [
+            "--first-byte-timeout=600",
+            "--head-timeout=600",
+            "--body-timeout=600",
+            "--idle-timeout=600",
+        ];
         Testbed::inheriting(listener.into(), Address::Tcp(address), workers, &flags)
     }
 
@@ -144,6 +150,17 @@ impl Testbed {
             assert!(start.elapsed() < PATIENCE, "the testbed does not end");
             thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Signals, and waits for its end: how long that took at least and at most, as the signal came somewhere in between, and
+    /// its status.
+    #[track_caller]
+    pub fn end_by(&mut self, name: &str) -> (RangeInclusive<Duration>, ExitStatus) {
+        let before = Instant::now();
+        self.signal(name);
+        let after = Instant::now();
+        let (_, status) = self.wait();
+        (after.elapsed()..=before.elapsed(), status)
     }
 
     /// What it wrote on fd 2 so far; but not that these tests are in a folder for temporary files, which is no news.
@@ -271,6 +288,14 @@ pub fn command_without_terminal(program: impl AsRef<OsStr>) -> Command {
     let mut command = command_of("setsid");
     command.arg(program);
     command
+}
+
+/// A copy of a program that can be started at once. Another process makes it: what this one has open for writing, a child of
+/// another test may still hold, and then it cannot be executed.
+pub fn copy(program: impl AsRef<Path>, to: impl AsRef<Path>) {
+    let mut copy = Command::new("cp");
+    copy.arg(program.as_ref()).arg(to.as_ref());
+    assert!(copy.status().expect("cp is there").success());
 }
 
 /// An example's binary beside this test's. `cargo test` builds it, `cargo test --test it` alone does not.

@@ -3,10 +3,11 @@
 
 use crate::served::{poll, serve, serve_as};
 use crate::testbed::Testbed;
-use crate::wire::{ABORT_REQUEST, Ask, STDOUT, record};
+use crate::wire::{ABORT_REQUEST, Ask, PATIENCE, STDOUT, record};
 use ::log::Level;
 use fcgi::Server;
 use std::io::{Error, ErrorKind, Read, Write};
+use std::sync::{Mutex, mpsc};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -138,8 +139,10 @@ fn after_a_time_limit_has_rung_an_idle_server_sleeps() {
 /// The rest of a body is read away before a stop closes the connection: a plain close would lose the answer.
 #[test]
 fn a_stop_loses_no_answer_whose_body_is_on_its_way() {
-    let mut server = serve_as(Server::new().workers(1), |_, res| {
-        sleep(Duration::from_millis(200));
+    let (go, gone) = mpsc::channel();
+    let gone = Mutex::new(gone);
+    let mut server = serve_as(Server::new().workers(1), move |_, res| {
+        gone.lock().unwrap().recv()?;
         res.status(413).send("too much")
     });
     let ask = Ask::post("/", vec![b'b'; 1 << 20]);
@@ -148,10 +151,11 @@ fn a_stop_loses_no_answer_whose_body_is_on_its_way() {
     let mut wire = server.after(first);
     assert!(wire.is_silent());
     server.stop();
+    go.send(()).unwrap();
     wire.write(rest);
     assert_eq!(wire.reply(1).page(), (413, "too much"));
     drop(wire);
-    assert!(server.ends_within(Duration::from_secs(3)));
+    assert!(server.ends_within(PATIENCE));
 }
 
 /// Requests that were sent before the stop are not without end.
@@ -166,7 +170,7 @@ fn a_stop_does_not_wait_for_a_peer_that_never_pauses() {
     assert_eq!(reader.reply(1).page(), (200, "x"));
     server.stop();
     let answered = std::thread::spawn(move || reader.wait_for_end());
-    assert!(server.ends_within(Duration::from_secs(3)));
+    assert!(server.ends_within(PATIENCE));
     assert!(!writer.join().unwrap(), "all was read");
     answered.join().unwrap();
 }
@@ -178,7 +182,8 @@ fn a_close_is_seen_at_once_whoever_waits_in_the_loop() {
     let server = serve_as(Server::new().workers(2), |_, res| res.send("unused"));
     let until = Instant::now() + Duration::from_secs(3);
     let mut runs = 0;
-    while Instant::now() < until {
+    // On a slow machine they are few in that time.
+    while Instant::now() < until || runs <= 100 {
         let mut wire = server.connect();
         // A record that nobody asked for, a byte at a time, so that the connection waits in between; and the end. Before,
         // one of some thousand runs stood still.
@@ -187,8 +192,7 @@ fn a_close_is_seen_at_once_whoever_waits_in_the_loop() {
         wire.end();
         let since = Instant::now();
         assert_eq!(wire.bytes_until_the_end(), b"");
-        assert!(since.elapsed() < Duration::from_secs(5), "run {runs}");
+        assert!(since.elapsed() < PATIENCE / 2, "run {runs}");
         runs += 1;
     }
-    assert!(runs > 100, "{runs} runs");
 }

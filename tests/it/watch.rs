@@ -71,7 +71,7 @@ fn seconds_behind(words: &str, line: &str) -> f64 {
 #[test]
 fn a_slow_request_is_told_while_it_runs_and_when_it_has_ended() {
     for workers in [1, 3] {
-        let limit = Duration::from_millis(200);
+        let limit = Duration::from_millis(600);
         let (server, door) = waiting(Server::new().workers(workers).slow(limit));
         // As a web server decodes `%0A`.
         let path = format!("/slow-{workers}/\n");
@@ -88,7 +88,7 @@ fn a_slow_request_is_told_while_it_runs_and_when_it_has_ended() {
             "{line}"
         );
         let age = seconds_behind("has run for ", line);
-        assert!((0.2..5.0).contains(&age), "{line}");
+        assert!((0.6..5.0).contains(&age), "{line}");
         if workers > 1 {
             assert_eq!(server.ask(&Ask::get("/quick")).page(), (200, "done"));
         }
@@ -101,7 +101,7 @@ fn a_slow_request_is_told_while_it_runs_and_when_it_has_ended() {
         let (level, line) = &told[1];
         assert_eq!(*level, Level::Warn);
         assert!(line.contains("it was slow, and has ended after"), "{line}");
-        assert!(seconds_behind("ended after ", line) >= 0.8, "{line}");
+        assert!(seconds_behind("ended after ", line) >= 2.4, "{line}");
         assert_eq!(server.ask(&Ask::get("/quick")).page(), (200, "done"));
         drop(server);
         assert_eq!((lines(&words).len(), lines("GET /quick").len()), (2, 0));
@@ -278,11 +278,11 @@ fn a_watcher_that_has_nothing_to_tell_sleeps() {
 /// A shared host may allow a user few threads.
 #[test]
 fn without_a_thread_for_the_watcher_it_serves_and_says_so_once() {
-    let testbed = Testbed::without_threads(&["--slow", "0.1", "--timeout", "0.1"]);
+    let testbed = Testbed::without_threads(&["--slow", "0.5", "--timeout", "0.5"]);
     let line = testbed.line("cannot start the thread that watches");
     assert!(line.contains(" WARN "), "{line}");
     assert_eq!(
-        testbed.ask(&Ask::get("/sleep?ms=200")).page(),
+        testbed.ask(&Ask::get("/sleep?ms=1000")).page(),
         (200, "slept")
     );
     testbed.line("GET /sleep: it was slow, and has ended after");

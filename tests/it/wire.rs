@@ -29,7 +29,7 @@ pub const CANT_MPX_CONN: u8 = 1;
 pub const UNKNOWN_ROLE: u8 = 3;
 
 /// Longer than anything here takes, on a machine that has other things to do.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A record without padding.
 pub fn record(kind: u8, id: u16, content: &[u8]) -> Vec<u8> {

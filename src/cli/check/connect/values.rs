@@ -200,7 +200,8 @@ mod tests {
             hear(&Transport::from(std::os::fd::OwnedFd::from(ours))),
             Values::Silent
         );
-        assert!(begin.elapsed() < LONGEST * 2);
+        // Else it would hear for ever.
+        assert!(begin.elapsed() < LONGEST * 10);
         drips.join().unwrap();
     }
 }
