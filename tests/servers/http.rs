@@ -174,8 +174,9 @@ impl Visitor {
         })
     }
 
-    /// The answer to what was written.
+    /// The answer to what was written, however long that took.
     pub fn answer(&mut self) -> Outcome<Answer> {
+        self.reader.get_mut().deadline = Instant::now() + DEADLINE;
         read_answer(&mut self.reader, false)
     }
 
