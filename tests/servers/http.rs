@@ -180,6 +180,15 @@ impl Visitor {
         read_answer(&mut self.reader, false)
     }
 
+    /// Waits until the answer begins, and leaves it unread.
+    pub fn hears(&mut self) -> Outcome {
+        match self.reader.fill_buf() {
+            Ok([]) => Err("no answer: the connection is closed".to_owned()),
+            Ok(_) => Ok(()),
+            Err(e) => Err(format!("no answer: {e}")),
+        }
+    }
+
     /// Reads that many bytes of what comes, whatever it is.
     pub fn read_some(&mut self, count: usize) -> Outcome {
         let mut bytes = vec![0; count];
