@@ -8,6 +8,7 @@ use std::process::Command;
 
 use percent_encoding::percent_decode_str;
 
+use crate::devtools::Window;
 use crate::folder::Folder;
 use crate::forms::line_of;
 use crate::http::Http;
@@ -74,8 +75,12 @@ pub fn story(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     let Some(running) = report.check("start", start) else {
         return;
     };
+    let http = running.http;
+    let Some(window) = report.check("a browser", || Window::open(folder)) else {
+        return;
+    };
     let seen = report.check("the browser sends all three", || {
-        browse(folder, running.http, "page.html")
+        browse(&window, http, "page.html")
     });
     let Some(seen) = seen else { return };
     let mut answers = seen.split('\0');
@@ -95,11 +100,10 @@ pub fn story(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
         report.check(name, || same(next(), &expected));
     }
     // Each next program takes the last one's place, as a new version does.
-    let http = running.http;
     report.check("an upload form, filled in by hand", || {
         let program = testbed.example("upload")?;
         replace(folder, program.built())?;
-        let shown = browse(folder, running.http, "upload.html")?;
+        let shown = browse(&window, http, "upload.html")?;
         ensure!(
             shown.trim() == "page.html: 300000 bytes",
             "the frame shows {shown:?}"
@@ -108,6 +112,8 @@ pub fn story(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     });
     report.check("the built-in page, and its picture", || {
         replace(folder, Path::new(env!("CARGO_BIN_EXE_fcgi")))?;
+        shown(&window, http)?;
+        window.close()?;
         picture(folder, http)
     });
     report.check("stop", || running.stop());
@@ -119,10 +125,13 @@ fn replace(folder: &Folder, program: &Path) -> Outcome {
     fs::rename(&new, folder.path("www/app.fcgi")).map_err(|e| format!("cannot rename: {e}"))
 }
 
-/// What the browser makes of the stock program's page, and how that looks: the README's picture is made here.
-fn picture(folder: &Folder, http: Http) -> Outcome {
-    let page = "caf%C3%A9?table=4";
-    let shown = chromium(folder, http, page, &["--dump-dom"])?;
+/// The path and the query that the stock program's page is asked for by.
+const PAGE: &str = "caf%C3%A9?table=4";
+
+/// What the browser makes of that page.
+fn shown(window: &Window, http: Http) -> Outcome {
+    window.go(&format!("http://{}/{PAGE}", http.at))?;
+    let shown = window.value("document.documentElement.outerHTML")?;
     for row in [
         "<h1>It works</h1>",
         "path</th><td>/caf\u{e9}",
@@ -132,10 +141,15 @@ fn picture(folder: &Folder, http: Http) -> Outcome {
     ] {
         ensure!(shown.contains(row), "no {row:?} in {shown}");
     }
+    Ok(())
+}
+
+/// How it looks: the README's picture is made here.
+fn picture(folder: &Folder, http: Http) -> Outcome {
     let file = folder.path("browser/page.png");
     let shot = format!("--screenshot={}", file.display());
     let look = ["--window-size=800,820", "--hide-scrollbars", &shot];
-    chromium(folder, http, page, &look)?;
+    chromium(folder, &format!("http://{}/{PAGE}", http.at), &look)?;
     let picture = fs::read(&file).map_err(|e| format!("no picture: {e}"))?;
     ensure!(
         picture.starts_with(b"\x89PNG") && picture.len() > 10_000,
@@ -194,32 +208,29 @@ fn same(answer: &str, expected: &[String]) -> Outcome {
 }
 
 /// What the page's script found out.
-fn browse(folder: &Folder, http: Http, page: &str) -> Outcome<String> {
-    let dom = chromium(folder, http, page, &["--dump-dom"])?;
-    let seen = dom
-        .split_once("<output>")
-        .and_then(|(_, rest)| rest.split_once("</output>"));
-    let (seen, _) = seen.ok_or_else(|| format!("the page is not as it should be: {dom:?}"))?;
-    let seen = percent_decode_str(seen).decode_utf8();
+fn browse(window: &Window, http: Http, page: &str) -> Outcome<String> {
+    window.go(&format!("http://{}/{page}", http.at))?;
+    window.sees("document.querySelector('output').textContent")?;
+    let seen = window.value("document.querySelector('output').textContent")?;
+    let seen = percent_decode_str(&seen).decode_utf8();
     seen.map(|seen| seen.into_owned())
         .map_err(|e| format!("the page has no text: {e}"))
 }
 
-/// Opens the page; what the browser says of it.
-fn chromium(folder: &Folder, http: Http, page: &str, flags: &[&str]) -> Outcome<String> {
-    let dom = folder.path("log/browser.html");
-    // What it says on stderr would stand in the midst of the page.
+/// Opens the page, and does with it what the flags say.
+fn chromium(folder: &Folder, url: &str, flags: &[&str]) -> Outcome {
+    // What it says on stderr has a file of its own.
     let mut command = command(folder, r#"exec "$@" 2>"$0""#)?;
     command
         .arg("--virtual-time-budget=60000")
         .args(flags)
-        .arg(format!("http://{}/{page}", http.at));
-    let mut process = Process::start("chromium", &mut command, &dom)?;
+        .arg(url);
+    let log = folder.path("log/browser.out");
+    let mut process = Process::start("chromium", &mut command, &log)?;
     let ended = process.end()?;
     process.stop()?;
     ensure!(ended.success(), "chromium ended with {ended}");
-    let dom = fs::read(&dom).map_err(|e| format!("cannot read {}: {e}", dom.display()))?;
-    Ok(String::from_utf8_lossy(&dom).into_owned())
+    Ok(())
 }
 
 /// Chromium without a screen, started by a line of the shell that has its log as `$0`.

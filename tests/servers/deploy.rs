@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use crate::folder::Folder;
-use crate::http::Http;
+use crate::http::{Http, request};
 use crate::process::until;
 use crate::row::Report;
 use crate::testbed::Testbed;
@@ -22,6 +22,10 @@ const NEW: (u16, &str) = (200, "Hello, world!");
 /// Requests at once, and how many there are at least before the next step.
 const VISITORS: usize = 4;
 const SOME: usize = 50;
+
+/// Bytes of an answer of which a good deal is still with the program when the visitor does not read: all that lies on the way
+/// holds less.
+const LARGE: usize = 16 << 20;
 
 pub fn story(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     let Some(new) = report.check("another program", || testbed.other()) else {
@@ -61,18 +65,24 @@ pub fn story(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     report.check("a request of the old one is finished", || {
         deploy(testbed.built(), folder)?;
         http.get(PAGE)?.expect(OLD.0, OLD.1)?;
-        thread::scope(|scope| {
-            let slow = scope.spawn(|| http.get("/chunks?n=20&ms=250"));
-            // Deployed while it runs: a process of the old one is at it.
-            let is_busy = || slow.is_finished() || open_connections(folder) > 0;
-            until("the slow request runs", || is_busy().then_some(()))?;
-            deploy(&new, folder)?;
-            http.get(PAGE)?.expect(NEW.0, NEW.1)?;
-            ensure!(!slow.is_finished(), "it was not slow");
-            let answer = slow.join().map_err(|_| "the visitor panicked")??;
-            let chunks: String = (0..20).map(|i| format!("chunk {i}\n")).collect();
-            answer.expect(200, &chunks)
-        })
+        // A process of the old one is at it until this visitor reads on.
+        let mut slow = http.connect_narrow()?;
+        slow.write(&request("GET", &format!("/bytes?n={LARGE}"), &[], b""))?;
+        slow.hears()?;
+        deploy(&new, folder)?;
+        http.get(PAGE)?.expect(NEW.0, NEW.1)?;
+        until("the slow request alone still runs", || {
+            (open_connections(folder) == 1).then_some(())
+        })?;
+        let answer = slow.answer()?;
+        ensure!(
+            answer.status == 200 && answer.whole && answer.body == vec![b'x'; LARGE],
+            "status {}, {} bytes, whole: {}",
+            answer.status,
+            answer.body.len(),
+            answer.whole
+        );
+        Ok(())
     });
     report.check("nothing of it is left", || {
         let mut names = Vec::new();

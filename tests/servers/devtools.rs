@@ -1,5 +1,5 @@
 //! Chromium as a visitor's hand moves it: by its DevTools, over a pipe. It types, chooses a file and presses with the mouse;
-//! scripts only say where things are. `guestbook.rs` has one; `browser.rs` starts it.
+//! scripts only say where things are. `guestbook.rs` and `browser.rs` have one; the latter starts it.
 
 use std::cell::Cell;
 use std::fs;

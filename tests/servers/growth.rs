@@ -4,7 +4,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,7 +17,7 @@ use crate::folder::Folder;
 use crate::http::{Http, request};
 use crate::process::until;
 use crate::row::{Report, Running};
-use crate::testbed::{Program, Testbed, Upstream, WORKERS};
+use crate::testbed::{Program, Testbed, Upstream, WORKERS, free_address};
 use crate::{Outcome, ensure, haproxy, nginx};
 
 /// Three machines: as far as the web server can tell.
@@ -369,11 +370,16 @@ impl<'t> Instance<'t> {
         Ok(())
     }
 
+    /// Its parent has ended then, and its socket, too, which is the children's as well: as long as one of them has not come to
+    /// its end on a busy machine, the kernel lets visitors in whom nobody answers.
     fn kill(&mut self) -> Outcome {
         self.family.take().map_or(Ok(()), |mut family| {
             let status = family.kill()?;
             ensure!(status.code().is_none(), "it ended with {status}");
-            Ok(())
+            until("nobody listens where it was killed", || {
+                let refused = TcpStream::connect(&self.address).err()?;
+                (refused.kind() == ErrorKind::ConnectionRefused).then_some(())
+            })
         })
     }
 
@@ -514,17 +520,16 @@ fn inode(path: &str) -> Outcome<u64> {
     Ok(meta.ino())
 }
 
-/// One port that is free at each of them.
+/// One port that is free at each of them, and that no other row was given.
 fn addresses() -> Outcome<Vec<SocketAddr>> {
-    let free = || -> Option<Vec<SocketAddr>> {
-        let mut held = Vec::new();
-        let mut port = 0;
-        for machine in MACHINES {
-            let listener = TcpListener::bind((machine, port)).ok()?;
-            port = listener.local_addr().ok()?.port();
-            held.push(listener);
-        }
-        held.iter().map(|held| held.local_addr().ok()).collect()
-    };
-    until("a port is free at three addresses", free)
+    until("a port is free at three addresses", || {
+        let port = free_address().ok()?.port();
+        let held: Result<Vec<TcpListener>, _> = (MACHINES.iter())
+            .map(|machine| TcpListener::bind((*machine, port)))
+            .collect();
+        held.ok()?
+            .iter()
+            .map(|held| held.local_addr().ok())
+            .collect()
+    })
 }

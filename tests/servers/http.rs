@@ -174,9 +174,19 @@ impl Visitor {
         })
     }
 
-    /// The answer to what was written.
+    /// The answer to what was written, however long that took.
     pub fn answer(&mut self) -> Outcome<Answer> {
+        self.reader.get_mut().deadline = Instant::now() + DEADLINE;
         read_answer(&mut self.reader, false)
+    }
+
+    /// Waits until the answer begins, and leaves it unread.
+    pub fn hears(&mut self) -> Outcome {
+        match self.reader.fill_buf() {
+            Ok([]) => Err("no answer: the connection is closed".to_owned()),
+            Ok(_) => Ok(()),
+            Err(e) => Err(format!("no answer: {e}")),
+        }
     }
 
     /// Reads that many bytes of what comes, whatever it is.

@@ -1,7 +1,6 @@
 //! Fifty reloads of a parent and its children under load, and children that are replaced after some requests, behind nginx
 //! with a connection for each request. `main.rs` runs each as a row.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use crate::family::Family;
@@ -38,10 +37,13 @@ pub fn recycling(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
         &flags,
         "fifty successors",
         |family| {
-            let mut seen = BTreeSet::new();
-            until("fifty processes have served", || {
-                seen.extend(family.children());
-                (seen.len() > RELOADS).then_some(())
+            let mut seen = family.children();
+            (0..RELOADS).try_for_each(|_| {
+                until("another process serves", || {
+                    let before = seen.len();
+                    seen.extend(family.children());
+                    (seen.len() > before).then_some(())
+                })
             })
         },
     );
