@@ -39,6 +39,7 @@ use crate::exchange::Home;
 use crate::limits::Limits;
 use crate::link::{Head, Kind, Link, Registration, Seat, Waiting};
 use crate::listeners::Listeners;
+use crate::log_line::error;
 use crate::multiplex::Task;
 use crate::net::sys;
 use crate::net::sys::now_ms;
@@ -255,7 +256,7 @@ impl Accept {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    log::error!("cannot wait for connections: {error}; the worker ends");
+                    error!("cannot wait for connections: {error}; the worker ends");
                     self.stop.ask();
                     return;
                 }

@@ -6,6 +6,7 @@
 
 mod line;
 
+use crate::log_line::warn;
 use crate::log_text::one_line;
 use crate::net::sys;
 use crate::seldom::Seldom;
@@ -109,7 +110,7 @@ impl AccessLog {
         let lines = if lost == 1 { "line is" } else { "lines are" };
         // The logger is the application's: should it panic, that must not cost a visitor the answer.
         let logged = catch_unwind(AssertUnwindSafe(|| {
-            log::warn!(
+            warn!(
                 "cannot write to the access log {}: {why}; {lost} {lines} lost; requests are answered all the same",
                 self.shown
             );

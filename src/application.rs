@@ -4,6 +4,7 @@
 use crate::connection::{Failure, Handle};
 use crate::contain::contain;
 use crate::error::{Error, Result};
+use crate::log_line::error;
 use crate::protocol::Role;
 use crate::request::Request;
 use crate::response::Response;
@@ -101,7 +102,7 @@ impl Handle for Application<'_> {
                 // What the panic left half done is not used again.
                 let left = &mut self.roles[request.role().index()];
                 if let Err(again) = contain(|| *left = None) {
-                    log::error!(
+                    error!(
                         "{}: the state that a panic left behind panicked{again}",
                         request.id()
                     );

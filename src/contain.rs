@@ -17,14 +17,19 @@ pub(crate) fn contain<T>(f: impl FnOnce() -> T) -> std::result::Result<T, String
     let outer = CONTAINED.replace(true);
     let done = catch_unwind(AssertUnwindSafe(f));
     CONTAINED.set(outer);
-    done.map_err(|payload| {
-        let told = PANIC
-            .take()
-            .unwrap_or_else(|| format!(": {}", words(&*payload)));
-        // The payload is the application's, and may panic in turn when it is dropped.
-        drop(catch_unwind(AssertUnwindSafe(|| drop(payload))));
-        told
-    })
+    done.map_err(told)
+}
+
+/// What the hook was told of a panic, which ends here.
+#[cold]
+#[inline(never)]
+fn told(payload: Box<dyn Any + Send>) -> String {
+    let told = PANIC
+        .take()
+        .unwrap_or_else(|| format!(": {}", words(&*payload)));
+    // The payload is the application's, and may panic in turn when it is dropped.
+    drop(catch_unwind(AssertUnwindSafe(|| drop(payload))));
+    told
 }
 
 /// Takes over panics inside handlers, which become one log line; all others go where they went before.

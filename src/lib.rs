@@ -164,6 +164,7 @@ pub mod http;
 mod limits;
 mod link;
 mod listeners;
+mod log_line;
 mod log_text;
 mod multiplex;
 mod net;

@@ -11,6 +11,7 @@
 //! in a row. A look is one lstat, which costs an idle process some 15 µs of every 5 s. An inotify instance is one of 128 that a
 //! user may have, and sees neither a folder that is moved nor one that is mounted over.
 
+use crate::log_line::{error, warn};
 use crate::net::{Epoll, Interest, Listener, PathIs};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -120,7 +121,7 @@ impl Listeners {
             Interest::ReadOnce,
         );
         if let Err(error) = armed {
-            log::error!(
+            error!(
                 "cannot wait for connections on {}: {error}",
                 listener.local_addr()
             );
@@ -148,7 +149,7 @@ impl Listeners {
             (PathIs::Ours, _) => Seen::Ours,
             (PathIs::SomebodyElses, Seen::SomebodyElses) => Seen::SomebodyElses,
             (PathIs::SomebodyElses, _) => {
-                log::warn!(
+                warn!(
                     "somebody has replaced {}: who connects there does not reach this process any more; it leaves it \
                      alone",
                     listener.local_addr()
@@ -170,7 +171,7 @@ impl Listeners {
         let new = place.listener().again();
         match new.and_then(|new| new.map(|new| self.exchange(i, place, new)).transpose()) {
             Ok(Some(old)) => {
-                log::warn!(
+                warn!(
                     "{} had vanished: somebody removed the socket; it is bound again",
                     old.local_addr()
                 );
@@ -181,7 +182,7 @@ impl Listeners {
             Ok(None) => before,
             Err(error) => {
                 if before != Seen::Lost {
-                    log::error!(
+                    error!(
                         "{} has vanished: somebody removed the socket, and it cannot be bound again yet: {error}",
                         place.listener().local_addr()
                     );

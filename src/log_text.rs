@@ -8,12 +8,14 @@ pub(crate) const MAX_REQUEST: usize = 151;
 
 /// Text of any length on one line. Control characters are escaped, and what makes a terminal show a line as another one.
 pub(crate) fn one_line(text: &str) -> String {
-    let escape = |c: char| {
-        let escape = (c.is_control() || turns_text(c)).then(|| c.escape_default());
-        let plain = escape.is_none().then_some(c);
-        escape.into_iter().flatten().chain(plain)
-    };
-    text.chars().flat_map(escape).collect()
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() || turns_text(c) {
+            true => line.extend(c.escape_default()),
+            false => line.push(c),
+        }
+    }
+    line
 }
 
 /// A request as [`request`] writes it, at most [`MAX_REQUEST`] bytes.

@@ -95,9 +95,9 @@ fn quality(accept: &str, kind: &str) -> u32 {
         });
         ranges.max()
     };
-    said(kind)
-        .or_else(|| said("text/*"))
-        .or_else(|| said("*/*"))
+    [kind, "text/*", "*/*"]
+        .into_iter()
+        .find_map(said)
         .unwrap_or(0)
 }
 

@@ -15,6 +15,7 @@ use crate::contain::contain;
 use crate::exchange::Home;
 use crate::limits::Limits;
 use crate::link::{Kind, Link, Seat, Waiting};
+use crate::log_line::{error, info, warn};
 use crate::log_text::Seconds;
 use crate::multiplex::{Connection, Hub, Queue};
 use crate::net::sys::now_ms;
@@ -195,7 +196,7 @@ impl Pool {
                 Some(task) => apart(|| contain(|| worker.see_to(task))),
             };
             if let Err(panic) = served {
-                log::error!("a connection is closed by a bug in fcgi: panicked{panic}");
+                error!("a connection is closed by a bug in fcgi: panicked{panic}");
                 self.slots[index].leave(now_ms());
                 *place = None;
             }
@@ -261,7 +262,7 @@ impl Pool {
         let Err(error) = spawned else { return };
         if self.short_since.swap(now, Ordering::Relaxed) == 0 {
             let (started, workers) = (self.started(), self.size.workers);
-            log::warn!(
+            warn!(
                 "cannot start another worker: {error}; {started} of {workers} serve, and further requests wait; \
                  {}, or set workers to {started}",
                 what_helps(&error)
@@ -288,7 +289,7 @@ impl Pool {
         let watch = Box::new(move || pool.watch());
         match start_thread("fcgi-watch".into(), watch::STACK, watch) {
             Ok(thread) => self.threads().push(thread),
-            Err(error) => log::warn!(
+            Err(error) => warn!(
                 "cannot start the thread that watches for slow and stuck requests: {error}; without it a slow one is told \
                  when it has ended, and timeout does nothing; {}",
                 what_helps(&error)
@@ -315,7 +316,7 @@ impl Pool {
     fn tell(&self, event: Event) {
         match event {
             Event::Slow(age, line) => {
-                log::warn!("{line}: it is slow, and has run for {} s", Seconds(age));
+                warn!("{line}: it is slow, and has run for {} s", Seconds(age));
             }
             Event::TimedOut(age, line) => self.give_up(age, &line),
             // At a stop busy workers are what it waits for.
@@ -323,18 +324,18 @@ impl Pool {
             Event::AllBusy(time, oldest) => {
                 let (workers, time) = (self.in_service(), Seconds(time));
                 match oldest {
-                    Some((age, line)) => log::warn!(
+                    Some((age, line)) => warn!(
                         "all {workers} workers have been busy for {time} s, and further requests have to wait; \
                          the oldest has run for {} s: {line}",
                         Seconds(age)
                     ),
-                    None => log::warn!(
+                    None => warn!(
                         "all {workers} workers have been busy for {time} s, and further requests have to wait"
                     ),
                 }
             }
             Event::FreeAgain(time) => {
-                log::info!(
+                info!(
                     "not all workers are busy any more, after {} s",
                     Seconds(time)
                 );
@@ -351,7 +352,7 @@ impl Pool {
             true => "this process is to be replaced",
             false => "its worker is not free until it ends",
         };
-        log::error!(
+        error!(
             "{line}: it has run for {} s, longer than timeout; {what_now}",
             Seconds(age)
         );

@@ -1,6 +1,7 @@
 //! Lines of the log of which there is at most one a minute: whoever connects can cause them, or a full disk does, and so many of
 //! them could fill the log. Those between two lines are counted. Used by `accept`, `connection`, `stranger`, `peers` and `access_log`.
 
+use crate::log_line::warn;
 use crate::net::sys::now_ms;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,10 +20,8 @@ pub(crate) struct Seldom {
 impl Seldom {
     /// Warns by this line, or counts it for the next one.
     pub(crate) fn warn(&self, line: impl FnOnce() -> String) {
-        match self.due() {
-            None => {}
-            Some(0) => log::warn!("{}", line()),
-            Some(more) => log::warn!("{} ({more} more like it since the last such line)", line()),
+        if let Some(more) = self.due() {
+            tell(&line(), more);
         }
     }
 
@@ -43,6 +42,14 @@ impl Seldom {
             return None;
         }
         Some(self.kept_back.swap(0, Ordering::Relaxed))
+    }
+}
+
+/// Warns by this line, which stands for so many more.
+fn tell(line: &str, more: u64) {
+    match more {
+        0 => warn!("{line}"),
+        _ => warn!("{line} ({more} more like it since the last such line)"),
     }
 }
 

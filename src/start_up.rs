@@ -7,6 +7,7 @@
 
 use crate::error::{Error, Result};
 use crate::hint::explained;
+use crate::log_line::{error, info};
 use crate::log_text::one_line;
 use crate::net::sys::now_ms;
 use crate::protocol::Role;
@@ -74,7 +75,7 @@ impl StartUp {
         let trouble = std::mem::take(&mut *self.lock());
         if trouble.failures > 0 {
             let tries = trouble.failures;
-            log::info!("the application's start-up succeeded, after {tries} in vain");
+            info!("the application's start-up succeeded, after {tries} in vain");
         }
     }
 
@@ -92,7 +93,7 @@ impl StartUp {
         }
         let answer = trouble.error(now);
         drop(trouble);
-        log::error!(
+        error!(
             "{}; requests are answered {}, and the next try is in {} s",
             one_line(&explained(&error)),
             answer.status(),

@@ -3,6 +3,7 @@
 
 use super::{Accept, KIND, MULTIPLEXED, QUEUE};
 use crate::link::{Link, Registration};
+use crate::log_line::error;
 use crate::multiplex::{Connection, Queue, Registry, Task};
 use crate::net::Interest;
 use std::io;
@@ -99,7 +100,7 @@ impl Accept {
     fn arm_queue(&self, multiplexed: &Multiplexed) {
         let queue = multiplexed.queue.as_raw_fd();
         if let Err(error) = self.epoll.rearm(queue, QUEUE, Interest::ReadOnce) {
-            log::error!("requests of multiplexed connections cannot be waited for: {error}");
+            error!("requests of multiplexed connections cannot be waited for: {error}");
         }
     }
 }

@@ -4,6 +4,7 @@
 use super::{Accept, CONTROL};
 use crate::control::{Control, EMPTY, READY, REPLACE_ME};
 use crate::exchange::Home;
+use crate::log_line::error;
 use crate::net::Interest;
 use crate::net::sys;
 use std::io;
@@ -46,7 +47,7 @@ impl Accept {
                 Err(_) => {
                     self.told_to_empty.store(true, Ordering::SeqCst);
                     if !self.is_stopping() {
-                        log::error!(
+                        error!(
                             "the parent process is gone: this one answers what there is and ends"
                         );
                         sys::send_signal(std::process::id(), sys::SIGTERM);

@@ -25,6 +25,7 @@ use super::parked::is_request;
 use super::{Accept, STOP};
 use crate::exchange::Home;
 use crate::link::Seat;
+use crate::log_line::{error, warn};
 use crate::multiplex::Queue;
 use crate::net::sys::now_ms;
 use crate::net::{Interest, Listener};
@@ -144,7 +145,7 @@ impl Accept {
     pub(crate) fn unlink(&self) {
         for listener in self.listeners.iter() {
             if let Err(error) = listener.unlink() {
-                log::warn!("cannot remove {}: {error}", listener.local_addr());
+                warn!("cannot remove {}: {error}", listener.local_addr());
             }
         }
     }
@@ -175,7 +176,7 @@ impl Accept {
                 false => Interest::ReadAlways,
             };
             if let Err(error) = self.epoll.rearm(self.stop_pipe.as_raw_fd(), STOP, interest) {
-                log::error!("the workers cannot be told that the stop is over: {error}");
+                error!("the workers cannot be told that the stop is over: {error}");
             }
         }
         has_rest

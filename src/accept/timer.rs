@@ -6,6 +6,7 @@ use super::paths::next_look;
 use super::{Accept, TIMER};
 use crate::exchange::Home;
 use crate::link::Kind;
+use crate::log_line::{debug, error};
 use crate::net::Interest;
 use crate::net::sys::now_ms;
 use std::os::fd::AsRawFd;
@@ -43,7 +44,7 @@ impl Accept {
             .epoll
             .rearm(self.timer.as_raw_fd(), TIMER, Interest::ReadOnce)
         {
-            log::error!("time limits are off: {error}");
+            error!("time limits are off: {error}");
         }
         drop(parked);
         (0..64)
@@ -66,7 +67,7 @@ impl Accept {
         parked.alarm = at;
         let wait = Duration::from_millis(at.saturating_sub(now_ms()).max(1));
         if let Err(error) = self.timer.set(wait) {
-            log::error!("time limits are off: {error}");
+            error!("time limits are off: {error}");
         }
     }
 
@@ -77,13 +78,13 @@ impl Accept {
                     .into()
             }),
             // A neighbour's probe, a web server that keeps a connection: everyday.
-            kind => log::debug!("a connection is closed: {kind:?} took too long"),
+            kind => debug!("a connection is closed: {kind:?} took too long"),
         }
     }
 
     fn clear_alarm(&self) {
         if let Err(error) = self.timer.clear() {
-            log::error!("time limits are off: {error}");
+            error!("time limits are off: {error}");
         }
     }
 }

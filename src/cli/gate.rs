@@ -14,6 +14,7 @@ use super::log_lines;
 use super::settings::{Settings, Wrong};
 use crate::application::{Call, Handlers, Make, start_up};
 use crate::error::Error;
+use crate::log_line::{debug, error, info, warn};
 use crate::net::{Address, Facts, Listener};
 use crate::pool::Pool;
 use crate::process;
@@ -65,9 +66,7 @@ pub(super) fn serve(
 
 /// Answers every request 503, until a signal stops it: for wrong flags, which nobody can put right while the program runs.
 pub(super) fn refuse(mut server: Server, sentence: &str) -> io::Result<()> {
-    log::error!(
-        "every request is answered 503 until this program is started otherwise: {sentence}"
-    );
+    error!("every request is answered 503 until this program is started otherwise: {sentence}");
     let refused = sentence.to_owned();
     let refusing: Make = Arc::new(move || {
         let sentence = refused.clone();
@@ -162,7 +161,7 @@ impl Gate {
             // The settings may say who may connect. Whoever asks now has connected before they counted: it has to come again.
             Ok(is_for_all) => is_for_all,
             Err(error) => {
-                log::error!("the settings are right, but cannot be followed yet: {error}");
+                error!("the settings are right, but cannot be followed yet: {error}");
                 false
             }
         }
@@ -172,7 +171,7 @@ impl Gate {
     fn tell(&self, wrong: Wrong) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.as_ref() != Some(&wrong) {
-            log::error!("every request is answered 503: {}", wrong.sentence);
+            error!("every request is answered 503: {}", wrong.sentence);
             *told = Some(wrong);
         }
     }
@@ -200,13 +199,13 @@ impl Gate {
         let is_for_all = server.allow.is_empty() || !listeners.iter().any(is_tcp);
         let pool = server.pool(listeners)?;
         log_lines::start(options.log_level());
-        log::info!("the settings are right now");
-        told.iter().for_each(|line| log::debug!("{line}"));
+        info!("the settings are right now");
+        told.iter().for_each(|line| debug!("{line}"));
         let (_, notes) = self.facts.decide(&listen_given, options.http());
-        notes.iter().for_each(|note| log::info!("{note}"));
+        notes.iter().for_each(|note| info!("{note}"));
         if has_parent {
             // A parent of --processes forks before it has threads, and has no workers. This process has both already.
-            log::warn!(
+            warn!(
                 "processes counts from the next start on; until then this process serves by itself"
             );
         }

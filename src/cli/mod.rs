@@ -45,6 +45,7 @@ mod words;
 use crate::apart::apart;
 use crate::control::Control;
 use crate::error::{Error, Result};
+use crate::log_line::{debug, error, info, warn};
 use crate::net::{Address, Facts, Origin, sys};
 use crate::parent::{self, Plan, Program};
 use crate::request::Request;
@@ -266,7 +267,7 @@ fn serve(server: Server, facts: Facts, flags: Options) -> Begun {
         )));
     }
     tell(&options, &mut server);
-    notes.iter().for_each(|note| log::info!("{note}"));
+    notes.iter().for_each(|note| info!("{note}"));
     warn_of_vain(&server, &origin);
     match origin {
         Origin::Nothing => Begun::Done(misused(&nothing_to_serve())),
@@ -351,7 +352,7 @@ fn warn_of_vain(server: &Server, origin: &Origin) {
         ),
     ] {
         if is_vain {
-            log::warn!("{name} counts for {owner} alone; it is ignored");
+            warn!("{name} counts for {owner} alone; it is ignored");
         }
     }
 }
@@ -362,7 +363,7 @@ fn tell(options: &Options, server: &mut Server) {
         options
             .told(server)
             .iter()
-            .for_each(|line| log::debug!("{line}"));
+            .for_each(|line| debug!("{line}"));
     }
 }
 
@@ -410,7 +411,7 @@ fn exit_code(done: io::Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log::error!("{error}");
+            error!("{error}");
             ExitCode::FAILURE
         }
     }

@@ -3,6 +3,7 @@
 
 use crate::error::Error;
 use crate::hint::{explained, of_panic};
+use crate::log_line;
 use crate::log_text::one_line;
 use log::Level;
 use std::fmt;
@@ -51,6 +52,7 @@ impl fmt::Display for Failure {
 }
 
 #[cold]
+#[inline(never)]
 pub(super) fn tell_failure(failure: &Failure, name: &dyn Fn() -> String) {
     let status = failure.status();
     if !failure.is_told() {
@@ -72,8 +74,9 @@ pub(super) fn level(failure: &Failure) -> Level {
 
 /// A line about a request. The logger is the application's: its panic must not cost the visitor the answer.
 #[cold]
+#[inline(never)]
 pub(super) fn tell(level: Level, name: &dyn Fn() -> String, what: &dyn fmt::Display) {
-    safely(&mut || log::log!(level, "{}: {what}", name()));
+    safely(&mut || log_line::at!(level, "{}: {what}", name()));
 }
 
 /// What failed may hold something of the application's that panics when it is dropped.
@@ -84,6 +87,7 @@ pub(super) fn let_go(failure: Failure) {
 }
 
 /// Runs code that is the application's, its logger or the drop of its value, and contains its panic.
+#[inline(never)]
 fn safely(f: &mut dyn FnMut()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
         // The payload may panic in turn when it is dropped.

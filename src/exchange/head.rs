@@ -6,6 +6,7 @@ use crate::cgi::{Illegal, check_field, check_value, is_bodiless, reason};
 use crate::decimal::Decimal;
 use crate::error::{Error, Result};
 use crate::limits::{LARGE_RESPONSE_HEAD, MAX_FIELDS, MAX_RESPONSE_HEAD};
+use crate::log_line::warn;
 use std::ops::Range;
 
 impl<'buf> Exchange<'buf> {
@@ -224,7 +225,7 @@ impl<'buf> Exchange<'buf> {
             return false;
         }
         if self.pending.len() <= LARGE_RESPONSE_HEAD {
-            log::warn!(
+            warn!(
                 "a response head of more than {LARGE_RESPONSE_HEAD} bytes is a 502 behind nginx's smallest \
                  fastcgi_buffer_size"
             );

@@ -5,6 +5,7 @@
 //! started some. So a program that a handler starts can see it, too; systemd ignores what such a program says
 //! (`NotifyAccess=main`, its default for `Type=notify`).
 
+use crate::log_line::warn;
 use std::env;
 use std::ffi::OsStr;
 use std::io;
@@ -62,9 +63,7 @@ impl Notify {
 }
 
 fn not_told(name: &OsStr, error: &io::Error) {
-    log::warn!(
-        "systemd is not told that this process is ready, by NOTIFY_SOCKET {name:?}: {error}"
-    );
+    warn!("systemd is not told that this process is ready, by NOTIFY_SOCKET {name:?}: {error}");
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::child::{Child, End};
 use super::signals::Signals;
 use super::sockets::Sockets;
 use super::{AFTER_GRACE, MORE_PROCESSES, Plan, is_short};
+use crate::log_line::{debug, error, info, warn};
 use crate::net::sys;
 use crate::net::{Listener, Notify};
 use std::io;
@@ -129,7 +130,7 @@ impl Family {
             self.reload_again = true;
             return;
         }
-        log::info!("reload: {} new processes start", self.plan.server.processes);
+        info!("reload: {} new processes start", self.plan.server.processes);
         // The children that serve go on in the access log that is there now, whatever becomes of the reload.
         self.children.iter().for_each(Child::reopen_log);
         self.before = Some(self.generation);
@@ -197,8 +198,8 @@ impl Family {
             let as_asked = child.ended_as_asked(how);
             self.cut += usize::from(!as_asked && self.stopping);
             match as_asked {
-                true => log::debug!("process {pid} has ended"),
-                false => log::warn!("process {pid} was asked to end, and {how}"),
+                true => debug!("process {pid} has ended"),
+                false => warn!("process {pid} was asked to end, and {how}"),
             }
             return;
         }
@@ -213,7 +214,7 @@ impl Family {
             Duration::ZERO => "another is started".to_owned(),
             pause => format!("another is started in {pause:?}"),
         };
-        log::error!(
+        error!(
             "process {pid} {how} after {} s: {when}",
             child.age().as_secs()
         );
@@ -236,14 +237,14 @@ impl Family {
         if !self.told_serving && are_all && is_room {
             self.told_serving = true;
             self.no_room = None;
-            log::info!("{serving} processes serve");
+            info!("{serving} processes serve");
         }
     }
 
     fn kill_overdue(&mut self) {
         for child in &mut self.children {
             if child.is_overdue() {
-                log::error!(
+                error!(
                     "process {} is killed: it did not end in {:?}",
                     child.pid(),
                     self.plan.server.grace + AFTER_GRACE
@@ -301,7 +302,7 @@ impl Family {
         if self.are_enough_ready() {
             self.before = None;
             self.owed_reload = None;
-            log::info!("reload: the new processes serve, the old ones end");
+            info!("reload: the new processes serve, the old ones end");
             let (grace, current) = (self.plan.server.grace, self.generation);
             self.children
                 .iter_mut()
@@ -322,7 +323,7 @@ impl Family {
 
     /// The new children end, and the old ones stay, as if no reload had been asked for.
     fn fail_reload(&mut self, why: &str) {
-        log::error!("the reload failed, and the old processes go on serving: {why}");
+        error!("the reload failed, and the old processes go on serving: {why}");
         if let Some(owed) = &mut self.owed_reload {
             owed.after_no_start();
         }
@@ -373,7 +374,7 @@ impl Family {
     fn start_on(&mut self, fds: &[RawFd]) -> bool {
         match self.plan.program.start(fds, self.generation) {
             Ok(child) => {
-                log::debug!("process {} starts", child.pid());
+                debug!("process {} starts", child.pid());
                 self.children.push(child);
                 true
             }
@@ -390,7 +391,7 @@ impl Family {
             }
             Err(error) => {
                 let pause = self.backoff.after_no_start();
-                log::error!("{error}; the next try is in {pause:?}");
+                error!("{error}; the next try is in {pause:?}");
                 false
             }
         }
@@ -403,7 +404,7 @@ impl Family {
         self.no_room.get_or_insert_default().after_no_start();
         if is_first {
             self.told_serving = false;
-            log::error!(
+            error!(
                 "{error}; {} of {} processes are there, and another is tried from time to time; {MORE_PROCESSES}",
                 self.current().count(),
                 self.plan.server.processes

@@ -18,6 +18,7 @@ mod family;
 mod signals;
 mod sockets;
 
+use crate::log_line::error;
 use crate::net::sys;
 use crate::net::{Address, Listener};
 use crate::server::{Server, run_out};
@@ -112,7 +113,7 @@ fn serve_alone(
     signals: &Signals,
     error: &io::Error,
 ) -> io::Result<()> {
-    log::error!(
+    error!(
         "{error}; 0 of {} processes can be started, and this one serves alone: without reload, max_requests and whoever starts \
          it anew; {MORE_PROCESSES}",
         server.processes

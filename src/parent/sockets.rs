@@ -2,6 +2,7 @@
 //! in them. The parent accepts nothing itself. Called by `family`.
 
 use crate::listeners::Listeners;
+use crate::log_line::warn;
 use crate::net::{Epoll, Listener};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -98,7 +99,7 @@ impl Sockets {
     pub(super) fn unlink(&self) {
         for listener in self.listeners.iter() {
             if let Err(error) = listener.unlink() {
-                log::warn!("{error}");
+                warn!("{error}");
             }
         }
     }

@@ -10,6 +10,7 @@ use crate::buffer::Buffers;
 use crate::connection::serve_cgi;
 use crate::contain::hook_panics;
 use crate::executable::executable;
+use crate::log_line::{error, info, warn};
 use crate::log_text::one_line;
 use crate::net::{Address, Facts, Listener, Origin, Pipes, refuse_public, sys};
 use crate::peers::Peers;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 pub(super) fn run(server: Server) -> io::Result<()> {
     sys::one_heap();
     let (origin, notes) = Facts::gather().decide(&server.listen, None);
-    notes.iter().for_each(|note| log::info!("{note}"));
+    notes.iter().for_each(|note| info!("{note}"));
     match origin {
         Origin::Cgi => apart(|| server.serve_cgi()),
         Origin::Terminal | Origin::Nothing | Origin::Http(_) => Err(io::Error::other(
@@ -175,7 +176,7 @@ impl Server {
     fn warn_of_served_log(&self) {
         let Some(path) = &self.access_log else { return };
         if is_served(path, executable().and_then(Path::parent)) {
-            log::warn!(
+            warn!(
                 "the access log {} lies where an .htaccess does, and is shown to whoever asks for it; let its name begin with \
                  .ht, or move it out of the site",
                 one_line(&path.display().to_string())
@@ -222,19 +223,19 @@ fn introduce(listeners: &[Listener], peers: &Peers, addresses: &[Address]) {
         let is_tcp = matches!(listener.local_addr(), Address::Tcp(_));
         if listener.is_public() && peers.is_anybody() {
             // It can only be inherited: we refuse to bind such an address unless --allow names who may connect.
-            log::warn!(
+            warn!(
                 "other machines can reach {}, and FastCGI has no password: name the web server's address by --allow, or let \
                  a firewall admit it alone",
                 listener.local_addr()
             );
         } else if !matches!(addresses, [Address::Fd(0)]) {
-            log::info!("listening on {}", listener.described());
+            info!("listening on {}", listener.described());
         }
         if is_tcp && let Some(reason) = peers.why_nobody() {
-            log::error!("nobody may connect to {}: {reason}", listener.local_addr());
+            error!("nobody may connect to {}: {reason}", listener.local_addr());
         }
         if listener.is_swept() {
-            log::warn!(
+            warn!(
                 "{} is in a folder for temporary files: cleaners sweep it, and services with a private one (systemd's \
                  PrivateTmp, as Apache's on Debian) do not find it; choose one below /run",
                 listener.local_addr()
@@ -247,8 +248,6 @@ fn introduce(listeners: &[Listener], peers: &Peers, addresses: &[Address]) {
 fn own_panics() {
     hook_panics();
     if cfg!(panic = "abort") {
-        log::warn!(
-            "this program is built with panic = \"abort\": a panic in one request ends them all"
-        );
+        warn!("this program is built with panic = \"abort\": a panic in one request ends them all");
     }
 }

@@ -54,6 +54,7 @@ const LAYERS: [&[&str]; 18] = [
         "protocol",
         "error",
         "decimal",
+        "log_line",
         "log_text",
         "date",
         "request_id",

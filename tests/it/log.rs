@@ -10,6 +10,10 @@ pub struct Line {
     /// The request that it is about, by its id.
     pub id: Option<String>,
     pub text: String,
+    /// By what a logger may choose: the module.
+    pub target: String,
+    /// The file of the source, and the line in it.
+    pub place: (String, u32),
 }
 
 /// Begins to collect, once for this process.
@@ -43,6 +47,11 @@ impl ::log::Log for Collector {
             level: record.level(),
             id,
             text,
+            target: record.target().to_owned(),
+            place: (
+                record.file().unwrap_or_default().to_owned(),
+                record.line().unwrap_or_default(),
+            ),
         };
         lines().push(line);
     }

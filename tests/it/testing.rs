@@ -4,8 +4,10 @@ use crate::log;
 use crate::served::poll;
 use fcgi::testing::{Answer, Behind, request};
 use fcgi::{Error, Request, Response, Server};
+use std::fs;
 use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -559,4 +561,10 @@ fn the_log_has_what_a_server_would_log() {
         !lines.is_empty()
     });
     assert_eq!(lines[0].text, "GET /quiet: said; answered 500");
+    // As log's own macros have it: a logger chooses by the module, and may name the place.
+    assert_eq!(lines[0].target, "fcgi::connection::failure");
+    let (file, number) = &lines[0].place;
+    let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    let line = source.lines().nth(*number as usize - 1).unwrap();
+    assert!(line.contains("log_line::at!("), "{file}:{number}: {line}");
 }

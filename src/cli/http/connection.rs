@@ -12,6 +12,7 @@ use super::request::{MAX_HEAD, Refusal, Request};
 use super::{Backend, READABLE, is_readable_within};
 use crate::cli::stderr::Stderr;
 use crate::client::{Begin, Client, Part};
+use crate::log_line::{info, warn};
 use crate::net::sys;
 use crate::net::{Transport, Wait};
 use std::io;
@@ -110,10 +111,9 @@ impl Connection<'_> {
                 Ok(Some(request)) => self.answer(&request),
                 Ok(None) => return,
                 Err(refusal) => {
-                    log::info!(
+                    info!(
                         "refused an http request with {}: {}",
-                        refusal.status,
-                        refusal.sentence
+                        refusal.status, refusal.sentence
                     );
                     self.send_page(&refusal, false).1
                 }
@@ -217,7 +217,7 @@ impl Connection<'_> {
         let (status, bytes) = told.map_or(("-".into(), 0), |(status, bytes)| {
             (status.to_string(), bytes)
         });
-        log::info!(
+        info!(
             "{} {} {status} {bytes} B {} ms{note}",
             shown(request.method.as_bytes()),
             shown(request.sent_path().as_bytes()),
@@ -409,7 +409,7 @@ impl Exchange<'_> {
                 Ok(Some(Part::End(end))) => {
                     self.ended = true;
                     if self.answer.has_surplus() {
-                        log::warn!(
+                        warn!(
                             "the application gave more than its Content-Length says; the rest was dropped"
                         );
                     }
@@ -497,7 +497,7 @@ impl Exchange<'_> {
 
 /// Logs a line that the application wrote to stderr, which is meant for the web server's log.
 fn tell_stderr(line: &str) {
-    log::warn!("the application says: {line}");
+    warn!("the application says: {line}");
 }
 
 /// What came from the browser and was not used yet: `bytes[at..]`, and never more than `INPUT`.

@@ -19,6 +19,7 @@ mod tests;
 
 use self::connection::{Connection, Shared};
 use crate::client::Client;
+use crate::log_line::{debug, warn};
 use crate::net::sys;
 use crate::net::{Prefix, Wait};
 use std::io::{self, Read, Write};
@@ -155,7 +156,7 @@ impl Front {
                 Err(error) => {
                     // To be out of descriptors is a passing state: connections wait in the queue until it is over.
                     if !std::mem::replace(&mut is_shortage_told, true) {
-                        log::warn!("cannot accept http connections at the moment: {error}");
+                        warn!("cannot accept http connections at the moment: {error}");
                     }
                     is_readable_within(shared.stop.as_fd(), PAUSE)?;
                 }
@@ -180,7 +181,7 @@ impl Front {
             if came.readable {
                 match self.listener.accept() {
                     Ok((_, peer)) if !self.admits(peer.ip()) => {
-                        log::warn!(
+                        warn!(
                             "refused an http connection from {}: --allow does not name it",
                             peer.ip()
                         );
@@ -212,7 +213,7 @@ fn serve(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>, token: Token
         let _token = token;
         match Connection::new(stream, peer, &shared) {
             Ok(connection) => connection.serve(),
-            Err(error) => log::debug!("an http connection from {peer} was gone at once: {error}"),
+            Err(error) => debug!("an http connection from {peer} was gone at once: {error}"),
         }
     };
     let spawned = thread::Builder::new()
@@ -220,7 +221,7 @@ fn serve(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>, token: Token
         .stack_size(STACK)
         .spawn(run);
     if let Err(error) = spawned {
-        log::warn!("closed an http connection from {peer}: no thread could be started: {error}");
+        warn!("closed an http connection from {peer}: no thread could be started: {error}");
     }
 }
 
@@ -279,7 +280,7 @@ impl Tokens {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let [came] = sys::poll([(self.taken_from.as_fd(), READABLE)], left)?;
             if !came.readable {
-                log::warn!("cut {running} http connections whose requests still ran");
+                warn!("cut {running} http connections whose requests still ran");
                 return Ok(());
             }
             running -= (&self.taken_from).read(&mut vec![0; running])?;
