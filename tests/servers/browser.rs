@@ -12,7 +12,6 @@ use crate::devtools::Window;
 use crate::folder::Folder;
 use crate::forms::line_of;
 use crate::http::Http;
-use crate::process::Process;
 use crate::row::Report;
 use crate::testbed::{Testbed, installed};
 use crate::{Outcome, apache, ensure};
@@ -113,8 +112,8 @@ pub fn story(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     report.check("the built-in page, and its picture", || {
         replace(folder, Path::new(env!("CARGO_BIN_EXE_fcgi")))?;
         shown(&window, http)?;
-        window.close()?;
-        picture(folder, http)
+        picture(&window)?;
+        window.close()
     });
     report.check("stop", || running.stop());
 }
@@ -145,12 +144,8 @@ fn shown(window: &Window, http: Http) -> Outcome {
 }
 
 /// How it looks: the README's picture is made here.
-fn picture(folder: &Folder, http: Http) -> Outcome {
-    let file = folder.path("browser/page.png");
-    let shot = format!("--screenshot={}", file.display());
-    let look = ["--window-size=800,820", "--hide-scrollbars", &shot];
-    chromium(folder, &format!("http://{}/{PAGE}", http.at), &look)?;
-    let picture = fs::read(&file).map_err(|e| format!("no picture: {e}"))?;
+fn picture(window: &Window) -> Outcome {
+    let picture = window.picture(800, 820)?;
     ensure!(
         picture.starts_with(b"\x89PNG") && picture.len() > 10_000,
         "{} bytes are no picture of it",
@@ -215,22 +210,6 @@ fn browse(window: &Window, http: Http, page: &str) -> Outcome<String> {
     let seen = percent_decode_str(&seen).decode_utf8();
     seen.map(|seen| seen.into_owned())
         .map_err(|e| format!("the page has no text: {e}"))
-}
-
-/// Opens the page, and does with it what the flags say.
-fn chromium(folder: &Folder, url: &str, flags: &[&str]) -> Outcome {
-    // What it says on stderr has a file of its own.
-    let mut command = command(folder, r#"exec "$@" 2>"$0""#)?;
-    command
-        .arg("--virtual-time-budget=60000")
-        .args(flags)
-        .arg(url);
-    let log = folder.path("log/browser.out");
-    let mut process = Process::start("chromium", &mut command, &log)?;
-    let ended = process.end()?;
-    process.stop()?;
-    ensure!(ended.success(), "chromium ended with {ended}");
-    Ok(())
 }
 
 /// Chromium without a screen, started by a line of the shell that has its log as `$0`.

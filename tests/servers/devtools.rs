@@ -137,6 +137,17 @@ impl Window {
         self.ask("DOM.setFileInputFiles", &parameters).map(drop)
     }
 
+    /// The page as a window of that size shows it, as PNG.
+    pub fn picture(&self, width: u32, height: u32) -> Outcome<Vec<u8>> {
+        let size =
+            format!(r#""width":{width},"height":{height},"deviceScaleFactor":1,"mobile":false"#);
+        self.ask("Emulation.setDeviceMetricsOverride", &size)?;
+        self.ask("Emulation.setScrollbarsHidden", r#""hidden":true"#)?;
+        let answer = self.ask("Page.captureScreenshot", "")?;
+        let data = field(&answer, "data").ok_or_else(|| format!("no picture: {answer}"))?;
+        Ok(from_base64(data))
+    }
+
     pub fn close(mut self) -> Outcome {
         drop(self.commands);
         self.process.end()?;
@@ -178,4 +189,26 @@ impl Window {
 fn field<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = answer.split_once(&format!("\"{name}\":\""))?;
     rest.split_once('"').map(|(value, _)| value)
+}
+
+/// What the browser says is well formed.
+fn from_base64(text: &str) -> Vec<u8> {
+    let digits = text.bytes().filter_map(|byte| {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        Some(u32::from(value))
+    });
+    let digits: Vec<u32> = digits.collect();
+    let groups = digits.chunks(4).flat_map(|group| {
+        let bits = (0..4).fold(0, |bits, at| bits << 6 | group.get(at).unwrap_or(&0));
+        let bytes = bits.to_be_bytes();
+        bytes[1..group.len()].to_vec()
+    });
+    groups.collect()
 }
