@@ -149,7 +149,7 @@ impl<'w> Worker<'w> {
                 Reading::TooLarge => {
                     // What is left of the head is not read: the connection cannot go on.
                     waiting.link.sequence.refuse_head();
-                    waiting.head = Head::default();
+                    waiting.head.leave_rest();
                     refusal = Some(self.too_large());
                 }
             }

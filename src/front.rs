@@ -83,10 +83,8 @@ impl<'buf> Frozen<'buf> {
                 self.params.join(suspects, &mut scratch);
                 refuse(&self.params)
             }
-            Err(error) => {
-                self.params = Params::new();
-                Some(refuse_stream(error, limits))
-            }
+            // What was read of them says whose request it is.
+            Err(error) => Some(refuse_stream(error, limits)),
         };
         if refusal.is_none() {
             *refusal = refused;

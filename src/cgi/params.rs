@@ -48,7 +48,8 @@ impl<'buf> Params<'buf> {
     /// each on their own until [`Params::join`].
     ///
     /// # Errors
-    /// What the stream is refused for. What was found is then of no meaning.
+    /// What the stream is refused for. What stands in front of the place where it is broken is found all the same,
+    /// [`Known::ContentTransferEncoding`] aside.
     #[inline(always)]
     pub(crate) fn read(&mut self, stream: &'buf [u8]) -> Result<Suspects, ParamsError> {
         self.stream = stream;

@@ -38,7 +38,8 @@ pub(crate) fn serve_cgi(
                 limits.max_params
             ),
         ));
-        params.clear();
+        // The pairs that fit say which request it is.
+        params.truncate(limits.max_params);
     }
     buffers.head()[..params.len()].copy_from_slice(&params);
     let Parts {

@@ -81,7 +81,7 @@ impl<'w> Worker<'w> {
         }
         let most = self.buffers.head().len();
         let reading = reader.read(link, head, &mut Room::Growing(block, most), 0);
-        if reading == Reading::Whole {
+        if matches!(reading, Reading::Whole | Reading::TooLarge) {
             self.buffers.head()[..head.filled].copy_from_slice(&block[..head.filled]);
             if head.filled > KEPT {
                 self.buffers.mark_large_input();

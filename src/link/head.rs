@@ -102,6 +102,12 @@ impl Head {
         }
     }
 
+    /// Of a head that is refused: what of its params has come is all there is.
+    #[cold]
+    pub(crate) fn leave_rest(&mut self) {
+        (self.at, self.filled) = (self.params.end, self.params.end);
+    }
+
     /// The place of what was not looked at.
     pub(crate) fn unread(&self) -> Range<usize> {
         self.at..self.filled
