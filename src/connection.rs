@@ -215,7 +215,10 @@ impl<'w> Worker<'w> {
     #[cold]
     fn too_large(&self) -> (u16, String) {
         let most = self.limits.max_params;
-        (431, format!("the params exceed max_params, {most} bytes"))
+        (
+            431,
+            format!("the params exceed max_params, {most} bytes (raise --max-params)"),
+        )
     }
 
     /// Whether a kept connection is likely to have no next request yet.

@@ -9,6 +9,10 @@ use crate::limits::Limits;
 use crate::request_id::Ticket;
 use crate::setup::Setup;
 use std::cell::Cell;
+use std::fmt;
+
+/// The most bytes of a parameter's name in a log line.
+const MAX_NAME: usize = 64;
 
 /// A request before it has a connection to be answered on.
 pub(crate) struct Frozen<'buf> {
@@ -84,7 +88,7 @@ impl<'buf> Frozen<'buf> {
                 refuse(&self.params)
             }
             // What was read of them says whose request it is.
-            Err(error) => Some(refuse_stream(error, limits)),
+            Err(error) => Some(refuse_stream(error, &self.params, limits)),
         };
         if refusal.is_none() {
             *refusal = refused;
@@ -176,28 +180,42 @@ fn refuse(params: &Params<'_>) -> Option<(u16, String)> {
     None
 }
 
-/// The status and the words for params that could not be read.
-fn refuse_stream(error: ParamsError, limits: &Limits) -> (u16, String) {
+/// The status and the words for params that could not be read, or are too many or too large.
+#[cold]
+fn refuse_stream(error: ParamsError, params: &Params<'_>, limits: &Limits) -> (u16, String) {
+    let Limits {
+        max_pairs,
+        max_pair,
+        ..
+    } = limits;
     match error {
-        ParamsError::Broken => (
-            400,
-            "a parameter's length points past the end of the parameters".into(),
-        ),
-        ParamsError::TooMany => (
-            431,
-            format!(
-                "there are more parameters than max_pairs, {}",
-                limits.max_pairs
-            ),
-        ),
-        ParamsError::PairTooLarge => (
-            431,
-            format!(
-                "a parameter is larger than max_pair, {} bytes",
-                limits.max_pair
-            ),
-        ),
+        ParamsError::Broken => (400, broken(params)),
+        ParamsError::TooMany => {
+            let count = params.pairs().count();
+            let why = format!("{count} parameters are more than max_pairs, {max_pairs}");
+            (431, why + " (raise --max-pairs)")
+        }
+        ParamsError::PairTooLarge => {
+            let (name, size) = params.largest();
+            let name = shown(name);
+            let why = format!("{name} has {size} bytes, more than max_pair, {max_pair}");
+            (431, why + " (raise --max-pair)")
+        }
     }
+}
+
+/// Why params are broken, and where.
+fn broken(params: &Params<'_>) -> String {
+    let why = "a parameter's length points past the end of the parameters";
+    match params.pairs().last() {
+        Some((name, _)) => format!("{why}, behind {}", shown(name)),
+        None => why.into(),
+    }
+}
+
+/// A parameter's name for a line of the log.
+fn shown(name: &[u8]) -> impl fmt::Display {
+    name[..name.len().min(MAX_NAME)].escape_ascii()
 }
 
 /// As text, with `U+FFFD` for what is not UTF-8. `None` if there is no room for it.

@@ -212,6 +212,15 @@ impl<'buf> Params<'buf> {
         Pairs::new(self.stream)
     }
 
+    /// The name of the largest pair, and how large it is with its name.
+    #[cold]
+    pub(crate) fn largest(&self) -> (&'buf [u8], usize) {
+        let sizes = self
+            .pairs()
+            .map(|(name, value)| (name, name.len() + value.len()));
+        sizes.max_by_key(|&(_, size)| size).unwrap_or_default()
+    }
+
     fn find(&self, mut wanted: impl FnMut(&[u8]) -> bool) -> Option<&'buf [u8]> {
         let mut find = |stream| Pairs::new(stream).filter(|(name, _)| wanted(name)).last();
         find(self.joined)

@@ -34,7 +34,7 @@ pub(crate) fn serve_cgi(
         refusal = Some((
             431,
             format!(
-                "the environment exceeds max_params, {} bytes",
+                "the environment exceeds max_params, {} bytes (raise --max-params)",
                 limits.max_params
             ),
         ));

@@ -87,8 +87,11 @@ fn pairs_over_max_pairs_are_a_431_and_a_close() {
             wire.assert_closed();
         }
     }
-    let line = "GET /: there are more parameters than max_pairs, 50; answered 431";
-    assert_eq!(server.lines(Level::Info), [line; 2]);
+    let line = |count| {
+        let why = format!("{count} parameters are more than max_pairs, 50 (raise --max-pairs)");
+        format!("GET /: {why}; answered 431")
+    };
+    assert_eq!(server.lines(Level::Info), [line(51), line(5005)]);
 }
 
 #[test]
@@ -104,8 +107,13 @@ fn a_pair_over_max_pair_is_a_431_and_a_close() {
     }
     server.line(
         Level::Info,
-        "a parameter is larger than max_pair, 1000 bytes; answered 431",
+        "GET /: X has 1001 bytes, more than max_pair, 1000 (raise --max-pair); answered 431",
     );
+    // A name is anybody's: it is escaped, and cut.
+    let ask = Ask::get("/").param(["\n", &"N".repeat(1000)].concat(), "");
+    assert_eq!(server.connect().ask(&ask).page().0, 431);
+    let name = ["\\n", &"N".repeat(63)].concat();
+    server.line(Level::Info, &format!("GET /: {name} has 1001 bytes, "));
 }
 
 #[test]
@@ -122,6 +130,8 @@ fn a_pair_that_points_past_the_end_is_a_400() {
         assert_eq!(reply.page(), (400, "400 Bad Request\n"), "{broken:?}");
     }
     assert_eq!(wire.ask(&Ask::get("/")).page(), (200, "hello"));
+    let line = "GET /: a parameter's length points past the end of the parameters, behind QUERY_STRING; answered 400";
+    assert_eq!(server.lines(Level::Info), [line; 4]);
 }
 
 /// To whoever reads the log, and to the application's own page: on one connection or on one of many, and without a body for HEAD.
