@@ -411,6 +411,30 @@ mod tests {
         }
     }
 
+    /// Lengths of one byte and of four, side by side: the walk goes on behind either.
+    #[test]
+    fn names_of_every_length_leave_what_stands_behind_them() {
+        for len in (0..=260).chain([300, 65_535, 65_536, 70_000]) {
+            let (name, text) = ("n".repeat(len), "v".repeat(len));
+            for (name, value) in [(&*name, "v"), ("N", &*text), (&*name, &*text)] {
+                let pairs = [
+                    ("HTTP_VIA", "before"),
+                    (name, value),
+                    ("REQUEST_METHOD", "GET"),
+                    ("HTTP_HOST", "behind"),
+                ];
+                with_params(&pairs, |params| {
+                    let found = params.get(name.as_bytes()).map(<[u8]>::len);
+                    assert_eq!(found, Some(value.len()), "{len}");
+                    let method = params.known(Known::RequestMethod);
+                    assert_eq!(method, Some(&b"GET"[..]), "{len}");
+                    assert_eq!(params.header("Via"), Some(&b"before"[..]), "{len}");
+                    assert_eq!(params.header("Host"), Some(&b"behind"[..]), "{len}");
+                });
+            }
+        }
+    }
+
     #[test]
     fn streams_that_are_broken_or_over_a_limit_are_refused() {
         let whole = stream(&[("A", "1"), ("B", "2")]);
