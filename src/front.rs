@@ -142,14 +142,19 @@ impl Frozen<'_> {
         self.method() == b"HEAD"
     }
 
+    /// What CONTENT_LENGTH says, if it is a number: digits alone (RFC 9110, section 8.6), blanks around them aside.
+    pub(crate) fn content_length(&self) -> Option<u64> {
+        let digits = self.params.known(Known::ContentLength)?.trim_ascii();
+        // A sign would be read as well.
+        if !digits.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        std::str::from_utf8(digits).ok()?.parse().ok()
+    }
+
     /// How long a CGI request's body is: RFC 3875 section 4.2. Without a length there is none, unless it is chunked.
     pub(crate) fn cgi_length(&self) -> Option<u64> {
-        let number = |value: &[u8]| std::str::from_utf8(value).ok()?.trim().parse().ok();
-        let length = self
-            .params
-            .known(Known::ContentLength)
-            .filter(|value| !value.is_empty());
-        match length.and_then(number) {
+        match self.content_length() {
             Some(length) => Some(length),
             None if self
                 .params

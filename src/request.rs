@@ -292,9 +292,7 @@ impl<'buf> Request<'buf> {
     /// # assert_eq!(answer.status(), 413, "{answer:?}");
     /// ```
     pub fn content_length(&self) -> Option<u64> {
-        text(self.front.params.known(Known::ContentLength))?
-            .parse()
-            .ok()
+        self.front.content_length()
     }
 
     /// The body's type, as sent; `None` if there is none.
