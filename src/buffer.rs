@@ -1,4 +1,5 @@
-//! A worker's memory: where records land, where a head is kept, where an answer gathers.
+//! A worker's memory: where records land, where a head is kept, where an answer gathers. Called by
+//! `connection`, which divides it anew for each request.
 //!
 //! Two mappings a worker, made once. Their size is address space; only pages that data reached cost memory,
 //! so nothing grows or moves, and what a large request touched is given back before the worker sleeps.

@@ -1,4 +1,5 @@
-//! A connection as it goes from hand to hand: from the accept loop to a worker, and back to wait.
+//! A connection as it goes from hand to hand: from the accept loop to a worker, and back to wait. Called by
+//! `accept`, where it waits, and by `connection`, where it is served.
 
 mod head;
 

@@ -1,4 +1,4 @@
-//! The request as the handler sees it: a view of the worker's buffer.
+//! The request as the handler sees it: a view of the worker's buffer. Made by `connection`, called by the handler.
 
 use crate::body::{Body, connected};
 use crate::cgi::{Known, below, encode_path, encoded, raw_path, request_target};

@@ -1,4 +1,4 @@
-//! The params of one request, lent from where they landed.
+//! The params of one request, lent from where they landed. Called by `front`, which has them read, and by `request`.
 //!
 //! One walk over the pairs finds the ones that every request needs, checks that the stream is whole and
 //! counts; everything else is looked up when it is asked for. Joined values are written once, when the front

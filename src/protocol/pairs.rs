@@ -1,4 +1,5 @@
-//! Name-value pairs (section 3.4): what PARAMS and GET_VALUES are made of.
+//! Name-value pairs (section 3.4): what PARAMS and GET_VALUES are made of. Called by
+//! `cgi/params`, by `bodies`, and by whoever sends a request.
 
 /// Walks the pairs of a whole stream, in place.
 ///

@@ -1,4 +1,4 @@
-//! The record: eight bytes of header, content, padding (specification, section 3.3).
+//! The record: eight bytes of header, content, padding (specification, section 3.3). Called by `reader`, and by whoever sends one.
 //!
 //! Everything on a FastCGI connection, in both directions, is a row of these.
 

@@ -1,4 +1,5 @@
-//! What may follow what: the rule book of one connection, seen from the application's side.
+//! What may follow what: the rule book of a connection that carries one request at a time, seen from the application's side.
+//! Called by `link/head` till a head is whole, and by `wire` for what follows.
 //!
 //! [`Sequence::next`] is fed bytes as they arrive and says what they mean *now*. It keeps no content but
 //! the few bytes of BEGIN_REQUEST and of a management record: PARAMS and STDIN stay where they landed.
@@ -333,7 +334,8 @@ impl Sequence {
             .map_or_else(Vec::new, |asked| asked.0)
     }
 
-    /// The rule book: what a record means, by its type, its id and where we stand.
+    /// The rule book: what a record means, by its type, its id and where we stand. For a connection that carries several requests
+    /// `multiplex/reader` and `multiplex/state` have the same rules: who changes one here looks there, too.
     #[inline]
     fn accept(&mut self, header: RecordHeader) -> Option<Event> {
         use RecordType::*;
