@@ -6,6 +6,7 @@ use crate::cgi::{
     Known, Params, ParamsError, Place, Scratch, Suspects, Target, locate, locate_usual,
 };
 use crate::limits::Limits;
+use crate::refusal::Refusal;
 use crate::request_id::Ticket;
 use crate::setup::Setup;
 use std::cell::Cell;
@@ -42,7 +43,7 @@ impl<'buf> Frozen<'buf> {
     /// free until an answer has to wait, and serves as a desk. `self` is as new, and filled in place, since it is large. Returns
     /// whether anything was written.
     ///
-    /// A request that no handler should have to deal with gets a `refusal`, the status and why, if it has none yet.
+    /// A request that no handler should have to deal with gets a `refusal`, if it has none yet.
     pub(crate) fn freeze(
         &mut self,
         stream: &'buf [u8],
@@ -50,7 +51,7 @@ impl<'buf> Frozen<'buf> {
         spare: &mut Window<'buf>,
         limits: &Limits,
         setup: &Setup,
-        refusal: &mut Option<(u16, String)>,
+        refusal: &mut Option<Refusal>,
     ) -> bool {
         let read = self.params.read(stream).and_then(|suspects| {
             let checked = self.params.check(limits.max_pairs, limits.max_pair);
@@ -78,7 +79,7 @@ impl<'buf> Frozen<'buf> {
         spare: &mut Window<'buf>,
         limits: &Limits,
         setup: &Setup,
-        refusal: &mut Option<(u16, String)>,
+        refusal: &mut Option<Refusal>,
     ) -> bool {
         let desk = std::mem::take(&mut spare.bytes);
         let mut scratch = Scratch::new(joined, desk);
@@ -102,7 +103,7 @@ impl<'buf> Frozen<'buf> {
                 self.text.set(Some(text));
             }
             _ => {
-                refusal.get_or_insert_with(|| (414, "the path is too long to decode".into()));
+                refusal.get_or_insert_with(|| Refusal::new(414, "the path is too long to decode"));
             }
         }
         let touched = scratch.was_touched();
@@ -169,42 +170,42 @@ impl Frozen<'_> {
 }
 
 /// Why a request whose params could be read is kept from the handler, if it is.
-fn refuse(params: &Params<'_>) -> Option<(u16, String)> {
+fn refuse(params: &Params<'_>) -> Option<Refusal> {
     let nothing = [Known::RequestMethod, Known::RequestUri, Known::ScriptName]
         .iter()
         .all(|&known| params.known(known).is_none());
     if nothing {
         let why = "the web server sent no CGI parameters; nginx: include fastcgi_params";
-        return Some((500, why.into()));
+        return Some(Refusal::new(500, why));
     }
     let chunked = params.known(Known::ContentTransferEncoding);
     if chunked.is_some_and(|value| value.eq_ignore_ascii_case(b"chunked")) {
         let why = "the web server (cherokee) leaves a chunked body in its chunks, which cannot be told from content";
-        return Some((411, why.into()));
+        return Some(Refusal::new(411, why));
     }
     None
 }
 
-/// The status and the words for params that could not be read, or are too many or too large.
+/// What params come to that could not be read, or are too many or too large.
 #[cold]
-fn refuse_stream(error: ParamsError, params: &Params<'_>, limits: &Limits) -> (u16, String) {
+fn refuse_stream(error: ParamsError, params: &Params<'_>, limits: &Limits) -> Refusal {
     let Limits {
         max_pairs,
         max_pair,
         ..
     } = limits;
     match error {
-        ParamsError::Broken => (400, broken(params)),
+        ParamsError::Broken => Refusal::new(400, broken(params)),
         ParamsError::TooMany => {
             let count = params.pairs().count();
             let why = format!("{count} parameters are more than max_pairs, {max_pairs}");
-            (431, why + " (raise --max-pairs)")
+            Refusal::too_large(why + " (raise --max-pairs)")
         }
         ParamsError::PairTooLarge => {
             let (name, size) = params.largest();
             let name = shown(name);
             let why = format!("{name} has {size} bytes, more than max_pair, {max_pair}");
-            (431, why + " (raise --max-pair)")
+            Refusal::too_large(why + " (raise --max-pair)")
         }
     }
 }

@@ -26,6 +26,7 @@ const LAYERS: [&[&str]; 18] = [
         "link",
         "multiplex",
         "front",
+        "refusal",
         "visitor",
         "stranger",
         "listeners",
