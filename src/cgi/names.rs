@@ -22,7 +22,7 @@ pub(crate) enum Known {
 pub(super) const KNOWN: usize = Known::ContentTransferEncoding as usize + 1;
 
 /// In the order of their numbers.
-pub(super) static NAMES: [(Known, &[u8]); KNOWN] = [
+pub(crate) static NAMES: [(Known, &[u8]); KNOWN] = [
     (Known::PathInfo, b"PATH_INFO"),
     (Known::RemoteAddr, b"REMOTE_ADDR"),
     (Known::RequestUri, b"REQUEST_URI"),

@@ -1,7 +1,7 @@
 //! The params of a request, repeated ones joined, and the mount rule. Called by the target `params`.
 
 use super::model;
-use crate::cgi::{Known, Params, ParamsError, Scratch, Target, locate, raw_path};
+use crate::cgi::{Known, NAMES, Params, ParamsError, Scratch, Target, locate, raw_path};
 use crate::protocol::{Pairs, encode_pair};
 
 /// Small enough for a short input to exceed them.
@@ -39,8 +39,9 @@ pub fn params(data: &[u8]) {
         let read = read.and_then(|read| found.check(MAX_PAIRS, MAX_PAIR).map(|()| read));
         assert_eq!(read.as_ref().err(), refused.as_ref(), "refused for");
         let Ok(suspects) = read else {
-            // What stands in front of the break says whose request it is.
-            known(&found, &pairs);
+            // What stands in front of the break says whose request it is. The last name is not looked up then.
+            let names = if whole { NAMES.len() } else { NAMES.len() - 1 };
+            known(&found, &pairs, &NAMES[..names]);
             continue;
         };
         found.join(suspects, &mut scratch);
@@ -68,7 +69,7 @@ fn lookups(found: &Params<'_>, pairs: &[(&[u8], &[u8])]) {
         };
         assert_eq!(found.get(name), Some(&expected[..]), "{name:?}");
     }
-    known(found, pairs);
+    known(found, pairs, &NAMES);
     for &(name, value) in pairs {
         let name = name.strip_prefix(b"HTTP_").unwrap_or(name);
         let in_lower_case = name.to_ascii_lowercase();
@@ -84,23 +85,12 @@ fn lookups(found: &Params<'_>, pairs: &[(&[u8], &[u8])]) {
 }
 
 /// The params that every request needs are found by their names: the last of each.
-fn known(found: &Params<'_>, pairs: &[(&[u8], &[u8])]) {
+fn known(found: &Params<'_>, pairs: &[(&[u8], &[u8])], names: &[(Known, &[u8])]) {
     let last = |name: &[u8]| {
         let mut values = pairs.iter().rev().filter(|(other, _)| *other == name);
         values.next().map(|&(_, value)| value)
     };
-    let table = [
-        (Known::PathInfo, &b"PATH_INFO"[..]),
-        (Known::RemoteAddr, b"REMOTE_ADDR"),
-        (Known::RequestUri, b"REQUEST_URI"),
-        (Known::ScriptName, b"SCRIPT_NAME"),
-        (Known::QueryString, b"QUERY_STRING"),
-        (Known::ContentType, b"CONTENT_TYPE"),
-        (Known::ContentLength, b"CONTENT_LENGTH"),
-        (Known::RequestMethod, b"REQUEST_METHOD"),
-        (Known::ContentTransferEncoding, b"CONTENT_TRANSFER_ENCODING"),
-    ];
-    for (known, name) in table {
+    for &(known, name) in names {
         assert_eq!(found.known(known), last(name), "{name:?}");
     }
 }

@@ -104,7 +104,7 @@ impl Role {
         }
     }
 
-    pub(crate) fn number(self) -> u16 {
+    pub(crate) const fn number(self) -> u16 {
         match self {
             Role::Responder => 1,
             Role::Authorizer => 2,
