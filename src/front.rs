@@ -19,7 +19,8 @@ const MAX_NAME: usize = 64;
 pub(crate) struct Frozen<'buf> {
     pub(crate) params: Params<'buf>,
     pub(crate) place: Place<'buf>,
-    /// `place.path` as text, lossy. `None` as long as nobody has asked for it, of a path that is known to be ASCII.
+    /// `place.path` as text, lossy. `None` means that it is ASCII, and was not made text of yet: [`Frozen::path`] does so when it is
+    /// first asked for.
     text: Cell<Option<&'buf str>>,
     pub(crate) ticket: Ticket,
     /// The status of an answer that was finished, and its connection given back, before the handler returned; 0 till then.
@@ -40,7 +41,7 @@ impl<'buf> Frozen<'buf> {
     }
 
     /// The front freezes: all that has to be written for a request is written now, into `joined`. The spare window is
-    /// free until an answer has to wait, and serves as a desk. `self` is as new, and filled in place, since it is large. Returns
+    /// free until an answer has to wait, and serves as a desk, scratch memory. `self` is as new, and filled in place, since it is large. Returns
     /// whether anything was written.
     ///
     /// A request that no handler should have to deal with gets a `refusal`, if it has none yet.

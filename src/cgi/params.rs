@@ -7,7 +7,7 @@
 use super::eight::eight_at;
 use super::header_names::{Seen, is_header, of_header};
 use super::joined::{has_repeated, join};
-use super::names::{FRONT, GUESSED, KNOWN, Known, NAMES, SHAPES, guess, short_lengths};
+use super::names::{GUESSED, KNOWN, Known, NAMES, PAIR_FRONT, SHAPES, guess, short_lengths};
 use super::scratch::Scratch;
 use crate::protocol::Pairs;
 
@@ -38,7 +38,7 @@ impl<'buf> Params<'buf> {
         Params {
             stream: &[],
             joined: &[],
-            // By default: `[None; KNOWN]` is made elsewhere and copied (Rust 1.95).
+            // For `[None; KNOWN]` the compiler makes a second array and copies it to here (Rust 1.95).
             known: Default::default(),
             headers: Seen([0; 8]),
         }
@@ -116,20 +116,21 @@ impl<'buf> Params<'buf> {
     }
 
     /// Reads pairs from `at` on, as long as each has two short lengths and is no special case, and says where it has come to.
-    /// What it stops at is for [`kind`], which finds the same in twice the instructions, and then it may go on.
+    /// What it stops at is for [`Params::read_on`], which finds the same of any pair in twice the instructions, and calls it again
+    /// behind that one.
     ///
     /// It looks at the first [`SHAPED`] bytes of a name at once, without asking whether the name has so many: the pair's other
-    /// bytes, or the next pair's, stand behind it. So it needs [`FRONT`] bytes, and what it compares has to tell a name from a
+    /// bytes, or the next pair's, stand behind it. So it needs [`PAIR_FRONT`] bytes, and what it compares has to tell a name from a
     /// shorter one with the right bytes behind it.
     #[inline(always)]
     fn read_short(&mut self, at: usize, suspects: &mut usize) -> usize {
         let mut rest = self.stream.get(at..).unwrap_or_default();
-        let Some(mut front) = rest.first_chunk::<FRONT>() else {
+        let Some(mut front) = rest.first_chunk::<PAIR_FRONT>() else {
             return at;
         };
         while let Some(lengths) = short_lengths(front) {
             let pair = 2 + lengths.0 + lengths.1;
-            let Some(Ok(next)) = rest.get(pair..pair + FRONT).map(TryInto::try_into) else {
+            let Some(Ok(next)) = rest.get(pair..pair + PAIR_FRONT).map(TryInto::try_into) else {
                 // The last one ends where the stream does.
                 if rest.len() == pair && self.take_note(rest, front, lengths, suspects) {
                     rest = &[];
@@ -152,7 +153,7 @@ impl<'buf> Params<'buf> {
     fn take_note(
         &mut self,
         rest: &'buf [u8],
-        front: &[u8; FRONT],
+        front: &[u8; PAIR_FRONT],
         (len, value_len): (usize, usize),
         suspects: &mut usize,
     ) -> bool {
@@ -241,7 +242,8 @@ pub(super) enum Kind {
 pub(super) fn kind(name: &[u8]) -> Kind {
     let len = name.len();
     if let Some(header) = of_header(name) {
-        // `Seen::ends` says the same of either; it is 20 instructions of every request where the last pairs are headers.
+        // `Seen::ends` alone would do, for short names and long ones; but where the last pairs are headers it takes a request
+        // 20 instructions more.
         return Kind::Header(match len.checked_sub(8).and_then(|at| eight_at(name, at)) {
             Some(tail) => tail ^ len as u64,
             None => Seen::ends(header, |bytes| bytes),

@@ -9,8 +9,8 @@ use crate::protocol::{EndRequest, Event, ProtocolStatus, Role, unknown_type, val
 use crate::stranger::Strangers;
 use std::io;
 
-/// How many bytes are read in one go before a head is whole: records that are nobody's could go on for ever, and the
-/// others wait.
+/// How many bytes are read in one go before a head is whole: records of no active request could go on for ever, and the
+/// other connections wait.
 const HEAD_BYTES: usize = 1 << 20;
 
 /// What reading a head came to.
@@ -48,7 +48,7 @@ impl<'w> Worker<'w> {
             }
             // Nearly every head comes with the first look, whole and in the usual form.
             let (bytes, max_params) = (self.buffers.head(), self.limits.max_params);
-            if self.is_responder && head.is_whole(&mut link.sequence, bytes, max_params) {
+            if self.is_responder && head.read_whole(&mut link.sequence, bytes, max_params) {
                 if head.filled > KEPT {
                     self.buffers.mark_large_input();
                 }
@@ -146,7 +146,7 @@ impl HeadReader<'_> {
             let event = if head.filled == 0 {
                 Event::More
             } else if self.is_responder
-                && head.is_whole(&mut link.sequence, room.bytes(), max_params)
+                && head.read_whole(&mut link.sequence, room.bytes(), max_params)
             {
                 return Reading::Whole;
             } else {

@@ -23,7 +23,7 @@ pub(crate) struct TooLarge;
 
 /// How many bytes may lie in front of params when more is read behind them: a BEGIN_REQUEST and two headers. Where there are more
 /// the params are moved to the front.
-const FRONT: usize = 32;
+const LEAD: usize = 32;
 
 impl Head {
     /// A head of which `filled` bytes are there, unseen.
@@ -35,9 +35,9 @@ impl Head {
         }
     }
 
-    /// Whether `buffer` begins with a whole head of the usual form; then it is read.
+    /// Reads the head if `buffer` begins with a whole one of the usual form, and else nothing. Whether it did.
     #[inline(always)]
-    pub(crate) fn is_whole(
+    pub(crate) fn read_whole(
         &mut self,
         sequence: &mut Sequence,
         buffer: &[u8],
@@ -85,7 +85,7 @@ impl Head {
                 Event::More => {
                     if self.params.is_empty() {
                         self.params = 0..0;
-                    } else if self.params.start > FRONT {
+                    } else if self.params.start > LEAD {
                         buffer.copy_within(self.params.clone(), 0);
                         self.params = 0..self.params.len();
                     }

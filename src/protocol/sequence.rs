@@ -157,7 +157,8 @@ impl Sequence {
     }
 
     /// The head of a request as every web server sends it, in one look: BEGIN_REQUEST of a responder, one record of PARAMS,
-    /// their end, whole from `at` on, and the end of STDIN if it comes next. Then it is as if [`Sequence::next`] had seen them all: the place of the params.
+    /// their end, whole from `at` on, and the end of STDIN if it comes next. Then it is as if [`Sequence::next`] had seen them
+    /// all; what is returned is the place of the params.
     ///
     /// Anything else is for `next`, and nothing is changed.
     #[inline(always)]
@@ -247,7 +248,7 @@ impl Sequence {
         self.reader.take(n);
     }
 
-    /// The request is answered: what still comes for its id is nobody's.
+    /// The request is answered: what still comes for its id is of no request, and passed over.
     ///
     /// nginx, mod_proxy_fcgi and HAProxy go on sending the rest of a body after an early END_REQUEST,
     /// and then begin the next request with the same id.
