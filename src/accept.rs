@@ -37,7 +37,7 @@ use crate::buffer::Buffers;
 use crate::control::Control;
 use crate::exchange::Home;
 use crate::limits::Limits;
-use crate::link::{Head, Kind, Link, Registration, Seat, Waiting};
+use crate::link::{Kind, Link, Registration, RequestHead, Seat, Waiting};
 use crate::listeners::Listeners;
 use crate::multiplex::Task;
 use crate::net::sys;
@@ -361,7 +361,7 @@ impl Home for Accept {
             link,
             kind,
             deadline,
-            head: Head::of(unread.len()),
+            head: RequestHead::of(unread.len()),
             block: unread,
         });
     }
@@ -373,7 +373,7 @@ impl Home for Accept {
                 link,
                 kind: Kind::Linger,
                 deadline,
-                head: Head::default(),
+                head: RequestHead::default(),
                 block: Vec::new(),
             });
         }

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::front::Frozen;
 use crate::limits::Limits;
-use crate::link::{Head, Kind, Seat, Waiting};
+use crate::link::{Kind, RequestHead, Seat, Waiting};
 use crate::multiplex::Hub;
 use crate::net::sys::{now_ms, now_ns};
 use crate::protocol::Role;
@@ -165,7 +165,7 @@ impl<'w> Worker<'w> {
                     return false;
                 }
                 Some(Ending::Keep(unread)) => {
-                    let head = Head::of(self.buffers.carry(unread));
+                    let head = RequestHead::of(self.buffers.carry(unread));
                     let Some(waiting) = &mut **place else {
                         return false;
                     };

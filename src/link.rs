@@ -3,7 +3,7 @@
 
 mod head;
 
-pub(crate) use head::{Head, TooLarge};
+pub(crate) use head::{RequestHead, TooLarge};
 
 use crate::limits::Limits;
 use crate::multiplex;
@@ -104,7 +104,7 @@ pub(crate) struct Waiting {
     pub(crate) kind: Kind,
     /// When it is given up, in ms of the monotonic clock.
     pub(crate) deadline: u64,
-    pub(crate) head: Head,
+    pub(crate) head: RequestHead,
     /// The bytes that `head` is about; empty if there are none.
     pub(crate) block: Vec<u8>,
 }

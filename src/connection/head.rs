@@ -4,7 +4,7 @@
 use super::{Handle, Worker};
 use crate::buffer::{KEPT, WINDOW};
 use crate::limits::Limits;
-use crate::link::{Head, Link, TooLarge, Waiting};
+use crate::link::{Link, RequestHead, TooLarge, Waiting};
 use crate::protocol::{EndRequest, Event, ProtocolStatus, Role, unknown_type, values_result};
 use crate::stranger::Strangers;
 use std::io;
@@ -137,7 +137,7 @@ impl HeadReader<'_> {
     fn read(
         &self,
         link: &mut Link,
-        head: &mut Head,
+        head: &mut RequestHead,
         room: &mut Room<'_>,
         mut came: usize,
     ) -> Reading {

@@ -11,7 +11,7 @@ use std::ops::Range;
 ///       params.start        params.end <= at           filled
 /// ```
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Head {
+pub(crate) struct RequestHead {
     pub(crate) params: Range<usize>,
     pub(crate) at: usize,
     pub(crate) filled: usize,
@@ -25,10 +25,10 @@ pub(crate) struct TooLarge;
 /// the params are moved to the front.
 const LEAD: usize = 32;
 
-impl Head {
+impl RequestHead {
     /// A head of which `filled` bytes are there, unseen.
-    pub(crate) fn of(filled: usize) -> Head {
-        Head {
+    pub(crate) fn of(filled: usize) -> RequestHead {
+        RequestHead {
             params: 0..0,
             at: 0,
             filled,
@@ -141,7 +141,7 @@ mod tests {
             for read in 1..stream.len() {
                 let mut buffer = vec![0; stream.len() + 64];
                 let (mut head, mut sequence, mut rest) =
-                    (Head::default(), Sequence::default(), &stream[..]);
+                    (RequestHead::default(), Sequence::default(), &stream[..]);
                 loop {
                     match head.next(&mut sequence, &mut buffer, 200).unwrap() {
                         Event::Begin(1) => {}
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn params_above_the_limit_are_too_large() {
         let mut stream = head_of(&[0; 200], 64);
-        let mut head = Head::of(stream.len());
+        let mut head = RequestHead::of(stream.len());
         let mut sequence = Sequence::default();
         assert_eq!(
             head.next(&mut sequence, &mut stream, 199),
