@@ -37,7 +37,7 @@ use crate::buffer::Buffers;
 use crate::control::Control;
 use crate::exchange::Home;
 use crate::limits::Limits;
-use crate::link::{Head, Kind, Link, Registration, Seat, Waiting};
+use crate::link::{Kind, Link, Registration, RequestHead, Seat, Waiting};
 use crate::listeners::Listeners;
 use crate::log_line::error;
 use crate::multiplex::Task;
@@ -362,7 +362,7 @@ impl Home for Accept {
             link,
             kind,
             deadline,
-            head: Head::of(unread.len()),
+            head: RequestHead::of(unread.len()),
             block: unread,
         });
     }
@@ -374,7 +374,7 @@ impl Home for Accept {
                 link,
                 kind: Kind::Linger,
                 deadline,
-                head: Head::default(),
+                head: RequestHead::default(),
                 block: Vec::new(),
             });
         }

@@ -1,4 +1,5 @@
-//! A worker's memory: where records land, where a head is kept, where an answer gathers.
+//! A worker's memory: where records land, where a head is kept, where an answer gathers. Called by
+//! `connection`, which divides it anew for each request.
 //!
 //! Two mappings a worker, made once. Their size is address space; only pages that data reached cost memory,
 //! so nothing grows or moves, and what a large request touched is given back before the worker sleeps.
@@ -131,7 +132,7 @@ impl Buffers {
         let (window, rest) = rest.split_at_mut(window_len);
         let is_tight = rest.len() < written;
         if is_tight && self.joined.is_none() {
-            // Without address space the room that there is has to do.
+            // If there is no address space for another mapping, `joined` is what room is left in this one.
             self.joined = Mapping::new(self.max_params).ok();
         }
         let joined = match &mut self.joined {
@@ -205,7 +206,7 @@ impl Buffers {
 /// How much of `room` the window takes where there is little.
 #[cold]
 fn tight_window(room: usize, unread: usize, written: usize) -> usize {
-    // Less than a window where a head was carried along behind much that was nobody's.
+    // Less than a window where a head was carried along behind many bytes of no request.
     let least = WINDOW.max(unread).min(room);
     least.max(READ.min(room.saturating_sub(written)))
 }

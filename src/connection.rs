@@ -10,10 +10,11 @@ use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::front::Frozen;
 use crate::limits::Limits;
-use crate::link::{Head, Kind, Seat, Waiting};
+use crate::link::{Kind, RequestHead, Seat, Waiting};
 use crate::multiplex::Hub;
 use crate::net::sys::{now_ms, now_ns};
 use crate::protocol::Role;
+use crate::refusal::Refusal;
 use crate::request::Request;
 use crate::request_id::Ticket;
 use crate::response::{Answering, Response};
@@ -149,7 +150,7 @@ impl<'w> Worker<'w> {
                 Reading::TooLarge => {
                     // What is left of the head is not read: the connection cannot go on.
                     waiting.link.sequence.refuse_head();
-                    waiting.head = Head::default();
+                    waiting.head.leave_rest();
                     refusal = Some(self.too_large());
                 }
             }
@@ -164,7 +165,7 @@ impl<'w> Worker<'w> {
                     return false;
                 }
                 Some(Ending::Keep(unread)) => {
-                    let head = Head::of(self.buffers.carry(unread));
+                    let head = RequestHead::of(self.buffers.carry(unread));
                     let Some(waiting) = &mut **place else {
                         return false;
                     };
@@ -213,9 +214,11 @@ impl<'w> Worker<'w> {
     }
 
     #[cold]
-    fn too_large(&self) -> (u16, String) {
+    fn too_large(&self) -> Refusal {
         let most = self.limits.max_params;
-        (431, format!("the params exceed max_params, {most} bytes"))
+        Refusal::too_large(format!(
+            "the params exceed max_params, {most} bytes (raise --max-params)"
+        ))
     }
 
     /// Whether a kept connection is likely to have no next request yet.
@@ -281,7 +284,7 @@ impl<'w> Worker<'w> {
     fn answer(
         &mut self,
         place: &mut Option<Waiting>,
-        refusal: &mut Option<(u16, String)>,
+        refusal: &mut Option<Refusal>,
         ticket: Ticket,
     ) -> Option<Ending> {
         let Waiting { link, head, .. } = place.as_mut()?;
@@ -296,7 +299,7 @@ impl<'w> Worker<'w> {
         let (limits, setup) = (self.limits, self.around.setup);
         let touched = front.freeze(params, joined, &mut spare, limits, setup, refusal);
         link.head_since = 0;
-        if matches!(refusal, Some((431, _))) {
+        if refusal.as_ref().is_some_and(|refusal| refusal.closes) {
             link.sequence.close_after();
         }
         let began = ticket.began / NS_PER_MS;

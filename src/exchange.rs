@@ -1,4 +1,5 @@
-//! One request under way: the wire that it came by, and its answer as it is made.
+//! One request under way: the wire that it came by, and its answer as it is made. Made by `connection`, called by
+//! `request`, `body` and `response`.
 //!
 //! `Request` and `Response` share it, which is what lets an answer be finished, and the connection given back,
 //! while the handler goes on.

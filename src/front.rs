@@ -6,15 +6,21 @@ use crate::cgi::{
     Known, Params, ParamsError, Place, Scratch, Suspects, Target, locate, locate_usual,
 };
 use crate::limits::Limits;
+use crate::refusal::Refusal;
 use crate::request_id::Ticket;
 use crate::setup::Setup;
 use std::cell::Cell;
+use std::fmt;
+
+/// The most bytes of a parameter's name in a log line.
+const MAX_NAME: usize = 64;
 
 /// A request before it has a connection to be answered on.
 pub(crate) struct Frozen<'buf> {
     pub(crate) params: Params<'buf>,
     pub(crate) place: Place<'buf>,
-    /// `place.path` as text, lossy. `None` as long as nobody has asked for it, of a path that is known to be ASCII.
+    /// `place.path` as text, lossy. `None` means that it is ASCII, and was not made text of yet: [`Frozen::path`] does so when it is
+    /// first asked for.
     text: Cell<Option<&'buf str>>,
     pub(crate) ticket: Ticket,
     /// The status of an answer that was finished, and its connection given back, before the handler returned; 0 till then.
@@ -35,10 +41,10 @@ impl<'buf> Frozen<'buf> {
     }
 
     /// The front freezes: all that has to be written for a request is written now, into `joined`. The spare window is
-    /// free until an answer has to wait, and serves as a desk. `self` is as new, and filled in place, since it is large. Returns
+    /// free until an answer has to wait, and serves as a desk, scratch memory. `self` is as new, and filled in place, since it is large. Returns
     /// whether anything was written.
     ///
-    /// A request that no handler should have to deal with gets a `refusal`, the status and why, if it has none yet.
+    /// A request that no handler should have to deal with gets a `refusal`, if it has none yet.
     pub(crate) fn freeze(
         &mut self,
         stream: &'buf [u8],
@@ -46,7 +52,7 @@ impl<'buf> Frozen<'buf> {
         spare: &mut Window<'buf>,
         limits: &Limits,
         setup: &Setup,
-        refusal: &mut Option<(u16, String)>,
+        refusal: &mut Option<Refusal>,
     ) -> bool {
         let read = self.params.read(stream).and_then(|suspects| {
             let checked = self.params.check(limits.max_pairs, limits.max_pair);
@@ -74,7 +80,7 @@ impl<'buf> Frozen<'buf> {
         spare: &mut Window<'buf>,
         limits: &Limits,
         setup: &Setup,
-        refusal: &mut Option<(u16, String)>,
+        refusal: &mut Option<Refusal>,
     ) -> bool {
         let desk = std::mem::take(&mut spare.bytes);
         let mut scratch = Scratch::new(joined, desk);
@@ -83,10 +89,8 @@ impl<'buf> Frozen<'buf> {
                 self.params.join(suspects, &mut scratch);
                 refuse(&self.params)
             }
-            Err(error) => {
-                self.params = Params::new();
-                Some(refuse_stream(error, limits))
-            }
+            // What was read of them says whose request it is.
+            Err(error) => Some(refuse_stream(error, &self.params, limits)),
         };
         if refusal.is_none() {
             *refusal = refused;
@@ -100,7 +104,7 @@ impl<'buf> Frozen<'buf> {
                 self.text.set(Some(text));
             }
             _ => {
-                refusal.get_or_insert_with(|| (414, "the path is too long to decode".into()));
+                refusal.get_or_insert_with(|| Refusal::new(414, "the path is too long to decode"));
             }
         }
         let touched = scratch.was_touched();
@@ -140,14 +144,19 @@ impl Frozen<'_> {
         self.method() == b"HEAD"
     }
 
+    /// What CONTENT_LENGTH says, if it is a number: digits alone (RFC 9110, section 8.6), blanks around them aside.
+    pub(crate) fn content_length(&self) -> Option<u64> {
+        let digits = self.params.known(Known::ContentLength)?.trim_ascii();
+        // A sign would be read as well.
+        if !digits.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        std::str::from_utf8(digits).ok()?.parse().ok()
+    }
+
     /// How long a CGI request's body is: RFC 3875 section 4.2. Without a length there is none, unless it is chunked.
     pub(crate) fn cgi_length(&self) -> Option<u64> {
-        let number = |value: &[u8]| std::str::from_utf8(value).ok()?.trim().parse().ok();
-        let length = self
-            .params
-            .known(Known::ContentLength)
-            .filter(|value| !value.is_empty());
-        match length.and_then(number) {
+        match self.content_length() {
             Some(length) => Some(length),
             None if self
                 .params
@@ -162,44 +171,58 @@ impl Frozen<'_> {
 }
 
 /// Why a request whose params could be read is kept from the handler, if it is.
-fn refuse(params: &Params<'_>) -> Option<(u16, String)> {
+fn refuse(params: &Params<'_>) -> Option<Refusal> {
     let nothing = [Known::RequestMethod, Known::RequestUri, Known::ScriptName]
         .iter()
         .all(|&known| params.known(known).is_none());
     if nothing {
         let why = "the web server sent no CGI parameters; nginx: include fastcgi_params";
-        return Some((500, why.into()));
+        return Some(Refusal::new(500, why));
     }
     let chunked = params.known(Known::ContentTransferEncoding);
     if chunked.is_some_and(|value| value.eq_ignore_ascii_case(b"chunked")) {
         let why = "the web server (cherokee) leaves a chunked body in its chunks, which cannot be told from content";
-        return Some((411, why.into()));
+        return Some(Refusal::new(411, why));
     }
     None
 }
 
-/// The status and the words for params that could not be read.
-fn refuse_stream(error: ParamsError, limits: &Limits) -> (u16, String) {
+/// What params come to that could not be read, or are too many or too large.
+#[cold]
+fn refuse_stream(error: ParamsError, params: &Params<'_>, limits: &Limits) -> Refusal {
+    let Limits {
+        max_pairs,
+        max_pair,
+        ..
+    } = limits;
     match error {
-        ParamsError::Broken => (
-            400,
-            "a parameter's length points past the end of the parameters".into(),
-        ),
-        ParamsError::TooMany => (
-            431,
-            format!(
-                "there are more parameters than max_pairs, {}",
-                limits.max_pairs
-            ),
-        ),
-        ParamsError::PairTooLarge => (
-            431,
-            format!(
-                "a parameter is larger than max_pair, {} bytes",
-                limits.max_pair
-            ),
-        ),
+        ParamsError::Broken => Refusal::new(400, broken(params)),
+        ParamsError::TooMany => {
+            let count = params.pairs().count();
+            let why = format!("{count} parameters are more than max_pairs, {max_pairs}");
+            Refusal::too_large(why + " (raise --max-pairs)")
+        }
+        ParamsError::PairTooLarge => {
+            let (name, size) = params.largest();
+            let name = shown(name);
+            let why = format!("{name} has {size} bytes, more than max_pair, {max_pair}");
+            Refusal::too_large(why + " (raise --max-pair)")
+        }
     }
+}
+
+/// Why params are broken, and where.
+fn broken(params: &Params<'_>) -> String {
+    let why = "a parameter's length points past the end of the parameters";
+    match params.pairs().last() {
+        Some((name, _)) => format!("{why}, behind {}", shown(name)),
+        None => why.into(),
+    }
+}
+
+/// A parameter's name for a line of the log.
+fn shown(name: &[u8]) -> impl fmt::Display {
+    name[..name.len().min(MAX_NAME)].escape_ascii()
 }
 
 /// As text, with `U+FFFD` for what is not UTF-8. `None` if there is no room for it.

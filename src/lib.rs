@@ -174,6 +174,7 @@ mod peers;
 mod pool;
 mod process;
 mod protocol;
+mod refusal;
 mod request;
 mod request_id;
 mod reserve;

@@ -1,8 +1,9 @@
-//! A connection as it goes from hand to hand: from the accept loop to a worker, and back to wait.
+//! A connection as it goes from hand to hand: from the accept loop to a worker, and back to wait. Called by
+//! `accept`, where it waits, and by `connection`, where it is served.
 
 mod head;
 
-pub(crate) use head::{Head, TooLarge};
+pub(crate) use head::{RequestHead, TooLarge};
 
 use crate::limits::Limits;
 use crate::multiplex;
@@ -103,7 +104,7 @@ pub(crate) struct Waiting {
     pub(crate) kind: Kind,
     /// When it is given up, in ms of the monotonic clock.
     pub(crate) deadline: u64,
-    pub(crate) head: Head,
+    pub(crate) head: RequestHead,
     /// The bytes that `head` is about; empty if there are none.
     pub(crate) block: Vec<u8>,
 }

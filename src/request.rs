@@ -1,4 +1,4 @@
-//! The request as the handler sees it: a view of the worker's buffer.
+//! The request as the handler sees it: a view of the worker's buffer. Made by `connection`, called by the handler.
 
 use crate::body::{Body, connected};
 use crate::cgi::{Known, below, encode_path, encoded, raw_path, request_target};
@@ -292,9 +292,7 @@ impl<'buf> Request<'buf> {
     /// # assert_eq!(answer.status(), 413, "{answer:?}");
     /// ```
     pub fn content_length(&self) -> Option<u64> {
-        text(self.front.params.known(Known::ContentLength))?
-            .parse()
-            .ok()
+        self.front.content_length()
     }
 
     /// The body's type, as sent; `None` if there is none.

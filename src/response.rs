@@ -1,4 +1,4 @@
-//! The answer, as the handler makes it: a head, then a body, and nothing twice.
+//! The answer, as the handler makes it: a head, then a body, and nothing twice. Made by `connection`, called by the handler.
 
 use crate::access_line;
 use crate::body::connected;

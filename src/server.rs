@@ -515,8 +515,9 @@ impl Server {
         self
     }
 
-    /// The most bytes of a request's parameters. Default 256 KiB, at least 64 KiB. Over it: 431 and a close. Each worker reserves
-    /// as much address space; only what is used costs memory.
+    /// The most bytes of a request's parameters. Default 256 KiB, at least 64 KiB. Over it: 431 and a close; with
+    /// [`multiplex`](Server::multiplex) the connection's other requests go on. Each worker reserves as much address space; only
+    /// what is used costs memory.
     ///
     /// As a flag, and in the settings file: `--max-params 64K`.
     ///
@@ -529,7 +530,8 @@ impl Server {
         self
     }
 
-    /// The most parameters of a request. Default 4096, and at most 16,384. Over it: 431 and a close.
+    /// The most parameters of a request. Default 4096, and at most 16,384. Over it: 431 and a close; with
+    /// [`multiplex`](Server::multiplex) the connection's other requests go on.
     ///
     /// As a flag, and in the settings file: `--max-pairs 500`.
     ///
@@ -542,7 +544,8 @@ impl Server {
         self
     }
 
-    /// The most bytes of one parameter, name and value. Default 224 KiB. Over it: 431 and a close.
+    /// The most bytes of one parameter, name and value. Default 224 KiB. Over it: 431 and a close; with
+    /// [`multiplex`](Server::multiplex) the connection's other requests go on.
     ///
     /// As a flag, and in the settings file: `--max-pair 8K`.
     ///

@@ -3,7 +3,7 @@
 
 use super::Accept;
 use crate::exchange::Home;
-use crate::link::{Head, Kind, Link, Waiting};
+use crate::link::{Kind, Link, RequestHead, Waiting};
 use crate::net::sys;
 use crate::net::sys::now_ms;
 use crate::net::{Listener, Transport};
@@ -59,7 +59,7 @@ impl Accept {
             link: Link::new(transport, &self.open),
             kind: Kind::FirstByte,
             deadline: 0,
-            head: Head::default(),
+            head: RequestHead::default(),
             block: Vec::new(),
         }
     }

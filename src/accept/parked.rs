@@ -2,7 +2,7 @@
 
 use super::PARKED;
 use super::stop::Rest;
-use crate::link::{Head, Kind, Seat, Waiting};
+use crate::link::{Kind, RequestHead, Seat, Waiting};
 use crate::net::sys::now_ms;
 
 /// How long a connection may stay silent at a stop if it has said nothing yet, or if its answer is out and it lingers.
@@ -177,7 +177,7 @@ pub(super) fn end(waiting: &mut Waiting) -> usize {
     waiting.link.transport.shutdown();
     waiting.kind = Kind::Ended;
     waiting.deadline = u64::MAX;
-    waiting.head = Head::default();
+    waiting.head = RequestHead::default();
     std::mem::take(&mut waiting.block).len()
 }
 
@@ -196,7 +196,7 @@ mod tests {
             link: Link::new(ours.into(), &Arc::default()),
             kind,
             deadline,
-            head: Head::default(),
+            head: RequestHead::default(),
             block: vec![0; 10],
         };
         (Box::new(Some(waiting)), theirs)

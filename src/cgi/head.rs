@@ -1,4 +1,4 @@
-//! What may stand in a response's head, and its words.
+//! What may stand in a response's head, and its words. Called by `exchange`, which writes it.
 
 use super::eight::each;
 

@@ -17,6 +17,8 @@ pub(crate) use eight::up_to_eight;
 pub(crate) use head::{Illegal, check_field, check_value, is_bodiless, is_token, reason};
 pub(crate) use mount::{Place, Target, locate, locate_usual, raw_path};
 pub(crate) use names::Known;
+#[cfg(any(test, fuzzing))]
+pub(crate) use names::NAMES;
 pub(crate) use params::{Params, ParamsError, Suspects};
 pub(crate) use scratch::Scratch;
 #[cfg(feature = "http")]

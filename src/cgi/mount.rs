@@ -1,5 +1,5 @@
 //! Which path is it? Every web server splits the request's path into SCRIPT_NAME and PATH_INFO in a way of its
-//! own; this finds the mount (what the application is reached under) and the path below it in one way for all.
+//! own; this finds the mount (what the application is reached under) and the path below it in one way for all. Called by `front`.
 //!
 //! Some cases cannot be told apart by what is sent, and take the setting `mount`: lighttpd's `"/" =>` without
 //! `fix-root-scriptname` sends the first part of the path as SCRIPT_NAME, as a program that is mounted there would; Apache's

@@ -22,7 +22,7 @@ pub(crate) enum Known {
 pub(super) const KNOWN: usize = Known::ContentTransferEncoding as usize + 1;
 
 /// In the order of their numbers.
-pub(super) static NAMES: [(Known, &[u8]); KNOWN] = [
+pub(crate) static NAMES: [(Known, &[u8]); KNOWN] = [
     (Known::PathInfo, b"PATH_INFO"),
     (Known::RemoteAddr, b"REMOTE_ADDR"),
     (Known::RequestUri, b"REQUEST_URI"),
@@ -91,11 +91,11 @@ pub(super) static SHAPES: [Shape; KNOWN] = {
 };
 
 /// How much of a pair is looked at at once: two lengths, and the first bytes of a name.
-pub(super) const FRONT: usize = 2 + SHAPED;
+pub(super) const PAIR_FRONT: usize = 2 + SHAPED;
 
 /// The lengths of a name and a value, if each is below 128.
 #[inline(always)]
-pub(super) fn short_lengths(front: &[u8; FRONT]) -> Option<(usize, usize)> {
+pub(super) fn short_lengths(front: &[u8; PAIR_FRONT]) -> Option<(usize, usize)> {
     // By one load for both.
     let lengths = word(front.first_chunk()?);
     let each = |lengths: u64| usize::from(lengths as u8);

@@ -1,4 +1,4 @@
-//! The params of one request, lent from where they landed.
+//! The params of one request, lent from where they landed. Called by `front`, which has them read, and by `request`.
 //!
 //! One walk over the pairs finds the ones that every request needs, checks that the stream is whole and
 //! counts; everything else is looked up when it is asked for. Joined values are written once, when the front
@@ -7,7 +7,7 @@
 use super::eight::eight_at;
 use super::header_names::{Seen, is_header, of_header};
 use super::joined::{has_repeated, join};
-use super::names::{FRONT, GUESSED, KNOWN, Known, NAMES, SHAPES, guess, short_lengths};
+use super::names::{GUESSED, KNOWN, Known, NAMES, PAIR_FRONT, SHAPES, guess, short_lengths};
 use super::scratch::Scratch;
 use crate::protocol::Pairs;
 
@@ -38,7 +38,7 @@ impl<'buf> Params<'buf> {
         Params {
             stream: &[],
             joined: &[],
-            // By default: `[None; KNOWN]` is made elsewhere and copied (Rust 1.95).
+            // For `[None; KNOWN]` the compiler makes a second array and copies it to here (Rust 1.95).
             known: Default::default(),
             headers: Seen([0; 8]),
         }
@@ -48,7 +48,8 @@ impl<'buf> Params<'buf> {
     /// each on their own until [`Params::join`].
     ///
     /// # Errors
-    /// What the stream is refused for. What was found is then of no meaning.
+    /// What the stream is refused for. What stands in front of the place where it is broken is found all the same,
+    /// [`Known::ContentTransferEncoding`] aside.
     #[inline(always)]
     pub(crate) fn read(&mut self, stream: &'buf [u8]) -> Result<Suspects, ParamsError> {
         self.stream = stream;
@@ -115,20 +116,21 @@ impl<'buf> Params<'buf> {
     }
 
     /// Reads pairs from `at` on, as long as each has two short lengths and is no special case, and says where it has come to.
-    /// What it stops at is for [`kind`], which finds the same in twice the instructions, and then it may go on.
+    /// What it stops at is for [`Params::read_on`], which finds the same of any pair in twice the instructions, and calls it again
+    /// behind that one.
     ///
     /// It looks at the first [`SHAPED`] bytes of a name at once, without asking whether the name has so many: the pair's other
-    /// bytes, or the next pair's, stand behind it. So it needs [`FRONT`] bytes, and what it compares has to tell a name from a
+    /// bytes, or the next pair's, stand behind it. So it needs [`PAIR_FRONT`] bytes, and what it compares has to tell a name from a
     /// shorter one with the right bytes behind it.
     #[inline(always)]
     fn read_short(&mut self, at: usize, suspects: &mut usize) -> usize {
         let mut rest = self.stream.get(at..).unwrap_or_default();
-        let Some(mut front) = rest.first_chunk::<FRONT>() else {
+        let Some(mut front) = rest.first_chunk::<PAIR_FRONT>() else {
             return at;
         };
         while let Some(lengths) = short_lengths(front) {
             let pair = 2 + lengths.0 + lengths.1;
-            let Some(Ok(next)) = rest.get(pair..pair + FRONT).map(TryInto::try_into) else {
+            let Some(Ok(next)) = rest.get(pair..pair + PAIR_FRONT).map(TryInto::try_into) else {
                 // The last one ends where the stream does.
                 if rest.len() == pair && self.take_note(rest, front, lengths, suspects) {
                     rest = &[];
@@ -151,7 +153,7 @@ impl<'buf> Params<'buf> {
     fn take_note(
         &mut self,
         rest: &'buf [u8],
-        front: &[u8; FRONT],
+        front: &[u8; PAIR_FRONT],
         (len, value_len): (usize, usize),
         suspects: &mut usize,
     ) -> bool {
@@ -211,6 +213,15 @@ impl<'buf> Params<'buf> {
         Pairs::new(self.stream)
     }
 
+    /// The name of the largest pair, and how large it is with its name.
+    #[cold]
+    pub(crate) fn largest(&self) -> (&'buf [u8], usize) {
+        let sizes = self
+            .pairs()
+            .map(|(name, value)| (name, name.len() + value.len()));
+        sizes.max_by_key(|&(_, size)| size).unwrap_or_default()
+    }
+
     fn find(&self, mut wanted: impl FnMut(&[u8]) -> bool) -> Option<&'buf [u8]> {
         let mut find = |stream| Pairs::new(stream).filter(|(name, _)| wanted(name)).last();
         find(self.joined)
@@ -231,7 +242,8 @@ pub(super) enum Kind {
 pub(super) fn kind(name: &[u8]) -> Kind {
     let len = name.len();
     if let Some(header) = of_header(name) {
-        // `Seen::ends` says the same of either; it is 20 instructions of every request where the last pairs are headers.
+        // `Seen::ends` alone would do, for short names and long ones; but where the last pairs are headers it takes a request
+        // 20 instructions more.
         return Kind::Header(match len.checked_sub(8).and_then(|at| eight_at(name, at)) {
             Some(tail) => tail ^ len as u64,
             None => Seen::ends(header, |bytes| bytes),
@@ -397,6 +409,30 @@ mod tests {
                         assert_eq!(found, is_it.then(|| value.as_bytes().to_vec()), "{sent}");
                     }
                 }
+            }
+        }
+    }
+
+    /// Lengths of one byte and of four, side by side: the walk goes on behind either.
+    #[test]
+    fn names_of_every_length_leave_what_stands_behind_them() {
+        for len in (0..=260).chain([300, 65_535, 65_536, 70_000]) {
+            let (name, text) = ("n".repeat(len), "v".repeat(len));
+            for (name, value) in [(&*name, "v"), ("N", &*text), (&*name, &*text)] {
+                let pairs = [
+                    ("HTTP_VIA", "before"),
+                    (name, value),
+                    ("REQUEST_METHOD", "GET"),
+                    ("HTTP_HOST", "behind"),
+                ];
+                with_params(&pairs, |params| {
+                    let found = params.get(name.as_bytes()).map(<[u8]>::len);
+                    assert_eq!(found, Some(value.len()), "{len}");
+                    let method = params.known(Known::RequestMethod);
+                    assert_eq!(method, Some(&b"GET"[..]), "{len}");
+                    assert_eq!(params.header("Via"), Some(&b"before"[..]), "{len}");
+                    assert_eq!(params.header("Host"), Some(&b"behind"[..]), "{len}");
+                });
             }
         }
     }

@@ -13,6 +13,7 @@ use crate::hint::explained;
 use crate::log_text::{Seconds, printable};
 use crate::net::sys::now_ns;
 use crate::protocol::Role;
+use crate::refusal::Refusal;
 use crate::request::Request;
 use crate::response::{Answering, Response};
 use crate::setup::Setup;
@@ -63,7 +64,7 @@ pub(super) struct Answered {
 /// Runs the handler on a request, and ends its answer.
 pub(super) fn answer<'buf>(
     answering: &'buf Answering<'buf>,
-    refusal: &mut Option<(u16, String)>,
+    refusal: &mut Option<Refusal>,
     role: Role,
     handler: &mut dyn Handle,
     around: &'buf Around<'buf>,
@@ -141,12 +142,12 @@ pub(super) fn answer<'buf>(
 /// What the handler does not see: a request that is refused, or asks for the status page.
 #[cold]
 fn answer_for_it(
-    refusal: Option<(u16, String)>,
+    refusal: Option<Refusal>,
     status_page: Option<Page>,
     response: Response<'_>,
 ) -> Result<(), Failure> {
     match (refusal, status_page) {
-        (Some((status, why)), _) => Err(Failure::Error(Error::new(status, why))),
+        (Some(refusal), _) => Err(Failure::Error(Error::new(refusal.status, refusal.why))),
         (None, Some(page)) => send_status_page(response, page).map_err(Failure::Error),
         (None, None) => Ok(()),
     }

@@ -10,6 +10,7 @@ use crate::link::{Kind, Link, Seat};
 use crate::net::Pipes;
 use crate::net::sys::now_ns;
 use crate::protocol::{Role, encode_pair};
+use crate::refusal::Refusal;
 use crate::request_id::Ticket;
 use crate::response::Answering;
 use crate::setup::Setup;
@@ -31,14 +32,12 @@ pub(crate) fn serve_cgi(
     environment.for_each(|(name, value)| encode_pair(&name, &value, &mut params));
     let mut refusal = None;
     if params.len() > limits.max_params {
-        refusal = Some((
-            431,
-            format!(
-                "the environment exceeds max_params, {} bytes",
-                limits.max_params
-            ),
-        ));
-        params.clear();
+        refusal = Some(Refusal::too_large(format!(
+            "the environment exceeds max_params, {} bytes (raise --max-params)",
+            limits.max_params
+        )));
+        // The pairs that fit say which request it is.
+        params.truncate(limits.max_params);
     }
     buffers.head()[..params.len()].copy_from_slice(&params);
     let Parts {

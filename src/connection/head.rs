@@ -4,13 +4,13 @@
 use super::{Handle, Worker};
 use crate::buffer::{KEPT, WINDOW};
 use crate::limits::Limits;
-use crate::link::{Head, Link, TooLarge, Waiting};
+use crate::link::{Link, RequestHead, TooLarge, Waiting};
 use crate::protocol::{EndRequest, Event, ProtocolStatus, Role, unknown_type, values_result};
 use crate::stranger::Strangers;
 use std::io;
 
-/// How many bytes are read in one go before a head is whole: records that are nobody's could go on for ever, and the
-/// others wait.
+/// How many bytes are read in one go before a head is whole: records of no active request could go on for ever, and the
+/// other connections wait.
 const HEAD_BYTES: usize = 1 << 20;
 
 /// What reading a head came to.
@@ -48,7 +48,7 @@ impl<'w> Worker<'w> {
             }
             // Nearly every head comes with the first look, whole and in the usual form.
             let (bytes, max_params) = (self.buffers.head(), self.limits.max_params);
-            if self.is_responder && head.is_whole(&mut link.sequence, bytes, max_params) {
+            if self.is_responder && head.read_whole(&mut link.sequence, bytes, max_params) {
                 if head.filled > KEPT {
                     self.buffers.mark_large_input();
                 }
@@ -81,7 +81,7 @@ impl<'w> Worker<'w> {
         }
         let most = self.buffers.head().len();
         let reading = reader.read(link, head, &mut Room::Growing(block, most), 0);
-        if reading == Reading::Whole {
+        if matches!(reading, Reading::Whole | Reading::TooLarge) {
             self.buffers.head()[..head.filled].copy_from_slice(&block[..head.filled]);
             if head.filled > KEPT {
                 self.buffers.mark_large_input();
@@ -137,7 +137,7 @@ impl HeadReader<'_> {
     fn read(
         &self,
         link: &mut Link,
-        head: &mut Head,
+        head: &mut RequestHead,
         room: &mut Room<'_>,
         mut came: usize,
     ) -> Reading {
@@ -146,7 +146,7 @@ impl HeadReader<'_> {
             let event = if head.filled == 0 {
                 Event::More
             } else if self.is_responder
-                && head.is_whole(&mut link.sequence, room.bytes(), max_params)
+                && head.read_whole(&mut link.sequence, room.bytes(), max_params)
             {
                 return Reading::Whole;
             } else {

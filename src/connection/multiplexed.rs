@@ -66,7 +66,7 @@ impl<'w> Worker<'w> {
             return;
         };
         let mut refusal = is_too_large.then(|| self.too_large());
-        let len = if is_too_large { 0 } else { head.bytes().len() };
+        let len = head.bytes().len();
         self.buffers.head()[..len].copy_from_slice(&head.bytes()[..len]);
         drop(head);
         let Parts {

@@ -132,7 +132,7 @@ fn compare(manner: Manner, seen: &[Seen], answers: &[Answer], closed: bool, expe
 fn begins<T: PartialEq + std::fmt::Debug>(found: &[T], start: &[T]) {
     assert!(
         found.starts_with(start),
-        "{found:#?} does not begin as {start:#?}"
+        "{found:?} does not begin as {start:?}"
     );
 }
 

@@ -28,6 +28,7 @@ pub use record_reader::record_reader;
 
 #[cfg(test)]
 mod tests {
+    use std::panic::catch_unwind;
     use std::path::Path;
 
     /// What fuzzing has kept, and what web servers wrote.
@@ -47,9 +48,15 @@ mod tests {
         for &(name, run) in targets {
             let mut count = 0;
             for seed in std::fs::read_dir(folder.join(name)).unwrap() {
-                let data = std::fs::read(seed.unwrap().path()).unwrap();
+                let seed = seed.unwrap();
+                let data = std::fs::read(seed.path()).unwrap();
                 (bytes, count) = (bytes + data.len(), count + 1);
-                run(&data);
+                let found = catch_unwind(|| run(&data));
+                assert!(
+                    found.is_ok(),
+                    "{name} panics at seed {:?}",
+                    seed.file_name()
+                );
             }
             assert!(count > 0, "{name} has no seeds");
         }

@@ -5,9 +5,10 @@
 
 use super::place::VALUES;
 use std::collections::BTreeSet;
+use std::fmt;
 
 /// One of the answers on a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) enum Answer {
     /// GET_VALUES_RESULT with this content.
     Values(Vec<u8>),
@@ -27,7 +28,7 @@ impl Answer {
 }
 
 /// A request, as the application sees it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) role: u16,
     pub(super) params: Vec<(Vec<u8>, Vec<u8>)>,
@@ -35,6 +36,47 @@ pub(super) struct Seen {
     pub(super) data: Vec<u8>,
     /// Both streams came to their ends.
     pub(super) whole: bool,
+}
+
+/// Bytes as a failed test shows them: the first of them, on one line.
+pub(super) struct Shown<'a>(pub(super) &'a [u8]);
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 60;
+        let Shown(bytes) = self;
+        match bytes.get(..MOST) {
+            Some(first) => write!(f, "\"{}\"… {} bytes", first.escape_ascii(), bytes.len()),
+            None => write!(f, "\"{}\"", bytes.escape_ascii()),
+        }
+    }
+}
+
+// Each on one line: a failed test shows many of them.
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Answer::Values(content) => write!(f, "Values({:?})", Shown(content)),
+            Answer::Unknown(kind) => write!(f, "Unknown({kind})"),
+            Answer::End(id, status) => write!(f, "End({id}, {status})"),
+            Answer::Page(id, status, None) => write!(f, "Page({id}, {status})"),
+            Answer::Page(id, status, Some(body)) => {
+                write!(f, "Page({id}, {status}, {:?})", Shown(body))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "role {} with", self.role)?;
+        for (name, value) in &self.params {
+            write!(f, " {:?}={:?}", Shown(name), Shown(value))?;
+        }
+        let (body, data, whole) = (Shown(&self.body), Shown(&self.data), self.whole);
+        write!(f, ", body {body:?}, data {data:?}, whole: {whole}")
+    }
 }
 
 /// What the stream comes to.

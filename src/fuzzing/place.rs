@@ -10,7 +10,7 @@ use crate::buffer::Buffers;
 use crate::connection::{Around, Handle, Pace, Worker};
 use crate::exchange::Home;
 use crate::limits::{Limits, MIN_PARAMS};
-use crate::link::{Head, Kind, Link, Seat, Waiting};
+use crate::link::{Kind, Link, RequestHead, Seat, Waiting};
 use crate::net::Transport;
 use crate::protocol::Role;
 use crate::setup::Setup;
@@ -93,7 +93,7 @@ impl Place {
             link: Link::new(Transport::from(ours), &open),
             kind: Kind::FirstByte,
             deadline: 0,
-            head: Head::default(),
+            head: RequestHead::default(),
             block: Vec::new(),
         });
         let handler = app(&peer);
@@ -181,7 +181,7 @@ impl Home for Parking {
             link,
             kind,
             deadline: u64::MAX,
-            head: Head::of(unread.len()),
+            head: RequestHead::of(unread.len()),
             block: unread,
         });
     }
@@ -194,7 +194,7 @@ impl Home for Parking {
                 link,
                 kind: Kind::Linger,
                 deadline: u64::MAX,
-                head: Head::default(),
+                head: RequestHead::default(),
                 block: Vec::new(),
             });
         }

@@ -11,7 +11,7 @@ use std::ops::Range;
 ///       params.start        params.end <= at           filled
 /// ```
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Head {
+pub(crate) struct RequestHead {
     pub(crate) params: Range<usize>,
     pub(crate) at: usize,
     pub(crate) filled: usize,
@@ -23,21 +23,21 @@ pub(crate) struct TooLarge;
 
 /// How many bytes may lie in front of params when more is read behind them: a BEGIN_REQUEST and two headers. Where there are more
 /// the params are moved to the front.
-const FRONT: usize = 32;
+const LEAD: usize = 32;
 
-impl Head {
+impl RequestHead {
     /// A head of which `filled` bytes are there, unseen.
-    pub(crate) fn of(filled: usize) -> Head {
-        Head {
+    pub(crate) fn of(filled: usize) -> RequestHead {
+        RequestHead {
             params: 0..0,
             at: 0,
             filled,
         }
     }
 
-    /// Whether `buffer` begins with a whole head of the usual form; then it is read.
+    /// Reads the head if `buffer` begins with a whole one of the usual form, and else nothing. Whether it did.
     #[inline(always)]
-    pub(crate) fn is_whole(
+    pub(crate) fn read_whole(
         &mut self,
         sequence: &mut Sequence,
         buffer: &[u8],
@@ -85,7 +85,7 @@ impl Head {
                 Event::More => {
                     if self.params.is_empty() {
                         self.params = 0..0;
-                    } else if self.params.start > FRONT {
+                    } else if self.params.start > LEAD {
                         buffer.copy_within(self.params.clone(), 0);
                         self.params = 0..self.params.len();
                     }
@@ -100,6 +100,12 @@ impl Head {
                 event => return Ok(event),
             }
         }
+    }
+
+    /// Of a head that is refused: what of its params has come is all there is.
+    #[cold]
+    pub(crate) fn leave_rest(&mut self) {
+        (self.at, self.filled) = (self.params.end, self.params.end);
     }
 
     /// The place of what was not looked at.
@@ -135,7 +141,7 @@ mod tests {
             for read in 1..stream.len() {
                 let mut buffer = vec![0; stream.len() + 64];
                 let (mut head, mut sequence, mut rest) =
-                    (Head::default(), Sequence::default(), &stream[..]);
+                    (RequestHead::default(), Sequence::default(), &stream[..]);
                 loop {
                     match head.next(&mut sequence, &mut buffer, 200).unwrap() {
                         Event::Begin(1) => {}
@@ -163,7 +169,7 @@ mod tests {
     #[test]
     fn params_above_the_limit_are_too_large() {
         let mut stream = head_of(&[0; 200], 64);
-        let mut head = Head::of(stream.len());
+        let mut head = RequestHead::of(stream.len());
         let mut sequence = Sequence::default();
         assert_eq!(
             head.next(&mut sequence, &mut stream, 199),

@@ -570,7 +570,7 @@ impl Connection {
             link,
             kind,
             deadline,
-            head: link::Head::default(),
+            head: link::RequestHead::default(),
             block: Vec::new(),
         });
     }

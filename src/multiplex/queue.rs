@@ -3,7 +3,7 @@
 //! requests over, and by `accept`, where workers get them.
 
 use super::connection::Connection;
-use super::request::Head;
+use super::request::HeadBytes;
 use crate::protocol::Role;
 use crate::request_id::Ticket;
 use crate::seldom::Seldom;
@@ -23,7 +23,7 @@ pub(crate) struct Handed {
     pub(crate) serial: u64,
     pub(crate) id: u16,
     pub(crate) role: Role,
-    pub(crate) head: Head,
+    pub(crate) head: HeadBytes,
     /// The params exceed their limit, and `head` is not all of them.
     pub(crate) is_too_large: bool,
     pub(crate) ticket: Ticket,

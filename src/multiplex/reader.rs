@@ -4,14 +4,13 @@
 //! It knows no requests: whether one with this id is under way, `state` says.
 
 use crate::net::Transport;
-use crate::protocol::{BeginRequest, Fault, RecordHeader, RecordReader, RecordType, Step};
+use crate::protocol::{
+    BeginRequest, Fault, Gathered, RecordHeader, RecordReader, RecordType, Step,
+};
 use std::io;
 
 /// How much is read at a time. The memory for it is there only while requests are under way.
 pub(super) const AT_ONCE: usize = 32 << 10;
-
-/// The most bytes of one GET_VALUES record that are looked at. The three names that exist take 59.
-const MANAGEMENT_LIMIT: usize = 1024;
 
 /// Where in the stream of records the connection stands.
 #[derive(Debug, Default)]
@@ -19,11 +18,7 @@ pub(crate) struct Reader {
     records: RecordReader,
     /// What the content of the current record is for.
     purpose: Purpose,
-    /// BEGIN_REQUEST's content, as far as it came.
-    fixed: [u8; BeginRequest::LEN],
-    fixed_len: usize,
-    /// GET_VALUES' content, `len() <= MANAGEMENT_LIMIT`.
-    management: Vec<u8>,
+    gathered: Gathered,
     /// Whether the peer has sent the header of a record.
     pub(super) speaks_fastcgi: bool,
     buffer: Vec<u8>,
@@ -137,7 +132,7 @@ impl Reader {
         self.speaks_fastcgi = true;
         match record_type {
             GetValues if id == 0 => {
-                self.management.clear();
+                self.gathered.expect_question();
                 self.purpose = Purpose::GetValues;
                 (content == 0).then(|| Event::GetValues(Vec::new()))
             }
@@ -150,7 +145,7 @@ impl Reader {
             }
             BeginRequest => {
                 self.purpose = Purpose::Begin(id);
-                self.fixed_len = 0;
+                self.gathered.expect_begin();
                 None
             }
             AbortRequest => Some(Event::Abort(id)),
@@ -170,23 +165,16 @@ impl Reader {
         match self.purpose {
             Purpose::Stream(stream, id) => return Some(Event::Content(stream, id, n)),
             Purpose::Skip => {}
-            Purpose::GetValues => {
-                let room = MANAGEMENT_LIMIT - self.management.len();
-                self.management.extend_from_slice(&here[..n.min(room)]);
-            }
-            Purpose::Begin(_) => {
-                let taken = n.min(BeginRequest::LEN - self.fixed_len);
-                self.fixed[self.fixed_len..][..taken].copy_from_slice(&here[..taken]);
-                self.fixed_len += taken;
-            }
+            Purpose::GetValues => self.gathered.push_asked(here),
+            Purpose::Begin(_) => self.gathered.push_begin(here),
         }
         self.take(n);
         if self.records.content_left() > 0 {
             return None;
         }
         match std::mem::take(&mut self.purpose) {
-            Purpose::Begin(id) => Some(Event::Begin(id, BeginRequest::decode(&self.fixed))),
-            Purpose::GetValues => Some(Event::GetValues(std::mem::take(&mut self.management))),
+            Purpose::Begin(id) => Some(Event::Begin(id, self.gathered.begin())),
+            Purpose::GetValues => Some(Event::GetValues(self.gathered.take_asked())),
             Purpose::Skip | Purpose::Stream(..) => None,
         }
     }

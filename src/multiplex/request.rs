@@ -28,7 +28,7 @@ pub(crate) struct Request {
 #[derive(Debug)]
 pub(super) enum Stage {
     /// PARAMS are coming.
-    Head(Head),
+    Head(HeadBytes),
     /// Its head is whole; no worker has it yet.
     Waiting,
     Running,
@@ -64,15 +64,15 @@ impl Why {
 
 /// Bytes of PARAMS, counted for as long as they are there.
 #[derive(Debug)]
-pub(crate) struct Head {
+pub(crate) struct HeadBytes {
     bytes: Vec<u8>,
     /// Bytes of heads of all connections that no worker has yet.
     counter: Arc<AtomicUsize>,
 }
 
-impl Head {
-    pub(super) fn new(counter: &Arc<AtomicUsize>) -> Head {
-        Head {
+impl HeadBytes {
+    pub(super) fn new(counter: &Arc<AtomicUsize>) -> HeadBytes {
+        HeadBytes {
             bytes: Vec::new(),
             counter: Arc::clone(counter),
         }
@@ -83,8 +83,8 @@ impl Head {
     }
 
     /// Takes the bytes out, into a head that counts them from now on.
-    pub(super) fn take(&mut self) -> Head {
-        let empty = Head::new(&self.counter);
+    pub(super) fn take(&mut self) -> HeadBytes {
+        let empty = HeadBytes::new(&self.counter);
         std::mem::replace(self, empty)
     }
 
@@ -101,7 +101,7 @@ impl Head {
     }
 }
 
-impl Drop for Head {
+impl Drop for HeadBytes {
     fn drop(&mut self) {
         self.counter.fetch_sub(self.bytes.len(), Ordering::Relaxed);
     }
@@ -144,7 +144,7 @@ impl Stream {
 }
 
 impl Request {
-    pub(super) fn new(serial: u64, id: u16, role: Role, since: u64, head: Head) -> Request {
+    pub(super) fn new(serial: u64, id: u16, role: Role, since: u64, head: HeadBytes) -> Request {
         Request {
             serial,
             id,

@@ -4,7 +4,7 @@
 use super::connection::Connection;
 use super::queue::{Handed, MOST};
 use super::reader::{Event, Reader};
-use super::request::{Head, Request, Stage, Why};
+use super::request::{HeadBytes, Request, Stage, Why};
 use super::turn::Turn;
 use super::{Hub, MOST_WAITING};
 use crate::cgi::reason;
@@ -239,7 +239,7 @@ impl State {
             self.owe(&page(id, 503));
             return Ok(());
         };
-        let (now, head) = (now_ms(), Head::new(&queue.head_bytes));
+        let (now, head) = (now_ms(), HeadBytes::new(&queue.head_bytes));
         self.drawn += 1;
         self.requests
             .push(Request::new(self.drawn, id, role, now, head));

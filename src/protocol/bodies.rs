@@ -1,4 +1,5 @@
-//! The contents of fixed shape: BEGIN_REQUEST, END_REQUEST and the management records.
+//! The contents of fixed shape: BEGIN_REQUEST, END_REQUEST and the management records. Called by
+//! `sequence` and `multiplex`, and by `client` for the other end.
 
 use super::record::{HEADER_LEN, ProtocolStatus, RecordHeader, RecordType, append_record};
 use super::{Pairs, encode_pair};

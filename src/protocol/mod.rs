@@ -5,6 +5,7 @@
 //! from the two ends of a connection.
 
 mod bodies;
+mod gathered;
 mod pairs;
 mod reader;
 mod record;
@@ -12,6 +13,7 @@ mod run;
 mod sequence;
 
 pub(crate) use bodies::{BeginRequest, EndRequest, unknown_type, values_result};
+pub(crate) use gathered::Gathered;
 pub(crate) use pairs::{Pairs, encode_pair};
 pub(crate) use reader::{RecordReader, Step};
 pub use record::Role;

@@ -1,4 +1,5 @@
-//! Name-value pairs (section 3.4): what PARAMS and GET_VALUES are made of.
+//! Name-value pairs (section 3.4): what PARAMS and GET_VALUES are made of. Called by
+//! `cgi/params`, by `bodies`, and by whoever sends a request.
 
 /// Walks the pairs of a whole stream, in place.
 ///
@@ -106,6 +107,23 @@ mod tests {
     }
 
     #[test]
+    fn each_of_the_four_bytes_of_a_length_counts() {
+        let lengths: [(&[u8; 4], usize); 3] = [
+            (&[0x80, 1, 2, 3], 0x01_02_03),
+            (&[0x80, 0, 2, 3], 0x02_03),
+            (&[0x81, 0, 0, 0], 0x01_00_00_00),
+        ];
+        for (bytes, len) in lengths {
+            let mut stream = [&[1], &bytes[..], b"A"].concat();
+            stream.resize(stream.len() + len, b'v');
+            let mut pairs = Pairs::new(&stream);
+            let sizes = pairs.next().map(|(name, value)| (name.len(), value.len()));
+            assert_eq!(sizes, Some((1, len)), "{bytes:?}");
+            assert!(pairs.rest().is_empty(), "{bytes:?}");
+        }
+    }
+
+    #[test]
     fn a_pair_that_is_not_whole_ends_the_walk_and_is_told() {
         let rows: &[&[u8]] = &[
             &[1],
@@ -113,6 +131,8 @@ mod tests {
             &[1, 1, b'A'],
             &[0x80, 0, 0],
             &[0x80, 0, 0, 1],
+            &[1, 0x80, 1, 0, 1, b'A', b'x'],
+            &[1, 0x81, 0, 0, 1, b'A', b'x'],
             &[1, 0xff, 0xff, 0xff, 0xff, b'A'],
             &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, b'A'],
         ];

@@ -1,4 +1,4 @@
-//! The record: eight bytes of header, content, padding (specification, section 3.3).
+//! The record: eight bytes of header, content, padding (specification, section 3.3). Called by `reader`, and by whoever sends one.
 //!
 //! Everything on a FastCGI connection, in both directions, is a row of these.
 
@@ -104,7 +104,7 @@ impl Role {
         }
     }
 
-    pub(crate) fn number(self) -> u16 {
+    pub(crate) const fn number(self) -> u16 {
         match self {
             Role::Responder => 1,
             Role::Authorizer => 2,

@@ -1,19 +1,18 @@
-//! What may follow what: the rule book of one connection, seen from the application's side.
+//! What may follow what: the rule book of a connection that carries one request at a time, seen from the application's side.
+//! Called by `link/head` till a head is whole, and by `wire` for what follows.
 //!
 //! [`Sequence::next`] is fed bytes as they arrive and says what they mean *now*. It keeps no content but
 //! the few bytes of BEGIN_REQUEST and of a management record: PARAMS and STDIN stay where they landed.
 
 use super::bodies::BeginRequest;
+use super::gathered::Gathered;
 use super::reader::{RecordReader, Step};
 use super::record::{HEADER_LEN, RecordHeader, RecordType, Role};
 use super::run::Run;
 use std::ops::Range;
 
 /// The number of the role that nearly every request asks for.
-const RESPONDER: u8 = 1;
-
-/// The most bytes of one GET_VALUES record that are looked at. The three names that exist take 59.
-const MANAGEMENT_LIMIT: usize = 1024;
+const RESPONDER: u8 = Role::Responder.number() as u8;
 
 /// Where a connection stands.
 #[derive(Clone, Debug, Default)]
@@ -25,20 +24,12 @@ pub(crate) struct Sequence {
     begin: Option<BeginRequest>,
     /// What the content of the current record is for.
     purpose: Purpose,
-    /// BEGIN_REQUEST's content, as far as it came.
-    fixed: [u8; BeginRequest::LEN],
-    fixed_len: usize,
-    /// A management record's content, while it comes.
-    management: Option<Box<Management>>,
+    gathered: Gathered,
     /// Whether the peer has sent the header of a record.
     speaks_fastcgi: bool,
     /// Why nothing more can be understood.
     fault: Option<Fault>,
 }
-
-/// A management record's content: `len() <= MANAGEMENT_LIMIT`. In a box, since few connections ever have one.
-#[derive(Clone, Debug, Default)]
-struct Management(Vec<u8>);
 
 // Which bytes [`Sequence::whole_head`] looks at, of eight at once.
 
@@ -166,7 +157,8 @@ impl Sequence {
     }
 
     /// The head of a request as every web server sends it, in one look: BEGIN_REQUEST of a responder, one record of PARAMS,
-    /// their end, whole from `at` on, and the end of STDIN if it comes next. Then it is as if [`Sequence::next`] had seen them all: the place of the params.
+    /// their end, whole from `at` on, and the end of STDIN if it comes next. Then it is as if [`Sequence::next`] had seen them
+    /// all; what is returned is the place of the params.
     ///
     /// Anything else is for `next`, and nothing is changed.
     #[inline(always)]
@@ -256,7 +248,7 @@ impl Sequence {
         self.reader.take(n);
     }
 
-    /// The request is answered: what still comes for its id is nobody's.
+    /// The request is answered: what still comes for its id is of no request, and passed over.
     ///
     /// nginx, mod_proxy_fcgi and HAProxy go on sending the rest of a body after an early END_REQUEST,
     /// and then begin the next request with the same id.
@@ -326,14 +318,13 @@ impl Sequence {
         !self.reader.at_boundary()
     }
 
-    /// The content of the question that was told last. It is given away: nothing of it stays with a connection that waits.
+    /// The content of the question that was told last.
     pub(crate) fn take_management(&mut self) -> Vec<u8> {
-        self.management
-            .take()
-            .map_or_else(Vec::new, |asked| asked.0)
+        self.gathered.take_asked()
     }
 
-    /// The rule book: what a record means, by its type, its id and where we stand.
+    /// The rule book: what a record means, by its type, its id and where we stand. For a connection that carries several requests
+    /// `multiplex/reader` and `multiplex/state` have the same rules: who changes one here looks there, too.
     #[inline]
     fn accept(&mut self, header: RecordHeader) -> Option<Event> {
         use RecordType::*;
@@ -351,7 +342,7 @@ impl Sequence {
         match record_type {
             // Section 3.3: id 0 is for management records, which are not about a request.
             GetValues if id == 0 => {
-                self.management = None;
+                self.gathered.expect_question();
                 self.purpose = Purpose::GetValues;
                 (content == 0).then_some(Event::GetValues)
             }
@@ -361,7 +352,7 @@ impl Sequence {
 
             BeginRequest if ours && self.phase == Phase::Ended && is_long_enough => {
                 self.purpose = Purpose::Next(id);
-                self.fixed_len = 0;
+                self.gathered.expect_begin();
                 Some(Event::Next)
             }
             BeginRequest if ours => Some(Event::Fault(Fault::BeginTwice)),
@@ -369,7 +360,7 @@ impl Sequence {
             BeginRequest if running => Some(Event::SecondBegin(id)),
             BeginRequest => {
                 self.purpose = Purpose::Begin(id);
-                self.fixed_len = 0;
+                self.gathered.expect_begin();
                 None
             }
 
@@ -426,16 +417,8 @@ impl Sequence {
             Purpose::Data => return Some(Event::Data(n)),
             Purpose::Next(_) => return Some(Event::Next),
             Purpose::Skip => {}
-            Purpose::GetValues => {
-                let Management(asked) = &mut **self.management.get_or_insert_default();
-                let room = MANAGEMENT_LIMIT - asked.len();
-                asked.extend_from_slice(&here[..n.min(room)]);
-            }
-            Purpose::Begin(_) => {
-                let taken = n.min(BeginRequest::LEN - self.fixed_len);
-                self.fixed[self.fixed_len..][..taken].copy_from_slice(&here[..taken]);
-                self.fixed_len += taken;
-            }
+            Purpose::GetValues => self.gathered.push_asked(here),
+            Purpose::Begin(_) => self.gathered.push_begin(here),
         }
         *at += n;
         self.reader.take(n);
@@ -444,7 +427,7 @@ impl Sequence {
         }
         match std::mem::take(&mut self.purpose) {
             Purpose::Begin(id) => {
-                let begin = BeginRequest::decode(&self.fixed);
+                let begin = self.gathered.begin();
                 self.phase = Phase::Params;
                 self.request_id = id;
                 self.begin = Some(begin);

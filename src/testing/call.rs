@@ -8,7 +8,7 @@ use crate::connection::{self, Around, Failure, Pace, Worker};
 use crate::error::{Error, Result};
 use crate::exchange::Home;
 use crate::limits::Limits;
-use crate::link::{Head, Kind, Link, Seat, Waiting};
+use crate::link::{Kind, Link, RequestHead, Seat, Waiting};
 use crate::net::{Transport, Wait};
 use crate::protocol::Role;
 use crate::request::Request;
@@ -55,7 +55,7 @@ pub(super) fn serve_one(
         link: Link::new(transport, &Arc::new(AtomicUsize::new(0))),
         kind: Kind::FirstByte,
         deadline: 0,
-        head: Head::default(),
+        head: RequestHead::default(),
         block: Vec::new(),
     }));
     while let Some(waiting) = &*place {

@@ -1,4 +1,5 @@
-//! The body of a request, as it is found in the window: content, its records taken off. `Body` reads through it.
+//! The body of a request, as it is found in the window: content, its records taken off. Called by
+//! `body`, through `exchange`.
 
 use super::{End, Wire, body_timed_out};
 use crate::buffer::{KEPT, WINDOW};

@@ -513,6 +513,18 @@ pub fn cgi(home: &Home, arguments: &[&str], path: &str) -> Command {
     command
 }
 
+/// One that is not whole still says which request it is.
+#[test]
+fn as_cgi_an_environment_over_max_params_is_a_431_of_its_request() {
+    let home = Home::with("max-params 64K");
+    let mut command = cgi(&home, &[], "/hello");
+    command.env("Z", "z".repeat(70_000));
+    let told = told(command);
+    assert!(told.stdout.starts_with("Status: 431"), "{told:?}");
+    let line = "GET /hello: the environment exceeds max_params, 65536 bytes";
+    assert!(told.stderr.contains(line), "{told:?}");
+}
+
 #[test]
 fn as_cgi_the_settings_count_and_wrong_ones_are_a_503() {
     let home = Home::with("max-pairs 3");

@@ -26,6 +26,7 @@ const LAYERS: [&[&str]; 18] = [
         "link",
         "multiplex",
         "front",
+        "refusal",
         "visitor",
         "stranger",
         "listeners",
@@ -238,6 +239,25 @@ fn imports_run_one_way() {
                 "{path} imports from {name}, and sees only {only:?}"
             );
         }
+    }
+}
+
+/// Who follows a request through the source finds the files, and above each who calls it.
+#[test]
+fn the_files_that_a_request_passes_say_who_calls_them() {
+    let source = root().join("src");
+    let guide = fs::read_to_string(source.join("guide/architecture.md")).unwrap();
+    let (_, list) = guide.split_once("To read it in one sitting").unwrap();
+    let (list, _) = list.split_once(". What every request").unwrap();
+    let files: Vec<&str> = list.split('`').skip(1).step_by(2).collect();
+    assert!(files.len() > 20, "{files:?}");
+    for file in files {
+        let text = fs::read_to_string(source.join(file).with_extension("rs"));
+        let text = text.unwrap_or_else(|error| panic!("{file}: {error}"));
+        let head: Vec<&str> = text.lines().take_while(|l| l.starts_with("//!")).collect();
+        let words = ["Called", "called", "calls", "Made by"];
+        let says = words.iter().any(|word| head.join(" ").contains(word));
+        assert!(says, "{file} does not say who calls it");
     }
 }
 

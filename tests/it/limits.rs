@@ -7,6 +7,7 @@ use crate::wire::{Ask, PARAMS, PATIENCE, Wire, begin, pair, record};
 use fcgi::{Address, Server};
 use log::Level;
 use std::fs;
+use std::iter::zip;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -87,8 +88,11 @@ fn pairs_over_max_pairs_are_a_431_and_a_close() {
             wire.assert_closed();
         }
     }
-    let line = "GET /: there are more parameters than max_pairs, 50; answered 431";
-    assert_eq!(server.lines(Level::Info), [line; 2]);
+    let line = |count| {
+        let why = format!("{count} parameters are more than max_pairs, 50 (raise --max-pairs)");
+        format!("GET /: {why}; answered 431")
+    };
+    assert_eq!(server.lines(Level::Info), [line(51), line(5005)]);
 }
 
 #[test]
@@ -104,8 +108,13 @@ fn a_pair_over_max_pair_is_a_431_and_a_close() {
     }
     server.line(
         Level::Info,
-        "a parameter is larger than max_pair, 1000 bytes; answered 431",
+        "GET /: X has 1001 bytes, more than max_pair, 1000 (raise --max-pair); answered 431",
     );
+    // A name is anybody's: it is escaped, and cut.
+    let ask = Ask::get("/").param(["\n", &"N".repeat(1000)].concat(), "");
+    assert_eq!(server.connect().ask(&ask).page().0, 431);
+    let name = ["\\n", &"N".repeat(63)].concat();
+    server.line(Level::Info, &format!("GET /: {name} has 1001 bytes, "));
 }
 
 #[test]
@@ -122,6 +131,74 @@ fn a_pair_that_points_past_the_end_is_a_400() {
         assert_eq!(reply.page(), (400, "400 Bad Request\n"), "{broken:?}");
     }
     assert_eq!(wire.ask(&Ask::get("/")).page(), (200, "hello"));
+    let line = "GET /: a parameter's length points past the end of the parameters, behind QUERY_STRING; answered 400";
+    assert_eq!(server.lines(Level::Info), [line; 4]);
+}
+
+/// To whoever reads the log, and to the application's own page: on one connection or on one of many, and without a body for HEAD.
+#[test]
+fn a_refused_request_is_known_by_its_line_its_address_and_its_headers() {
+    let many = |ask: Ask| (0..70).fold(ask, |ask, i| ask.param(format!("P{i}"), ""));
+    type Spoil<'a> = &'a dyn Fn(Ask) -> Ask;
+    let rows: [(Spoil<'_>, u16); 4] = [
+        (&|ask| ask.param("HTTP_COOKIE", "v".repeat(2000)), 431),
+        (&many, 431),
+        (
+            &|ask| ask.param("P", "v".repeat(70_000)).records_of(9000),
+            431,
+        ),
+        (&|ask| ask.raw_params([5, 1, b'A']), 400),
+    ];
+    for multiplex in [false, true] {
+        let folder = Folder::new();
+        let file = folder.path().join("access.log");
+        let limited = one_worker()
+            .multiplex(multiplex)
+            .max_params(64 << 10)
+            .max_pair(1000)
+            .max_pairs(60)
+            .access_log(&file)
+            .error_page(|_, req, res| {
+                let address = req.remote_addr().map(|address| address.to_string());
+                let accept = req.header("Accept");
+                res.send(format!(
+                    "{} {} {address:?} {accept:?}",
+                    req.method(),
+                    req.path()
+                ))
+            });
+        let server = hello(limited);
+        for (i, (spoil, status)) in rows.iter().enumerate() {
+            for method in ["POST", "HEAD"] {
+                let ask = Ask::new(method, "/the/page")
+                    .param("REMOTE_ADDR", "192.0.2.7")
+                    .param("HTTP_ACCEPT", "text/csv");
+                let page = match method {
+                    "HEAD" => "",
+                    _ => r#"POST /the/page Some("192.0.2.7") Some("text/csv")"#,
+                };
+                let reply = server.connect().ask(&spoil(ask));
+                assert_eq!(reply.page(), (*status, page), "{i}, {method}, {multiplex}");
+            }
+        }
+        let lines = server.lines(Level::Info);
+        let expected = ["POST /the/page: ", "HEAD /the/page: "].repeat(rows.len());
+        assert!(
+            lines.len() == expected.len()
+                && zip(&lines, expected).all(|(line, begin)| line.starts_with(begin)),
+            "{lines:#?}"
+        );
+        // The first line is of the request in `hello`.
+        let access = || fs::read_to_string(&file).unwrap();
+        poll("the access log", || {
+            access().lines().count() == 1 + lines.len()
+        });
+        let expected = ["\"POST /the/page ", "\"HEAD /the/page "].repeat(rows.len());
+        for (line, request) in zip(access().lines().skip(1), expected) {
+            let is_known = line.starts_with("192.0.2.7 - - [") && line.contains(request);
+            assert!(is_known, "{line}");
+        }
+    }
 }
 
 #[test]

@@ -595,7 +595,8 @@ fn what_breaks_the_protocol_ends_the_connection() {
 
 #[test]
 fn params_that_are_too_large_are_refused_and_the_others_go_on() {
-    let server = serve_as(multiplexing(1).max_params(100_000), app);
+    let limited = multiplexing(1).max_params(100_000);
+    let server = serve_as(limited.max_pairs(50).max_pair(50_000), app);
     let mut wire = server.connect();
     let large = (0..3).fold(Ask::get("/").id(1).keep(), |ask, i| {
         ask.param(format!("P{i}"), "v".repeat(40_000))
@@ -609,6 +610,13 @@ fn params_that_are_too_large_are_refused_and_the_others_go_on() {
     assert_eq!(replies[&1].page().0, 431);
     assert_eq!(replies[&2].page(), (200, "hello"));
     written.join().unwrap();
+    let ask = Ask::get("/x").keep();
+    let many = (0..60).fold(ask.clone(), |ask, i| ask.param(format!("P{i}"), ""));
+    let large = ask.clone().param("P", "v".repeat(50_000));
+    for (ask, status) in [(many, 431), (large, 431), (ask.raw_params([9]), 400)] {
+        assert_eq!(wire.ask(&ask).page().0, status);
+        assert_eq!(wire.ask(&Ask::get("/hello").keep()).page(), (200, "hello"));
+    }
 }
 
 #[test]

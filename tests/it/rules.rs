@@ -479,13 +479,15 @@ fn only_the_end_of_stdin_ends_the_body() {
         res.send(format!("{:?} {body}", req.content_length()))
     });
     let body = wire::stream(wire::STDIN, 1, b"ten bytes!", 3, 0);
-    let table: [(Option<&str>, &str); 6] = [
+    let table: [(Option<&str>, &str); 8] = [
         (None, "None ten bytes!"),
         (Some(""), "None ten bytes!"),
         (Some("-1"), "None ten bytes!"),
         (Some("0"), "Some(0) ten bytes!"),
         (Some("3"), "Some(3) ten bytes!"),
         (Some("1000"), "Some(1000) ten bytes!"),
+        (Some("+3"), "None ten bytes!"),
+        (Some(" 3 "), "Some(3) ten bytes!"),
     ];
     for (length, page) in table {
         let mut ask = Ask::new("POST", "/");
