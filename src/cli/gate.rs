@@ -9,6 +9,7 @@
 //!
 //! Flags stay as they are for as long as the process lives: if they are wrong, every request is a 503 until it is stopped.
 
+use super::anew::Anew;
 use super::flags::options::Options;
 use super::log_lines;
 use super::settings::{Settings, Wrong};
@@ -58,6 +59,8 @@ pub(super) fn serve(
             true => second.pool.join(),
             false => done = second.pool.run(),
         }
+        process::call_off_deadline();
+        return second.anew.begin(done);
     }
     process::call_off_deadline();
     done
@@ -101,6 +104,7 @@ struct Second {
     /// Whether threads could be started for its workers. If not, the thread that called [`serve`] works in it, after the first
     /// pool.
     has_threads: bool,
+    anew: Arc<Anew>,
 }
 
 impl Gate {
@@ -145,6 +149,7 @@ impl Gate {
         if self.second.get().is_some() {
             return true;
         }
+        let anew = Anew::of(self.settings.clone());
         let settings = match self.settings.read() {
             Ok(settings) => settings,
             Err(wrong) => {
@@ -158,7 +163,7 @@ impl Gate {
             self.tell(Wrong::access_log(&error));
             return false;
         }
-        match self.open(server, &options) {
+        match self.open(server, &options, anew) {
             // The settings may say who may connect. Whoever asks now has connected before they counted: it has to come again.
             Ok(is_for_all) => is_for_all,
             Err(error) => {
@@ -190,8 +195,9 @@ impl Gate {
 
     /// Starts the second pool, and has the first one hand over to it. Returns whether everybody who could connect so far still
     /// may.
-    fn open(&self, server: Server, options: &Options) -> io::Result<bool> {
+    fn open(&self, server: Server, options: &Options, anew: Arc<Anew>) -> io::Result<bool> {
         let mut server = server.with_open_log()?;
+        anew.watch(&mut server);
         let (grace, listen_given) = (server.grace, server.listen.clone());
         let has_parent = server.processes > 0;
         let told = options.told(&mut server);
@@ -199,6 +205,7 @@ impl Gate {
         let is_tcp = |listener: &Listener| matches!(listener.local_addr(), Address::Tcp(_));
         let is_for_all = server.allow.is_empty() || !listeners.iter().any(is_tcp);
         let pool = server.pool(listeners)?;
+        anew.stops(&pool);
         log_lines::start(options.log_level());
         log::info!("the settings are right now");
         told.iter().for_each(|line| log::debug!("{line}"));
@@ -217,7 +224,11 @@ impl Gate {
             first.accept().hand_over(pool.accept());
             first.accept().ask_to_leave();
         }
-        let _ = self.second.set(Second { pool, has_threads });
+        let _ = self.second.set(Second {
+            pool,
+            has_threads,
+            anew,
+        });
         Ok(is_for_all)
     }
 }

@@ -915,6 +915,26 @@ pub(crate) fn spawn(path: &Path, arguments: &[OsString], without: &[&str]) -> io
     }
 }
 
+/// Goes on as the program that lies at `path`, with these arguments and this process's environment. What it returns is why it
+/// cannot.
+pub(crate) fn execute(path: &Path, arguments: &[OsString]) -> io::Error {
+    let strings = || {
+        let arguments = arguments.iter().cloned().map(c_string);
+        let arguments: Vec<CString> = arguments.collect::<io::Result<_>>()?;
+        Ok((CString::new(path.as_os_str().as_bytes())?, arguments))
+    };
+    match strings() {
+        Err(error) => error,
+        Ok((path, arguments)) => {
+            let pointers = pointers(&arguments);
+            // SAFETY: the path and every argument end in NUL and live through the call, and so does their list, which ends in a
+            // null pointer.
+            unsafe { libc::execv(path.as_ptr(), pointers.as_ptr().cast()) };
+            io::Error::last_os_error()
+        }
+    }
+}
+
 fn c_string(text: OsString) -> io::Result<CString> {
     Ok(CString::new(text.into_vec())?)
 }
