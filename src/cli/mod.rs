@@ -68,6 +68,9 @@ pub use program::{home, settings_file};
 
 /// Serves `app` as its command line, its settings file and whoever started it ask: [`Server::main`] with the defaults.
 ///
+/// What stands before it in the program's `main` runs for `check`, `conf` and `--version`, too: what has effects, such as a
+/// folder that is made, belongs into [`Server::responder_with`].
+///
 /// ```no_run
 /// fn main() -> std::process::ExitCode {
 ///     fcgi::cli::main(|req, res| res.send(req.path()))

@@ -255,6 +255,31 @@ fn a_program_that_panics_at_its_start_is_told_with_its_words() {
     assert!(here.names().is_empty());
 }
 
+/// Root tries it, and what it makes meanwhile is the site's user's: else his own program could not write there.
+#[test]
+fn what_the_program_makes_at_its_start_belongs_to_the_sites_user() {
+    const OTHER: u32 = 65_534;
+    let here = Site::new();
+    let makes = br#"fn main() {
+        let folder = std::env::current_exe().unwrap().with_file_name("uploads");
+        std::fs::create_dir_all(folder).unwrap();
+    }"#;
+    let source = here.file("makes.rs", makes, 0o644);
+    let makes = source.with_extension("");
+    let built = Command::new("rustc")
+        .args([&source, &"-o".into(), &makes])
+        .status();
+    assert!(built.unwrap().success());
+    fs::write(here.site.join(".htaccess"), "# app.fcgi").unwrap();
+    if here.site.metadata().unwrap().uid() == 0 {
+        chown(&here.site, Some(OTHER), Some(OTHER)).unwrap();
+    }
+    let (code, said) = deploy(&[&makes, &here.site]);
+    assert_eq!(code, Some(0), "{said}");
+    let owner = |path: &Path| (path.metadata().unwrap().uid(), path.metadata().unwrap().gid());
+    assert_eq!(owner(&here.site.join("uploads")), owner(&here.site));
+}
+
 /// A full disk, a quota: what is there runs on.
 #[test]
 fn a_copy_that_does_not_fit_is_removed() {
