@@ -26,6 +26,10 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     for line in told {
         match line.strip_suffix(" (default)") {
             Some(default) => defaults.push(words!("{default}")),
+            None if line.starts_with("debug (") => report.yellow(
+                line.leak(),
+                "visitors see why a request failed: take it out when you have found it",
+            ),
             None => report.green(line.leak()),
         }
     }
