@@ -183,6 +183,10 @@ fn wrong_usage_is_one_sentence_and_exit_code_2() {
             "\"start\" is no command; the commands are conf, check, get, bench and serve, and flags begin with --: see --help",
         ),
         (
+            &["conf", "htacess"],
+            "conf knows no \"htacess\"; did you mean htaccess?",
+        ),
+        (
             &["conf", "iis"],
             "conf knows no \"iis\"; write one of htaccess, apache, nginx, lighttpd, haproxy, caddy, h2o, cherokee, systemd, \
              supervisor, init, spawn-fcgi, multiwatch",

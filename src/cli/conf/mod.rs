@@ -21,6 +21,7 @@ mod systemd;
 
 use super::flags::options::Options;
 use super::{misused, print, program, read_settings, say};
+use crate::cli::nearest::nearest;
 use crate::cli::words::{Words, joined, words};
 use crate::server::Server;
 use site::Site;
@@ -189,7 +190,10 @@ fn unknown(server: &str, form: &str) -> Words {
         );
     }
     if !servers.contains(&server) {
-        return words!("conf knows no {server:?}; write one of {known}");
+        return match nearest(server, &mut servers.into_iter()) {
+            Some(near) => words!("conf knows no {server:?}; did you mean {near}?"),
+            None => words!("conf knows no {server:?}; write one of {known}"),
+        };
     }
     match &forms(server)[..] {
         [] => words!("conf {server} has no form {form:?}; leave it out"),
