@@ -281,7 +281,12 @@ fn what_the_program_makes_at_its_start_belongs_to_the_sites_user() {
     }
     let (code, said) = deploy(&[&makes, &here.site]);
     assert_eq!(code, Some(0), "{said}");
-    let owner = |path: &Path| (path.metadata().unwrap().uid(), path.metadata().unwrap().gid());
+    let owner = |path: &Path| {
+        (
+            path.metadata().unwrap().uid(),
+            path.metadata().unwrap().gid(),
+        )
+    };
     assert_eq!(owner(&here.site.join("uploads")), owner(&here.site));
 }
 

@@ -116,12 +116,18 @@ fn settings_that_are_mended_wrongly_are_told_and_mended_again() {
     home.set("place nowhere\n");
     poll("the gate to open", || {
         asked();
-        program.lines().iter().any(|line| line.contains("the settings are right now"))
+        program
+            .lines()
+            .iter()
+            .any(|line| line.contains("the settings are right now"))
     });
     home.set("place /srv\nplaec /srv\n");
     poll("what is wrong with them", || {
         assert_eq!(asked(), 503);
-        program.lines().iter().any(|line| line.contains("line 2: plaec is no flag"))
+        program
+            .lines()
+            .iter()
+            .any(|line| line.contains("line 2: plaec is no flag"))
     });
     home.set("place /srv\n");
     poll("the settings to count", || asked() == 200);
