@@ -21,7 +21,7 @@ mod systemd;
 
 use super::flags::options::Options;
 use super::{misused, print, program, read_settings, say};
-use crate::cli::nearest::nearest;
+use crate::cli::nearest::{distance, nearest};
 use crate::cli::words::{Words, joined, words};
 use crate::server::Server;
 use site::Site;
@@ -190,7 +190,9 @@ fn unknown(server: &str, form: &str) -> Words {
         );
     }
     if !servers.contains(&server) {
-        return match nearest(server, &mut servers.into_iter()) {
+        // Half of a short name is another one: iis is not init.
+        let near = nearest(server, &mut servers.into_iter());
+        return match near.filter(|near| distance(server, near) * 2 < near.len()) {
             Some(near) => words!("conf knows no {server:?}; did you mean {near}?"),
             None => words!("conf knows no {server:?}; write one of {known}"),
         };
