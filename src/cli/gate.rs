@@ -164,8 +164,8 @@ impl Gate {
             return false;
         }
         match self.open(server, &options, anew) {
-            // The settings may say who may connect. Whoever asks now has connected before they counted: it has to come again.
-            Ok(is_for_all) => is_for_all,
+            // Whoever asks now has come before the settings counted, and may have to come again.
+            Ok(is_right_for_it) => is_right_for_it,
             Err(error) => {
                 log::error!("the settings are right, but cannot be followed yet: {error}");
                 false
@@ -193,8 +193,9 @@ impl Gate {
         Error::new(503, why).told()
     }
 
-    /// Starts the second pool, and has the first one hand over to it. Returns whether everybody who could connect so far still
-    /// may.
+    /// Starts the second pool, and has the first one hand over to it. Returns whether the request that has come to the first one may
+    /// be answered: not if the settings say who may connect, nor if they have flags of the application's own, which that request
+    /// does not know.
     fn open(&self, server: Server, options: &Options, anew: Arc<Anew>) -> io::Result<bool> {
         let mut server = server.with_open_log()?;
         anew.watch(&mut server);
@@ -203,6 +204,8 @@ impl Gate {
         let told = options.told(&mut server);
         let listeners = server.bind(&SOCKET)?;
         let is_tcp = |listener: &Listener| matches!(listener.local_addr(), Address::Tcp(_));
+        let first = self.flags.clone().apply(self.server.clone());
+        let has_own = first.setup.flags != server.setup.flags;
         let is_for_all = server.allow.is_empty() || !listeners.iter().any(is_tcp);
         let pool = server.pool(listeners)?;
         anew.stops(&pool);
@@ -229,6 +232,6 @@ impl Gate {
             has_threads,
             anew,
         });
-        Ok(is_for_all)
+        Ok(is_for_all && !has_own)
     }
 }

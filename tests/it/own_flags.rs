@@ -106,6 +106,27 @@ fn a_503_of_the_application_has_changed_settings_read_anew_by_the_same_process()
     (0..3).for_each(|_| assert_eq!(asked(), page("/srv"), "while all goes well"));
 }
 
+/// The request that finds them right has come before they counted, and would be answered by the default.
+#[test]
+fn once_wrong_settings_are_right_nobody_is_answered_without_its_value() {
+    let home = with("plaec /srv\n");
+    let program = home.start(&[]);
+    let asked = || {
+        let reply = program.ask(&Ask::get("/flag"));
+        (reply.status, reply.page().1.to_owned())
+    };
+    assert_eq!(asked().0, 503);
+    home.set("place /srv\n");
+    let mut answer = asked();
+    poll("an answer", || {
+        if answer.0 == 503 {
+            answer = asked();
+        }
+        answer.0 != 503
+    });
+    assert_eq!(answer, (200, "/srv".into()));
+}
+
 #[test]
 fn settings_that_are_mended_wrongly_are_told_and_mended_again() {
     let home = with("plaec /srv\n");
