@@ -4,8 +4,8 @@
 //! Such a process must not exit: mod_fcgid would start it again at once, and mod_fastcgi and lighttpd would give it up. And
 //! nobody can restart it on a shared host. So a first pool of one worker serves fd 0 with what the flags alone say, and looks
 //! at the file at each request. The request that finds it right starts a second pool, with the file's settings, on the same
-//! socket, and is itself answered by the application. The connections that wait in the first pool are handed over to the
-//! second, so that no visitor notices the change.
+//! socket, and is itself answered by the application, unless it came too early for values that the application has there. The
+//! connections that wait in the first pool are handed over to the second, so that no visitor notices the change.
 //!
 //! Flags stay as they are for as long as the process lives: if they are wrong, every request is a 503 until it is stopped.
 
@@ -193,9 +193,9 @@ impl Gate {
         Error::new(503, why).told()
     }
 
-    /// Starts the second pool, and has the first one hand over to it. Returns whether the request that has come to the first one may
-    /// be answered: not if the settings say who may connect, nor if they have flags of the application's own, which that request
-    /// does not know.
+    /// Starts the second pool, and has the first one hand over to it. Returns whether the request that has come to the first one
+    /// may be answered: not if the settings say who may connect, nor if they have flags of the application's own, which that
+    /// request does not know.
     fn open(&self, server: Server, options: &Options, anew: Arc<Anew>) -> io::Result<bool> {
         let mut server = server.with_open_log()?;
         anew.watch(&mut server);
