@@ -26,7 +26,7 @@ pub(crate) struct Setup {
 }
 
 /// A flag of the application's own, and its value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Own {
     pub(crate) name: &'static str,
     /// What its value is called in the help.

@@ -86,10 +86,6 @@ impl Anew {
         }
         let path = program::as_typed().unwrap_or_default();
         let arguments: Vec<_> = env::args_os().collect();
-        let error = sys::execute(&path, &arguments);
-        Err(io::Error::other(format!(
-            "cannot start {} anew: {error}",
-            path.display()
-        )))
+        sys::execute(&path, &arguments)
     }
 }

@@ -157,6 +157,7 @@ impl Gate {
                 return false;
             }
         };
+        let has_own = settings.has_own();
         let options = self.flags.clone().over(settings);
         let server = options.apply(self.server.clone());
         if let Err(error) = server.try_access_log() {
@@ -164,8 +165,9 @@ impl Gate {
             return false;
         }
         match self.open(server, &options, anew) {
-            // Whoever asks now has come before the settings counted, and may have to come again.
-            Ok(is_right_for_it) => is_right_for_it,
+            // Whoever asks now has come before the settings counted: they may say who may connect, and have values of the
+            // application's own, which the request does not know. It has to come again.
+            Ok(is_for_all) => is_for_all && !has_own,
             Err(error) => {
                 log::error!("the settings are right, but cannot be followed yet: {error}");
                 false
@@ -193,9 +195,8 @@ impl Gate {
         Error::new(503, why).told()
     }
 
-    /// Starts the second pool, and has the first one hand over to it. Returns whether the request that has come to the first one
-    /// may be answered: not if the settings say who may connect, nor if they have flags of the application's own, which that
-    /// request does not know.
+    /// Starts the second pool, and has the first one hand over to it. Returns whether everybody who could connect so far still
+    /// may.
     fn open(&self, server: Server, options: &Options, anew: Arc<Anew>) -> io::Result<bool> {
         let mut server = server.with_open_log()?;
         anew.watch(&mut server);
@@ -204,8 +205,6 @@ impl Gate {
         let told = options.told(&mut server);
         let listeners = server.bind(&SOCKET)?;
         let is_tcp = |listener: &Listener| matches!(listener.local_addr(), Address::Tcp(_));
-        let first = self.flags.clone().apply(self.server.clone());
-        let has_own = first.setup.flags != server.setup.flags;
         let is_for_all = server.allow.is_empty() || !listeners.iter().any(is_tcp);
         let pool = server.pool(listeners)?;
         anew.stops(&pool);
@@ -232,6 +231,6 @@ impl Gate {
             has_threads,
             anew,
         });
-        Ok(is_for_all && !has_own)
+        Ok(is_for_all)
     }
 }
