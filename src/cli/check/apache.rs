@@ -58,18 +58,9 @@ pub(super) fn configs() -> Vec<Config> {
     configs
 }
 
-/// The files of those Apaches that have a `<Directory>` for this folder; of all, if none has. The system's Apache is one, and
-/// each that was given a file by `-f` is another.
+/// All files but those of Apaches that were given them by `-f` and have no `<Directory>` for this folder: these serve others.
 pub(super) fn serving(mut configs: Vec<Config>, folder: &Path) -> Vec<Config> {
-    let systems = configs.iter().filter(|config| !config.is_given);
-    let system = is_named(joined(&mut systems.map(|config| config.text), ""), folder);
-    let serves = |config: &Config| match config.is_given {
-        true => is_named(config.text, folder),
-        false => system,
-    };
-    if configs.iter().any(serves) {
-        configs.retain(serves);
-    }
+    configs.retain(|config| !config.is_given || is_named(config.text, folder));
     configs
 }
 
@@ -321,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_apaches_those_count_that_serve_the_folder() {
+    fn an_apache_that_serves_other_folders_does_not_count() {
         let config = |file, text, is_given| Config {
             file: Path::new(file),
             text,
@@ -340,10 +331,11 @@ mod tests {
         let named = |names: &[&'static str]| -> Vec<&Path> {
             names.iter().map(|name| Path::new(*name)).collect()
         };
-        assert_eq!(files("/srv/a/x"), named(&["/a.conf"]));
-        let system = ["/etc/fcgid.conf", "/etc/site.conf"];
-        assert_eq!(files("/srv/www"), named(&system));
-        assert_eq!(files("/srv/other").len(), 4, "nobody knows");
+        let system = named(&["/etc/fcgid.conf", "/etc/site.conf"]);
+        let with = |name| [system.clone(), named(&[name])].concat();
+        assert_eq!(files("/srv/a/x"), with("/a.conf"));
+        assert_eq!(files("/srv/b"), with("/b.conf"));
+        assert_eq!(files("/srv/www"), system);
     }
 
     #[test]
