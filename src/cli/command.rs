@@ -221,7 +221,6 @@ fn command(matches: &Matches) -> Result<Command, String> {
         [word, ..] if OWNERS.iter().any(|owner| owner.0 == word) => Err(format!(
             "the command {word} stands in front of its flags; see help {word}"
         )),
-        ["explain", ..] => Err("\"explain\" is no command; did you mean check --log FILE?".into()),
         [word, ..] => Err(match nearest(word, &mut COMMANDS.into_iter()) {
             Some(near) => format!("{word:?} is no command; did you mean {near}?"),
             None => format!(
@@ -375,10 +374,6 @@ mod tests {
             (
                 &["--keepalive"],
                 "--keepalive is for the command conf; see --help",
-            ),
-            (
-                &["explain", "500"],
-                "\"explain\" is no command; did you mean check --log FILE?",
             ),
             (
                 &["launch"],

@@ -28,6 +28,7 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
         );
     }
     let mut way = way_to(&subject.file);
+    let folder = way.last().copied();
     for folder in way_to(&subject.program) {
         if !way.contains(&folder) {
             way.push(folder);
@@ -36,7 +37,6 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     runnable(&node, report);
     // A cause is told once: of a file that nobody may run it is not told again that each of them may not.
     let is_run = node.mode & 0o111 != 0;
-    let folder = Node::at(subject.site()).ok();
     let is_anybodys = folder.is_none_or(|folder| is_anybodys(&subject.people, &folder, &node));
     for person in &subject.people {
         if is_run || person.stopped_at(&way).is_some() {
@@ -44,8 +44,8 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
         }
     }
     writable(&node, report);
-    if let Some(folder) = way_to(&subject.file).last() {
-        folder_writable(folder, report);
+    if let Some(folder) = folder {
+        folder_writable(&folder, report);
     }
     mounted(&subject.file, report);
 }
