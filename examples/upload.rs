@@ -3,8 +3,9 @@
 //! web server should serve. How much may come is for the web server too: `client_max_body_size` of nginx,
 //! `FcgidMaxRequestLen` of Apache's mod_fcgid, which no `.htaccess` can raise.
 
-use fcgi::{Error, Request, Response, html_escape};
-use std::path::Path;
+use fcgi::{Error, Request, Response, Server, html_escape};
+use std::fs;
+use std::path::{Path, PathBuf};
 
 const PAGE: &str = "<!doctype html><title>Uploads</title>
 <form method=post enctype=multipart/form-data>
@@ -50,15 +51,21 @@ fn save(req: &mut Request, folder: &Path) -> fcgi::Result<String> {
 }
 
 fn main() -> std::process::ExitCode {
+    Server::new()
+        .responder_with(folder, |folder, req, res| app(req, res, folder))
+        .main()
+}
+
+/// Made when the first request comes, and not in `main`: that runs for `check` and `--version`, too, perhaps as root. While it
+/// cannot be made visitors get a 503, and the log says why.
+fn folder() -> fcgi::Result<PathBuf> {
     let folder = fcgi::home().join("uploads");
-    if let Err(error) = std::fs::create_dir_all(&folder) {
-        eprintln!(
-            "upload: cannot make the folder {}: {error}",
-            folder.display()
-        );
-        return std::process::ExitCode::FAILURE;
-    }
-    fcgi::cli::main(move |req: &mut Request, res: Response| app(req, res, &folder))
+    let made = fs::create_dir_all(&folder);
+    made.map_err(|error| {
+        let why = format!("cannot make the folder {}: {error}", folder.display());
+        Error::new(503, why)
+    })?;
+    Ok(folder)
 }
 
 #[cfg(test)]

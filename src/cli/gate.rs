@@ -4,11 +4,12 @@
 //! Such a process must not exit: mod_fcgid would start it again at once, and mod_fastcgi and lighttpd would give it up. And
 //! nobody can restart it on a shared host. So a first pool of one worker serves fd 0 with what the flags alone say, and looks
 //! at the file at each request. The request that finds it right starts a second pool, with the file's settings, on the same
-//! socket, and is itself answered by the application. The connections that wait in the first pool are handed over to the
-//! second, so that no visitor notices the change.
+//! socket, and is itself answered by the application, unless it came too early for values that the application has there. The
+//! connections that wait in the first pool are handed over to the second, so that no visitor notices the change.
 //!
 //! Flags stay as they are for as long as the process lives: if they are wrong, every request is a 503 until it is stopped.
 
+use super::anew::Anew;
 use super::flags::options::Options;
 use super::log_lines;
 use super::settings::{Settings, Wrong};
@@ -59,6 +60,8 @@ pub(super) fn serve(
             true => second.pool.join(),
             false => done = second.pool.run(),
         }
+        process::call_off_deadline();
+        return second.anew.begin(done);
     }
     process::call_off_deadline();
     done
@@ -100,6 +103,7 @@ struct Second {
     /// Whether threads could be started for its workers. If not, the thread that called [`serve`] works in it, after the first
     /// pool.
     has_threads: bool,
+    anew: Arc<Anew>,
 }
 
 impl Gate {
@@ -144,6 +148,7 @@ impl Gate {
         if self.second.get().is_some() {
             return true;
         }
+        let anew = Anew::of(self.settings.clone());
         let settings = match self.settings.read() {
             Ok(settings) => settings,
             Err(wrong) => {
@@ -151,15 +156,17 @@ impl Gate {
                 return false;
             }
         };
+        let has_own = settings.has_own();
         let options = self.flags.clone().over(settings);
         let server = options.apply(self.server.clone());
         if let Err(error) = server.try_access_log() {
             self.tell(Wrong::access_log(&error));
             return false;
         }
-        match self.open(server, &options) {
-            // The settings may say who may connect. Whoever asks now has connected before they counted: it has to come again.
-            Ok(is_for_all) => is_for_all,
+        match self.open(server, &options, anew) {
+            // Whoever asks now has come before the settings counted: they may say who may connect, and have values of the
+            // application's own, which the request does not know. It has to come again.
+            Ok(is_for_all) => is_for_all && !has_own,
             Err(error) => {
                 error!("the settings are right, but cannot be followed yet: {error}");
                 false
@@ -189,8 +196,9 @@ impl Gate {
 
     /// Starts the second pool, and has the first one hand over to it. Returns whether everybody who could connect so far still
     /// may.
-    fn open(&self, server: Server, options: &Options) -> io::Result<bool> {
+    fn open(&self, server: Server, options: &Options, anew: Arc<Anew>) -> io::Result<bool> {
         let mut server = server.with_open_log()?;
+        anew.watch(&mut server);
         let (grace, listen_given) = (server.grace, server.listen.clone());
         let has_parent = server.processes > 0;
         let told = options.told(&mut server);
@@ -198,6 +206,7 @@ impl Gate {
         let is_tcp = |listener: &Listener| matches!(listener.local_addr(), Address::Tcp(_));
         let is_for_all = server.allow.is_empty() || !listeners.iter().any(is_tcp);
         let pool = server.pool(listeners)?;
+        anew.stops(&pool);
         log_lines::start(options.log_level());
         info!("the settings are right now");
         told.iter().for_each(|line| debug!("{line}"));
@@ -216,7 +225,11 @@ impl Gate {
             first.accept().hand_over(pool.accept());
             first.accept().ask_to_leave();
         }
-        let _ = self.second.set(Second { pool, has_threads });
+        let _ = self.second.set(Second {
+            pool,
+            has_threads,
+            anew,
+        });
         Ok(is_for_all)
     }
 }

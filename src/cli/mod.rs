@@ -3,6 +3,7 @@
 //! What it decides, in this order: whether this is a CGI request, in which the arguments are a visitor's and are not
 //! looked at; the flags; the settings file; and by them where requests come from.
 
+mod anew;
 #[cfg(feature = "toolbox")]
 mod asked;
 #[cfg(feature = "toolbox")]
@@ -48,9 +49,11 @@ use crate::error::{Error, Result};
 use crate::log_line::{debug, error, info, warn};
 use crate::net::{Address, Facts, Origin, sys};
 use crate::parent::{self, Plan, Program};
+use crate::pool::Pool;
 use crate::request::Request;
 use crate::response::Response;
 use crate::server::{Server, run_out};
+use anew::Anew;
 use command::Command;
 use flags::help::Topic;
 use flags::options::Options;
@@ -65,6 +68,9 @@ use std::sync::Arc;
 pub use program::{home, settings_file};
 
 /// Serves `app` as its command line, its settings file and whoever started it ask: [`Server::main`] with the defaults.
+///
+/// What stands before it in the program's `main` runs for `check`, `conf` and `--version`, too: what has effects, such as a
+/// folder that is made, belongs into [`Server::responder_with`].
 ///
 /// ```no_run
 /// fn main() -> std::process::ExitCode {
@@ -109,7 +115,9 @@ impl Server {
     /// command `get` says what the answer was: `help get` lists them.
     ///
     /// A process that a web server started, with a listening socket on fd 0, does not end for that: it answers 503, and
-    /// the log has the sentence. Settings that are put right are followed from the next request on.
+    /// the log has the sentence. Settings that are put right are followed from the next request on. While the application itself
+    /// answers 503 (its start-up fails, say), settings that have changed are read anew: the same process executes the program
+    /// once more, when what runs has been answered.
     ///
     /// ```no_run
     /// # use fcgi::Server;
@@ -120,9 +128,12 @@ impl Server {
     pub fn main(self) -> ExitCode {
         sys::one_heap();
         match apart(|| begin(self)) {
-            Begun::Serves(server, addresses) => {
+            Begun::Serves(server, addresses, anew) => {
                 let pool = apart(move || server.ready(&addresses));
-                exit_code(pool.and_then(|pool| run_out(&pool)))
+                exit_code(pool.and_then(|pool| match anew {
+                    Some(anew) => serve_on(&pool, &anew),
+                    None => run_out(&pool),
+                }))
             }
             Begun::Done(code) => code,
         }
@@ -132,7 +143,7 @@ impl Server {
 /// What the command line comes to.
 enum Begun {
     /// This server is to serve at these addresses. All that was read to find that out has been freed.
-    Serves(Box<Server>, Vec<Address>),
+    Serves(Box<Server>, Vec<Address>, Option<Arc<Anew>>),
     /// All is done, and the process is to end.
     Done(ExitCode),
 }
@@ -233,6 +244,7 @@ fn with_access_log(mut server: Server) -> Server {
 ///
 /// A process that a web server has started does not end for what is wrong with its settings: the gate answers for it.
 fn serve(server: Server, facts: Facts, flags: Options) -> Begun {
+    let anew = facts.is_inherited().then(Anew::of_program).flatten();
     let settings = match apart(read_settings) {
         Ok(settings) => settings,
         Err((file, wrong)) if facts.is_inherited() => {
@@ -276,8 +288,19 @@ fn serve(server: Server, facts: Facts, flags: Options) -> Begun {
         origin if server.processes > 0 => {
             done(apart(|| serve_as_parent(server, &origin.addresses())))
         }
-        origin => Begun::Serves(Box::new(server), origin.addresses()),
+        origin => {
+            if let Some(anew) = &anew {
+                anew.watch(&mut server);
+            }
+            Begun::Serves(Box::new(server), origin.addresses(), anew)
+        }
     }
+}
+
+/// Serves until a signal stops it, or changed settings have the process begin anew.
+fn serve_on(pool: &Arc<Pool>, anew: &Anew) -> io::Result<()> {
+    anew.stops(pool);
+    anew.begin(run_out(pool))
 }
 
 /// The sentence for a start without any place where requests could come from.
@@ -326,7 +349,7 @@ fn serve_as_child(mut server: Server, fds: &[RawFd]) -> Begun {
     };
     server.control = Some(Arc::new(control));
     let addresses = listeners.iter().copied().map(Address::Fd).collect();
-    Begun::Serves(Box::new(server), addresses)
+    Begun::Serves(Box::new(server), addresses, None)
 }
 
 /// Logs which flags count for nothing, since something else is missing that they belong to.

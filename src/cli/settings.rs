@@ -44,7 +44,7 @@ impl Wrong {
 
 /// Which version of the file it was: device, inode, size, and the time of the last change, which includes one by `chmod`.
 /// It differs whenever the file was touched.
-type Version = Option<(u64, u64, u64, i64, i64)>;
+pub(super) type Version = Option<(u64, u64, u64, i64, i64)>;
 
 impl Settings {
     /// The settings file of this program. `None` if nobody knows where the program lies: then it has no settings.
@@ -68,6 +68,11 @@ impl Settings {
         &self.path
     }
 
+    /// The version of the file that is there now.
+    pub(super) fn version(&self) -> Version {
+        fs::metadata(&self.path).ok().map(|found| version(&found))
+    }
+
     /// Reads the file, as it is now. Without a file nothing is asked for.
     ///
     /// # Errors
@@ -83,7 +88,7 @@ impl Settings {
     }
 
     /// The file's content, and its version; `None` if there is no file.
-    fn text(&self, version: &mut Version) -> Result<Option<Vec<u8>>, String> {
+    fn text(&self, seen: &mut Version) -> Result<Option<Vec<u8>>, String> {
         let path = self.path.display();
         let unreadable = |error: io::Error| {
             format!(
@@ -94,7 +99,7 @@ impl Settings {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             found => found.map_err(unreadable)?,
         };
-        *version = Some(self.version(&found));
+        *seen = Some(version(&found));
         // Before it is opened: a named pipe would keep us waiting for a writer.
         if !found.is_file() {
             return Err(format!(
@@ -152,16 +157,16 @@ impl Settings {
         options.file.clone_from(&self.path);
         Ok(options)
     }
+}
 
-    fn version(&self, found: &Metadata) -> (u64, u64, u64, i64, i64) {
-        (
-            found.dev(),
-            found.ino(),
-            found.size(),
-            found.ctime(),
-            found.ctime_nsec(),
-        )
-    }
+fn version(found: &Metadata) -> (u64, u64, u64, i64, i64) {
+    (
+        found.dev(),
+        found.ino(),
+        found.size(),
+        found.ctime(),
+        found.ctime_nsec(),
+    )
 }
 
 #[cfg(test)]

@@ -865,8 +865,7 @@ pub(crate) fn while_as_we_were_started<T>(start: impl FnOnce() -> T) -> T {
 /// std's `Command` can do much more, and that weighs 40 KB in a program that starts no other.
 pub(crate) fn spawn(path: &Path, arguments: &[OsString], without: &[&str]) -> io::Result<u32> {
     let path = CString::new(path.as_os_str().as_bytes())?;
-    let arguments = arguments.iter().cloned().map(c_string);
-    let arguments: Vec<CString> = arguments.collect::<io::Result<_>>()?;
+    let arguments = c_strings(arguments)?;
     let environment = env::vars_os().filter(|(name, _)| !without.iter().any(|other| name == other));
     let environment = environment.map(|(mut variable, value)| {
         variable.push("=");
@@ -913,6 +912,23 @@ pub(crate) fn spawn(path: &Path, arguments: &[OsString], without: &[&str]) -> io
         0 => Ok(pid.unsigned_abs()),
         error => Err(io::Error::from_raw_os_error(error)),
     }
+}
+
+/// Goes on as the program that lies at `path`, with these arguments and this process's environment.
+///
+/// # Errors
+/// When it cannot; it returns for nothing else.
+pub(crate) fn execute(path: &Path, arguments: &[OsString]) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let arguments = c_strings(arguments)?;
+    // SAFETY: the path and every argument end in NUL and live through the call, and so does their list, which ends in a null
+    // pointer.
+    unsafe { libc::execv(path.as_ptr(), pointers(&arguments).as_ptr().cast()) };
+    Err(io::Error::last_os_error())
+}
+
+fn c_strings(texts: &[OsString]) -> io::Result<Vec<CString>> {
+    texts.iter().cloned().map(c_string).collect()
 }
 
 fn c_string(text: OsString) -> io::Result<CString> {

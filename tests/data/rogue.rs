@@ -53,6 +53,10 @@ fn main() -> ExitCode {
 fn app(req: &mut Request, res: Response) -> fcgi::Result {
     match req.path() {
         "/flag" => res.send(req.flag("place")),
+        "/place" => match req.flag("place") {
+            "nowhere" => Err(Error::new(503, "there is no place")),
+            place => res.send(format!("{place} {}", std::process::id())),
+        },
         "/arguments" => res.send(fcgi::cli::arguments().count().to_string()),
         // On standard output, which is the answer's way in CGI.
         "/print" => {

@@ -439,6 +439,8 @@ fn the_settings_are_told_with_their_sources() {
     report.assert_has("green", "settings", "workers 2 (line 1 of ");
     report.assert_has("green", "settings", "grace 3 (--grace)");
     report.assert_has("green", "settings", "by default: stack-size 256K");
+    home.set("debug\n");
+    run(&["check"]).assert_has("yellow", "settings", "debug (line 1 of ");
     report.assert_has("green", "memory", "for 2 workers");
     home.set("workers 2\nworkres 3\n");
     let wrong = run(&["check"]);

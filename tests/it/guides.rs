@@ -86,7 +86,7 @@ const THE_FILE: &[Entry] = &[
         "it belongs to another user than its folder, and suexec refuses it",
         By::Check,
         |scene| scene.give_away(&scene.file.clone()),
-        &["target uid/gid mismatch", "chown 0:0"],
+        &["target uid/gid mismatch", "chown 33:33"],
     ),
     entry(
         "it is not where the web server looks: its name is written otherwise",

@@ -1,6 +1,7 @@
 //! Flags and arguments of an application's own, on the command line and in the settings file: the program `rogue` has one, `place`.
 
 use crate::cli::{Home, cgi, told};
+use crate::served::poll;
 use crate::testbed::example;
 use crate::wire::Ask;
 
@@ -85,6 +86,72 @@ fn what_is_wrong_with_it_is_a_sentence() {
         assert_eq!(told.code, Some(2), "{told:?}");
         assert!(told.sentence().ends_with(sentence), "{told:?}");
     }
+}
+
+/// Whoever mends the line that the 503 asks for cannot restart the process. The one that finds the change is a 503 still.
+#[test]
+fn a_503_of_the_application_has_changed_settings_read_anew_by_the_same_process() {
+    let home = with("# none yet\n");
+    let program = home.start(&["--workers", "2"]);
+    let page = |place: &str| (200, format!("{place} {}", program.pid()));
+    let asked = || {
+        let reply = program.ask(&Ask::get("/place"));
+        (reply.status, reply.page().1.to_owned())
+    };
+    (0..3).for_each(|_| assert_eq!(asked().0, 503));
+    home.set("place /srv\n");
+    poll("the settings to count", || asked() == page("/srv"));
+    program.line("the settings have changed: the next request finds them read anew");
+    home.set("place /not-read\n");
+    (0..3).for_each(|_| assert_eq!(asked(), page("/srv"), "while all goes well"));
+}
+
+/// The request that finds them right has come before they counted, and would be answered by the default.
+#[test]
+fn once_wrong_settings_are_right_nobody_is_answered_without_its_value() {
+    let home = with("plaec /srv\n");
+    let program = home.start(&[]);
+    let asked = || {
+        let reply = program.ask(&Ask::get("/flag"));
+        (reply.status, reply.page().1.to_owned())
+    };
+    assert_eq!(asked().0, 503);
+    home.set("place /srv\n");
+    let mut answer = asked();
+    poll("an answer", || {
+        if answer.0 == 503 {
+            answer = asked();
+        }
+        answer.0 != 503
+    });
+    assert_eq!(answer, (200, "/srv".into()));
+}
+
+#[test]
+fn settings_that_are_mended_wrongly_are_told_and_mended_again() {
+    let home = with("plaec /srv\n");
+    let program = home.start(&[]);
+    let asked = || program.ask(&Ask::get("/place")).status;
+    assert_eq!(asked(), 503);
+    // Right, but not what the application needs: the gate has opened, and what is behind it looks at the file.
+    home.set("place nowhere\n");
+    poll("the gate to open", || {
+        asked();
+        program
+            .lines()
+            .iter()
+            .any(|line| line.contains("the settings are right now"))
+    });
+    home.set("place /srv\nplaec /srv\n");
+    poll("what is wrong with them", || {
+        assert_eq!(asked(), 503);
+        program
+            .lines()
+            .iter()
+            .any(|line| line.contains("line 2: plaec is no flag"))
+    });
+    home.set("place /srv\n");
+    poll("the settings to count", || asked() == 200);
 }
 
 #[test]

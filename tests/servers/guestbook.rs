@@ -54,12 +54,20 @@ pub fn story(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
             })
         },
     );
+    report.check(
+        "the line that the log asks for counts, and nobody deploys anew",
+        || {
+            settings(folder, "data")?;
+            folder.make("data")?;
+            until("the page is there", || {
+                (http.get("/").ok()?.status == 200).then_some(())
+            })
+        },
+    );
     let written = Mutex::new(Vec::new());
     report.check(
         "eight processes that start at once write into one file",
         || {
-            settings(folder, "data")?;
-            folder.make("data")?;
             deploy(program, folder)?;
             writing(http, &written, || {
                 until("there are eight processes", || {

@@ -91,6 +91,13 @@ pub fn start_up(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
         ensure!(count <= tries(begin), "{count} lines for 20 requests");
         Ok(())
     });
+    report.check("settings that are changed meanwhile are read", || {
+        place.set("max-body 3\n")?;
+        until("they are found", || {
+            running.http.get("/hello").ok()?;
+            (place.logged("the settings have changed") > 0).then_some(())
+        })
+    });
     report.check("the reason gone, it serves without a restart", || {
         fs::remove_file(folder.path("www/files/away")).map_err(|error| error.to_string())?;
         until("it serves", || {
@@ -101,9 +108,7 @@ pub fn start_up(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
             .http
             .get("/pid")?
             .expect(200, &failing.unwrap_or_default())?;
-        until("the line", || {
-            (place.logged("the application's start-up succeeded, after ") == 1).then_some(())
-        })
+        place.obeys(&running)
     });
     report.check("stop", || running.stop());
 }

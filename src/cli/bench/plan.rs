@@ -92,7 +92,7 @@ impl Plan {
         }
         Ok(Plan {
             connect: asked::connect(matches)?.ok_or(
-                "bench needs the application's address; write --connect unix:/path or --connect 127.0.0.1:9000",
+                "bench needs an application that listens: start one with --listen unix:/path, and write --connect unix:/path",
             )?,
             asked: Asked::of(
                 matches,

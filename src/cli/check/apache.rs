@@ -51,28 +51,26 @@ pub(super) fn configs() -> Vec<Config> {
     }
     sort(&mut given, |one, other| one.as_os_str() > other.as_os_str());
     given.dedup();
-    let mut configs = Vec::new();
-    for name in FILES {
-        add_configs(Path::new(name), false, &mut configs);
-    }
+    let mut configs = files_of(&FILES);
     for file in given {
         add_configs(&file, true, &mut configs);
     }
     configs
 }
 
-/// The text of all these files, as one.
-pub(super) fn configuration() -> Words {
-    joined(&mut configs().into_iter().map(|config| config.text), "")
+/// All files but those of Apaches that were given them by `-f` and have no `<Directory>` for this folder: these serve others.
+pub(super) fn serving(mut configs: Vec<Config>, folder: &Path) -> Vec<Config> {
+    configs.retain(|config| !config.is_given || is_named(config.text, folder));
+    configs
 }
 
-/// The text of these files, and of the files in these folders, as one.
-pub(super) fn text_of_all(names: &[&str]) -> Words {
+/// These files, and the files in these folders.
+pub(super) fn files_of(names: &[&str]) -> Vec<Config> {
     let mut configs = Vec::new();
     for name in names {
         add_configs(Path::new(name), false, &mut configs);
     }
-    joined(&mut configs.into_iter().map(|config| config.text), "")
+    configs
 }
 
 /// Adds this file, or the files in this folder.
@@ -228,6 +226,18 @@ fn is_above(place: &Path, folder: &Path) -> bool {
 }
 
 #[cfg(test)]
+impl Config {
+    /// A file of the system's Apache.
+    pub(super) fn of(file: &'static str, text: Words) -> Config {
+        Config {
+            file: Path::new(file),
+            text,
+            is_given: false,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -299,6 +309,33 @@ mod tests {
             Some("+ExecCGI")
         );
         assert!(is_named(options, ada) && !is_named(none, ada));
+    }
+
+    #[test]
+    fn an_apache_that_serves_other_folders_does_not_count() {
+        let config = |file, text, is_given| Config {
+            file: Path::new(file),
+            text,
+            is_given,
+        };
+        let files = |folder| -> Vec<&Path> {
+            let configs = vec![
+                config("/etc/fcgid.conf", "FcgidIOTimeout 9\n", false),
+                config("/etc/site.conf", "<Directory /srv/www>\n", false),
+                config("/a.conf", "<Directory /srv/a>\n", true),
+                config("/b.conf", "<Directory /srv/b>\n", true),
+            ];
+            let serving = serving(configs, Path::new(folder)).into_iter();
+            serving.map(|config| config.file).collect()
+        };
+        let named = |names: &[&'static str]| -> Vec<&Path> {
+            names.iter().map(|name| Path::new(*name)).collect()
+        };
+        let system = named(&["/etc/fcgid.conf", "/etc/site.conf"]);
+        let with = |name| [system.clone(), named(&[name])].concat();
+        assert_eq!(files("/srv/a/x"), with("/a.conf"));
+        assert_eq!(files("/srv/b"), with("/b.conf"));
+        assert_eq!(files("/srv/www"), system);
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
         );
     }
     let mut way = way_to(&subject.file);
+    let folder = way.last().copied();
     for folder in way_to(&subject.program) {
         if !way.contains(&folder) {
             way.push(folder);
@@ -36,14 +37,15 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     runnable(&node, report);
     // A cause is told once: of a file that nobody may run it is not told again that each of them may not.
     let is_run = node.mode & 0o111 != 0;
+    let is_anybodys = folder.is_none_or(|folder| is_anybodys(&subject.people, &folder, &node));
     for person in &subject.people {
         if is_run || person.stopped_at(&way).is_some() {
-            reached(subject, person, &node, &way, report);
+            reached(subject, person, is_anybodys, &node, &way, report);
         }
     }
     writable(&node, report);
-    if let Some(folder) = way_to(&subject.file).last() {
-        folder_writable(folder, report);
+    if let Some(folder) = folder {
+        folder_writable(&folder, report);
     }
     mounted(&subject.file, report);
 }
@@ -93,7 +95,21 @@ fn runnable(node: &Node, report: &mut Findings) {
     }
 }
 
-fn reached(subject: &Subject, person: &Person, node: &Node, way: &[Node], report: &mut Findings) {
+/// Whether one of those may run it who would: these people, or, by suexec, the user of its folder.
+fn is_anybodys(people: &[Person], folder: &Node, node: &Node) -> bool {
+    // suexec runs no file of another than the folder's user.
+    let is_owners = node.uid == folder.uid && node.mode & 0o100 != 0;
+    is_owners || people.iter().any(|person| person.may(RUN, node))
+}
+
+fn reached(
+    subject: &Subject,
+    person: &Person,
+    is_anybodys: bool,
+    node: &Node,
+    way: &[Node],
+    report: &mut Findings,
+) {
     let name = &person.name;
     if let Some(folder) = person.stopped_at(way) {
         let path = folder.path.display();
@@ -103,13 +119,14 @@ fn reached(subject: &Subject, person: &Person, node: &Node, way: &[Node], report
             report,
         );
     }
-    match person.may(RUN, node) {
-        true => report.green(words!("{name} may run it")),
-        false => subject.refused(
-            words!("{name} may not run it ({})", node.described()),
-            words!("chmod 755 {}", node.path.display()),
-            report,
-        ),
+    if person.may(RUN, node) {
+        return report.green(words!("{name} may run it"));
+    }
+    let what = words!("{name} may not run it ({})", node.described());
+    let remedy = words!("chmod 755 {}", node.path.display());
+    match is_anybodys {
+        true => subject.refused(what, remedy, report),
+        false => report.red(what, remedy),
     }
 }
 
@@ -231,6 +248,32 @@ mod tests {
         assert_eq!(levels(0o777), [Green, Red, Red]);
         assert_eq!(levels(0o4755), [Green, Yellow]);
         assert_eq!(levels(0o1777), [Green, Red, Yellow]);
+    }
+
+    /// Root's, mode 0700, in a folder of the site's user: no web server here may run it, and suexec may not, either.
+    #[test]
+    fn what_neither_a_web_server_nor_the_folders_user_may_run_is_nobodys() {
+        let www = Person {
+            name: "www-data",
+            uid: 33,
+            groups: &[33],
+        };
+        let folder = |uid| Node {
+            uid,
+            gid: uid,
+            is_folder: true,
+            ..node(0o755)
+        };
+        for (mode, uid, expected) in [
+            (0o700, 1000, false),
+            (0o755, 1000, true),
+            (0o700, 0, true),
+            (0o710, 0, true),
+            (0o710, 33, false),
+        ] {
+            let found = is_anybodys(&[www], &folder(uid), &node(mode));
+            assert_eq!(found, expected, "{mode:o} {uid}");
+        }
     }
 
     #[test]

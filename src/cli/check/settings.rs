@@ -16,7 +16,7 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
         ),
         Some(sentence) => report.red(
             words!("{sentence}"),
-            "mend that: until then each request is answered 503; the defaults are shown here",
+            "mend that: from its next start on each request is answered 503; the defaults are shown here",
         ),
         None if path.exists() => report.green(words!("{path_text} is right")),
         None => report.green(words!("there is no {path_text}: the defaults count")),
@@ -26,6 +26,10 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     for line in told {
         match line.strip_suffix(" (default)") {
             Some(default) => defaults.push(words!("{default}")),
+            None if line.starts_with("debug (") => report.yellow(
+                line.leak(),
+                "visitors see why a request failed: take it out when you have found it",
+            ),
             None => report.green(line.leak()),
         }
     }

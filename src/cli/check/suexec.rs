@@ -31,6 +31,11 @@ fn judge(file: &Node, folder: &Node, report: &mut Findings) {
         return;
     }
     let owner = |node: &Node| words!("{} (group {})", name_of(node.uid), node.gid);
+    // suexec starts nothing of root's: then the folder is what is wrong.
+    let (owned, other) = match folder.uid {
+        0 => (folder, file),
+        _ => (file, folder),
+    };
     report.yellow(
         words!(
             "it belongs to {}, and its folder to {}: suexec refuses that, \"target uid/gid mismatch\"",
@@ -39,9 +44,9 @@ fn judge(file: &Node, folder: &Node, report: &mut Findings) {
         ),
         words!(
             "where suexec starts it: chown {}:{} {}",
-            folder.uid,
-            folder.gid,
-            file.path.display()
+            other.uid,
+            other.gid,
+            owned.path.display()
         ),
     )
 }
@@ -69,5 +74,11 @@ mod tests {
             assert!(found.what.contains("suexec refuses"), "{found:?}");
             assert!(found.remedy.contains("chown 1000:1000 /srv/app.fcgi"));
         }
+        let roots = Node {
+            path: Path::new("/srv"),
+            ..node(0, 0)
+        };
+        let found = judged(node(1000, 1000), roots)[0];
+        assert!(found.remedy.ends_with("chown 1000:1000 /srv"), "{found:?}");
     }
 }

@@ -1,11 +1,12 @@
 //! The program's time limits against those of the web server: who gives up first decides what a visitor sees, and
 //! whether the log says why.
 
-use super::apache::{configuration, text_of_all, values};
+use super::apache::{Config, configs, files_of, serving, values};
 use super::{Findings, Subject, apache};
 use crate::cli::flags::value::seconds_of;
 use crate::cli::words::{Words, words};
 use crate::limits::Limits;
+use std::path::Path;
 use std::time::Duration;
 
 /// Where nginx's configuration is.
@@ -25,8 +26,8 @@ struct Theirs {
     /// In seconds, where it is not set.
     default: u64,
     kind: Kind,
-    /// The least and the most that it is set to, in seconds.
-    seen: Option<(u64, u64)>,
+    /// The least that it is set to, in seconds, and where.
+    seen: Option<(u64, &'static Path)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -41,14 +42,19 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     let limits = &subject.server.limits;
     let mut theirs = Vec::new();
     if subject.server.listen.is_empty() {
-        let text = configuration();
+        let configs = serving(configs(), subject.site());
         if subject.site().join(".htaccess").exists() || apache::has("fcgid") == Some(true) {
-            theirs.push(Theirs::read("FcgidIOTimeout", 40, Kind::Answer, text));
+            theirs.push(Theirs::read("FcgidIOTimeout", 40, Kind::Answer, &configs));
         }
     } else {
-        let text = text_of_all(&NGINX);
-        theirs.push(Theirs::read("fastcgi_read_timeout", 60, Kind::Answer, text));
-        theirs.push(Theirs::read("keepalive_timeout", 60, Kind::Kept, ""));
+        let configs = files_of(&NGINX);
+        theirs.push(Theirs::read(
+            "fastcgi_read_timeout",
+            60,
+            Kind::Answer,
+            &configs,
+        ));
+        theirs.push(Theirs::read("keepalive_timeout", 60, Kind::Kept, &[]));
     }
     for theirs in &theirs {
         judge(limits, theirs, report);
@@ -56,14 +62,23 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
 }
 
 impl Theirs {
-    fn read(directive: &'static str, default: u64, kind: Kind, text: &str) -> Theirs {
-        let seen = values(text, directive).into_iter().filter_map(seconds);
-        let seen: Vec<u64> = seen.collect();
+    fn read(directive: &'static str, default: u64, kind: Kind, configs: &[Config]) -> Theirs {
+        let mut least: Option<(u64, &'static Path)> = None;
+        for config in configs {
+            for seconds in values(config.text, directive)
+                .into_iter()
+                .filter_map(seconds)
+            {
+                if least.is_none_or(|(other, _)| seconds < other) {
+                    least = Some((seconds, config.file));
+                }
+            }
+        }
         Theirs {
             directive,
             default,
             kind,
-            seen: seen.iter().min().copied().zip(seen.iter().max().copied()),
+            seen: least,
         }
     }
 
@@ -75,7 +90,7 @@ impl Theirs {
         let Theirs { directive, .. } = self;
         match self.seen {
             None => words!("{directive} (its default: {} s)", self.default),
-            Some((least, _)) => words!("{directive} {least} s"),
+            Some((least, file)) => words!("{directive} {least} s ({})", file.display()),
         }
     }
 }
@@ -150,14 +165,18 @@ mod tests {
         let secs = Duration::from_secs;
         let text = "FcgidIOTimeout 90\nFcgidIOTimeout 20\n";
         let of = |write: u64, timeout: u64, text| {
+            let config = Config::of("/a.conf", text);
             let limits = Limits {
                 write_timeout: secs(write),
                 timeout: secs(timeout),
                 ..Limits::default()
             };
-            let theirs = Theirs::read("FcgidIOTimeout", 40, Kind::Answer, text);
-            Findings::one(|report| judge(&limits, &theirs, report)).level
+            let theirs = Theirs::read("FcgidIOTimeout", 40, Kind::Answer, &[config]);
+            Findings::one(|report| judge(&limits, &theirs, report))
         };
+        let told = of(30, 0, text).what;
+        assert!(told.contains("FcgidIOTimeout 20 s (/a.conf)"), "{told}");
+        let of = |write, timeout, text| of(write, timeout, text).level;
         assert_eq!(of(30, 0, ""), Level::Green);
         assert_eq!(of(40, 0, ""), Level::Yellow);
         assert_eq!(of(30, 35, ""), Level::Green);
@@ -168,7 +187,7 @@ mod tests {
                 idle_timeout: secs(idle),
                 ..Limits::default()
             };
-            let theirs = Theirs::read("keepalive_timeout", 60, Kind::Kept, "");
+            let theirs = Theirs::read("keepalive_timeout", 60, Kind::Kept, &[]);
             Findings::one(|report| judge(&limits, &theirs, report)).level
         };
         assert_eq!((kept(120), kept(60)), (Level::Green, Level::Yellow));

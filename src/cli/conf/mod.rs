@@ -21,6 +21,7 @@ mod systemd;
 
 use super::flags::options::Options;
 use super::{misused, print, program, read_settings, say};
+use crate::cli::nearest::distance;
 use crate::cli::words::{Words, joined, words};
 use crate::server::Server;
 use site::Site;
@@ -189,7 +190,12 @@ fn unknown(server: &str, form: &str) -> Words {
         );
     }
     if !servers.contains(&server) {
-        return words!("conf knows no {server:?}; write one of {known}");
+        // Half of a short name is another one: iis is not init.
+        let is_near = |known: &&str| distance(server, known) * 2 < known.len();
+        return match servers.into_iter().find(is_near) {
+            Some(near) => words!("conf knows no {server:?}; did you mean {near}?"),
+            None => words!("conf knows no {server:?}; write one of {known}"),
+        };
     }
     match &forms(server)[..] {
         [] => words!("conf {server} has no form {form:?}; leave it out"),

@@ -65,7 +65,7 @@ pub(super) fn read(file: &str, say: &dyn Fn(u64)) -> Result<Report, Words> {
 fn way_in(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            "; on Debian the group adm may read logs: write sudo in front, and the path of this program"
+            "; on Debian the group adm may read logs: write sudo in front, and this program's path; a shared host's panel gives a copy"
         }
         io::ErrorKind::NotFound => {
             "; Apache's is where ErrorLog says, nginx's where error_log does, lighttpd's where server.errorlog does"

@@ -86,7 +86,7 @@ fn what_two_kinds_of_lines_have_in_common_is_told_once() {
     assert_eq!(report.findings.len(), 3);
     let text = report.to_string();
     assert_eq!(
-        text.matches("fcgi check --as www-data").count(),
+        text.matches("OTHER check --as www-data").count(),
         1,
         "{text}"
     );

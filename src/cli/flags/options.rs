@@ -90,6 +90,12 @@ impl Options {
         self.names("keepalive")
     }
 
+    /// Whether a flag of the application's own was given.
+    pub(in crate::cli) fn has_own(&self) -> bool {
+        let mut settings = self.settings.iter();
+        settings.any(|setting| matches!(setting.value, Value::Application(..)))
+    }
+
     /// The names of the flags that were given and are not among the `known`.
     #[cfg(feature = "toolbox")]
     pub(in crate::cli) fn beside(&self, known: &[&str]) -> Vec<&'static str> {

@@ -113,13 +113,18 @@ fn judge(
     if said.handler.is_none() {
         said.handler = around.handler;
     }
-    options(&said, report);
+    let before = report.len();
+    targets(&said, name, exists, report);
+    // What stands there in a section for that other name is not read for this one.
+    let is_astray = report.len() > before && said.exec_cgi.is_none();
+    if !is_astray {
+        options(&said, report);
+    }
     handler(&said, name, report);
     engine(&said, report);
     unled(&said, name, report);
     downloaded(&said, name, report);
     circles::judge(text, name, report);
-    targets(&said, name, exists, report);
     if report.len() == told {
         let handler = said.handler.unwrap_or("");
         let how = match said.is_proxied() {
@@ -486,6 +491,20 @@ mod tests {
             assert_eq!(found[0].0, level, "{found:?}");
             assert!(found[0].1.contains(words), "{found:?}");
         }
+    }
+
+    /// As `conf htaccess` prints it, all that the program needs is in a section for the name that it had.
+    #[test]
+    fn of_a_program_that_was_renamed_it_is_told_once() {
+        let printed = "<Files \"old.fcgi\">\nOptions +ExecCGI\nSetHandler fcgid-script\n</Files>\n\
+                       RewriteEngine On\nRewriteRule ^(.*)$ old.fcgi/$1 [L]\n";
+        let found = judged(printed, None);
+        let words: Vec<&str> = found.iter().map(|found| found.1).collect();
+        assert!(words[0].contains("to old.fcgi, and there is no such file"));
+        assert!(
+            !words.iter().any(|words| words.contains("Options")),
+            "{words:?}"
+        );
     }
 
     #[test]

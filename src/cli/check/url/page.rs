@@ -139,7 +139,7 @@ fn of_failure(status: u16, own: Option<&str>) -> &'static str {
             "the web server does not reach the program (check --connect ADDR --as www-data), or all its processes are busy; check --log its error log"
         }
         (503, _) => {
-            "if the program says so itself, its settings are wrong (check FILE names the line) or it is overloaded; check --log the error log"
+            "if the program says so itself, its settings are wrong (check FILE names the line), it lacks what it needs, or is overloaded; check --log the error log"
         }
         (504, _) => {
             "the program takes longer than the web server waits: fastcgi_read_timeout, ProxyTimeout; see where it hangs"

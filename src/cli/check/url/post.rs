@@ -28,7 +28,7 @@ fn judge(small: &Got, large: Result<Got, Failure>, report: &mut Findings) {
     };
     report.yellow(
         words!(
-            "a POST of {} KiB is answered {answer}, and one of a byte {}: larger forms and uploads do not arrive",
+            "a POST of {} KiB is answered {answer}, and one of a byte {} (it reached the program): larger forms and uploads do not arrive",
             LARGE >> 10,
             small.status
         ),

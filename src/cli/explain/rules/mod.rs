@@ -117,8 +117,8 @@ const START: &str = "start it with --listen and that address, read what it says 
      running (conf systemd, conf supervisor)";
 const SAYS_WHY: &str = "look for the program's own lines just above: what it wrote to standard error; then start it by hand as the web server's \
      user: su -s /bin/sh www-data -c '/path/to/program get /'";
-const RUNS_AT_ALL: &str = "see that it can be run at all (chmod 755, machine, libraries, first line): fcgi check --as www-data /path/to/program says; \
-     if it can, start it as the web server's user and read what it says: su -s /bin/sh www-data -c '/path/to/program get /'; \
+const RUNS_AT_ALL: &str = "most often it is not chmod 755, or was sent in text mode and not binary; any other program of this crate says more: \
+     OTHER check --as www-data /path/to/program; if it can be run, start it as the web server's user and read what it says: su -s /bin/sh www-data -c '/path/to/program get /'; \
      LogLevel fcgid:info tells how its processes end";
 const NOT_FASTCGI: &str = "let it speak FastCGI and print to standard error only; behind a program of this crate nothing else can come, so that \
      the address is another program's: see who listens there with ss -lxtp";

@@ -101,7 +101,7 @@ const RULES: &[Rule] = &[
     rule(
         &["FastCGI: <>server \"<object>\" <>terminated due to uncaught signal '<detail>'"],
         "{object} was killed by signal {detail}",
-        "9 is most likely the kernel's, out of memory (dmesg); 11, 6 and 4 are bugs of the program",
+        "9 is most likely the kernel's, out of memory (dmesg); 11, 7, 6 and 4 are bugs of the program, or half a file: check FILE",
     ),
     rule(
         &["FastCGI: can't start <>server \"<object>\": <detail>"],

@@ -40,7 +40,7 @@ const RULES: &[Rule] = &[
             "mod_fcgid: process <object>(<>) exit(<>), get signal <detail>,",
         ],
         "a process of {object} was killed by signal {detail}",
-        "9 is most likely the kernel's, out of memory (dmesg), or the host's; 11, 6 and 4 are bugs of the program",
+        "9 is most likely the kernel's, out of memory (dmesg), or the host's; 11, 7, 6 and 4 are bugs of the program, or half a file: check FILE",
     ),
     rule(
         &[
