@@ -102,6 +102,7 @@ impl Routes {
 fn is_programs(got: &Got) -> bool {
     got.status < 500
         && page::own(got).is_none()
+        && !page::is_by_http(got)
         && got.redirect().is_none()
         && !got.body.starts_with(b"\x7fELF")
 }
