@@ -72,10 +72,10 @@ fn pool(site: &Site, upstreams: &[Upstream]) -> Words {
 fn several(upstreams: &[Upstream]) -> Words {
     let about = "    \
         # In turn. One that cannot be reached is passed over for fail_timeout, and the next one is asked at once; once a\n    \
-        # POST was sent it is not sent again.\n";
+        # POST was sent it is not sent again. To restart all: one, 3 s later the next.\n";
     let mut servers = upstreams.iter().map(|upstream| {
         let address = address(upstream);
-        words!("    server {address} max_fails=1 fail_timeout=10s;\n")
+        words!("    server {address} max_fails=1 fail_timeout=1s;\n")
     });
     words!("{about}{}", joined(&mut servers, ""))
 }

@@ -125,8 +125,8 @@ const RULES: &[Rule] = &[
             "no live upstreams while connecting to upstream<>upstream: \"<object>\"",
             "no live upstreams",
         ],
-        "each server of {object} has failed just now, so that nginx asks none of them for 10 s",
-        "mend what the lines above name; max_fails=0 at a server alone makes nginx try on",
+        "each server of {object} has failed just now, so that nginx asks none of them for fail_timeout (10 s unless set)",
+        "mend what the lines above name; between two restarts wait longer than that; max_fails=0 makes nginx try on",
     ),
     rule(
         &[
