@@ -133,8 +133,8 @@ const RULES: &[Rule] = &[
             "client intended to send too large body: <detail> bytes",
             "client intended to send too large chunked body: <detail> bytes",
         ],
-        "a visitor sent {detail} bytes, more than client_max_body_size (1 MiB), and got a 413; the program was not asked",
-        "client_max_body_size 64m in server { } or the location; --max-body is the program's own limit",
+        "a visitor sent {detail} bytes, more than client_max_body_size (1 MiB unless set), and got a 413; the program was not asked",
+        "a larger client_max_body_size in server { }, and in a location that has its own (conf nginx --max-body N prints it)",
     ),
     rule(
         &["fastcgi request record is too big: <detail>, client"],
