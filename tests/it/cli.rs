@@ -731,7 +731,7 @@ fn conf_prints_the_path_as_it_was_typed_and_the_addresses_in_full() {
         assert_eq!((told.code, told.stderr.as_str()), (Some(0), ""));
         assert!(
             told.stdout.contains(&format!(
-                "{} --listen unix:/usr/s --workers 7",
+                "{} --listen unix:/usr/s --socket-owner :www-data --workers 7",
                 program.display()
             )),
             "{told:?}"
@@ -809,7 +809,8 @@ fn conf_prints_who_may_connect_into_the_command() {
     assert!(told.stdout.contains(command), "{told:?}");
     let told = Home::new().run(&["conf", "nginx", "--listen=unix:/run/s"]);
     assert!(
-        told.stdout.contains("--listen unix:/run/s --workers"),
+        told.stdout
+            .contains("--listen unix:/run/s --socket-owner :www-data --workers"),
         "{told:?}"
     );
 }

@@ -49,9 +49,7 @@ fn head(site: &Site, upstreams: &[Upstream]) -> Words {
     let start = site.how_to_start("nginx", upstreams);
     words!(
         "# nginx connects to {path}, and addresses that are no files go to it.\n\
-         {start}\
-         # A unix socket is for the program's own user: start it as nginx's, or with --socket-owner :www-data (its\n\
-         # group), or each request is a 502.\n"
+         {start}"
     )
 }
 
@@ -261,7 +259,9 @@ mod tests {
     fn without_an_address_both_sides_are_told_the_same_one() {
         let text = for_listen(&[], false);
         assert!(
-            text.contains("/srv/www/app --listen unix:/run/app/app.sock --workers 8\n"),
+            text.contains(
+                "/srv/www/app --listen unix:/run/app/app.sock --socket-owner :www-data --workers 8\n"
+            ),
             "{text}"
         );
         assert!(text.contains("fastcgi_pass \"unix:/run/app/app.sock\";\n"));
