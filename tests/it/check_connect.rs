@@ -285,6 +285,13 @@ fn nobody_there_is_told_with_who_is_near() {
         "connect",
         "any more: whoever made it has ended",
     );
+    // What nobody listens on needs no rights.
+    let foreign = check(&["--as", "nobody", "--connect", &address_of(&stale)]);
+    let told = foreign
+        .lines
+        .iter()
+        .filter(|line| line.what.contains("may not connect"));
+    assert_eq!(told.count(), 0, "{foreign:#?}");
     let file = place.join("file");
     fs::write(&file, "").unwrap();
     connect(&address_of(&file)).assert_has("red", "connect", "is no socket");
