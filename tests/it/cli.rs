@@ -830,12 +830,17 @@ fn conf_says_which_flags_it_has_left_out() {
     let lines: Vec<&str> = told.stderr.lines().collect();
     for (line, flag) in lines.iter().zip(["--status", "--debug"]) {
         assert!(
-            line.contains(&format!(": {flag} is not in it; put it into .ht.")),
+            line.contains(&format!(
+                ": {flag} is not in it; add it to the command, or put it into .ht."
+            )),
             "{told:?}"
         );
     }
     assert_eq!((lines.len(), told.code), (2, Some(0)), "{told:?}");
     assert!(told.stdout.contains("--grace 9\n"), "{told:?}");
+    let told = home.run(&["conf", "haproxy", "--multiplex"]);
+    assert_eq!(told.stderr, "", "{told:?}");
+    assert!(told.stdout.contains(" --multiplex\n"), "{told:?}");
 }
 
 #[test]
