@@ -862,6 +862,32 @@ fn flag_and_settings_say_the_mount() {
     }
 }
 
+/// Once; and not where the web server names no place.
+#[test]
+fn a_mount_that_is_not_the_web_servers_is_told() {
+    let home = Home::new();
+    let mut testbed = home.start(&["--mount", "/store"]);
+    let ask = |script_name| {
+        Ask::new("GET", "/shop/path")
+            .param("SCRIPT_NAME", script_name)
+            .param("PATH_INFO", "/path")
+    };
+    testbed.ask(&ask(""));
+    testbed.ask(&ask("/shop"));
+    testbed.ask(&ask("/shop"));
+    let line = testbed.line("the web server says ");
+    assert!(
+        line.ends_with(
+            " WARN --mount is /store, and the web server says /shop: let both be the same"
+        ),
+        "{line}"
+    );
+    testbed.signal("TERM");
+    let lines = testbed.last_lines();
+    let told = lines.iter().filter(|line| line.contains("--mount is "));
+    assert_eq!(told.count(), 1, "{lines:?}");
+}
+
 #[test]
 fn a_reader_who_has_seen_enough_is_no_failure() {
     let home = Home::new();
