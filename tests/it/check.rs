@@ -593,6 +593,10 @@ fn time_limits_are_held_against_the_web_servers() {
         "write-timeout 8000 s is not below FcgidIOTimeout",
     );
     of(&["--timeout", "9000"]).assert_has("yellow", "timeouts", "before timeout 9000 s does");
+    let alone = "timeout ends no request without --processes";
+    of(&["--timeout", "9"]).assert_has("yellow", "timeouts", alone);
+    let family = of(&["--timeout", "9", "--processes", "1"]);
+    assert!(!format!("{family:?}").contains(alone), "{family:#?}");
     let listen = ["--listen", "127.0.0.1:9000", "--idle-timeout", "30"];
     of(&listen).assert_has(
         "yellow",

@@ -260,8 +260,12 @@ impl Site<'_> {
     /// What a comment says where [`patience`](Site::patience) is a number.
     pub(super) fn about_patience(&self) -> Words {
         let seconds = seconds_of(self.waits.timeout);
+        let ends = match self.processes {
+            0 => "which only --processes would end",
+            _ => "and what it needs then",
+        };
         words!(
-            "Longer than the program's --timeout ({seconds} s) and what it needs then: its log says which request it was."
+            "Longer than the program's --timeout ({seconds} s), {ends}: its log says which request it was."
         )
     }
 
