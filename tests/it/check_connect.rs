@@ -443,6 +443,10 @@ fn what_is_asked_for_must_be_an_address() {
             &["--log", "x", "--url", "http://localhost/"],
             "--log explains a file, and --connect and --url ask somebody; leave one out",
         ),
+        (
+            &["--connect", "127.0.0.1:9000", "/shop/"],
+            "--connect asks for /, and looks at no file; leave one out",
+        ),
     ] {
         let told = home.run(&[&["check"], arguments].concat());
         assert_eq!(told.code, Some(2));

@@ -126,7 +126,7 @@ fn program(site: &Site, pass: &str, connection: &str) -> Words {
     let (max_body, params) = (max_body(site), params(site.mount));
     let patience = patience(site);
     words!(
-        r#"{max_body}    # Without it nginx passes no parameter at all.
+        r#"{max_body}    # Without it nginx passes no parameter at all. A relative path is one beside nginx.conf.
     include fastcgi_params;
 {params}    fastcgi_pass {pass};
 {patience}{connection}"#
