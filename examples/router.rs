@@ -2,6 +2,8 @@
 //! allowed, a form, a download. `cargo run --features http --example router -- --http 8000` shows it. The files lie in the
 //! folder `downloads` beside the program.
 //!
+//! In a crate of its own it needs the feature `http` of fcgi, and `cargo add http matchit`.
+//!
 //! Any router will do that takes a path, or `http` types, and waits for nothing by itself (no async).
 
 use fcgi::http::{Cgi, Content};

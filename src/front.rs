@@ -6,11 +6,13 @@ use crate::cgi::{
     Known, Params, ParamsError, Place, Scratch, Suspects, Target, locate, locate_usual,
 };
 use crate::limits::Limits;
+use crate::log_text::one_line;
 use crate::refusal::Refusal;
 use crate::request_id::Ticket;
 use crate::setup::Setup;
 use std::cell::Cell;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The most bytes of a parameter's name in a log line.
 const MAX_NAME: usize = 64;
@@ -100,6 +102,7 @@ impl<'buf> Frozen<'buf> {
         let text = place.and_then(|place| lossy(place.path, &mut scratch));
         match (place, text) {
             (Some(place), Some(text)) => {
+                tell_wrong_mount(setup.mount.as_deref(), place, self.target());
                 self.place = place;
                 self.text.set(Some(text));
             }
@@ -131,6 +134,20 @@ impl<'buf> Frozen<'buf> {
         let text = std::str::from_utf8(self.place.path).unwrap_or_default();
         self.text.set(Some(text));
         text
+    }
+}
+
+/// Says in the log, once, that the web server divides paths elsewhere than `--mount` does: no page is below it then.
+fn tell_wrong_mount(mount: Option<&str>, place: Place, target: Target) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    let is_divided = !target.script_name.is_empty() && !target.path_info.is_empty();
+    if let Some(mount) = mount.filter(|mount| !mount.is_empty())
+        && place.mount.is_empty()
+        && is_divided
+        && !TOLD.swap(true, Ordering::Relaxed)
+    {
+        let theirs = one_line(&String::from_utf8_lossy(target.script_name));
+        log::warn!("--mount is {mount}, and the web server says {theirs}: let both be the same");
     }
 }
 

@@ -97,7 +97,7 @@ pub(super) fn refused_by_folder(folder: &Path, error: &io::Error) -> io::Error {
         }
         ErrorKind::NotADirectory => format!("{shown} is not a folder; choose another path"),
         ErrorKind::PermissionDenied => format!(
-            "this user may not read and write the folder {shown}; allow it, or choose another path"
+            "this user may not read and write the folder {shown}; choose one of its own (install -d -o USER /run/app)"
         ),
         ErrorKind::ReadOnlyFilesystem => {
             format!("the folder {shown} is read-only; choose another path")
@@ -202,14 +202,14 @@ mod tests {
             (libc::ENOTDIR, "/srv is not a folder; choose"),
             (
                 libc::EACCES,
-                "may not read and write the folder /srv; allow",
+                "may not read and write the folder /srv; choose one of its own",
             ),
             (libc::EROFS, "the folder /srv is read-only; choose"),
             (libc::ENOSPC, "does not take a socket (No space left"),
         ] {
             let text = by_folder(code).to_string();
             assert!(text.contains(reason), "{text}\nlacks: {reason}");
-            assert!(text.contains("; c") || text.contains("; allow"), "{text}");
+            assert!(text.contains("; c"), "{text}");
         }
     }
 }

@@ -51,7 +51,7 @@ impl<'buf> Wire<'buf> {
             End::Multiplexed(lane) => lane.drop_rest(),
         }
         let message = format!(
-            "the body is longer than max_body, {} bytes",
+            "the body is longer than max-body, {} bytes",
             self.limits.max_body
         );
         Error::new(413, message).into()

@@ -186,13 +186,13 @@ const ADDRESSES: &[Bad] = &[
     ),
     failure(
         &["--listen", "unix:FOLDER/closed/s"],
-        "cannot listen on unix:FOLDER/closed/s: this user may not read and write the folder FOLDER/closed; allow it, or \
-         choose another path",
+        "cannot listen on unix:FOLDER/closed/s: this user may not read and write the folder FOLDER/closed; choose one of its own \
+         (install -d -o USER /run/app)",
     ),
     failure(
         &["--listen", "unix:FOLDER/hidden/s"],
-        "cannot listen on unix:FOLDER/hidden/s: this user may not read and write the folder FOLDER/hidden; allow it, or \
-         choose another path",
+        "cannot listen on unix:FOLDER/hidden/s: this user may not read and write the folder FOLDER/hidden; choose one of its own \
+         (install -d -o USER /run/app)",
     ),
     failure(
         &["--listen", "127.0.0.1:1"],
@@ -230,8 +230,8 @@ const ADDRESSES: &[Bad] = &[
 const FOREIGN: &[Bad] = &[
     failure(
         &["--listen", "unix:FOLDER/foreign/s"],
-        "cannot listen on unix:FOLDER/foreign/s: this user may not read and write the folder FOLDER/foreign; allow it, \
-         or choose another path",
+        "cannot listen on unix:FOLDER/foreign/s: this user may not read and write the folder FOLDER/foreign; choose one of its own \
+         (install -d -o USER /run/app)",
     ),
     failure(
         &["--listen", "unix:FOLDER/theirs"],

@@ -285,7 +285,7 @@ fn a_body_over_max_body_is_a_413_and_a_close_and_one_of_max_body_is_not() {
     let line = &server.lines(Level::Info)[0];
     assert_eq!(
         line,
-        "POST /whole: the body is longer than max_body, 1000 bytes; answered 413"
+        "POST /whole: the body is longer than max-body, 1000 bytes; answered 413"
     );
 }
 

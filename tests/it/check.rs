@@ -427,8 +427,15 @@ fn who_could_connect_depends_on_mode_owner_and_folder() {
     check(&["--as", "33", "--listen", &listen]).assert_has("red", "sockets", "cannot enter");
     fs::remove_file(&path).unwrap();
     set_mode(folder.path(), 0o755);
-    let given = check(&["--as", "33", "--listen", &listen, "--socket-owner", ":33"]);
-    given.assert_has("green", "sockets", &words);
+    let mut flags = vec!["--as", "33", "--listen", &listen, "--socket-owner", ":33"];
+    check(&flags).assert_has("green", "sockets", &words);
+    // The group is right, and the mode keeps it out.
+    flags.extend(["--socket-mode", "600"]);
+    let closed = check(&flags);
+    closed.assert_has("red", "sockets", &words);
+    let closed = closed.line("sockets", &words);
+    assert!(closed.what.contains("(mode 0600, of root:"), "{closed:?}");
+    assert!(closed.remedy.starts_with("--socket-mode 660"), "{closed:?}");
 }
 
 #[test]
@@ -588,6 +595,10 @@ fn time_limits_are_held_against_the_web_servers() {
         "write-timeout 8000 s is not below FcgidIOTimeout",
     );
     of(&["--timeout", "9000"]).assert_has("yellow", "timeouts", "before timeout 9000 s does");
+    let alone = "timeout ends no request without --processes";
+    of(&["--timeout", "9"]).assert_has("yellow", "timeouts", alone);
+    let family = of(&["--timeout", "9", "--processes", "1"]);
+    assert!(!format!("{family:?}").contains(alone), "{family:#?}");
     let listen = ["--listen", "127.0.0.1:9000", "--idle-timeout", "30"];
     of(&listen).assert_has(
         "yellow",

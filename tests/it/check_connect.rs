@@ -289,6 +289,13 @@ fn nobody_there_is_told_with_who_is_near() {
         "connect",
         "any more: whoever made it has ended",
     );
+    // What nobody listens on needs no rights.
+    let foreign = check(&["--as", "nobody", "--connect", &address_of(&stale)]);
+    let told = foreign
+        .lines
+        .iter()
+        .filter(|line| line.what.contains("may not connect"));
+    assert_eq!(told.count(), 0, "{foreign:#?}");
     let file = place.join("file");
     fs::write(&file, "").unwrap();
     connect(&address_of(&file)).assert_has("red", "connect", "is no socket");
@@ -439,6 +446,10 @@ fn what_is_asked_for_must_be_an_address() {
         (
             &["--log", "x", "--url", "http://localhost/"],
             "--log explains a file, and --connect and --url ask somebody; leave one out",
+        ),
+        (
+            &["--connect", "127.0.0.1:9000", "/shop/"],
+            "--connect asks for /, and looks at no file; leave one out",
         ),
     ] {
         let told = home.run(&[&["check"], arguments].concat());

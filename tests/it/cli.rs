@@ -757,7 +757,7 @@ fn conf_prints_the_path_as_it_was_typed_and_the_addresses_in_full() {
         assert_eq!((told.code, told.stderr.as_str()), (Some(0), ""));
         assert!(
             told.stdout.contains(&format!(
-                "{} --listen unix:/usr/s --workers 7",
+                "{} --listen unix:/usr/s --socket-owner :www-data --workers 7",
                 program.display()
             )),
             "{told:?}"
@@ -835,7 +835,8 @@ fn conf_prints_who_may_connect_into_the_command() {
     assert!(told.stdout.contains(command), "{told:?}");
     let told = Home::new().run(&["conf", "nginx", "--listen=unix:/run/s"]);
     assert!(
-        told.stdout.contains("--listen unix:/run/s --workers"),
+        told.stdout
+            .contains("--listen unix:/run/s --socket-owner :www-data --workers"),
         "{told:?}"
     );
 }
@@ -855,12 +856,17 @@ fn conf_says_which_flags_it_has_left_out() {
     let lines: Vec<&str> = told.stderr.lines().collect();
     for (line, flag) in lines.iter().zip(["--status", "--debug"]) {
         assert!(
-            line.contains(&format!(": {flag} is not in it; put it into .ht.")),
+            line.contains(&format!(
+                ": {flag} is not in it; add it to the command, or put it into .ht."
+            )),
             "{told:?}"
         );
     }
     assert_eq!((lines.len(), told.code), (2, Some(0)), "{told:?}");
     assert!(told.stdout.contains("--grace 9\n"), "{told:?}");
+    let told = home.run(&["conf", "haproxy", "--multiplex"]);
+    assert_eq!(told.stderr, "", "{told:?}");
+    assert!(told.stdout.contains(" --multiplex\n"), "{told:?}");
 }
 
 #[test]
@@ -880,6 +886,32 @@ fn flag_and_settings_say_the_mount() {
         let testbed = home.start(flags);
         assert_eq!(testbed.ask(&ask).page().1, page, "{settings:?} {flags:?}");
     }
+}
+
+/// Once; and not where the web server names no place.
+#[test]
+fn a_mount_that_is_not_the_web_servers_is_told() {
+    let home = Home::new();
+    let mut testbed = home.start(&["--mount", "/store"]);
+    let ask = |script_name| {
+        Ask::new("GET", "/shop/path")
+            .param("SCRIPT_NAME", script_name)
+            .param("PATH_INFO", "/path")
+    };
+    testbed.ask(&ask(""));
+    testbed.ask(&ask("/shop"));
+    testbed.ask(&ask("/shop"));
+    let line = testbed.line("the web server says ");
+    assert!(
+        line.ends_with(
+            " WARN --mount is /store, and the web server says /shop: let both be the same"
+        ),
+        "{line}"
+    );
+    testbed.signal("TERM");
+    let lines = testbed.last_lines();
+    let told = lines.iter().filter(|line| line.contains("--mount is "));
+    assert_eq!(told.count(), 1, "{lines:?}");
 }
 
 #[test]

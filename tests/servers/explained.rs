@@ -89,7 +89,11 @@ pub fn nginx(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
             ),
             (
                 "POST /large",
-                &["a visitor sent 100 bytes", "client_max_body_size"],
+                &[
+                    "a visitor sent 100 bytes",
+                    "client_max_body_size (1 MiB unless set)",
+                    "--max-body N",
+                ],
             ),
             ("/round", &["goes round in circles"]),
         ],

@@ -548,6 +548,16 @@ const ROWS: &[Row] = &[
         work: Work::Story(shown::nginx),
     },
     Row {
+        name: "nginx-mount-shown",
+        missing: shown::missing_nginx,
+        work: Work::Story(shown::nginx_mount),
+    },
+    Row {
+        name: "caddy-shown",
+        missing: shown::missing_caddy,
+        work: Work::Story(shown::caddy),
+    },
+    Row {
         name: "nginx-root-shown",
         missing: shown::missing_nginx,
         work: Work::Story(shown::nginx_root),

@@ -1,10 +1,13 @@
 //! The numbers that are printed for flags, as the web servers take them; and several addresses, of which one does not
 //! answer. `main.rs` runs each web server as a row.
 
+use std::thread;
+use std::time::Duration;
+
 use crate::folder::Folder;
 use crate::process::until;
 use crate::row::{Report, Running};
-use crate::testbed::{Testbed, Upstream};
+use crate::testbed::{Program, Testbed, Upstream};
 use crate::{Outcome, apache, caddy, ensure, h2o, haproxy, lighttpd, nginx};
 
 type Start = fn(&Folder, &Testbed, &[&str]) -> Outcome<Running>;
@@ -128,7 +131,12 @@ fn flags(report: &mut Report, folder: &Folder, testbed: &Testbed, start: Start, 
     report.check("stop", || running.stop());
 }
 
-/// Two programs, of which one is not started yet, and then the other one stops: visitors notice neither.
+/// How long to wait between the restarts of two programs, as nginx's configuration says. It is nginx's own clock that has to go
+/// on: fail_timeout, in whole seconds.
+const PAUSE: Duration = Duration::from_secs(3);
+
+/// Two programs, of which one is not started yet, and then the other one stops: visitors notice neither. Then the first one
+/// comes back, and the other one goes.
 fn several(report: &mut Report, folder: &Folder, testbed: &Testbed, start: Start) {
     let Some(other) = report.check("an address", Upstream::tcp) else {
         return;
@@ -156,7 +164,7 @@ fn several(report: &mut Report, folder: &Folder, testbed: &Testbed, start: Start
         let program = testbed.install(folder, "www/other.fcgi")?;
         program.serve(folder, &other, &[])
     });
-    let (Some(first), Some(second)) = (first, second) else {
+    let (Some(first), Some(mut second)) = (first, second) else {
         return;
     };
     report.check("the first one stops: the second answers", || {
@@ -172,6 +180,18 @@ fn several(report: &mut Report, folder: &Folder, testbed: &Testbed, start: Start
         })?;
         Ok(())
     });
-    running.processes.push(second);
+    let again = report.check("both are restarted in turn: no visitor notices", || {
+        let program = Program::at(folder.path("www/app.fcgi"), folder);
+        let first = program.serve(folder, &Upstream::unix(folder), &[])?;
+        thread::sleep(PAUSE);
+        second.stop()?;
+        let pid_of_first = first.pid().to_string();
+        for _ in 0..20 {
+            let answered = pid()?;
+            ensure!(answered == pid_of_first, "{answered} answers");
+        }
+        Ok(first)
+    });
+    running.processes.extend(again);
     report.check("stop", || running.stop());
 }

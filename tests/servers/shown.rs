@@ -8,13 +8,13 @@ use std::process::{Command, Stdio};
 use crate::folder::Folder;
 use crate::http::Http;
 use crate::row::{Report, Running};
-use crate::testbed::{Program, Testbed, installed};
-use crate::{Outcome, apache, ensure, nginx};
+use crate::testbed::{Program, Testbed, Upstream, installed};
+use crate::{Outcome, apache, caddy, ensure, nginx};
 
 /// The first bytes of every SQLite file, and what is enough of one.
 const DATABASE: &str = "SQLite format 3\0 and the guests' addresses";
 
-/// A level, and words of a line that has it.
+/// A level, and words of a line that has it; the level `no`: there is no such line.
 type Wanted<'a> = (&'a str, &'a str);
 
 pub fn missing_fcgid() -> Vec<String> {
@@ -23,6 +23,10 @@ pub fn missing_fcgid() -> Vec<String> {
 
 pub fn missing_nginx() -> Vec<String> {
     with_curl(nginx::missing())
+}
+
+pub fn missing_caddy() -> Vec<String> {
+    with_curl(caddy::missing())
 }
 
 /// mod_fcgid with the guides' `.htaccess`, with the printed one, and with neither.
@@ -195,6 +199,85 @@ pub fn nginx(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     report.check("stop", || running.stop());
 }
 
+/// A program whose mount has its own name, beside files that nobody may read; and what else nginx may say of an address.
+pub fn nginx_mount(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    let begun = report.check("start", || {
+        let program = testbed.install(folder, "www/shop")?;
+        let upstream = Upstream::unix(folder);
+        let app = program.serve(folder, &upstream, &["--mount", "/shop"])?;
+        folder.make("public/shop")?;
+        folder.write("public/shop/app.db", DATABASE)?;
+        folder.make("public/empty")?;
+        let more = format!(
+            "location /http/ {{ proxy_pass http://unix:{}:/; }}\n",
+            folder.text("run/testbed.sock")
+        );
+        let flags = ["--mount", "/shop"];
+        let running = nginx::before(folder, &program, upstream, &flags, &more, vec![app])?;
+        Ok((program, running))
+    });
+    let Some((program, running)) = begun else {
+        return;
+    };
+    let exposed = [
+        ("red", "/shop/app.db comes back: a database"),
+        ("green", "all addresses lead to it"),
+        ("no", "RewriteEngine"),
+    ];
+    for target in ["/shop/", "/shop"] {
+        asked(report, &program, running.http, target, 1, &exposed);
+    }
+    let by_http = [
+        ("red", "/http/ is answered 400"),
+        ("remedy", "fastcgi_pass in place of proxy_pass"),
+    ];
+    asked(report, &program, running.http, "/http/", 1, &by_http);
+    let refused = [
+        ("red", "/empty/ is answered 403"),
+        ("remedy", "without $uri/"),
+        ("no", "ExecCGI"),
+    ];
+    asked(report, &program, running.http, "/empty/", 1, &refused);
+    let nowhere = [
+        ("red", "/nowhere is answered 404"),
+        ("remedy", "no location leads to the program"),
+        ("no", "AllowOverride"),
+    ];
+    asked(report, &program, running.http, "/nowhere", 1, &nowhere);
+    report.check("stop", || running.stop());
+}
+
+/// Caddy, which answers 200 with nothing where it has nothing.
+pub fn caddy(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
+    let Some(mut running) = report.check("start", || caddy::mounted(folder, testbed)) else {
+        return;
+    };
+    let program = Program::at(folder.path("www/app.fcgi"), folder);
+    let well = [
+        ("green", "/app/hello is answered 200, text/plain"),
+        ("green", "a POST of 200 KiB is answered as one of a byte is"),
+    ];
+    asked(report, &program, running.http, "/app/hello", 0, &well);
+    let nothing = [
+        ("red", "by Caddy itself and not by the program"),
+        ("remedy", "conf caddy"),
+        ("no", "all addresses lead to it"),
+        ("no", "a POST of 200 KiB is answered as one of a byte is"),
+    ];
+    asked(report, &program, running.http, "/", 1, &nothing);
+    let app = running.processes.pop();
+    report.check("the program stops", || match app {
+        Some(mut app) => app.stop(),
+        None => Err("caddy::mounted starts no program".to_owned()),
+    });
+    let gone = [
+        ("red", "/app/hello is answered 502"),
+        ("no", "a POST of 200 KiB is answered as one of a byte is"),
+    ];
+    asked(report, &program, running.http, "/app/hello", 1, &gone);
+    report.check("stop", || running.stop());
+}
+
 /// nginx that sends whatever lies beside the program.
 pub fn nginx_root(report: &mut Report, folder: &mut Folder, testbed: &Testbed) {
     let begun = report.check("start", || {
@@ -275,6 +358,10 @@ fn asked(
             let lines = text.lines().map(str::trim_start);
             let found = lines.filter(|line| line.starts_with(begin) && line.contains(words));
             let count = found.count();
+            if *level == "no" {
+                ensure!(!text.contains(words), "{words:?} is in:\n{text}");
+                continue;
+            }
             ensure!(
                 count == 1,
                 "{count} lines are {level} with {words:?} in:\n{text}"

@@ -97,9 +97,7 @@ impl Person {
     /// The name of the user's first group, which may be another than the user's: nobody's is nogroup. Its number, if it has no
     /// name.
     pub(super) fn group(&self) -> String {
-        let groups = accounts_of("/etc/group");
-        let number = self.groups.first().copied().unwrap_or(self.uid);
-        group_of(number, &groups)
+        group_name_of(self.groups.first().copied().unwrap_or(self.uid))
     }
 
     /// Whether the user may do what is `wanted`. An access control list decides, if there is one; else the first of owner,
@@ -222,6 +220,10 @@ fn find(text: &str, users: &str, groups: &str) -> Option<Person> {
 }
 
 /// The name of the group of that number in the text of /etc/group; else the number.
+pub(super) fn group_name_of(number: u32) -> String {
+    group_of(number, &accounts_of("/etc/group"))
+}
+
 fn group_of(number: u32, groups: &str) -> String {
     let wanted = number.to_string();
     let found = accounts(groups).find(|group| group.get(2) == Some(&&*wanted));

@@ -16,7 +16,7 @@ pub(super) fn findings(subject: &Subject, report: &mut Findings) {
         ),
         Some(sentence) => report.red(
             words!("{sentence}"),
-            "mend that: from its next start on each request is answered 503; the defaults are shown here",
+            "mend that: from its next start on each request is answered 503, or no start succeeds; the defaults are shown here",
         ),
         None if path.exists() => report.green(words!("{path_text} is right")),
         None => report.green(words!("there is no {path_text}: the defaults count")),

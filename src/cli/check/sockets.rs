@@ -2,7 +2,7 @@
 //! web server could connect. Nothing is connected to: the kernel's tables say who listens.
 
 use super::listening;
-use super::person::{Node, Person, RUN, WRITE, name_of, way_to};
+use super::person::{Node, Person, RUN, WRITE, group_name_of, name_of, way_to};
 use super::{Findings, Subject};
 use crate::cli::words::words;
 use crate::net::{Address, Permit, is_swept, refuse_public};
@@ -220,13 +220,19 @@ pub(super) fn connects(
         true => report.green(words!("{name} may connect to {path}")),
         false => subject.refused(
             words!(
-                "{name} may not connect to {path} ({}): \"Permission denied\", a 502 or 503",
-                socket.described()
+                "{name} may not connect to {path} ({}:{}): \"Permission denied\", a 502 or 503",
+                socket.described(),
+                group_name_of(socket.gid)
             ),
-            words!(
+            // The socket is the group's already.
+            if person.groups.contains(&socket.gid) {
+                "--socket-mode 660, or leave --socket-mode out (php-fpm: listen.mode)"
+            } else {
+                words!(
                 "--socket-owner :{}, which gives the socket to its group (php-fpm: listen.group and listen.mode); the program's user has to be in it",
                 person.group()
-            ),
+                )
+            },
             report,
         ),
     }

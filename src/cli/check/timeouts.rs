@@ -40,6 +40,12 @@ enum Kind {
 
 pub(super) fn findings(subject: &Subject, report: &mut Findings) {
     let limits = &subject.server.limits;
+    if !limits.timeout.is_zero() && subject.server.processes == 0 {
+        report.yellow(
+            "timeout ends no request without --processes: it is a line of the log alone",
+            "--processes 1, where no web server starts the program",
+        );
+    }
     let mut theirs = Vec::new();
     if subject.server.listen.is_empty() {
         let configs = serving(configs(), subject.site());

@@ -72,6 +72,9 @@ impl Wish {
                 file.display()
             ));
         }
+        if wish.file.is_some() && wish.connect.is_some() {
+            return Err("--connect asks for /, and looks at no file; leave one out".into());
+        }
         let others = [wish.connect.is_some(), wish.url.is_some()];
         if wish.log.is_some() && others.contains(&true) {
             return Err(

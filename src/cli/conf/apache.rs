@@ -279,9 +279,7 @@ fn proxied_head(site: &Site, upstream: &Upstream) -> Words {
     words!(
         "# Apache connects to {path} by mod_proxy_fcgi, and addresses below {place} go to it.\n\
          # Debian: a2enmod proxy_fcgi. Put this into <VirtualHost> of a file in /etc/apache2/sites-available.\n\
-         {start}{others}\
-         # A unix socket is for the program's own user: start it as Apache's, or with --socket-owner :www-data (its\n\
-         # group), or each request is a 503.\n\n{body}"
+         {start}{others}\n{body}"
     )
 }
 

@@ -132,8 +132,6 @@ fn head(site: &Site, upstreams: &[Upstream]) -> Words {
     words!(
         "# Caddy connects to {path}. Inside the block of its site:\n\
          {start}\
-         # A unix socket is for the program's own user: start it as Caddy's, or with --socket-owner :caddy (its\n\
-         # group), or each request is a 502.\n\
          # Caddy opens a connection for each request. It reads no answer before it has sent the whole body.\n\
          # For answers that come in pieces: flush_interval -1, in the block of the program.\n\n"
     )

@@ -62,8 +62,7 @@ fn connects_head(site: &Site, upstream: &Upstream) -> Words {
     let others = site.about_others();
     words!(
         "# Cherokee connects to {path}.\n\
-         {start}{others}\
-         # On a unix socket Cherokee's user must be allowed to write.\n"
+         {start}{others}"
     )
 }
 

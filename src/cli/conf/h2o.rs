@@ -20,9 +20,7 @@ pub(super) fn text(site: &Site) -> Words {
             let others = site.about_others();
             let head = words!(
                 "# h2o connects to {path}. Inside the entry of its host:\n\
-                 {start}{others}\
-                 # A unix socket is for the program's own user: start it as h2o's, or with --socket-owner :www-data (its\n\
-                 # group), or each request is a 503.\n"
+                 {start}{others}"
             );
             (head, connects(&upstream))
         }

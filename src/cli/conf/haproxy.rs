@@ -49,9 +49,8 @@ pub(super) fn text(site: &Site) -> Words {
     };
     words!(
         r#"# HAProxy connects to {path}.
-{start}# A unix socket is for the program's own user: start it as HAProxy's, or with --socket-owner :haproxy (its group), or
-# each request is a 503. So it is, too, where haproxy.cfg has a `chroot` (Debian's does): HAProxy looks for the socket
-# inside it. Drop that line, or listen on TCP.
+{start}# Where haproxy.cfg has a `chroot` (Debian's does) HAProxy looks for a unix socket inside it: drop that line, or
+# listen on TCP.
 # In the frontend that it is for:
     {rule}
 

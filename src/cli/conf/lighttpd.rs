@@ -225,9 +225,7 @@ fn connects_head(site: &Site, what: &str, upstreams: &[Upstream]) -> Words {
     let start = site.how_to_start("lighttpd", upstreams);
     words!(
         "# lighttpd connects to {path}, and {what}.\n\
-         {start}\
-         # A unix socket is for the program's own user: start it as lighttpd's, or with --socket-owner :www-data (its\n\
-         # group), or each request is a 503.\n"
+         {start}"
     )
 }
 

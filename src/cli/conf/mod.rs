@@ -67,7 +67,7 @@ pub(super) fn run(server: Server, web_server: &str, form: &str, flags: Options) 
             for flag in unused {
                 let name = program::name();
                 say(&format!(
-                    "--{flag} is not in it; put it into .ht.{name} beside the program"
+                    "--{flag} is not in it; add it to the command, or put it into .ht.{name} beside the program"
                 ));
             }
             print(text)
@@ -100,7 +100,7 @@ pub(super) fn help(name: &str) -> String {
 #[rustfmt::skip]
 const FLAGS: &[&str] = &[
     "listen", "mount", "keepalive", "workers", "processes", "timeout", "write-timeout", "idle-timeout", "grace", "max-body",
-    "socket-mode", "socket-owner", "allow",
+    "socket-mode", "socket-owner", "allow", "multiplex",
 ];
 
 /// One configuration that can be printed.

@@ -80,8 +80,7 @@ pub(super) fn external(site: &Site) -> Words {
     let (address, about_address) = match &upstream {
         Upstream::Unix(socket) => (
             words!("-socket \"{socket}\""),
-            "A unix socket is for the program's own user: start it as Apache's, or with --socket-owner :www-data (its\n\
-             # group), or each request is a 500 and \"(13)Permission denied: FastCGI: failed to connect\" in the error log.",
+            "Where Apache may not connect the error log has \"(13)Permission denied: FastCGI: failed to connect\".",
         ),
         Upstream::Tcp(..) => (
             words!("-host {}", upstream.authority()),

@@ -49,9 +49,7 @@ fn head(site: &Site, upstreams: &[Upstream]) -> Words {
     let start = site.how_to_start("nginx", upstreams);
     words!(
         "# nginx connects to {path}, and addresses that are no files go to it.\n\
-         {start}\
-         # A unix socket is for the program's own user: start it as nginx's, or with --socket-owner :www-data (its\n\
-         # group), or each request is a 502.\n"
+         {start}"
     )
 }
 
@@ -72,10 +70,10 @@ fn pool(site: &Site, upstreams: &[Upstream]) -> Words {
 fn several(upstreams: &[Upstream]) -> Words {
     let about = "    \
         # In turn. One that cannot be reached is passed over for fail_timeout, and the next one is asked at once; once a\n    \
-        # POST was sent it is not sent again.\n";
+        # POST was sent it is not sent again. To restart all: one, 3 s later the next.\n";
     let mut servers = upstreams.iter().map(|upstream| {
         let address = address(upstream);
-        words!("    server {address} max_fails=1 fail_timeout=10s;\n")
+        words!("    server {address} max_fails=1 fail_timeout=1s;\n")
     });
     words!("{about}{}", joined(&mut servers, ""))
 }
@@ -128,7 +126,7 @@ fn program(site: &Site, pass: &str, connection: &str) -> Words {
     let (max_body, params) = (max_body(site), params(site.mount));
     let patience = patience(site);
     words!(
-        r#"{max_body}    # Without it nginx passes no parameter at all.
+        r#"{max_body}    # Without it nginx passes no parameter at all. A relative path is one beside nginx.conf.
     include fastcgi_params;
 {params}    fastcgi_pass {pass};
 {patience}{connection}"#
@@ -261,7 +259,9 @@ mod tests {
     fn without_an_address_both_sides_are_told_the_same_one() {
         let text = for_listen(&[], false);
         assert!(
-            text.contains("/srv/www/app --listen unix:/run/app/app.sock --workers 8\n"),
+            text.contains(
+                "/srv/www/app --listen unix:/run/app/app.sock --socket-owner :www-data --workers 8\n"
+            ),
             "{text}"
         );
         assert!(text.contains("fastcgi_pass \"unix:/run/app/app.sock\";\n"));

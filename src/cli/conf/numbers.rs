@@ -83,7 +83,7 @@ const NUMBERS: &[Number] = &[
     // What goes by no flag.
     ("apache", &["", "addhandler", "wrapper", "authorizer"], "FcgidIdleTimeout ", "", Is(|_| 300)),
     ("nginx", &[], "max_fails=", " ", Is(|_| 1)),
-    ("nginx", &[], "fail_timeout=", "s;", Is(|_| 10)),
+    ("nginx", &[], "fail_timeout=", "s;", Is(|_| 1)),
     ("lighttpd", &[], "#server.stream-response-body = ", "", Is(|_| 1)),
     ("haproxy", &[], "option redispatch ", "", Is(|_| 1)),
     ("haproxy", &[], " inter ", "s", Is(|_| 2)),

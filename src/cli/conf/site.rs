@@ -171,18 +171,41 @@ impl Site<'_> {
         }
     }
 
-    /// Comments for a web server that only connects: who starts the program, and by which commands.
+    /// Comments for a web server that only connects: who starts the program, and by which commands. A socket file is given to
+    /// the web server's group, unless the flags say whose it is.
     pub(super) fn how_to_start(&self, server: &str, upstreams: &[Upstream]) -> Words {
         let who = match upstreams {
             [_] => "Whoever does (systemd, supervisor, a terminal) runs:",
             _ => "Whoever does (systemd, supervisor) runs one for each address:",
         };
-        let commands = upstreams.iter();
-        let mut commands = commands.map(|upstream| words!("#   {}\n", self.command(upstream)));
-        words!(
-            "# {server} does not start the program. {who}\n{}",
-            joined(&mut commands, "")
-        )
+        let group = match server {
+            "Caddy" => "caddy",
+            "HAProxy" => "haproxy",
+            _ => WEB_USER,
+        };
+        let is_unix = |upstream: &Upstream| matches!(upstream, Upstream::Unix(_));
+        let lends = !self.access.contains(" --socket-");
+        let lent = Site {
+            access: words!(" --socket-owner :{group}{}", self.access),
+            ..*self
+        };
+        let mut commands = upstreams.iter().map(|upstream| {
+            let site = if lends && is_unix(upstream) {
+                &lent
+            } else {
+                self
+            };
+            words!("#   {}\n", site.command(upstream))
+        });
+        let commands = joined(&mut commands, "");
+        let about = match lends && upstreams.iter().any(is_unix) {
+            true => {
+                "# --socket-owner is for who is in that group, or root. Without it the socket is for the program's own user alone,\n\
+                 # and each request of another one a 502 or 503.\n"
+            }
+            false => "",
+        };
+        words!("# {server} does not start the program. {who}\n{commands}{about}")
     }
 
     /// A comment for a web server that takes only one address, if several are given.
@@ -237,8 +260,12 @@ impl Site<'_> {
     /// What a comment says where [`patience`](Site::patience) is a number.
     pub(super) fn about_patience(&self) -> Words {
         let seconds = seconds_of(self.waits.timeout);
+        let ends = match self.processes {
+            0 => "which only --processes would end",
+            _ => "and what it needs then",
+        };
         words!(
-            "Longer than the program's --timeout ({seconds} s) and what it needs then: its log says which request it was."
+            "Longer than the program's --timeout ({seconds} s), {ends}: its log says which request it was."
         )
     }
 
@@ -430,6 +457,36 @@ mod tests {
             tcp("127.0.0.1", "9000"),
             "a descriptor is passed over"
         );
+    }
+
+    #[test]
+    fn a_socket_file_is_for_the_web_servers_group_and_a_port_for_anybody() {
+        for (listen, access, server, wanted, about) in [
+            ("unix:/s", "", "nginx", " --socket-owner :www-data ", true),
+            ("unix:/s", "", "Caddy", " --socket-owner :caddy ", true),
+            (
+                "unix:/s",
+                " --socket-mode 0666",
+                "nginx",
+                "/s --socket-mode 0666 --w",
+                false,
+            ),
+            ("127.0.0.1:9000", "", "nginx", ":9000 --workers", false),
+            (
+                "127.0.0.1:9000",
+                " --allow ::1",
+                "nginx",
+                ":9000 --allow ::1 --w",
+                false,
+            ),
+        ] {
+            let listen = [listen.to_owned()];
+            let sample = Site::sample("/srv/www/app", &listen);
+            let site = Site { access, ..sample };
+            let text = site.how_to_start(server, &site.upstreams());
+            assert!(text.contains(wanted), "{text}");
+            assert_eq!(text.contains("own user"), about, "{text}");
+        }
     }
 
     #[test]

@@ -11,6 +11,12 @@ pub(super) fn text(site: &Site) -> Words {
     let folder = about_folder(site);
     let command = command(site);
     let (numprocs, stopwaitsecs) = (site.processes.max(1), site.last_wait(10));
+    let timeout = match site.waits.timeout.is_zero() {
+        true => "",
+        false => {
+            "# --timeout is a line of the log alone then: nothing replaces a process whose request is stuck.\n"
+        }
+    };
     let access = match upstream {
         Upstream::Unix(_) => words!(
             "# Only the web server's user may connect.\n\
@@ -33,7 +39,7 @@ socket={socket}
 user={WEB_USER}
 # Processes that share the socket: --processes. Each answers as many requests at once as it has workers, and is one
 # by itself (--processes 0), for supervisor is their parent.
-numprocs={numprocs}
+{timeout}numprocs={numprocs}
 process_name=%(program_name)s_%(process_num)02d
 autostart=true
 # Started again whenever it ends that was not told to.
@@ -108,6 +114,19 @@ mod tests {
             let line = format!("\ncommand={command}\n");
             assert!(text.contains(&line), "{text}");
         }
+    }
+
+    /// No process has a parent then.
+    #[test]
+    fn a_time_limit_that_ends_nothing_is_told() {
+        let mut site = Site::sample("/srv/app.fcgi", &[]);
+        assert!(!text(&site).contains("--timeout"));
+        site.waits.timeout = std::time::Duration::from_secs(20);
+        let told = text(&site);
+        assert!(
+            told.contains("--timeout is a line of the log alone"),
+            "{told}"
+        );
     }
 
     #[test]

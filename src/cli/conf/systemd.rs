@@ -8,6 +8,7 @@
 use super::escape::plain;
 use super::site::{Site, Upstream, WEB_USER};
 use crate::cli::words::{Words, joined, words};
+use crate::net::is_swept;
 
 /// The service.
 pub(super) fn text(site: &Site) -> Words {
@@ -16,11 +17,14 @@ pub(super) fn text(site: &Site) -> Words {
     let home = home(site);
     let stop = site.last_wait(30);
     // systemd 252: "Executable name contains special characters".
-    let useless = match path.contains('\'') {
-        true => {
+    let useless = match () {
+        () if path.contains('\'') => {
             "# systemd starts no program with a quote in its path: it has to be put elsewhere.\n"
         }
-        false => "",
+        () if is_swept(site.program) => {
+            "# The service has a /tmp of its own, in which the program is not: it has to be put elsewhere.\n"
+        }
+        () => "",
     };
     words!(
         r#"# {path} under systemd: /etc/systemd/system/{name}.service. It goes with {name}.socket, which
@@ -218,6 +222,18 @@ mod tests {
         ] {
             let text = text(&Site::sample(program, &[]));
             assert!(text.contains(line), "{program}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_program_in_a_folder_for_temporary_files_is_warned() {
+        for (program, is_told) in [("/tmp/app.fcgi", true), ("/srv/tmp/app.fcgi", false)] {
+            let text = text(&Site::sample(program, &[]));
+            assert_eq!(
+                text.contains("/tmp of its own, in which"),
+                is_told,
+                "{text}"
+            );
         }
     }
 

@@ -75,7 +75,7 @@ impl Values {
             ),
             Values::Silent => report.yellow(
                 words!("it was silent for {LONGEST:?} when it was asked GET_VALUES"),
-                words!("libfcgi 2.4.2 is so: {harmless}; or all its workers are busy"),
+                words!("all its workers are busy, or it is libfcgi 2.4.2: {harmless}"),
             ),
             Values::Http(line) => report.red(
                 words!("a web server answers there, and no FastCGI application: {line:?}"),

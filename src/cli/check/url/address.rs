@@ -62,18 +62,23 @@ impl Url {
     }
 
     /// The folders that the program of this `name` may be in, the deepest first; each ends with a slash. If the address has the
-    /// name in it, there is one folder; else the page may be anywhere below the program's folder.
+    /// name in it, there is one folder, and below it a second one if the name has no ending: it may be the mount's, too. Else the
+    /// page may be anywhere below the program's folder.
     pub(super) fn folders(&self, name: Option<&str>) -> Vec<Url> {
         let path = self.target.split('?').next().unwrap_or("/");
+        let slashes = path.match_indices('/').map(|(at, _)| at);
         let program = name.and_then(|name| {
             let name = format!("/{}", encoded(name));
             let at = path.find(&name)?;
             let rest = &path[at + name.len()..];
-            (rest.is_empty() || rest.starts_with('/')).then_some(at)
+            let is_it = rest.is_empty() || rest.starts_with('/');
+            is_it.then_some((at, at + name.len()))
         });
-        let slashes = path.match_indices('/').map(|(at, _)| at);
+        // The mount may be asked for without its slash.
+        let path = words!("{path}/");
         let mut ends: Vec<usize> = match program {
-            Some(at) => vec![at],
+            Some((at, end)) if path[at..end].contains('.') => vec![at],
+            Some((at, end)) => vec![at, end],
             None => slashes.take(MOST_FOLDERS).collect(),
         };
         let mut folders = Vec::new();
@@ -180,6 +185,12 @@ mod tests {
             let found = url(text).folders(Some("app.fcgi"));
             let found: Vec<String> = found.iter().map(Url::text).collect();
             assert_eq!(found, folders, "{text}");
+        }
+        // The program's name may be the mount's, too.
+        for text in ["http://a/shop/", "http://a/shop", "http://a/shop/x/y?z"] {
+            let found = url(text).folders(Some("shop"));
+            let found: Vec<String> = found.iter().map(Url::text).collect();
+            assert_eq!(found, ["http://a/shop/", "http://a/"], "{text}");
         }
         let folder = &url("http://a/sub/x").folders(None)[0];
         assert_eq!(folder.join("a b#/c").text(), "http://a/sub/a%20b%23/c");

@@ -216,6 +216,10 @@ fn common(program: Option<&str>) -> Vec<(Words, Kind)> {
 /// The files in the program's folder and below that nobody may read.
 fn beside(folder: &Path) -> Vec<Candidate> {
     let (mut found, mut left) = (Vec::new(), MOST_FILES);
+    // cargo's own folder is no site's.
+    if folder.join(".cargo-lock").exists() {
+        return found;
+    }
     walk(folder, "", DEEPEST, &mut left, &mut found);
     found
 }

@@ -44,22 +44,31 @@ const WELCOME: [(&str, &str); 5] = [
     ("<title>Welcome page</title>", "lighttpd"),
 ];
 
-/// The web server whose own error page this is; `None` if it is no error, or the program's.
+/// The web server whose own page this is, an error nearly always; `None` if it is the program's.
 pub(super) fn own(got: &Got) -> Option<&'static str> {
-    if got.status < 400 {
-        return None;
-    }
-    // Caddy's error pages are empty.
-    if got.body.is_empty() {
+    let has = |name| got.field(name).is_some();
+    // Caddy's error pages are empty, and so is the 200 that it says where it has nothing. What a program sends is handed on with
+    // the field Status (Caddy 2.6).
+    if got.body.is_empty()
+        && (got.status >= 400 || got.status == 200 && !has("content-type") && !has("status"))
+    {
         return got
             .field("server")
             .is_some_and(|server| server == "Caddy")
             .then_some("Caddy");
     }
+    if got.status < 400 {
+        return None;
+    }
     let text = String::from_utf8_lossy(&got.body);
     let mut known = OWN.iter();
     let found = known.find(|(words, _)| text.contains(words));
     found.map(|(_, server)| *server)
+}
+
+/// Whether a program of this crate says that the web server speaks http to it.
+pub(super) fn is_by_http(got: &Got) -> bool {
+    got.body.starts_with(b"This is a FastCGI application,")
 }
 
 /// Judges the page that was asked for. `folder` is where the program lies.
@@ -81,12 +90,15 @@ pub(super) fn finding(url: &Url, got: &Got, folder: Option<&Path>, report: &mut 
         (500.., own) => report.red(what, of_failure(got.status, own)),
         (status, Some(server)) => report.red(
             words!("{what}, by {server} itself and not by the program"),
-            of_refusal(status),
+            of_refusal(status, server),
         ),
         (401, None) => report.yellow(
             words!("{what}: it wants a password"),
             "https://NAME:PASSWORD@host/ gives one",
         ),
+        (400, None) if is_by_http(got) => {
+            report.red(what, "fastcgi_pass in place of proxy_pass: conf nginx")
+        }
         (400.., None) => report.yellow(what, "the program answers so; name a page that it has"),
         _ => of_success(what, got, folder, report),
     }
@@ -152,8 +164,13 @@ fn of_failure(status: u16, own: Option<&str>) -> &'static str {
 }
 
 /// The remedy for a page that the web server itself refuses.
-fn of_refusal(status: u16) -> &'static str {
+fn of_refusal(status: u16, server: &str) -> &'static str {
     match status {
+        200 => "Caddy has nothing at this address: conf caddy",
+        403 if server == "nginx" => {
+            "a folder, or a file that nginx may not read: try_files $uri @app, without $uri/ (conf nginx)"
+        }
+        404 if server == "nginx" => "no location leads to the program: conf nginx",
         403 => {
             "Options +ExecCGI where the program lies (\"ExecCGI is off\"), a folder that its user can enter, and rewriting for /: conf htaccess prints the lines"
         }
@@ -170,12 +187,19 @@ fn of_refusal(status: u16) -> &'static str {
 mod tests {
     use super::super::super::report::Level;
     use super::*;
+    use crate::stranger::ANSWER;
 
     const APACHE: &str = "<!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN\">\n<html><head>\n<title>403 Forbidden</title>";
+    const NGINX: &str = "<hr><center>nginx/1.22.1</center>";
 
     #[test]
     fn the_status_is_explained() {
         let url = Url::parse("http://localhost/").unwrap();
+        let by_http = str::from_utf8(ANSWER)
+            .unwrap()
+            .split("\r\n\r\n")
+            .last()
+            .unwrap();
         for (status, body, level, words) in [
             (200, "hello", Level::Green, ""),
             (200, "\x7fELF\x02", Level::Red, "conf htaccess"),
@@ -194,14 +218,12 @@ mod tests {
             (404, "not found", Level::Yellow, "a page that it has"),
             (404, APACHE, Level::Red, "rewriting is off"),
             (403, APACHE, Level::Red, "+ExecCGI"),
+            (403, NGINX, Level::Red, "without $uri/"),
+            (404, NGINX, Level::Red, "no location leads"),
+            (400, by_http, Level::Red, "fastcgi_pass"),
             (401, "", Level::Yellow, "PASSWORD"),
             (500, APACHE, Level::Red, "Premature end"),
-            (
-                502,
-                "<hr><center>nginx/1.22.1</center>",
-                Level::Red,
-                "check --connect",
-            ),
+            (502, NGINX, Level::Red, "check --connect"),
             (503, APACHE, Level::Red, "check --connect"),
             (503, "set up wrong", Level::Red, "settings are wrong"),
             (504, "", Level::Red, "ProxyTimeout"),

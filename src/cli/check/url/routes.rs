@@ -63,7 +63,12 @@ impl Routes {
                         url.shown(),
                         nowhere.shown()
                     ),
-                    "rewriting is off: RewriteEngine On and its rules (conf htaccess), AllowOverride FileInfo, a2enmod rewrite; or nothing, if it is meant so",
+                    match server {
+                        "Apache" => {
+                            "rewriting is off: RewriteEngine On and its rules (conf htaccess), AllowOverride FileInfo, a2enmod rewrite; or nothing, if it is meant so"
+                        }
+                        _ => "nothing, if it is meant so; else conf prints what all addresses need",
+                    },
                 );
             }
             // If the page itself is the server's own, that is told already.
@@ -97,6 +102,7 @@ impl Routes {
 fn is_programs(got: &Got) -> bool {
     got.status < 500
         && page::own(got).is_none()
+        && !page::is_by_http(got)
         && got.redirect().is_none()
         && !got.body.starts_with(b"\x7fELF")
 }
@@ -109,6 +115,7 @@ mod tests {
     #[test]
     fn rewriting_that_is_off_is_told() {
         let apache = "<!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN\">\n<html><head>\n<title>";
+        let nginx = "<hr><center>nginx/1.22.1</center>";
         let url = Url::parse("http://localhost/x").unwrap();
         let route = |status, body: &str| Some((url, Got::of(status, "text/html", body)));
         let page = Got::of(200, "text/html", "mine");
@@ -135,6 +142,12 @@ mod tests {
             of(route(404, "no"), route(403, apache)),
             (vec![green, yellow], nowhere)
         );
+        for (own, remedy) in [(apache, "a2enmod rewrite"), (nginx, "conf prints")] {
+            let (nowhere, direct) = (route(404, own), route(404, "no"));
+            let routes = Routes { nowhere, direct };
+            let found = Findings::one(|report| routes.findings(&page, report));
+            assert!(found.remedy.contains(remedy), "{found:?}");
+        }
         let routes = Routes {
             nowhere: route(500, apache),
             direct: route(500, apache),

@@ -105,8 +105,7 @@ const fn following(
 const CLOSED_SOCKET: &str = "the web server's user may not connect to {object}: that takes the right to write to the socket, and to enter each \
      folder above it";
 const OPEN_SOCKET: &str = "start the program with --socket-owner :GROUP, where GROUP is the web server's (www-data on Debian) and has the program's user in it, and make the \
-     folders above the socket enterable (chmod o+x); a socket that an earlier start left with other rights is \
-     replaced then, by hand: stop the program, rm the socket, start the program";
+     folders above the socket enterable (chmod o+x); a start makes the socket anew";
 const NO_SOCKET: &str = "there is no {object}: the program does not run, listens elsewhere, or the path is another one in the web server's \
      eyes (PrivateTmp hides /tmp)";
 const MAKE_SOCKET: &str = "start the program with --listen and the very same path, below /run rather than /tmp; let systemd or supervisor keep \

@@ -125,16 +125,16 @@ const RULES: &[Rule] = &[
             "no live upstreams while connecting to upstream<>upstream: \"<object>\"",
             "no live upstreams",
         ],
-        "each server of {object} has failed just now, so that nginx asks none of them for 10 s",
-        "mend what the lines above name; max_fails=0 at a server alone makes nginx try on",
+        "each server of {object} has failed just now, so that nginx asks none of them for fail_timeout (10 s unless set)",
+        "mend what the lines above name; between two restarts wait longer than that; max_fails=0 makes nginx try on",
     ),
     rule(
         &[
             "client intended to send too large body: <detail> bytes",
             "client intended to send too large chunked body: <detail> bytes",
         ],
-        "a visitor sent {detail} bytes, more than client_max_body_size (1 MiB), and got a 413; the program was not asked",
-        "client_max_body_size 64m in server { } or the location; --max-body is the program's own limit",
+        "a visitor sent {detail} bytes, more than client_max_body_size (1 MiB unless set), and got a 413; the program was not asked",
+        "a larger client_max_body_size in server { }, and in a location that has its own (conf nginx --max-body N prints it)",
     ),
     rule(
         &["fastcgi request record is too big: <detail>, client"],

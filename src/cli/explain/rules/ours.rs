@@ -7,7 +7,12 @@ pub(super) const AUTHOR: Author = Author {
     tells_why: true,
     ..author(
         "the program",
-        &["] ERROR ", "] WARN ", "there is nothing to serve"],
+        &[
+            "] ERROR ",
+            "] WARN ",
+            "there is nothing to serve",
+            ": the body is longer than ",
+        ],
         RULES,
     )
 };
@@ -116,6 +121,16 @@ const RULES: &[Rule] = &[
         "repair the reader of its standard error, or let it write to a file",
     ),
     rule(
+        &["Z <object>[<>] ERROR the time to stop is over; <detail>"],
+        "a request of {object} was not ready when its process had to end, for --timeout or a stop: {detail}",
+        "the access log has no line of it; make that page faster, or raise --timeout or --grace",
+    ),
+    rule(
+        &["Z <object>[<>] <>: the body is longer than <detail>; answered"],
+        "a visitor sent {object} a body that is longer than {detail}",
+        "raise --max-body; conf has the web server agree",
+    ),
+    rule(
         &["Z <object>[<>] ERROR <detail>"],
         "{object} says itself: {detail}",
         "the sentence names the object; --debug shows the same on the page",
@@ -166,6 +181,16 @@ mod tests {
                     "app.fcgi: there is nothing to serve: fd 0 is no listening socket",
                     "app.fcgi",
                     "without a socket",
+                ),
+                (
+                    "2026-11-21T13:41:54Z app.fcgi[7] ERROR the time to stop is over; cut after 8 s: 7-1 GET /x",
+                    "app.fcgi",
+                    "cut after 8 s: 7-1 GET /x",
+                ),
+                (
+                    "2026-11-21T13:41:54Z app.fcgi[7] INFO 7-1 POST /x: the body is longer than max-body, 1000 bytes; answered 413",
+                    "app.fcgi",
+                    "longer than max-body, 1000 bytes",
                 ),
                 (
                     "2026-11-21T13:41:54Z app.fcgi[7] ERROR 7-1 GET /x: out of paper; answered 500",
