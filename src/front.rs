@@ -147,7 +147,9 @@ fn tell_wrong_mount(mount: Option<&str>, place: Place, target: Target) {
         && !TOLD.swap(true, Ordering::Relaxed)
     {
         let theirs = one_line(&String::from_utf8_lossy(target.script_name));
-        log::warn!("--mount is {mount}, and the web server says {theirs}: let both be the same");
+        crate::log_line::warn!(
+            "--mount is {mount}, and the web server says {theirs}: let both be the same"
+        );
     }
 }
 

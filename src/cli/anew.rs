@@ -71,7 +71,9 @@ impl Anew {
         if let Some(pool) = self.pool.get()
             && !self.is_due.swap(true, Ordering::SeqCst)
         {
-            log::info!("the settings have changed: the next request finds them read anew");
+            crate::log_line::info!(
+                "the settings have changed: the next request finds them read anew"
+            );
             pool.accept().ask_to_stop();
         }
     }
