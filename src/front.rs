@@ -6,6 +6,7 @@ use crate::cgi::{
     Known, Params, ParamsError, Place, Scratch, Suspects, Target, locate, locate_usual,
 };
 use crate::limits::Limits;
+use crate::log_line::warn;
 use crate::log_text::one_line;
 use crate::refusal::Refusal;
 use crate::request_id::Ticket;
@@ -147,9 +148,7 @@ fn tell_wrong_mount(mount: Option<&str>, place: Place, target: Target) {
         && !TOLD.swap(true, Ordering::Relaxed)
     {
         let theirs = one_line(&String::from_utf8_lossy(target.script_name));
-        crate::log_line::warn!(
-            "--mount is {mount}, and the web server says {theirs}: let both be the same"
-        );
+        warn!("--mount is {mount}, and the web server says {theirs}: let both be the same");
     }
 }
 

@@ -11,6 +11,7 @@
 use super::program;
 use super::settings::{Settings, Version};
 use crate::connection::Failure;
+use crate::log_line::info;
 use crate::net::sys;
 use crate::pool::Pool;
 use crate::process;
@@ -71,9 +72,7 @@ impl Anew {
         if let Some(pool) = self.pool.get()
             && !self.is_due.swap(true, Ordering::SeqCst)
         {
-            crate::log_line::info!(
-                "the settings have changed: the next request finds them read anew"
-            );
+            info!("the settings have changed: the next request finds them read anew");
             pool.accept().ask_to_stop();
         }
     }
