@@ -81,9 +81,10 @@ impl Accept {
             return;
         }
         if is_ended(&error) {
-            // A sibling has ended the socket for all; the signal to stop is on its way here, too.
+            // A sibling has ended the socket for all; the signal to stop is on its way here, too. Or another worker has, since
+            // this one looked.
             self.hear();
-            if self.told_to_empty.load(Ordering::SeqCst) {
+            if self.told_to_empty.load(Ordering::SeqCst) || self.is_stopping() {
                 return;
             }
         }
