@@ -697,12 +697,12 @@ fn the_request_that_finds_the_settings_right_delays_no_other() {
             *took.start() < grace + Duration::from_millis(500) && *took.end() >= grace,
             "the file's grace: {took:?}"
         );
-        // It has run for longer than the grace: since before the signal, and that takes its time on a busy machine.
+        // It has run for as long as the grace at least: since before the signal, and that takes its time on a busy machine.
         let line = testbed.line("cut after ");
         let (_, age) = line.split_once("cut after ").unwrap();
         let (age, rest) = age.split_once(" s: ").unwrap();
         let age: u64 = age.parse().unwrap();
-        assert!((3..=asked.elapsed().as_secs()).contains(&age), "{line}");
+        assert!((3..=asked.elapsed().as_secs() + 1).contains(&age), "{line}");
         assert!(rest.ends_with(" GET /spin"), "{line}");
     });
 }
