@@ -3,7 +3,7 @@
 //!
 //! A free worker blocks in [`Accept::next`] (or is in reserve, see `reserve`), which yields exactly one connection that
 //! has something to read; whoever gets it serves it on its own thread. So the loop feeds the pool and no connection
-//! crosses threads. The kernel's backlog is the queue. With all workers busy nobody waits here, and time limits fire late.
+//! crosses threads. While requests are quick it takes several events for one call, and yields them one by one (`taken`). The kernel's backlog is the queue. With all workers busy nobody waits here, and time limits fire late.
 //!
 //! Listeners are ONESHOT and armed again right after accept4, before the connection is served: level-triggered ones wake
 //! two workers for each connection, and EPOLLEXCLUSIVE cannot be combined with ONESHOT.
@@ -20,6 +20,7 @@
 //! | `paths` | looks at the paths of our sockets, and listeners that were retired |
 //! | `orders` | what the parent says |
 //! | `stop` | what is still answered when the process ends |
+//! | `taken` | connections whose events one worker has taken together |
 //! | `multiplexed` | connections with several requests at once |
 
 mod multiplexed;
@@ -28,6 +29,7 @@ mod orders;
 mod parked;
 mod paths;
 mod stop;
+mod taken;
 mod timer;
 
 pub(crate) use stop::Cut;
@@ -42,6 +44,7 @@ use crate::listeners::Listeners;
 use crate::log_line::error;
 use crate::multiplex::Task;
 use crate::net::sys;
+use crate::net::sys::Ready;
 use crate::net::sys::now_ms;
 use crate::net::{Epoll, Interest, Listener, Timer};
 use crate::peers::Peers;
@@ -84,6 +87,8 @@ pub(crate) struct Accept {
     /// Whether nobody but this process accepts what waits in the backlog: the parent has said so, or has died.
     told_to_empty: AtomicBool,
     parked: Mutex<Parked>,
+    /// Whether there is anything in `parked.taken`.
+    has_taken: AtomicBool,
     /// Workers that wait in the loop.
     waiting: CachePadded<AtomicUsize>,
     /// How many connections are open: [`Link`] counts them.
@@ -137,6 +142,7 @@ impl Accept {
             control: OnceLock::new(),
             told_to_empty: AtomicBool::new(false),
             parked: Mutex::default(),
+            has_taken: AtomicBool::new(false),
             waiting: CachePadded::default(),
             open: Arc::default(),
             multiplexed: match limits.multiplex {
@@ -195,15 +201,20 @@ impl Accept {
     /// Waits for a connection that has something to read, and puts it into `place`, which is empty; or for something to do about
     /// multiplexed connections, which becomes the `task`. `false` when it is time to stop.
     ///
-    /// What `buffers` hold beyond their first few KiB is given back before the worker sleeps.
+    /// What `buffers` hold beyond their first few KiB is given back before the worker sleeps. While `is_quick`, several connections
+    /// may be taken at once, and served in turn.
     pub(crate) fn next(
         &self,
         buffers: &mut Buffers,
         place: &mut Seat,
         task: &mut Option<Task>,
+        is_quick: bool,
     ) -> bool {
-        self.wait(buffers, place, task);
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        self.wait(buffers, place, task, is_quick);
+        let is_alone = self.waiting.fetch_sub(1, Ordering::SeqCst) == 1;
+        if !is_alone && self.has_taken.load(Ordering::SeqCst) {
+            self.give_back();
+        }
         place.is_some() || task.is_some()
     }
 
@@ -222,20 +233,29 @@ impl Accept {
         self.waiting.load(Ordering::SeqCst) == 0
     }
 
-    fn wait(&self, buffers: &mut Buffers, place: &mut Seat, task: &mut Option<Task>) {
+    fn wait(
+        &self,
+        buffers: &mut Buffers,
+        place: &mut Seat,
+        task: &mut Option<Task>,
+        is_quick: bool,
+    ) {
         loop {
             if self.is_stopping() && !apart(|| self.has_rest()) {
                 return;
             }
+            if self.take_up(place) {
+                return;
+            }
             let mut key = Ok(None);
             if buffers.is_large() {
-                key = self.epoll.wait(false);
+                key = self.epoll.look();
                 if let Ok(None) = key {
                     buffers.release();
                 }
             }
             if let Ok(None) = key {
-                key = self.epoll.wait(true);
+                key = self.event(is_quick);
             }
             match key {
                 Ok(Some(STOP)) => {}
@@ -262,6 +282,20 @@ impl Accept {
                 }
             }
         }
+    }
+
+    /// Sleeps until there is an event. Its key; `None` when a signal came.
+    #[inline(always)]
+    fn event(&self, is_quick: bool) -> io::Result<Option<u64>> {
+        let mut ready = Ready::<{ taken::MOST }>::new();
+        self.epoll
+            .wait_for_many(&mut ready, self.how_many(is_quick))?;
+        let mut keys = ready.keys();
+        let first = keys.next();
+        if keys.len() > 0 {
+            self.put_aside(keys);
+        }
+        Ok(first)
     }
 
     /// Puts the connection that this event is about into `place`, which is empty. Whether there is one.
@@ -313,11 +347,7 @@ impl Accept {
 impl Home for Accept {
     fn park(&self, seat: &mut Seat) {
         let Some(waiting) = &mut **seat else { return };
-        let interest = if waiting.kind == Kind::Ready {
-            Interest::WriteOnce
-        } else {
-            Interest::ReadOnce
-        };
+        let interest = interest(waiting.kind);
         let fd = waiting.link.transport.as_raw_fd();
         let is_registered = waiting.link.registration.is_some();
         if !is_registered {
@@ -385,7 +415,10 @@ impl Home for Accept {
     }
 
     fn other(&self, seat: &mut Seat) -> bool {
-        match self.epoll.wait(false) {
+        if self.take_up(seat) {
+            return true;
+        }
+        match self.epoll.look() {
             Ok(Some(key)) if key >= QUEUE => {
                 self.leave_task(key);
                 false
@@ -397,5 +430,14 @@ impl Home for Accept {
 
     fn is_stopping(&self) -> bool {
         self.stop.is_asked()
+    }
+}
+
+/// What a connection that waits is to be told of.
+#[inline(always)]
+fn interest(kind: Kind) -> Interest {
+    match kind {
+        Kind::Ready => Interest::WriteOnce,
+        _ => Interest::ReadOnce,
     }
 }

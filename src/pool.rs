@@ -186,7 +186,12 @@ impl Pool {
         let application = Application::new(&self.handlers, counted);
         let mut worker = self.worker(index, buffers, application);
         let (mut place, mut task) = (Seat::default(), None);
-        while self.accept.next(&mut worker.buffers, &mut place, &mut task) {
+        while self.accept.next(
+            &mut worker.buffers,
+            &mut place,
+            &mut task,
+            self.reserve.is_quick(),
+        ) {
             if self.accept.nobody_waits() {
                 self.see_to_the_loop();
             }

@@ -4,6 +4,7 @@ use super::PARKED;
 use super::stop::Rest;
 use crate::link::{Kind, RequestHead, Seat, Waiting};
 use crate::net::sys::now_ms;
+use std::collections::VecDeque;
 
 /// How long a connection may stay silent at a stop if it has said nothing yet, or if its answer is out and it lingers.
 const SILENT_MS: u64 = 1_000;
@@ -23,6 +24,8 @@ pub(super) struct Parked {
     /// An empty seat, so that [`Accept::park_without_seat`](super::Accept::park_without_seat) allocates none.
     pub(super) spare: Option<Seat>,
     turns: u64,
+    /// The keys of those whose events one worker has taken, and nobody serves yet. At most `taken::MOST` but one.
+    pub(super) taken: VecDeque<u64>,
     /// What the timer is set to, in ms of the monotonic clock; 0 if it is not.
     pub(super) alarm: u64,
     /// Listeners that are not armed, one bit each, until there is room again.
@@ -69,6 +72,23 @@ impl Parked {
         let entry = self.entries.get(index);
         entry.is_some_and(|entry| entry.generation & 0xff_ffff == generation)
             && self.remove(index, seat)
+    }
+
+    /// The connection that has this key, while it waits.
+    pub(super) fn get(&self, key: u64) -> Option<&Waiting> {
+        let entry = self.entries.get(key as u32 as usize)?;
+        let is_it = entry.generation & 0xff_ffff == (key >> 32) as u32 & 0xff_ffff;
+        (*entry.waiting).as_ref().filter(|_| is_it)
+    }
+
+    /// Takes the first of those whose events are taken out, into this seat, which is empty. Whether there is one.
+    pub(super) fn take_up(&mut self, seat: &mut Seat) -> bool {
+        while let Some(key) = self.taken.pop_front() {
+            if self.take(key, seat) {
+                return true;
+            }
+        }
+        false
     }
 
     #[inline(always)]

@@ -282,13 +282,18 @@ impl Epoll {
         self.control(libc::EPOLL_CTL_DEL, fd, 0, Interest::ReadOnce)
     }
 
-    /// Waits for entries that are ready, and takes as many as fit: for a thread that serves them all itself, and so is spared
-    /// a call for each. It finds none when a signal came.
-    pub(crate) fn wait_for_many(&self, ready: &mut Ready) -> io::Result<()> {
+    /// Waits for entries that are ready, and takes as many as fit, but `most`: whoever serves them all is spared a call for each.
+    /// It finds none when a signal came.
+    #[inline(always)]
+    pub(crate) fn wait_for_many<const N: usize>(
+        &self,
+        ready: &mut Ready<N>,
+        most: usize,
+    ) -> io::Result<()> {
         ready.len = 0;
-        let (room, len) = (ready.events.as_mut_ptr(), ready.events.len() as libc::c_int);
+        let (room, most) = (ready.events.as_mut_ptr().cast(), most.min(N) as libc::c_int);
         // SAFETY: there is room for as many events as are asked for.
-        match unsafe { libc::epoll_wait(self.0.as_raw_fd(), room, len, -1) } {
+        match unsafe { libc::epoll_wait(self.0.as_raw_fd(), room, most, -1) } {
             -1 => match io::Error::last_os_error() {
                 error if error.kind() == io::ErrorKind::Interrupted => Ok(()),
                 error => Err(error),
@@ -300,12 +305,11 @@ impl Epoll {
         }
     }
 
-    /// The key of one entry that is ready; `None` when a signal came or, without `block`, nothing is ready.
-    pub(crate) fn wait(&self, block: bool) -> io::Result<Option<u64>> {
+    /// The key of one entry that is ready now; `None` if none is, or when a signal came.
+    pub(crate) fn look(&self) -> io::Result<Option<u64>> {
         let mut event = libc::epoll_event { events: 0, u64: 0 };
-        let timeout = if block { -1 } else { 0 };
         // SAFETY: there is room for the one event that is asked for.
-        let n = unsafe { libc::epoll_wait(self.0.as_raw_fd(), &mut event, 1, timeout) };
+        let n = unsafe { libc::epoll_wait(self.0.as_raw_fd(), &mut event, 1, 0) };
         match n {
             0 => Ok(None),
             1 => Ok(Some(event.u64)),
@@ -333,22 +337,25 @@ impl Epoll {
 }
 
 /// What [`Epoll::wait_for_many`] has found.
-pub(crate) struct Ready {
-    events: [libc::epoll_event; 64],
+pub(crate) struct Ready<const N: usize> {
+    /// The first `len` were filled by the kernel; to fill all before each wait is what a hundredth of a request takes.
+    events: [MaybeUninit<libc::epoll_event>; N],
     len: usize,
 }
 
-impl Ready {
-    pub(crate) fn new() -> Ready {
+impl<const N: usize> Ready<N> {
+    pub(crate) fn new() -> Ready<N> {
         Ready {
-            events: [libc::epoll_event { events: 0, u64: 0 }; 64],
+            events: [MaybeUninit::uninit(); N],
             len: 0,
         }
     }
 
     /// The keys of the entries.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = u64> {
-        self.events[..self.len].iter().map(|event| event.u64)
+    pub(crate) fn keys(&self) -> impl ExactSizeIterator<Item = u64> + Clone {
+        // SAFETY: `wait_for_many` has set `len` to how many the kernel has filled.
+        let key = |event: &MaybeUninit<libc::epoll_event>| unsafe { event.assume_init().u64 };
+        self.events[..self.len].iter().map(key)
     }
 }
 

@@ -61,3 +61,46 @@ fn slow_requests_after_many_quick_ones_delay_nobody() {
         assert!(waited[6] < FAIR + usual[6], "{waited:?}, usually {usual:?}");
     });
 }
+
+/// The worker takes the events of several connections at once, and the first of them turns out to be slow.
+#[test]
+fn a_slow_request_delays_none_that_was_taken_with_it() {
+    /// The others come while this runs. It is over before anybody else looks for them.
+    const HOLD: Duration = Duration::from_millis(2);
+    steady(FAIR, || {
+        let served = serve_as(Server::new().workers(4), |req, res| {
+            match req.path() {
+                "/hold" => sleep(HOLD),
+                "/slow" => sleep(SLOW),
+                _ => {}
+            }
+            res.send("done")
+        });
+        let quick = Ask::get("/quick").keep();
+        let mut connections = [(); 8].map(|()| served.connect());
+        for _ in 0..3 {
+            for _ in 0..100 {
+                connections
+                    .iter_mut()
+                    .for_each(|connection| connection.write(quick.bytes()));
+                connections
+                    .iter_mut()
+                    .for_each(|connection| drop(connection.reply(1)));
+            }
+            let [hold, slow, others @ ..] = &mut connections;
+            hold.write(Ask::get("/hold").keep().bytes());
+            slow.write(Ask::get("/slow").keep().bytes());
+            others
+                .iter_mut()
+                .for_each(|other| other.write(quick.bytes()));
+            let asked = Instant::now();
+            for other in others {
+                assert_eq!(other.reply(1).text(), "done");
+            }
+            let took = asked.elapsed();
+            assert!(took < FAIR * 2, "they waited {took:?} for the slow one");
+            assert_eq!(hold.reply(1).text(), "done");
+            assert_eq!(slow.reply(1).text(), "done");
+        }
+    });
+}

@@ -26,6 +26,9 @@ const INPUT: usize = 64 << 10;
 /// The timer's key in the epoll set. A connection's is its number.
 const TIMER: u64 = u64::MAX;
 
+/// How many events are taken at once.
+const EVENTS: usize = 64;
+
 /// A thread's part of the connections.
 pub(super) struct Load<'a> {
     plan: &'a Plan,
@@ -94,9 +97,9 @@ impl<'a> Load<'a> {
             None => self.begin_busy(now),
         }
         self.timer.set(TICK)?;
-        let mut ready = sys::Ready::new();
+        let mut ready = sys::Ready::<EVENTS>::new();
         while self.active > 0 && self.shared.phase() != Phase::Over {
-            self.epoll.wait_for_many(&mut ready)?;
+            self.epoll.wait_for_many(&mut ready, EVENTS)?;
             let mut ticks = false;
             // The tick comes last. It may open a connection anew, and what was ready was the old one.
             for key in ready.keys() {
