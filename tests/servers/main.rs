@@ -1774,10 +1774,15 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    // Flags of the standard runner, as in `cargo test -- --nocapture`, mean nothing here.
+    // `--exact` means what it does to the standard runner, and its other flags mean nothing here.
     let wanted: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
+    let is_exact = words.iter().any(|word| word == "--exact");
+    let is_meant = |row: &Row, word: &str| match is_exact {
+        true => row.name == word,
+        false => row.name.contains(word),
+    };
     let chosen =
-        |row: &&'static Row| wanted.is_empty() || wanted.iter().any(|w| row.name.contains(*w));
+        |row: &&'static Row| wanted.is_empty() || wanted.iter().any(|word| is_meant(row, word));
     let rows: Vec<&'static Row> = ROWS.iter().filter(chosen).collect();
     println!("\nrunning {} web servers", rows.len());
     match Testbed::find() {
