@@ -68,9 +68,7 @@ impl Host {
 
     fn listen(self) -> Testbed {
         let testbed = self.start();
-        poll("the testbed to listen", || {
-            Wire::try_connect(testbed.address()).is_ok()
-        });
+        testbed.wait_until_it_listens();
         testbed
     }
 

@@ -38,10 +38,22 @@ impl Testbed {
         let mut command = command();
         command.args(["--listen", &address.to_string()]).args(flags);
         let testbed = Testbed::spawn(command, address, folder);
-        poll("the testbed to listen", || {
-            Wire::try_connect(&testbed.address).is_ok()
-        });
+        testbed.wait_until_it_listens();
         testbed
+    }
+
+    /// Connects, and waits until the server has closed that again: it must not count among the connections of a test.
+    #[track_caller]
+    pub fn wait_until_it_listens(&self) {
+        let mut probe = None;
+        poll("the testbed to listen", || {
+            probe = Wire::try_connect(&self.address).ok();
+            probe.is_some()
+        });
+        if let Some(mut probe) = probe {
+            probe.end();
+            probe.wait_for_end();
+        }
     }
 
     /// Serves a unix socket that it finds on fd 0, as a web server would start it.
