@@ -13,6 +13,13 @@ from workloads import ALL, alone
 # How long a kept connection, or the first answer of an idle one, may take under load.
 PATIENCE = 2.0
 
+# A round during which others took more than so much of this machine's processors says more of them than of the servers, and is
+# repeated: where one thread answers and one asks, either of them away for 10 ms is both away.
+MOST_STOLEN_PERCENT = 3.0
+
+# How many times as many rounds are begun as are wanted, at most.
+MOST_ROUNDS = 4
+
 
 def rounds(workload, servers, load, folder, seconds, count, say):
     """All servers stay up; each round asks each, in reverse order every other time. A list of measurements."""
@@ -27,17 +34,36 @@ def rounds(workload, servers, load, folder, seconds, count, say):
                 say(f"{workload.name}: {server.name} is left out: {error}")
                 if server.name in running:
                     running.pop(server.name).stop()
-        for number in range(count):
-            order = [server.name for server in servers if server.name in running]
-            for name in order if number % 2 == 0 else order[::-1]:
-                measured.append({"workload": workload.name, "server": name, "round": number,
-                                 **one(workload, running[name], load, seconds)})
-                say(f"{workload.name}, round {number + 1} of {count}: {name}: "
-                    f"{measured[-1]['requests_per_second']:.0f} requests/s")
+        names = [server.name for server in servers if server.name in running]
+        spare = count * (MOST_ROUNDS - 1)
+        number = 0
+        while number < count:
+            this_round = []
+            for name in names if number % 2 == 0 else names[::-1]:
+                found = {"workload": workload.name, "server": name, "round": number,
+                         **one(workload, running[name], load, seconds)}
+                this_round.append(found)
+                say(f"{workload.name}, round {number + 1} of {count}: {name}: {found['requests_per_second']:.0f} requests/s"
+                    f"{', stolen: %.0f %%' % found['stolen_percent'] if found['stolen_percent'] >= 1 else ''}")
+                if found["stolen_percent"] > MOST_STOLEN_PERCENT and spare:
+                    break
+            if len(this_round) < len(names) or this_round[-1]["stolen_percent"] > MOST_STOLEN_PERCENT and spare:
+                spare -= 1
+                say(f"{workload.name}, round {number + 1} is repeated: others took {this_round[-1]['stolen_percent']:.0f} % of the processors")
+                continue
+            measured += this_round
+            number += 1
     finally:
         for server in running.values():
             server.stop()
     return measured
+
+
+def stolen():
+    """What others took of this machine's processors, and their time in all, in ticks: 0 where it is nobody's guest."""
+    with open("/proc/stat") as stat:
+        ticks = [int(field) for field in stat.readline().split()[1:9]]
+    return ticks[7] if len(ticks) > 7 else 0, sum(ticks)
 
 
 def one(workload, running, load, seconds):
@@ -48,11 +74,13 @@ def one(workload, running, load, seconds):
         nonlocal most
         most = max(most, running.resident())
 
-    before, begun = running.cpu(), time.monotonic()
+    before, begun, (stolen_before, ticks_before) = running.cpu(), time.monotonic(), stolen()
     told = load.run(workload, running.address, look if workload.idle else None, seconds=seconds,
                     timeout=PATIENCE if workload.idle else 10)
     cpu = running.cpu() - before
+    stolen_now, ticks_now = stolen()
     return {
+        "stolen_percent": 100 * (stolen_now - stolen_before) / max(1, ticks_now - ticks_before),
         "requests": told["requests"],
         "requests_per_second": float(told["requests_per_second"]),
         "cpu_us": cpu * 1e6 / told["requests"] if told["requests"] else None,
