@@ -1,8 +1,8 @@
 //! Events that a worker has taken with its own. Called by the loop.
 //!
 //! While requests are quick one worker serves all kept connections in turn (see `reserve`), and takes the events of several at once:
-//! that spares a system call for nearly each. With eight connections it came to 1.39 of what a thread for each of them answers,
-//! where one event at a time came to 1.22 (eight interleaved rounds on two cores). It serves the first; the others lie here, for
+//! that spares a system call for nearly each. With eight connections it came to 1.31 of what a thread for each of them answers,
+//! where one event at a time came to 1.23 (twelve interleaved rounds on two cores). It serves the first; the others lie here, for
 //! whoever comes by next: itself, if it is as quick as was expected, or else the worker that the reserve sends.
 //!
 //! Nobody may sleep in the loop while something lies here. Who enters the loop counts as waiting, and then looks here; who leaves
