@@ -3,15 +3,17 @@
 //!
 //! A free worker blocks in [`Accept::next`] (or is in reserve, see `reserve`), which yields exactly one connection that
 //! has something to read; whoever gets it serves it on its own thread. So the loop feeds the pool and no connection
-//! crosses threads. While requests are quick it takes several events for one call, and yields them one by one (`taken`). The kernel's backlog is the queue. With all workers busy nobody waits here, and time limits fire late.
+//! crosses threads. While requests are quick it takes several events for one call, and yields them one by one (`taken`).
+//! The kernel's backlog is the queue. With all workers busy nobody waits here, and time limits fire late.
 //!
 //! Listeners are ONESHOT and armed again right after accept4, before the connection is served: level-triggered ones wake
 //! two workers for each connection, and EPOLLEXCLUSIVE cannot be combined with ONESHOT.
 //!
-//! Parked connections are ONESHOT too, and an entry is removed only by the worker that got its event; from then on the
-//! connection is that worker's. Keys carry a generation, so that a late event finds nothing. A connection that has waited
-//! too long is not removed either: it is shut down, which is an event, and the worker that gets this event closes it. So
-//! a descriptor may be armed after the lock was given back: nobody can have closed it in between.
+//! Parked connections are ONESHOT too, and an entry is removed only when its event was got, by that worker or by one that finds
+//! it among the `taken`; from then on the connection is that worker's. Keys carry a generation, so that a late event finds
+//! nothing. A connection that has waited too long is not removed either: it is shut down, which is an event, and the worker
+//! that gets this event closes it. So a descriptor may be armed after the lock was given back: nobody can have closed it in
+//! between.
 //!
 //! | | |
 //! | --- | --- |
@@ -291,11 +293,10 @@ impl Accept {
         self.epoll
             .wait_for_many(&mut ready, self.how_many(is_quick))?;
         let mut keys = ready.keys();
-        let first = keys.next();
-        if keys.len() > 0 {
-            self.put_aside(keys);
-        }
-        Ok(first)
+        Ok(match keys.len() {
+            ..=1 => keys.next(),
+            _ => self.choose(keys),
+        })
     }
 
     /// Puts the connection that this event is about into `place`, which is empty. Whether there is one.

@@ -24,7 +24,8 @@ pub(super) struct Parked {
     /// An empty seat, so that [`Accept::park_without_seat`](super::Accept::park_without_seat) allocates none.
     pub(super) spare: Option<Seat>,
     turns: u64,
-    /// The keys of those whose events one worker has taken, and nobody serves yet. At most `taken::MOST` but one.
+    /// The keys of those whose events were taken with others, and whom nobody serves yet: fewer than `taken::MOST` for each worker that
+    /// is just leaving the loop.
     pub(super) taken: VecDeque<u64>,
     /// What the timer is set to, in ms of the monotonic clock; 0 if it is not.
     pub(super) alarm: u64,
@@ -191,7 +192,7 @@ pub(super) fn is_request(waiting: &Waiting) -> bool {
     matches!(waiting.kind, Kind::Head | Kind::Ready) || waiting.has_come()
 }
 
-/// Ends a connection that waits. This is an event, and the worker that gets it closes the connection. How many bytes of a head
+/// Ends a connection that waits. This is an event, unless its event was taken already; and the worker that gets it closes the connection. How many bytes of a head
 /// were freed.
 pub(super) fn end(waiting: &mut Waiting) -> usize {
     waiting.link.transport.shutdown();

@@ -5,9 +5,9 @@
 //! where one event at a time came to 1.23 (twelve interleaved rounds on two cores). It serves the first; the others lie here, for
 //! whoever comes by next: itself, if it is as quick as was expected, or else the worker that the reserve sends.
 //!
-//! Nobody may sleep in the loop while something lies here. Who enters the loop counts as waiting, and then looks here; who leaves
-//! it has put aside what it took, and then looks whether somebody waits, who may have looked too early: if so, all goes
-//! back to the set, whose event it is once more.
+//! Nobody goes on sleeping in the loop while something lies here. Who enters the loop counts as waiting, and then looks here; who
+//! leaves it has put aside what it took, and then looks whether somebody waits, who may have looked too early: if so, all goes
+//! back to the set, and is an event once more.
 
 use super::{Accept, CONTROL, KIND, LISTENER, PARKED, STOP, TIMER, interest};
 use crate::link::Seat;
@@ -20,17 +20,33 @@ use std::sync::atomic::Ordering;
 pub(super) const MOST: usize = 8;
 
 impl Accept {
-    /// How many events this worker may take. Only one that waits alone takes several, and so there is nothing yet where it puts them.
+    /// How many events this worker may take: several only if it waits alone, so that nobody else does without. What multiplexed
+    /// connections have to say cannot be put aside.
     pub(super) fn how_many(&self, is_quick: bool) -> usize {
-        match is_quick && self.waiting.load(Ordering::SeqCst) == 1 {
+        match is_quick && self.waiting.load(Ordering::SeqCst) == 1 && !self.has_multiplexed() {
             true => MOST,
             false => 1,
         }
     }
 
-    /// Puts aside what this worker has taken beyond its own event. What is no connection that waits stays with the set.
+    /// Of several events the one that this worker sees to; the others are put aside. What cannot be put aside comes first: armed
+    /// again it goes behind all that is ready, and with ten connections that always are it would do so for ever.
     #[inline(never)]
-    pub(super) fn put_aside(&self, keys: impl Iterator<Item = u64> + Clone) {
+    pub(super) fn choose(&self, keys: impl Iterator<Item = u64> + Clone) -> Option<u64> {
+        let comes_first = |key: u64| match key & KIND {
+            PARKED | STOP => false,
+            // Where all are open, the end of the one that made room comes before whoever it is for.
+            LISTENER => self.open() < self.limits.max_connections,
+            _ => true,
+        };
+        let own = keys.clone().position(comes_first).unwrap_or(0);
+        let others = keys.clone().enumerate().filter(|(at, _)| *at != own);
+        self.put_aside(others.map(|(_, key)| key));
+        keys.clone().nth(own)
+    }
+
+    /// Puts connections aside, and has all else go back to the end of the set.
+    fn put_aside(&self, keys: impl Iterator<Item = u64> + Clone) {
         let is_connection = |key: &u64| key & KIND == PARKED;
         let mut parked = self.lock();
         parked.taken.extend(keys.clone().filter(is_connection));
@@ -95,17 +111,22 @@ impl Accept {
 mod tests {
     use super::*;
     use crate::buffer::Buffers;
+    use crate::exchange::Home;
     use crate::limits::Limits;
     use crate::net::{Address, Listener, Permit};
     use crate::peers::Peers;
     use std::io::{Read, Write};
-    use std::net::TcpStream;
+    use std::net::{SocketAddr, TcpStream};
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
 
     /// A loop, and peers of it who have each written their number.
     fn loop_with(peers: u8) -> (Accept, Vec<UnixStream>) {
-        let accept = Accept::new(Vec::new(), Peers::default(), Limits::default()).unwrap();
+        loop_on(Vec::new(), peers)
+    }
+
+    fn loop_on(listeners: Vec<Listener>, peers: u8) -> (Accept, Vec<UnixStream>) {
+        let accept = Accept::new(listeners, Peers::default(), Limits::default()).unwrap();
         let written = |number| {
             let (ours, mut theirs) = UnixStream::pair().unwrap();
             theirs.write_all(&[number]).unwrap();
@@ -116,8 +137,20 @@ mod tests {
         (accept, peers)
     }
 
+    /// Who connects to it, and the listener.
+    fn listener() -> (SocketAddr, Listener) {
+        let any_port = Address::Tcp(([127, 0, 0, 1], 0).into());
+        let listener = Listener::bind(&any_port, &Permit::default()).unwrap();
+        let address = listener.socket().local_addr().unwrap();
+        (address.as_socket().unwrap(), listener)
+    }
+
     /// The number of who is served next, as a worker that comes into the loop finds it.
     fn next(accept: &Accept, is_quick: bool) -> u8 {
+        served(accept, is_quick).0
+    }
+
+    fn served(accept: &Accept, is_quick: bool) -> (u8, Seat) {
         let mut buffers = Buffers::new(Limits::default().max_params).unwrap();
         let (mut place, mut task) = (Seat::default(), None);
         accept.expect_worker();
@@ -126,7 +159,7 @@ mod tests {
         let waiting = (*place).as_ref().expect("a connection");
         let fd = waiting.link.transport.as_fd().try_clone_to_owned().unwrap();
         UnixStream::from(fd).read_exact(&mut number).unwrap();
-        number[0]
+        (number[0], place)
     }
 
     #[test]
@@ -150,6 +183,26 @@ mod tests {
     }
 
     #[test]
+    fn a_newcomer_comes_in_beside_ten_that_never_pause() {
+        const NEWCOMER: u8 = 200;
+        let (address, listener) = listener();
+        let (accept, mut peers) = loop_on(vec![listener], 10);
+        let mut newcomer = TcpStream::connect(address).unwrap();
+        newcomer.write_all(&[NEWCOMER]).unwrap();
+        let mut turns = 0;
+        loop {
+            let (number, mut seat) = served(&accept, true);
+            if number == NEWCOMER {
+                break;
+            }
+            turns += 1;
+            assert!(turns < 20, "it does not come in");
+            peers[usize::from(number)].write_all(&[number]).unwrap();
+            accept.park(&mut seat);
+        }
+    }
+
+    #[test]
     fn what_lies_there_when_somebody_waits_is_given_back() {
         let (accept, _peers) = loop_with(4);
         let keys: Vec<u64> = (0..4)
@@ -165,12 +218,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_connection_stays_with_the_set() {
-        let any_port = Address::Tcp(([127, 0, 0, 1], 0).into());
-        let listener = Listener::bind(&any_port, &Permit::default()).unwrap();
-        let port = listener.socket().local_addr().unwrap().as_socket().unwrap();
-        let accept = Accept::new(vec![listener], Peers::default(), Limits::default()).unwrap();
-        let _early = TcpStream::connect(port).unwrap();
+    fn what_is_no_connection_goes_back_to_the_set() {
+        let (address, listener) = listener();
+        let (accept, _) = loop_on(vec![listener], 0);
+        let _early = TcpStream::connect(address).unwrap();
         accept.ring_at(1);
         let seen = || {
             let mut seen = [(); 2].map(|()| accept.event(false).unwrap().unwrap());

@@ -282,7 +282,7 @@ impl Epoll {
         self.control(libc::EPOLL_CTL_DEL, fd, 0, Interest::ReadOnce)
     }
 
-    /// Waits for entries that are ready, and takes as many as fit, but `most`: whoever serves them all is spared a call for each.
+    /// Waits for entries that are ready, and takes as many as fit, at most `most`: whoever serves them all is spared a call for each.
     /// It finds none when a signal came.
     #[inline(always)]
     pub(crate) fn wait_for_many<const N: usize>(
@@ -338,7 +338,7 @@ impl Epoll {
 
 /// What [`Epoll::wait_for_many`] has found.
 pub(crate) struct Ready<const N: usize> {
-    /// The first `len` were filled by the kernel; to fill all before each wait is what a hundredth of a request takes.
+    /// The first `len` were filled by the kernel. To fill them with zeros before each wait took one in two hundred of a request's instructions.
     events: [MaybeUninit<libc::epoll_event>; N],
     len: usize,
 }
