@@ -2,7 +2,7 @@
 
 use crate::served::serve_as;
 use crate::steady::steady;
-use crate::wire::Ask;
+use crate::wire::{Ask, Wire};
 use fcgi::Server;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -27,14 +27,7 @@ fn slow_requests_after_many_quick_ones_delay_nobody() {
         for _ in 0..3 {
             // Long enough that one worker waits in the loop and all others in reserve.
             let mut connections = [(); 4].map(|()| served.connect());
-            for _ in 0..100 {
-                connections
-                    .iter_mut()
-                    .for_each(|connection| connection.write(quick.bytes()));
-                connections
-                    .iter_mut()
-                    .for_each(|connection| drop(connection.reply(1)));
-            }
+            ask_often(&mut connections, &quick);
             let [last, others @ ..] = &mut connections;
             let mut ask = |times: &mut Vec<Duration>| {
                 let asked = Instant::now();
@@ -79,14 +72,7 @@ fn a_slow_request_delays_none_that_was_taken_with_it() {
         let quick = Ask::get("/quick").keep();
         let mut connections = [(); 8].map(|()| served.connect());
         for _ in 0..3 {
-            for _ in 0..100 {
-                connections
-                    .iter_mut()
-                    .for_each(|connection| connection.write(quick.bytes()));
-                connections
-                    .iter_mut()
-                    .for_each(|connection| drop(connection.reply(1)));
-            }
+            ask_often(&mut connections, &quick);
             let [hold, slow, others @ ..] = &mut connections;
             hold.write(Ask::get("/hold").keep().bytes());
             slow.write(Ask::get("/slow").keep().bytes());
@@ -103,4 +89,16 @@ fn a_slow_request_delays_none_that_was_taken_with_it() {
             assert_eq!(slow.reply(1).text(), "done");
         }
     });
+}
+
+/// Often enough that requests are expected to be quick.
+fn ask_often(connections: &mut [Wire], ask: &Ask) {
+    for _ in 0..100 {
+        connections
+            .iter_mut()
+            .for_each(|connection| connection.write(ask.bytes()));
+        connections
+            .iter_mut()
+            .for_each(|connection| drop(connection.reply(1)));
+    }
 }
