@@ -68,14 +68,11 @@ impl Parked {
 
     /// Takes a connection out, into this seat, which is empty. Whether there is one.
     pub(super) fn take(&mut self, key: u64, seat: &mut Seat) -> bool {
-        let index = key as u32 as usize;
-        let generation = (key >> 32) as u32 & 0xff_ffff;
-        let entry = self.entries.get(index);
-        entry.is_some_and(|entry| entry.generation & 0xff_ffff == generation)
-            && self.remove(index, seat)
+        self.get(key).is_some() && self.remove(key as u32 as usize, seat)
     }
 
     /// The connection that has this key, while it waits.
+    #[inline(always)]
     pub(super) fn get(&self, key: u64) -> Option<&Waiting> {
         let entry = self.entries.get(key as u32 as usize)?;
         let is_it = entry.generation & 0xff_ffff == (key >> 32) as u32 & 0xff_ffff;
@@ -192,8 +189,8 @@ pub(super) fn is_request(waiting: &Waiting) -> bool {
     matches!(waiting.kind, Kind::Head | Kind::Ready) || waiting.has_come()
 }
 
-/// Ends a connection that waits. This is an event, unless its event was taken already; and the worker that gets it closes the connection. How many bytes of a head
-/// were freed.
+/// Ends a connection that waits. This is an event, unless its event was taken already; and the worker that gets it closes the
+/// connection. How many bytes of a head were freed.
 pub(super) fn end(waiting: &mut Waiting) -> usize {
     waiting.link.transport.shutdown();
     waiting.kind = Kind::Ended;

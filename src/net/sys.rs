@@ -338,7 +338,8 @@ impl Epoll {
 
 /// What [`Epoll::wait_for_many`] has found.
 pub(crate) struct Ready<const N: usize> {
-    /// The first `len` were filled by the kernel. To fill them with zeros before each wait took one in two hundred of a request's instructions.
+    /// The first `len` were filled by the kernel. To fill all with zeros before each wait took one in two hundred of a request's
+    /// instructions.
     events: [MaybeUninit<libc::epoll_event>; N],
     len: usize,
 }

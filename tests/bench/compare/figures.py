@@ -38,21 +38,22 @@ def rounds(workload, servers, load, folder, seconds, count, say):
         spare = count * (MOST_ROUNDS - 1)
         number = 0
         while number < count:
-            this_round = []
+            this_round, is_disturbed = [], False
             for name in names if number % 2 == 0 else names[::-1]:
                 found = {"workload": workload.name, "server": name, "round": number,
                          **one(workload, running[name], load, seconds)}
                 this_round.append(found)
+                is_disturbed = found["stolen_percent"] > MOST_STOLEN_PERCENT and spare > 0
                 say(f"{workload.name}, round {number + 1} of {count}: {name}: {found['requests_per_second']:.0f} requests/s"
                     f"{', stolen: %.0f %%' % found['stolen_percent'] if found['stolen_percent'] >= 1 else ''}")
-                if found["stolen_percent"] > MOST_STOLEN_PERCENT and spare:
+                if is_disturbed:
+                    say(f"{workload.name}, round {number + 1} is repeated: others took {found['stolen_percent']:.0f} % of the processors")
                     break
-            if len(this_round) < len(names) or this_round[-1]["stolen_percent"] > MOST_STOLEN_PERCENT and spare:
+            if is_disturbed:
                 spare -= 1
-                say(f"{workload.name}, round {number + 1} is repeated: others took {this_round[-1]['stolen_percent']:.0f} % of the processors")
-                continue
-            measured += this_round
-            number += 1
+            else:
+                measured += this_round
+                number += 1
     finally:
         for server in running.values():
             server.stop()
