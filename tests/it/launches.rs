@@ -279,7 +279,7 @@ fn stopped_and_continued_it_goes_on() {
         let mut kept = testbed.connect();
         assert!(kept.ask(&Ask::get("/hello").keep()).is_whole());
         let family = family(testbed.pid(), flags);
-        assert!(testbed::signal_all(&family, "STOP"));
+        testbed::stop_all(&family);
         kept.write(Ask::get("/hello").bytes());
         let mut new = Wire::after(testbed.address(), Ask::get("/hello").bytes());
         assert!(new.is_silent() && kept.is_silent());

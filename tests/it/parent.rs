@@ -601,7 +601,7 @@ fn a_child_that_cannot_end_is_killed() {
     let mut parent = Testbed::listening_with(&["--processes", "1", "--grace", "1"]);
     parent.line("processes serve");
     let pid = *wait_for_children(&parent, 1).first().unwrap();
-    testbed::signal(pid, "STOP");
+    testbed::stop_all(&[pid]);
     parent.signal("TERM");
     assert_eq!(parent.wait().1.code(), Some(1));
     assert!(!is_running(pid));

@@ -262,6 +262,17 @@ pub fn thread_states(pid: u32) -> Vec<char> {
         .collect()
 }
 
+/// Stops processes, and waits until each of their threads stands still: `kill` returns before that.
+#[track_caller]
+pub fn stop_all(pids: &[u32]) {
+    assert!(signal_all(pids, "STOP"), "STOP to {pids:?}");
+    poll("the threads to stand still", || {
+        pids.iter()
+            .flat_map(|&pid| thread_states(pid))
+            .all(|state| state == 'T')
+    });
+}
+
 /// Signals a process that these tests started.
 pub fn signal(pid: u32, name: &str) {
     assert!(signal_all(&[pid], name), "{name} to {pid}");
