@@ -433,6 +433,10 @@ fn a_part_of_any_size_takes_no_memory() {
         wire.write(record(STDIN, 1, b""));
         let expected = format!("saved {}\n", mib << 20);
         assert_eq!(wire.reply(1).page(), (200, &*expected));
+        // Its buffers are given back behind the answer, when it goes to sleep.
+        poll("the worker to sleep", || {
+            testbed.thread_states().iter().all(|state| *state == 'S')
+        });
         private_kib(testbed.pid())
     };
     let (small, large) = (upload(1), upload(100));
